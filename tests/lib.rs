@@ -1,0 +1,1 @@
+//! Whole-program scenarios live in `all/`; this library is empty on purpose.
