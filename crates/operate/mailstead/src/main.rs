@@ -1,2 +1,3 @@
-//! The program.
+//! mailstead: one program that gives people back their e-mail.
+mod settings;
 fn main() {}

@@ -1,0 +1,514 @@
+//! Every setting there is: name, kind and bounds, default, meaning, and whether a reload takes it up.
+//!
+//! Parser, environment, `config show`, the example file and the manual all come from these rows.
+
+use super::kind::Kind;
+
+/// One setting.
+pub(crate) struct Row {
+    /// Table and name as in the file: `smtp.message_octets_max`; no dot for the few at the top.
+    pub(crate) key: &'static str,
+    pub(crate) kind: Kind,
+    /// The default as TOML, or `None` where the operator must say (only `hostname`).
+    pub(crate) default: Option<&'static str>,
+    pub(crate) reload: Reload,
+    /// One sentence that says what it does.
+    pub(crate) meaning: &'static str,
+}
+
+/// When a changed setting takes effect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reload {
+    /// With SIGHUP, for sessions that begin afterwards.
+    Live,
+    /// With the next start.
+    Restart,
+}
+
+const fn row(
+    key: &'static str,
+    kind: Kind,
+    default: &'static str,
+    reload: Reload,
+    meaning: &'static str,
+) -> Row {
+    Row { key, kind, default: Some(default), reload, meaning }
+}
+
+use Kind::{Addresses, Certificates, Choice, Host, Networks, Number, Octets, Path, Seconds, Switch, Text};
+use Reload::{Live, Restart};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const HOUR: u64 = 3_600;
+const PORT: Kind = Number { min: 1, max: 65_535 };
+
+/// The listeners, by their name under `[listen]`: the table has a switch, a port and addresses for each.
+pub(crate) const LISTENERS: [&str; 7] =
+    ["smtp", "submission", "submissions", "imap", "imaps", "lmtp", "metrics"];
+
+/// The table, in the order in which the manual shows it.
+pub(crate) static TABLE: &[Row] = &[
+    Row {
+        key: "hostname",
+        kind: Host,
+        default: None,
+        reload: Restart,
+        meaning: "The name this server goes by in greetings, trace headers and certificates; its address record and \
+                  the reverse name of its address should agree with it.",
+    },
+    row(
+        "data",
+        Path,
+        "\"/var/lib/mailstead\"",
+        Restart,
+        "The directory that holds everything: copy it and you have moved the server.",
+    ),
+    row(
+        "user",
+        Text,
+        "\"\"",
+        Restart,
+        "The system user to become after the ports are bound, when started as root; empty: stay as started.",
+    ),
+    row(
+        "log.format",
+        Choice(&["text", "json"]),
+        "\"text\"",
+        Restart,
+        "How log lines are written to standard error.",
+    ),
+    row(
+        "log.level",
+        Choice(&["error", "warn", "info", "debug", "trace"]),
+        "\"info\"",
+        Live,
+        "The least important log lines to write.",
+    ),
+    row(
+        "listen.addresses",
+        Addresses,
+        "[\"0.0.0.0\", \"::\"]",
+        Restart,
+        "The addresses to listen on, for listeners that name none of their own.",
+    ),
+    row(
+        "listen.port_offset",
+        Number { min: 0, max: 60_000 },
+        "0",
+        Restart,
+        "Added to every port, so that a second server or a test can stand beside the first.",
+    ),
+    row(
+        "listen.proxy_networks",
+        Networks,
+        "[]",
+        Live,
+        "Networks of load balancers whose connections to mail ports begin with a PROXY protocol header (v1 or v2).",
+    ),
+    row(
+        "listen.connections_max",
+        Number { min: 1, max: 1_000_000 },
+        "10000",
+        Restart,
+        "How many connections may be open at once, over all listeners.",
+    ),
+    row(
+        "listen.connections_per_address_max",
+        Number { min: 1, max: 1_000_000 },
+        "50",
+        Live,
+        "How many connections one IPv4 address or IPv6 /64 may have open at once; networks in `listen.trusted_networks` are not counted.",
+    ),
+    row(
+        "listen.trusted_networks",
+        Networks,
+        "[\"127.0.0.0/8\", \"::1/128\"]",
+        Live,
+        "Networks whose connections are not counted against limits by address.",
+    ),
+    row("listen.smtp.enabled", Switch, "true", Restart, "Receive mail from other servers."),
+    row("listen.smtp.port", PORT, "25", Restart, "The port for mail from other servers."),
+    row(
+        "listen.smtp.addresses",
+        Addresses,
+        "[]",
+        Restart,
+        "Addresses for this listener; empty: `listen.addresses`.",
+    ),
+    row(
+        "listen.submission.enabled",
+        Switch,
+        "true",
+        Restart,
+        "Take mail from this server's people, with STARTTLS.",
+    ),
+    row(
+        "listen.submission.port",
+        PORT,
+        "587",
+        Restart,
+        "The port for mail from this server's people, with STARTTLS.",
+    ),
+    row(
+        "listen.submission.addresses",
+        Addresses,
+        "[]",
+        Restart,
+        "Addresses for this listener; empty: `listen.addresses`.",
+    ),
+    row(
+        "listen.submissions.enabled",
+        Switch,
+        "true",
+        Restart,
+        "Take mail from this server's people, with TLS from the start.",
+    ),
+    row(
+        "listen.submissions.port",
+        PORT,
+        "465",
+        Restart,
+        "The port for mail from this server's people, with TLS from the start.",
+    ),
+    row(
+        "listen.submissions.addresses",
+        Addresses,
+        "[]",
+        Restart,
+        "Addresses for this listener; empty: `listen.addresses`.",
+    ),
+    row("listen.imap.enabled", Switch, "true", Restart, "Let people read mail by IMAP with STARTTLS."),
+    row("listen.imap.port", PORT, "143", Restart, "The port for IMAP with STARTTLS."),
+    row(
+        "listen.imap.addresses",
+        Addresses,
+        "[]",
+        Restart,
+        "Addresses for this listener; empty: `listen.addresses`.",
+    ),
+    row(
+        "listen.imaps.enabled",
+        Switch,
+        "true",
+        Restart,
+        "Let people read mail by IMAP with TLS from the start.",
+    ),
+    row("listen.imaps.port", PORT, "993", Restart, "The port for IMAP with TLS from the start."),
+    row(
+        "listen.imaps.addresses",
+        Addresses,
+        "[]",
+        Restart,
+        "Addresses for this listener; empty: `listen.addresses`.",
+    ),
+    row(
+        "listen.lmtp.enabled",
+        Switch,
+        "false",
+        Restart,
+        "Take mail by LMTP from another mail server of yours, without authentication: bind it to loopback only.",
+    ),
+    row("listen.lmtp.port", PORT, "24", Restart, "The port for LMTP."),
+    row(
+        "listen.lmtp.addresses",
+        Addresses,
+        "[\"127.0.0.1\"]",
+        Restart,
+        "Addresses for this listener; empty: `listen.addresses`.",
+    ),
+    row("listen.lmtp.socket", Text, "\"\"", Restart, "A Unix socket for LMTP; empty: none."),
+    row(
+        "listen.metrics.enabled",
+        Switch,
+        "true",
+        Restart,
+        "Serve `/metrics` for Prometheus and `/healthz` by HTTP.",
+    ),
+    row("listen.metrics.port", PORT, "9825", Restart, "The port for metrics."),
+    row(
+        "listen.metrics.addresses",
+        Addresses,
+        "[\"127.0.0.1\"]",
+        Restart,
+        "Addresses for this listener; keep it on loopback.",
+    ),
+    row(
+        "tls.certificates",
+        Certificates,
+        "[]",
+        Live,
+        "Certificate chains and their keys in PEM files; clients get the one whose names fit, else the first. Changed files are taken up by themselves.",
+    ),
+    row(
+        "tls.handshake_timeout",
+        Seconds { min: 1, max: 600 },
+        "\"30s\"",
+        Live,
+        "How long a TLS handshake may take.",
+    ),
+    row(
+        "smtp.message_octets_max",
+        Octets { min: 64 * KIB, max: 2 * GIB },
+        "\"50M\"",
+        Live,
+        "The largest message taken by SMTP, in octets, told to senders as SIZE.",
+    ),
+    row(
+        "smtp.recipients_max",
+        Number { min: 100, max: 100_000 },
+        "1000",
+        Live,
+        "How many recipients one message may have in one transaction, told to senders as RCPTMAX (RFC 5321 asks for 100 at least).",
+    ),
+    row(
+        "smtp.messages_max",
+        Number { min: 1, max: 1_000_000 },
+        "1000",
+        Live,
+        "How many messages one connection may bring, told to senders as MAILMAX.",
+    ),
+    row(
+        "smtp.errors_max",
+        Number { min: 1, max: 10_000 },
+        "20",
+        Live,
+        "How many errors a connection may make before it is closed.",
+    ),
+    row(
+        "smtp.idle_commands_max",
+        Number { min: 5, max: 100_000 },
+        "200",
+        Live,
+        "How many commands that bring no mail (NOOP, RSET, VRFY, EHLO) a connection may give before it is closed.",
+    ),
+    row(
+        "smtp.received_max",
+        Number { min: 10, max: 1_000 },
+        "100",
+        Live,
+        "How many Received fields a message may carry before it is taken for a loop.",
+    ),
+    row(
+        "smtp.bare_newlines",
+        Choice(&["refuse", "repair"]),
+        "\"refuse\"",
+        Live,
+        "What becomes of a message from strangers with a lone CR or LF: refused, or repaired to CRLF; never passed on.",
+    ),
+    row(
+        "smtp.command_timeout",
+        Seconds { min: 5, max: HOUR },
+        "\"5m\"",
+        Live,
+        "How long to wait for a client's next command (RFC 5321 §4.5.3.2.7: 5 minutes).",
+    ),
+    row(
+        "smtp.data_timeout",
+        Seconds { min: 5, max: HOUR },
+        "\"3m\"",
+        Live,
+        "How long to wait for the next piece of a message.",
+    ),
+    row(
+        "smtp.session_timeout",
+        Seconds { min: 60, max: 24 * HOUR },
+        "\"1h\"",
+        Live,
+        "How long a connection may last in all before it is asked to come again.",
+    ),
+    row(
+        "submission.recipients_max",
+        Number { min: 1, max: 100_000 },
+        "1000",
+        Live,
+        "How many recipients one message of this server's people may have.",
+    ),
+    row(
+        "submission.bare_newlines",
+        Choice(&["refuse", "repair"]),
+        "\"repair\"",
+        Live,
+        "What becomes of a submitted message with a lone CR or LF.",
+    ),
+    row(
+        "imap.separator",
+        Choice(&["/", "."]),
+        "\"/\"",
+        Live,
+        "The character between the levels of mailbox names that clients see; `.` for people who come from Dovecot's Maildir.",
+    ),
+    row(
+        "imap.message_octets_max",
+        Octets { min: 64 * KIB, max: 2 * GIB },
+        "\"50M\"",
+        Live,
+        "The largest message that a client may store by APPEND, in octets.",
+    ),
+    row(
+        "imap.idle_timeout",
+        Seconds { min: 1_800, max: 24 * HOUR },
+        "\"30m\"",
+        Live,
+        "How long a client may be silent after login (RFC 9051 §5.4: 30 minutes at least).",
+    ),
+    row(
+        "imap.login_timeout",
+        Seconds { min: 10, max: HOUR },
+        "\"60s\"",
+        Live,
+        "How long a client may take to log in.",
+    ),
+    row(
+        "imap.sessions_per_account_max",
+        Number { min: 1, max: 100_000 },
+        "100",
+        Live,
+        "How many IMAP sessions one account may have open at once.",
+    ),
+    row(
+        "imap.errors_max",
+        Number { min: 1, max: 10_000 },
+        "50",
+        Live,
+        "How many bad commands in a row a connection may give before it is closed.",
+    ),
+    row(
+        "auth.default_domain",
+        Text,
+        "\"\"",
+        Live,
+        "The domain of people who log in by the part before the @ alone; empty: the whole address is needed.",
+    ),
+    row(
+        "auth.failures_max",
+        Number { min: 1, max: 1_000 },
+        "10",
+        Live,
+        "How many failed logins an address may make before it has to wait.",
+    ),
+    row(
+        "auth.block",
+        Seconds { min: 1, max: 24 * HOUR },
+        "\"10m\"",
+        Live,
+        "How long an address with too many failed logins has to wait.",
+    ),
+    row(
+        "auth.cache",
+        Seconds { min: 0, max: 24 * HOUR },
+        "\"10m\"",
+        Restart,
+        "How long a proven password is remembered (as a keyed hash, in memory) so that the next login is cheap; 0: never.",
+    ),
+    row(
+        "auth.plaintext_on_loopback",
+        Switch,
+        "false",
+        Live,
+        "Allow passwords without TLS from loopback addresses, for tests and programs on this machine.",
+    ),
+    row(
+        "directory.subaddress_delimiters",
+        Text,
+        "\"+\"",
+        Live,
+        "The characters that part a name from its sub-address (`ann+shop@…`); \"+-\" takes either, an empty text none.",
+    ),
+    row(
+        "directory.postmaster",
+        Text,
+        "\"\"",
+        Live,
+        "Who gets mail to postmaster where no alias says it; empty: the first account of the domain.",
+    ),
+    row(
+        "store.free_octets_min",
+        Octets { min: 0, max: 1 << 40 },
+        "\"64M\"",
+        Restart,
+        "New mail is put off (452) while the disk has less room than this, so that people can still delete.",
+    ),
+    row(
+        "store.accounts_open_max",
+        Number { min: 4, max: 100_000 },
+        "256",
+        Restart,
+        "How many accounts' indexes are kept open at once.",
+    ),
+    row(
+        "store.recoverable",
+        Seconds { min: 0, max: 3_650 * 24 * HOUR },
+        "\"7d\"",
+        Restart,
+        "How long a deleted message can still be brought back before its octets are purged.",
+    ),
+    row(
+        "store.purge_dead_percent",
+        Number { min: 1, max: 100 },
+        "40",
+        Restart,
+        "A pack is rewritten when this share of it, in percent, belongs to purged messages.",
+    ),
+    row(
+        "store.pack_octets",
+        Octets { min: MIB, max: GIB },
+        "\"64M\"",
+        Restart,
+        "The size at which a pack is sealed and the next one begun.",
+    ),
+    row(
+        "store.compression_level",
+        Number { min: 1, max: 19 },
+        "1",
+        Restart,
+        "zstd level for stored messages: higher is smaller and slower.",
+    ),
+    row(
+        "store.quota_default",
+        Octets { min: 0, max: 1 << 50 },
+        "0",
+        Live,
+        "The quota of accounts that have none of their own; 0: none.",
+    ),
+];
+
+/// The row of a setting.
+pub(crate) fn find(key: &str) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.key == key)
+}
+
+/// The environment variable that overrides a setting: `MAILSTEAD_SMTP_RECIPIENTS_MAX`.
+pub(crate) fn environment_name(key: &str) -> String {
+    format!("MAILSTEAD_{}", key.replace('.', "_").to_ascii_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_also_in_the_environment() {
+        let names: HashSet<_> = TABLE.iter().map(|row| environment_name(row.key)).collect();
+        assert_eq!(names.len(), TABLE.len());
+    }
+
+    #[test]
+    fn every_listener_has_its_rows() {
+        for listener in LISTENERS {
+            for part in ["enabled", "port", "addresses"] {
+                assert!(find(&format!("listen.{listener}.{part}")).is_some(), "{listener}.{part}");
+            }
+        }
+    }
+
+    #[test]
+    fn meanings_are_sentences() {
+        for row in TABLE {
+            assert!(row.meaning.ends_with('.'), "{}", row.key);
+        }
+    }
+}
