@@ -1,1 +1,16 @@
-//! tls.
+//! Certificates and TLS sessions: the one door to the TLS library (rustls with aws-lc-rs, TLS 1.2 and 1.3).
+//!
+//! A message's path crosses it when a peer speaks implicit TLS or says STARTTLS (RFC 3207, RFC 8314).
+
+mod acceptor;
+mod certificates;
+mod channel_binding;
+mod connector;
+mod error;
+pub mod self_signed;
+
+pub use acceptor::{Acceptor, AcceptorSettings, Session, Version};
+pub use certificates::{CertificateFiles, CertificateState, Certificates};
+pub use channel_binding::ChannelBindings;
+pub use connector::{Connector, ConnectorTrust};
+pub use error::TlsError;

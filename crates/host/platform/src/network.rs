@@ -1,0 +1,144 @@
+//! Named networks (`192.0.2.0/24`, `2001:db8::/32`): who may speak PROXY to us, whom the guard spares.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+
+/// A block of addresses: an address and how many of its leading bits count (RFC 4632, RFC 4291 §2.3).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+/// Why a text is no network.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// The part before the slash is no IPv4 or IPv6 address.
+    #[error("not an IP address; write 192.0.2.0/24, 2001:db8::/32 or a single address")]
+    Address,
+    /// The part after the slash is no number within the address's bits.
+    #[error("the prefix length must be 0 to 32 for IPv4 and 0 to 128 for IPv6")]
+    Prefix,
+    /// Bits beyond the prefix are set: most likely a slip.
+    #[error("the address has bits set beyond its prefix length")]
+    HostBits,
+}
+
+impl Network {
+    /// A network from an address, whose bits beyond `prefix` must be zero.
+    ///
+    /// # Errors
+    /// [`NetworkError::Prefix`] when `prefix` is longer than the address, [`NetworkError::HostBits`].
+    pub fn new(address: IpAddr, prefix: u8) -> Result<Self, NetworkError> {
+        let network = Self::around(address, prefix).ok_or(NetworkError::Prefix)?;
+        if network.address == address { Ok(network) } else { Err(NetworkError::HostBits) }
+    }
+
+    /// The network of that prefix length in which an address lies; `None` when the prefix is too long.
+    #[must_use]
+    pub fn around(address: IpAddr, prefix: u8) -> Option<Self> {
+        let address = match address {
+            IpAddr::V4(v4) if prefix <= 32 => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+                IpAddr::V4((v4.to_bits() & mask).into())
+            }
+            IpAddr::V6(v6) if prefix <= 128 => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
+                IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & mask))
+            }
+            IpAddr::V4(_) | IpAddr::V6(_) => return None,
+        };
+        Some(Self { address, prefix })
+    }
+
+    /// Whether `address` lies in this network. An IPv4 address in IPv6 clothes (`::ffff:192.0.2.1`) counts as IPv4.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        Self::around(address.to_canonical(), self.prefix).is_some_and(|around| around == *self)
+    }
+}
+
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| NetworkError::Address)?;
+        let prefix = match prefix {
+            None if address.is_ipv4() => 32,
+            None => 128,
+            Some(digits) if digits.bytes().all(|octet| octet.is_ascii_digit()) => {
+                digits.parse().map_err(|_| NetworkError::Prefix)?
+            }
+            Some(_) => return Err(NetworkError::Prefix),
+        };
+        Self::new(address, prefix)
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(text: &str) -> Network {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn reads_and_writes_itself() {
+        for text in ["0.0.0.0/0", "192.0.2.0/24", "192.0.2.7/32", "::/0", "2001:db8::/32", "::1/128"] {
+            assert_eq!(network(text).to_string(), text);
+        }
+        assert_eq!(network("192.0.2.7"), network("192.0.2.7/32"));
+        assert_eq!(network("::1"), network("::1/128"));
+    }
+
+    #[test]
+    fn refuses_what_is_no_network() {
+        let cases = [
+            ("", NetworkError::Address),
+            ("localhost", NetworkError::Address),
+            ("192.0.2/24", NetworkError::Address),
+            ("192.0.2.0/33", NetworkError::Prefix),
+            ("2001:db8::/129", NetworkError::Prefix),
+            ("192.0.2.0/", NetworkError::Prefix),
+            ("192.0.2.0/+8", NetworkError::Prefix),
+            ("192.0.2.0/24/1", NetworkError::Prefix),
+            ("192.0.2.1/24", NetworkError::HostBits),
+        ];
+        for (text, error) in cases {
+            assert_eq!(text.parse::<Network>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn contains_its_first_and_last_address_and_not_their_neighbours() {
+        let block = network("192.0.2.0/24");
+        for (text, inside) in
+            [("192.0.1.255", false), ("192.0.2.0", true), ("192.0.2.255", true), ("192.0.3.0", false)]
+        {
+            assert_eq!(block.contains(text.parse().unwrap()), inside, "{text}");
+        }
+        let block = network("2001:db8::/33");
+        assert!(block.contains("2001:db8:7fff:ffff::1".parse().unwrap()));
+        assert!(!block.contains("2001:db8:8000::".parse().unwrap()));
+        assert!(!block.contains("192.0.2.1".parse().unwrap()));
+        assert!(network("::/0").contains("2001:db8::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn ipv4_in_ipv6_clothes_counts_as_ipv4() {
+        assert!(network("192.0.2.0/24").contains("::ffff:192.0.2.9".parse().unwrap()));
+        assert!(!network("::/0").contains("::ffff:192.0.2.9".parse().unwrap()));
+    }
+}

@@ -1,0 +1,1 @@
+//! Giving up the rights that only binding ports needs, and raising the limit of open files.

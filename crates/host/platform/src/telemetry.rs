@@ -1,0 +1,1 @@
+//! Log events for people (text) and machines (JSON lines), to stderr.
