@@ -1,1 +1,26 @@
-//! directory.
+//! Domains, accounts, aliases, passwords and permissions, and SASL against them.
+//!
+//! The doors ask here who may log in, whose mail an address's is, and who may send as whom (RFC 5321 §3.6, §4.5.1;
+//! RFC 4422 for SASL). Look-ups read an immutable snapshot in memory and never block; changes go to
+//! `DATA/directory.db` first and into the snapshot after the commit.
+
+mod account;
+mod alias;
+mod directory;
+mod domain;
+mod error;
+mod login;
+mod password;
+mod resolve;
+pub mod sasl;
+mod settings;
+
+pub use account::{Account, AccountState, NewAccount, NewPassword, Quota};
+pub use alias::{Alias, AliasError, AliasSource, AliasTarget};
+pub use directory::Directory;
+pub use domain::{Domain, Removal};
+pub use error::{AuthenticationError, DirectoryError};
+pub use login::{Authenticated, Login, LoginStep, PasswordClaim};
+pub use password::{HashError, PasswordCost};
+pub use resolve::{LocalTarget, Recipients, Resolution};
+pub use settings::Settings;

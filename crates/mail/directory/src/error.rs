@@ -1,0 +1,72 @@
+//! What can go wrong in the directory, by what the caller can do about it.
+
+use mail_types::{Address, DomainName};
+
+use crate::alias::AliasError;
+use crate::password::HashError;
+
+/// Why a change of the directory did not happen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DirectoryError {
+    /// The domain must be added first.
+    #[error("{0} is not a domain of this server; add it first")]
+    UnknownDomain(DomainName),
+    /// No such account.
+    #[error("there is no such account")]
+    UnknownAccount,
+    /// No such alias, or the alias lacks the target that was to be removed.
+    #[error("there is no such alias or target")]
+    UnknownAlias,
+    /// Already there.
+    #[error("{0} is already there")]
+    Exists(String),
+    /// The domain still has accounts or aliases.
+    #[error("{domain} still has {accounts} accounts and {aliases} aliases")]
+    DomainInUse {
+        /// The domain.
+        domain: DomainName,
+        /// Accounts in it.
+        accounts: usize,
+        /// Aliases in it.
+        aliases: usize,
+    },
+    /// The address cannot be an account's: no domain name behind the `@`.
+    #[error("{0} cannot be an account's address")]
+    BadAddress(Address),
+    /// The alias cannot be.
+    #[error(transparent)]
+    Alias(#[from] AliasError),
+    /// The password or hash cannot be used.
+    #[error(transparent)]
+    Password(#[from] HashError),
+    /// A named bound is reached.
+    #[error("the directory is full: {0}")]
+    Full(&'static str),
+    /// The database was written by a newer program.
+    #[error("directory.db has schema version {0}, which only a newer program can read")]
+    NewerSchema(i64),
+    /// The database does not hold what this program wrote.
+    #[error("directory.db is damaged: {0}")]
+    Damaged(String),
+    /// Disk or database trouble: for the operator; trying again later may help.
+    #[error("cannot reach directory.db")]
+    Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Why a log-in did not succeed. Never says which of user, password or state was wrong (RFC 4954 §6, RFC 5530 §3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum AuthenticationError {
+    /// Wrong, unknown or disabled: 535 5.7.8, `NO [AUTHENTICATIONFAILED]`. Counts as a failure for throttling.
+    #[error("authentication failed")]
+    Refused,
+    /// Too many log-ins at this moment: 454 4.7.0, `NO [UNAVAILABLE]`.
+    #[error("too many log-ins at this moment")]
+    Busy,
+    /// The client's message breaks the mechanism's grammar or bounds: 501 5.5.2, `BAD`.
+    #[error("malformed authentication exchange")]
+    Malformed,
+    /// The client gave up with `*`: 501 5.7.0, `BAD`.
+    #[error("authentication cancelled by the client")]
+    Cancelled,
+}
