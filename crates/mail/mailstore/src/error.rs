@@ -1,0 +1,47 @@
+//! Why the store did not do what it was asked, by what the caller can do about it.
+
+use std::sync::Arc;
+
+/// An answer other than done. `Display` is for the log; doors choose their own public words.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk is short of room: refuse for now (452, `NO [OVERQUOTA]` is wrong here: `NO [UNAVAILABLE]`).
+    #[error("the disk is short of room")]
+    Full,
+    /// A bounded queue is full or the store is closing: try again in a moment.
+    #[error("the store is busy")]
+    Busy,
+    /// The account's quota does not allow it.
+    #[error("over quota")]
+    OverQuota,
+    /// The mailbox does not exist, or no longer.
+    #[error("no such mailbox")]
+    NoSuchMailbox,
+    /// A mailbox of that name exists.
+    #[error("mailbox exists")]
+    MailboxExists,
+    /// The message does not exist, or no longer.
+    #[error("no such message")]
+    NoSuchMessage,
+    /// The account was removed.
+    #[error("no such account")]
+    NoSuchAccount,
+    /// The rules of mailboxes forbid it; the text says which one.
+    #[error("not allowed: {0}")]
+    NotAllowed(&'static str),
+    /// A bound of the store is reached; the text says which one.
+    #[error("limit reached: {0}")]
+    Limit(&'static str),
+    /// Stored data is not what it should be: tell the operator.
+    #[error("stored data is damaged: {0}")]
+    Corrupt(String),
+    /// The machine failed us: tell the operator.
+    #[error("{doing}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        #[source]
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+}
