@@ -237,7 +237,8 @@ impl<R> Session<R> {
         let Transaction::Delivering { replies: owed } = self.transaction else { return Step::NextLine };
         self.transaction = Transaction::Idle;
         self.counts.idle_commands = 0;
-        let last = replies.last().unwrap_or(&replies::NOT_DELIVERED);
+        let nothing_said = replies::NOT_DELIVERED;
+        let last = replies.last().unwrap_or(&nothing_said);
         for reply in replies.iter().chain(std::iter::repeat(last)).take(owed) {
             reply.write_to(out);
         }
