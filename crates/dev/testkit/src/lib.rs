@@ -1,1 +1,18 @@
-//! testkit.
+//! The small internet on loopback that tests and the demo live in: servers of our own to start and kill, clients that
+//! speak a line at a time, remote mail hosts and the name server that knows them.
+//!
+//! Everything here is plain blocking code: a story reads from top to bottom.
+
+mod corpus;
+mod dialogue;
+mod imap_client;
+mod ports;
+mod server;
+mod smtp_client;
+
+pub use corpus::{Corpus, Mail};
+pub use dialogue::{Dialogue, WAIT_MAX};
+pub use imap_client::{Answer, ImapClient};
+pub use ports::free_offset;
+pub use server::{Server, ServerOptions, mailstead_binary};
+pub use smtp_client::SmtpClient;

@@ -1,0 +1,118 @@
+//! One connection, a line at a time, with the whole talk kept for the day a test fails.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+/// Longest wait for a peer: a stuck test fails instead of hanging. Nothing ever waits for this to pass.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// A connection with its talk.
+#[derive(Debug)]
+pub struct Dialogue {
+    reader: BufReader<TcpStream>,
+    talk: Vec<String>,
+}
+
+/// Lines of the talk that an error shows.
+const TALK_SHOWN: usize = 40;
+
+impl Dialogue {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub fn connect(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, WAIT_MAX)
+            .with_context(|| format!("connecting to {address}"))?;
+        stream.set_read_timeout(Some(WAIT_MAX))?;
+        stream.set_write_timeout(Some(WAIT_MAX))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { reader: BufReader::new(stream), talk: vec![format!("connected to {address}")] })
+    }
+
+    /// Sends a line; CRLF is added.
+    ///
+    /// # Errors
+    /// When the peer is gone.
+    pub fn send(&mut self, line: &str) -> Result<()> {
+        self.talk.push(format!("C: {line}"));
+        self.send_octets(format!("{line}\r\n").as_bytes())
+    }
+
+    /// Sends octets as they are.
+    ///
+    /// # Errors
+    /// When the peer is gone.
+    pub fn send_octets(&mut self, octets: &[u8]) -> Result<()> {
+        self.reader.get_mut().write_all(octets).with_context(|| self.told("sending"))
+    }
+
+    /// Reads a line without its line end.
+    ///
+    /// # Errors
+    /// When the peer hangs up or stays silent.
+    pub fn line(&mut self) -> Result<String> {
+        let mut line = Vec::new();
+        let read = self.reader.read_until(b'\n', &mut line).with_context(|| self.told("reading a line"))?;
+        if read == 0 {
+            bail!("{}", self.told("the peer hung up"));
+        }
+        while line.last().is_some_and(|octet| matches!(octet, b'\r' | b'\n')) {
+            line.pop();
+        }
+        let line = String::from_utf8_lossy(&line).into_owned();
+        self.talk.push(format!("S: {line}"));
+        Ok(line)
+    }
+
+    /// Reads exactly so many octets.
+    ///
+    /// # Errors
+    /// When the peer hangs up before.
+    pub fn octets(&mut self, count: usize) -> Result<Vec<u8>> {
+        let mut octets = vec![0; count];
+        self.reader.read_exact(&mut octets).with_context(|| self.told("reading octets"))?;
+        self.talk.push(format!("S: ({count} octets)"));
+        Ok(octets)
+    }
+
+    /// Reads a line and demands how it begins.
+    ///
+    /// # Errors
+    /// When it begins otherwise.
+    pub fn expect(&mut self, beginning: &str) -> Result<String> {
+        let line = self.line()?;
+        if !line.starts_with(beginning) {
+            bail!("{}", self.told(&format!("expected {beginning:?}")));
+        }
+        Ok(line)
+    }
+
+    /// Whether the peer has hung up: waits until it does or says something.
+    ///
+    /// # Errors
+    /// When it stays silent.
+    pub fn is_closed(&mut self) -> Result<bool> {
+        match self.reader.fill_buf() {
+            Ok(octets) => Ok(octets.is_empty()),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Ok(true),
+            Err(error) => Err(error).with_context(|| self.told("waiting for the peer to hang up")),
+        }
+    }
+
+    /// The socket itself, for those who mean to be rude.
+    #[must_use]
+    pub fn socket(&self) -> &TcpStream {
+        self.reader.get_ref()
+    }
+
+    /// What went wrong, with the end of the talk.
+    #[must_use]
+    pub fn told(&self, what: &str) -> String {
+        let shown = self.talk.len().saturating_sub(TALK_SHOWN);
+        format!("{what}; the talk was:\n{}", self.talk[shown..].join("\n"))
+    }
+}
