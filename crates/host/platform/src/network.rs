@@ -52,6 +52,19 @@ impl Network {
         Some(Self { address, prefix })
     }
 
+    /// The network of one address alone.
+    #[must_use]
+    pub(crate) fn single(address: IpAddr) -> Self {
+        Self { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
+    }
+
+    /// The /64 around an IPv6 address: the smallest block a household gets (RFC 6177).
+    #[must_use]
+    pub(crate) fn household(address: Ipv6Addr) -> Self {
+        let bits = address.to_bits() >> 64 << 64;
+        Self { address: Ipv6Addr::from_bits(bits).into(), prefix: 64 }
+    }
+
     /// Whether `address` lies in this network. An IPv4 address in IPv6 clothes (`::ffff:192.0.2.1`) counts as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
