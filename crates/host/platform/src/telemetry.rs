@@ -79,14 +79,15 @@ fn parse_level(text: &str) -> Result<EnvFilter, TelemetryError> {
 
 /// How events are written, and where. Control characters from strangers are escaped, so that nobody forges a line
 /// of our log or plays with the terminal that shows it; JSON does so by itself.
-fn event_layer<S, W>(format: LogFormat, ansi: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+fn event_layer<S, W, M>(format: LogFormat, ansi: bool, writer: M) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
-    W: for<'a> fmt::MakeWriter<'a> + Send + Sync + 'static,
+    W: io::Write + 'static,
+    M: Fn() -> W + Send + Sync + 'static,
 {
     match format {
         LogFormat::Text => {
-            let one_line = move || OneLine { writer: writer.make_writer(), ansi };
+            let one_line = move || OneLine { writer: writer(), ansi };
             fmt::layer().with_ansi(ansi).with_writer(one_line).boxed()
         }
         LogFormat::Json => fmt::layer()
