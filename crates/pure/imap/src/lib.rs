@@ -3,10 +3,12 @@
 //! The IMAP door feeds the octets of a connection to a [`Receiver`], acts on the [`Command`]s that come out,
 //! and writes its answers with [`response`].
 
+mod charset;
 pub mod command;
 mod date;
 mod dialect;
 pub mod fetch;
+mod framing;
 mod limits;
 mod list_pattern;
 mod mailbox_name;

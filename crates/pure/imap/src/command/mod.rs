@@ -9,10 +9,25 @@ use crate::fetch::FetchAttribute;
 use crate::search::{SearchKey, SearchReturn};
 use crate::sequence::{Numbering, SequenceSet};
 
+pub(crate) mod append;
 mod bad;
+mod cursor;
+mod fetch;
+mod id;
+mod list;
+mod login;
+mod mailbox;
+mod parse;
+mod quota;
+mod search;
+mod select;
+mod status;
+mod store;
 mod tag;
 
 pub use bad::{BadCommand, BadKind};
+pub(crate) use cursor::decimal;
+pub use login::is_idle_done;
 pub use tag::Tag;
 
 /// A command and the tag that its answer must bear.
@@ -198,7 +213,8 @@ pub struct Create {
 pub struct List {
     /// Which mailboxes are meant.
     pub selection: ListSelection,
-    /// The patterns, each already joined to the reference; empty when the client asks for the separator alone (`LIST "" ""`).
+    /// The patterns, each already joined to the reference. None at all, in a LIST that is not extended, asks for the
+    /// separator alone (`LIST "" ""`); in an extended one it asks for nothing (RFC 5258 §3).
     pub patterns: Vec<crate::ListPattern>,
     /// What to tell of each.
     pub returns: ListReturn,

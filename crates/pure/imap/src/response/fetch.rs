@@ -1,7 +1,9 @@
 //! FETCH responses, item by item; large sections are announced here and streamed by the caller (RFC 9051 §7.5.2).
 
 use mail_types::{EmailId, Flags, Keyword, ModSeq, ThreadId, Uid};
+use message::{Envelope, Part};
 
+use super::envelope::{self, Detail, write_envelope};
 use super::mailbox::write_flags_of;
 use super::string::{write_number, write_string};
 use crate::date::DateTime;
@@ -62,6 +64,24 @@ impl FetchResponse {
     pub fn rfc822_size(&mut self, out: &mut Vec<u8>, octets: u64) {
         self.item(out, "RFC822.SIZE ");
         write_number(out, octets);
+    }
+
+    /// `ENVELOPE`
+    pub fn envelope(&mut self, out: &mut Vec<u8>, envelope: &Envelope) {
+        self.item(out, "ENVELOPE ");
+        write_envelope(out, envelope, self.encoding);
+    }
+
+    /// `BODY`: the structure without extension data.
+    pub fn body(&mut self, out: &mut Vec<u8>, structure: &Part) {
+        self.item(out, "BODY ");
+        envelope::write_part(out, structure, Detail::Plain, self.encoding);
+    }
+
+    /// `BODYSTRUCTURE`
+    pub fn body_structure(&mut self, out: &mut Vec<u8>, structure: &Part) {
+        self.item(out, "BODYSTRUCTURE ");
+        envelope::write_part(out, structure, Detail::Extended, self.encoding);
     }
 
     /// `MODSEQ`

@@ -2,6 +2,7 @@
 //!
 //! What came from outside (names, values, octets of messages) goes out quoted or as a literal, never bare.
 
+mod envelope;
 mod extension;
 mod fetch;
 mod list;
