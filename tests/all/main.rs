@@ -1,1 +1,7 @@
-//! One binary for every whole-program scenario.
+//! One binary for every whole-program scenario: the real server, real clients, real sockets, loopback alone.
+
+mod clients;
+mod commands;
+mod crash;
+mod delivery;
+mod faults;

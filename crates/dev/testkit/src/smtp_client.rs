@@ -72,6 +72,15 @@ impl SmtpClient {
         self.reply_of(code)
     }
 
+    /// Says a command and gives the reply's code.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub fn reply_after(&mut self, line: &str) -> Result<String> {
+        self.dialogue.send(line)?;
+        Ok(self.reply()?.0)
+    }
+
     /// Logs in with AUTH PLAIN.
     ///
     /// # Errors
