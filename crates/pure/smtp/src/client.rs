@@ -1,1 +1,341 @@
-//! x.
+//! The client's side of a connection: greet, start TLS, log in, hand over one message after another (RFC 5321 §4,
+//! PIPELINING RFC 2920, CHUNKING RFC 3030, LMTP RFC 2033).
+//!
+//! The last step of a message's way out, driven by whoever owns the socket; tests speak to servers with it. The door
+//! gives what it reads to [`Client::on_octets`], writes what gathers in the output and carries out the
+//! [`ClientStep`].
+
+mod delivery;
+mod login;
+mod writer;
+
+use std::collections::VecDeque;
+
+use mail_types::{ForwardPath, ReplyCode, ReversePath, Severity};
+
+use crate::command::MailParameters;
+use crate::extension::Extensions;
+use crate::reply::{Reply, ReplyError, ReplyReader};
+use crate::server::Protocol;
+
+use delivery::Delivery;
+
+pub use login::Credentials;
+pub use writer::DataWriter;
+
+/// How one connection is to be used.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// SMTP or LMTP.
+    pub protocol: Protocol,
+    /// The name we give ourselves.
+    pub hostname: Box<str>,
+    /// STARTTLS.
+    pub starttls: StartTlsUse,
+    /// Who we are, where the server wants to know.
+    pub credentials: Option<Credentials>,
+    /// Whether messages go in chunks where the server takes them.
+    pub chunking: ChunkingUse,
+}
+
+/// When STARTTLS is said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StartTlsUse {
+    /// Never: the connection began with TLS, or is not to have it.
+    Never,
+    /// When offered.
+    WhenOffered,
+    /// No mail without.
+    Required,
+}
+
+/// When BDAT is used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChunkingUse {
+    /// Only for what DATA cannot carry: BINARYMIME.
+    WhenNeeded,
+    /// Wherever the server offers it.
+    WhenOffered,
+}
+
+/// One message's envelope.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Order {
+    /// The sender.
+    pub reverse_path: ReversePath,
+    /// The recipients, at least one.
+    pub recipients: Vec<ForwardPath>,
+    /// What the message needs of the server. `auth` has no meaning here.
+    pub parameters: MailParameters,
+}
+
+/// What the door does next. The output goes out first.
+#[derive(PartialEq, Eq, Debug)]
+pub enum ClientStep {
+    /// Read more and give it.
+    Read,
+    /// Shake hands, then call [`Client::on_tls_started`].
+    StartTls,
+    /// Everything is prepared: call [`Client::send`] or [`Client::quit`].
+    Ready(Readiness),
+    /// Send the message: with [`Client::data_writer`] and [`Client::data_sent`], or with [`Client::write_chunk_header`].
+    SendMessage(Transfer),
+    /// The transaction is over; the connection is ready for another.
+    Done(Outcome),
+    /// The server said good-bye or was asked to.
+    Closed,
+}
+
+/// Whether a connection is of use.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Readiness {
+    /// Mail can be sent.
+    Ready,
+    /// The server does not want us: at the greeting, EHLO, STARTTLS or AUTH.
+    Refused(Reply),
+    /// The server lacks what the settings demand.
+    Lacks(Missing),
+}
+
+/// What a server lacks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Missing {
+    /// STARTTLS.
+    StartTls,
+    /// A mechanism we speak.
+    Auth,
+    /// 8BITMIME, for octets beyond ASCII.
+    EightBitMime,
+    /// CHUNKING and BINARYMIME, for octets without lines.
+    BinaryMime,
+    /// SMTPUTF8, for addresses and header fields in UTF-8.
+    SmtpUtf8,
+}
+
+/// Where a chunk stands in its message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChunkPlace {
+    /// Others follow.
+    Middle,
+    /// The message ends with it.
+    Last,
+}
+
+/// How the message's octets go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transfer {
+    /// After 354, with dots.
+    Data,
+    /// In counted chunks.
+    Chunks,
+}
+
+/// What became of a transaction.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The server's word on each recipient, in the order's order: 2yz means it has taken responsibility.
+    Answered(Vec<Reply>),
+    /// Nothing was sent: the server cannot carry this message.
+    Lacks(Missing),
+}
+
+/// Why a connection cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// What came is no reply.
+    #[error(transparent)]
+    Reply(#[from] ReplyError),
+    /// Octets after the reply to STARTTLS, not protected by it: somebody on the way put them there.
+    #[error("the server's replies go on in clear after STARTTLS")]
+    InjectedReplies,
+    /// A reply nobody asked for.
+    #[error("the server sent a reply nobody asked for")]
+    Unasked,
+    /// A connection refused with 421 in mid-session (RFC 5321 §3.8).
+    #[error("the server closes the connection: {0:?}")]
+    Closing(Reply),
+}
+
+/// What a reply that is still owed will tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Owed {
+    Greeting,
+    Ehlo,
+    Helo,
+    StartTls,
+    Auth,
+    Mail,
+    Recipient(usize),
+    Data,
+    Chunk,
+    /// The message, for all recipients or in LMTP for the next of them.
+    Message,
+    Reset,
+    Quit,
+}
+
+/// One connection to a server.
+#[derive(Debug)]
+pub struct Client {
+    settings: Settings,
+    reader: ReplyReader,
+    /// Commands not yet sent: without PIPELINING each waits for the reply to the one before.
+    unsent: VecDeque<(String, Owed)>,
+    owed: VecDeque<Owed>,
+    extensions: Extensions,
+    security: Security,
+    login: Option<login::Exchange>,
+    delivery: Option<Delivery>,
+}
+
+/// Where STARTTLS stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Security {
+    NotTried,
+    /// The server offered it and then refused.
+    Failed,
+    Tls,
+}
+
+impl Client {
+    /// A connection just opened, whose greeting has not come.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            reader: ReplyReader::default(),
+            unsent: VecDeque::new(),
+            owed: VecDeque::from([Owed::Greeting]),
+            extensions: Extensions::default(),
+            security: Security::NotTried,
+            login: None,
+            delivery: None,
+        }
+    }
+
+    /// What the server offers, as of its last reply to EHLO.
+    #[must_use]
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    /// Gives octets read from the server; the number says how many were used. Give the rest again, unless the step
+    /// was [`ClientStep::StartTls`]: then there is none.
+    ///
+    /// # Errors
+    /// [`ClientError`]: close the connection.
+    pub fn on_octets(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(usize, ClientStep), ClientError> {
+        let mut used = 0;
+        while let Some(rest) = input.get(used..).filter(|rest| !rest.is_empty()) {
+            let (taken, reply) = self.reader.next(rest)?;
+            used += taken;
+            let Some(reply) = reply else { break };
+            let step = self.on_reply(reply, out)?;
+            if step == ClientStep::StartTls && used < input.len() {
+                return Err(ClientError::InjectedReplies);
+            }
+            if step != ClientStep::Read {
+                return Ok((used, step));
+            }
+        }
+        Ok((used, ClientStep::Read))
+    }
+
+    /// TLS stands: everything the server said before is forgotten (RFC 3207 §4.2).
+    pub fn on_tls_started(&mut self, out: &mut Vec<u8>) -> ClientStep {
+        self.security = Security::Tls;
+        self.extensions = Extensions::default();
+        self.say_hello(out)
+    }
+
+    /// Says good-bye.
+    pub fn quit(&mut self, out: &mut Vec<u8>) -> ClientStep {
+        self.say("QUIT", Owed::Quit, out)
+    }
+
+    fn on_reply(&mut self, reply: Reply, out: &mut Vec<u8>) -> Result<ClientStep, ClientError> {
+        let owed = self.owed.pop_front().ok_or(ClientError::Unasked)?;
+        if reply.code == ReplyCode::new(421) && !matches!(owed, Owed::Greeting | Owed::Quit) {
+            return Err(ClientError::Closing(reply));
+        }
+        let step = match owed {
+            Owed::Greeting if reply.severity() == Severity::Done => self.say_hello(out),
+            Owed::Greeting => ClientStep::Ready(Readiness::Refused(reply)),
+            Owed::Ehlo => self.on_hello_reply(reply, out),
+            Owed::Helo if reply.severity() == Severity::Done => self.after_hello(out),
+            Owed::Helo => ClientStep::Ready(Readiness::Refused(reply)),
+            Owed::StartTls => self.on_starttls_reply(reply, out),
+            Owed::Auth => self.on_auth_reply(reply, out),
+            Owed::Quit => ClientStep::Closed,
+            Owed::Mail | Owed::Recipient(_) | Owed::Data | Owed::Chunk | Owed::Message | Owed::Reset => {
+                self.on_delivery_reply(owed, reply, out)
+            }
+        };
+        self.send_unsent(out);
+        Ok(step)
+    }
+
+    fn say_hello(&mut self, out: &mut Vec<u8>) -> ClientStep {
+        let verb = match self.settings.protocol {
+            Protocol::Smtp => "EHLO",
+            Protocol::Lmtp => "LHLO",
+        };
+        self.say(&format!("{verb} {}", self.settings.hostname), Owed::Ehlo, out)
+    }
+
+    fn on_hello_reply(&mut self, reply: Reply, out: &mut Vec<u8>) -> ClientStep {
+        if let Some(extensions) = Extensions::from_reply(&reply) {
+            self.extensions = extensions;
+            return self.after_hello(out);
+        }
+        // RFC 5321 §3.2: a server that does not know EHLO may know HELO.
+        if reply.severity() == Severity::Permanent && self.settings.protocol == Protocol::Smtp {
+            return self.say(&format!("HELO {}", self.settings.hostname), Owed::Helo, out);
+        }
+        ClientStep::Ready(Readiness::Refused(reply))
+    }
+
+    fn after_hello(&mut self, out: &mut Vec<u8>) -> ClientStep {
+        let wanted = self.settings.starttls != StartTlsUse::Never && self.security != Security::Tls;
+        if wanted {
+            if self.security == Security::NotTried && self.extensions.starttls {
+                return self.say("STARTTLS", Owed::StartTls, out);
+            }
+            // A password never goes in clear just because somebody struck STARTTLS from the offer.
+            if self.settings.starttls == StartTlsUse::Required || self.settings.credentials.is_some() {
+                return ClientStep::Ready(Readiness::Lacks(Missing::StartTls));
+            }
+        }
+        self.log_in(out)
+    }
+
+    fn on_starttls_reply(&mut self, reply: Reply, out: &mut Vec<u8>) -> ClientStep {
+        if reply.severity() == Severity::Done {
+            return ClientStep::StartTls;
+        }
+        self.security = Security::Failed;
+        if self.settings.starttls == StartTlsUse::Required {
+            return ClientStep::Ready(Readiness::Refused(reply));
+        }
+        self.after_hello(out)
+    }
+
+    fn say(&mut self, command: &str, owed: Owed, out: &mut Vec<u8>) -> ClientStep {
+        self.unsent.push_back((command.to_owned(), owed));
+        self.send_unsent(out);
+        ClientStep::Read
+    }
+
+    /// Sends what may go now: all of it where the server pipelines, else one command at a time.
+    fn send_unsent(&mut self, out: &mut Vec<u8>) {
+        while self.extensions.pipelining || self.owed.is_empty() {
+            let Some((command, owed)) = self.unsent.pop_front() else { return };
+            out.extend_from_slice(command.as_bytes());
+            out.extend_from_slice(b"\r\n");
+            self.owed.push_back(owed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
