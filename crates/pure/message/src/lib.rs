@@ -3,18 +3,29 @@
 //! A message is digested by the [`Scanner`] while it arrives; what IMAP later asks for is answered from the [`Summary`]
 //! it leaves, and from ranges of the stored octets. No whole message is ever held in memory.
 
+mod address_list;
+mod civil;
 mod date;
+mod entity;
 mod envelope;
 mod field_cache;
+mod header;
 mod limits;
+mod message_id;
+mod mime_field;
 mod scanner;
 mod structure;
 mod summary;
+mod summary_codec;
 
+pub use address_list::parse_addresses;
+pub use civil::{Civil, DAY_NAMES, DAY_SECONDS, MONTH_NAMES, days_since_epoch, month_number};
 pub use date::Date;
 pub use envelope::{Addressee, Envelope};
 pub use field_cache::CachedFields;
-pub use limits::{BOUNDARY_OCTETS_MAX, Limits};
+pub use header::{Choice, Field, FieldFilter, Fields, blank_line_octets, choose_fields, fields, unfold};
+pub use limits::{BOUNDARY_OCTETS_MAX, DEPTH_MAX, Limits};
+pub use message_id::{MESSAGE_ID_OCTETS_MAX, message_ids, new_message_id};
 pub use scanner::Scanner;
 pub use structure::{Content, Disposition, EmbeddedMessage, Parameter, Part, SectionText, Span};
 pub use summary::{Summary, SummaryError, Traits};

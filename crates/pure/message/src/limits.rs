@@ -10,7 +10,7 @@ pub struct Limits {
     pub part_header_octets_max: usize,
     /// Nodes of the part tree. Behind the last one, a multipart's remaining octets belong to its last part.
     pub parts_max: usize,
-    /// Open multiparts and messages inside each other. A deeper one is treated as a leaf.
+    /// Open multiparts and messages inside each other, at most [`DEPTH_MAX`]. A deeper one is treated as a leaf.
     pub depth_max: usize,
     /// Parameters of one Content-Type or Content-Disposition field (CVE-2026-27859: parameter floods).
     pub parameters_max: usize,
@@ -26,6 +26,9 @@ pub struct Limits {
 
 /// Longest boundary we look for. RFC 2046 §5.1.1 allows 70; some senders write twice that.
 pub const BOUNDARY_OCTETS_MAX: usize = 256;
+
+/// Deepest part tree there is, whatever the limits say: trees are walked by recursion, which has to fit on a thread's stack.
+pub const DEPTH_MAX: usize = 64;
 
 impl Default for Limits {
     fn default() -> Self {

@@ -2,6 +2,7 @@
 //! BODYSTRUCTURE and section paths ask for (RFC 2045, 2046, 9051 §6.4.5.1 and §7.5.2).
 
 use crate::envelope::Envelope;
+use crate::mime_field::ContentType;
 
 /// A run of octets of the stored message, from `start` up to but not including `end`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,7 +84,7 @@ pub struct Part {
     pub header: Span,
     /// The part's body, without the line end that belongs to the following boundary.
     pub body: Span,
-    /// Lines in the body.
+    /// Line ends in the body: as other servers count, a last line without one is not counted.
     pub lines: u64,
     /// Lower-case media type.
     pub media_type: Vec<u8>,
@@ -123,6 +124,27 @@ pub enum SectionText {
 }
 
 impl Part {
+    /// A part without MIME fields: plain text (RFC 2045 §5.2) with an empty header, body and content.
+    pub(crate) fn plain_text_at(offset: u64) -> Part {
+        let content_type = ContentType::plain_text();
+        Part {
+            header: Span::new(offset, offset),
+            body: Span::new(offset, offset),
+            lines: 0,
+            media_type: content_type.media_type,
+            subtype: content_type.subtype,
+            parameters: content_type.parameters,
+            id: None,
+            description: None,
+            encoding: b"7bit".to_vec(),
+            md5: None,
+            disposition: None,
+            languages: Vec::new(),
+            location: None,
+            content: Content::Leaf,
+        }
+    }
+
     /// The part with these IMAP part numbers, `self` being the root of a message (RFC 9051 §6.4.5.1).
     ///
     /// An empty path is the root. A message that is no multipart has exactly one part, number 1.

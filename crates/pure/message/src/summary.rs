@@ -4,7 +4,7 @@
 use crate::date::Date;
 use crate::envelope::Envelope;
 use crate::field_cache::CachedFields;
-use crate::structure::{Part, SectionText, Span};
+use crate::structure::{Content, Part, SectionText, Span};
 
 /// The digest of one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,23 +58,53 @@ impl Summary {
     }
 }
 impl Summary {
-    /// The compact form for the account's index.
-    pub fn encode(&self) -> Vec<u8> {
-        vec![1]
+    /// Whether a client should show a paper clip: some part is meant to be saved rather than read.
+    pub fn has_attachment(&self) -> bool {
+        has_attachment(&self.structure)
     }
-    /// Reads what `encode` wrote; never panics, whatever the octets are.
-    pub fn decode(octets: &[u8]) -> Result<Summary, SummaryError> {
-        match octets.first() {
-            None | Some(1) => Err(SummaryError::Damaged),
-            Some(version) => Err(SummaryError::Version(*version)),
+
+    /// The part a preview is taken from: the first text that is shown, plain rather than HTML among alternatives.
+    pub fn preview_part(&self) -> Option<&Part> {
+        shown_text(&self.structure)
+    }
+}
+
+fn has_attachment(part: &Part) -> bool {
+    match &part.content {
+        Content::Multipart(parts) => parts.iter().any(has_attachment),
+        Content::Message(_) => !part.is_inline(),
+        Content::Leaf if part.is_attached() => true,
+        // An image in a multipart/related is part of the text; so are signatures, which mail programs show in their way.
+        Content::Leaf => {
+            let is_shown = part.media_type == b"text" || part.id.is_some() || part.is_inline();
+            !is_shown && !part.is_signature()
         }
     }
-    /// Whether a client should show a paper clip.
-    pub fn has_attachment(&self) -> bool {
-        false
+}
+
+fn shown_text(part: &Part) -> Option<&Part> {
+    match &part.content {
+        Content::Multipart(parts) => {
+            let plain = parts.iter().find(|part| part.is_media("text", "plain") && !part.is_attached());
+            plain.filter(|_| part.subtype == b"alternative").or_else(|| parts.iter().find_map(shown_text))
+        }
+        Content::Leaf => (part.media_type == b"text" && !part.is_attached()).then_some(part),
+        Content::Message(_) => None,
     }
-    /// The part a preview is taken from.
-    pub fn preview_part(&self) -> Option<&Part> {
-        None
+}
+
+impl Part {
+    /// Whether Content-Disposition says `attachment`.
+    pub fn is_attached(&self) -> bool {
+        self.disposition.as_ref().is_some_and(|disposition| disposition.kind == b"attachment")
+    }
+
+    fn is_inline(&self) -> bool {
+        self.disposition.as_ref().is_some_and(|disposition| disposition.kind == b"inline")
+    }
+
+    fn is_signature(&self) -> bool {
+        let signatures = ["pgp-signature", "pkcs7-signature", "x-pkcs7-signature", "pgp-encrypted"];
+        signatures.iter().any(|subtype| self.is_media("application", subtype))
     }
 }
