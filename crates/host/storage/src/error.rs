@@ -11,8 +11,9 @@ pub enum StorageError {
     /// The disk is short: refuse new mail for now (452, `NO [UNAVAILABLE]`). Deletions are still taken.
     #[error("the disk is full, or nearly so")]
     Full,
-    /// The bounded queue is full: ask the client to come back (451, `NO [UNAVAILABLE]`).
-    #[error("the write queue is full")]
+    /// The bounded queue is full, or another process holds a database: ask the client to come back (451,
+    /// `NO [UNAVAILABLE]`).
+    #[error("storage is busy")]
     Busy,
     /// Storage is shutting down; nothing was written.
     #[error("storage is closed")]
@@ -95,6 +96,12 @@ impl From<rusqlite::Error> for StorageError {
     fn from(source: rusqlite::Error) -> StorageError {
         match source.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => StorageError::Full,
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+                StorageError::Busy
+            }
+            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+                StorageError::Corrupt { place: "a database".to_owned(), what: source.to_string() }
+            }
             _ => StorageError::Database(Arc::new(source)),
         }
     }

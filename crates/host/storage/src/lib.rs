@@ -7,6 +7,7 @@
 mod blob_reader;
 mod blob_writer;
 mod check;
+mod compression;
 mod database;
 mod entry;
 mod error;
@@ -22,8 +23,10 @@ pub use database::{CacheBudget, Database, Durability, WalCheckpoint};
 pub use entry::{Committed, LogEntry, NewEntry, Note, StoredBlob};
 pub use error::StorageError;
 pub use lock::DataLock;
+pub use packs::record;
 pub use packs::{
-    Completion, Entries, Keep, PackInfo, PackKind, PackSettings, PackStatistics, PackStore, Replay, Rewritten,
+    BatchCompletion, Completion, Entries, Keep, PackInfo, PackKind, PackSettings, PackStatistics, PackStore,
+    Replay, RewriteSummary, Rewritten,
 };
 pub use position::{BlobRef, LogPosition, PackId};
 pub use rusqlite;
