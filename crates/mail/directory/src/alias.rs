@@ -4,6 +4,9 @@ use std::fmt;
 
 use mail_types::{Address, DomainName};
 
+/// Most targets of one alias.
+pub const ALIAS_TARGETS_MAX: usize = 500;
+
 /// An alias with all its targets.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Alias {
@@ -40,11 +43,14 @@ pub enum AliasError {
     #[error("{0:?} is neither an address nor @domain")]
     BadText(String),
     /// Mail would go round in a circle.
-    #[error("{0} would come back to itself")]
-    Loop(Address),
-    /// More targets, or a deeper nesting, than an alias may have.
-    #[error("the alias leads to too many targets")]
+    #[error("mail for {0} would only come back to it, or lead to too many addresses")]
+    Loop(AliasSource),
+    /// More targets than one alias may have.
+    #[error("an alias has at most {ALIAS_TARGETS_MAX} targets; nest aliases for more")]
     TooMany,
+    /// An alias without targets would lose mail.
+    #[error("an alias needs a target")]
+    NoTarget,
 }
 
 impl AliasSource {
@@ -60,6 +66,24 @@ impl AliasSource {
         let address = Address::parse(text).map_err(|_| bad())?;
         address.domain_name().ok_or_else(bad)?;
         Ok(Self::Address(address.to_canonical()))
+    }
+
+    /// The domain the alias belongs to; `None` for an address literal, which cannot be aliased.
+    #[must_use]
+    pub fn domain(&self) -> Option<&DomainName> {
+        match self {
+            Self::CatchAll(domain) => Some(domain),
+            Self::Address(address) => address.domain_name(),
+        }
+    }
+
+    /// The form by which aliases are found: local part in lower case.
+    #[must_use]
+    pub(crate) fn to_canonical(&self) -> Self {
+        match self {
+            Self::CatchAll(_) => self.clone(),
+            Self::Address(address) => Self::Address(address.to_canonical()),
+        }
     }
 }
 
@@ -77,6 +101,19 @@ impl AliasTarget {
             return DomainName::parse(domain).map(Self::SameLocalPart).map_err(|_| bad());
         }
         Address::parse(text).map(Self::Address).map_err(|_| bad())
+    }
+
+    /// Whether it is this address, in any case; `address` is canonical.
+    pub(crate) fn is_address(&self, address: &Address) -> bool {
+        matches!(self, Self::Address(own) if own.to_canonical() == *address)
+    }
+
+    /// Whether both lead to the same place.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match other {
+            Self::Address(address) => self.is_address(&address.to_canonical()),
+            _ => self == other,
+        }
     }
 }
 
@@ -96,5 +133,41 @@ impl fmt::Display for AliasTarget {
             Self::SameLocalPart(domain) => write!(f, "@{domain}"),
             Self::Discard => f.write_str(":discard:"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_read_back_as_written() {
+        for text in ["ann@example.org", "@example.org", "\"a b\"@example.org"] {
+            assert_eq!(AliasSource::parse(text).unwrap().to_string(), text);
+            assert_eq!(AliasTarget::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(AliasSource::parse("Ann@Example.ORG").unwrap().to_string(), "ann@example.org");
+        assert_eq!(AliasTarget::parse("Ann@Example.ORG").unwrap().to_string(), "Ann@example.org");
+        for text in ["/dev/null", ":discard:", ":Discard:"] {
+            assert_eq!(AliasTarget::parse(text), Ok(AliasTarget::Discard));
+        }
+    }
+
+    #[test]
+    fn texts_that_are_neither_address_nor_domain_are_refused() {
+        for text in ["", "@", "ann", "@a b", "/etc/passwd", "|command", ":include:/x"] {
+            assert!(AliasSource::parse(text).is_err(), "{text}");
+            assert!(AliasTarget::parse(text).is_err(), "{text}");
+        }
+        assert!(AliasSource::parse("ann@[192.0.2.1]").is_err());
+        assert!(AliasTarget::parse("ann@[192.0.2.1]").is_ok());
+    }
+
+    #[test]
+    fn targets_are_the_same_in_any_case() {
+        let target = |text| AliasTarget::parse(text).unwrap();
+        assert!(target("ann@example.org").is_same(&target("Ann@example.org")));
+        assert!(!target("ann@example.org").is_same(&target("@example.org")));
+        assert!(target("/dev/null").is_same(&target(":discard:")));
     }
 }

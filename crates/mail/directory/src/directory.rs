@@ -1,106 +1,140 @@
-//! The directory's front: every question and every change the rest of the house has.
+//! The directory's front: how it is opened, and every question the rest of the house has.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use mail_types::{AccountId, Address, DomainName, ForwardPath};
+use mail_types::{AccountId, Address, DomainName, ForwardPath, Secret};
+use parking_lot::{Mutex, RwLock};
 use platform::clock::Clock;
+use platform::metrics::Metrics;
+use platform::workers::{Workers, WorkersSettings};
 use tokio::sync::watch;
 
-use crate::account::{Account, AccountState, NewAccount, NewPassword, Quota};
-use crate::alias::{Alias, AliasSource, AliasTarget};
-use crate::domain::{Domain, Removal};
-use crate::error::{AuthenticationError, DirectoryError};
-use crate::login::{Authenticated, Login, PasswordClaim};
-use crate::resolve::Resolution;
-use crate::sasl::{Channel, Mechanism};
+use crate::account::{Account, AccountState};
+use crate::alias::Alias;
+use crate::database::DirectoryDatabase;
+use crate::domain::Domain;
+use crate::error::DirectoryError;
+use crate::login::Authenticated;
+use crate::password::{StoredHash, VerifiedPasswords, random};
+use crate::resolve::{Resolution, Resolver};
 use crate::settings::Settings;
+use crate::snapshot::Snapshot;
 
 /// Who is who on this server. Clones share one directory. Look-ups read memory; changes block on the disk, so async
 /// callers make them on a blocking thread.
 #[derive(Clone)]
 pub struct Directory {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-impl std::fmt::Debug for Directory {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Directory")
-    }
-}
-
-struct Inner {
+/// What the clones share. Locks are taken in the order of the fields.
+pub(crate) struct Inner {
+    pub(crate) clock: Clock,
+    settings: RwLock<Arc<Settings>>,
+    /// Held through each change, so that database and snapshot change in the same order.
+    pub(crate) database: Mutex<DirectoryDatabase>,
+    snapshot: RwLock<Arc<Snapshot>>,
     changes: watch::Sender<u64>,
+    /// Verifies passwords: as many at once as memory allows.
+    pub(crate) workers: Workers,
+    pub(crate) verified: Mutex<VerifiedPasswords>,
+    /// Held while a hash is verified whose memory another server chose, so that it does not add up.
+    pub(crate) much_memory: Mutex<()>,
+    /// What a user who does not exist is verified against, so that it takes as long.
+    pub(crate) nobody_hash: StoredHash,
+    pub(crate) nobody_secret: [u8; 32],
 }
-
-type Result<T> = std::result::Result<T, DirectoryError>;
 
 impl Directory {
-    /// Opens `directory.db`, making it if it is not there.
+    /// Opens `directory.db`, making it if it is not there. Only one process may have it open: who holds `DATA/lock`.
     ///
     /// # Errors
-    /// Storage trouble, a newer schema, or a damaged database.
-    pub fn open(path: &Path, settings: Settings, clock: Clock) -> Result<Self> {
-        let _ = (path, settings, clock);
-        Ok(Self { inner: Arc::new(Inner { changes: watch::channel(0).0 }) })
+    /// Storage trouble, a newer schema, a damaged database, or no threads.
+    pub fn open(
+        path: &Path,
+        settings: Settings,
+        clock: Clock,
+        metrics: &Metrics,
+    ) -> Result<Self, DirectoryError> {
+        let mut database = DirectoryDatabase::open(path)?;
+        let nobody_secret = database.nobody_secret()?;
+        let snapshot = database.load()?;
+        let nobody_hash = StoredHash::make(&Secret::new(random::<16>()?.to_vec()), settings.password_cost)?;
+        let verified = VerifiedPasswords::new(random()?, settings.verified_lifetime, settings.verified_max);
+        let inner = Inner {
+            clock,
+            database: Mutex::new(database),
+            snapshot: RwLock::new(Arc::new(snapshot)),
+            changes: watch::channel(0).0,
+            workers: start_workers(&settings, metrics).map_err(DirectoryError::Threads)?,
+            verified: Mutex::new(verified),
+            much_memory: Mutex::new(()),
+            nobody_hash,
+            nobody_secret,
+            settings: RwLock::new(Arc::new(settings)),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
-    // Look-ups.
+    /// Takes new settings. Those of the verification's threads, queue and memory hold at the next start.
+    pub fn set_settings(&self, settings: Settings) {
+        *self.inner.settings.write() = Arc::new(settings);
+    }
 
     /// All domains by name.
     #[must_use]
     pub fn domains(&self) -> Vec<Domain> {
-        Vec::new()
+        self.snapshot().domains().collect()
     }
 
     /// Whether mail for this domain is ours.
     #[must_use]
     pub fn is_local_domain(&self, name: &DomainName) -> bool {
-        let _ = name;
-        false
+        self.snapshot().domain(name).is_some()
     }
 
-    /// All accounts by address.
+    /// All accounts by domain and address.
     #[must_use]
     pub fn accounts(&self) -> Vec<Arc<Account>> {
-        Vec::new()
+        self.snapshot().accounts()
     }
 
     /// The account of this number.
     #[must_use]
     pub fn account(&self, id: AccountId) -> Option<Arc<Account>> {
-        let _ = id;
-        None
+        self.snapshot().account(id).cloned()
     }
 
     /// The account of exactly this address, in any case; aliases and sub-addresses are [`Self::resolve`]'s.
     #[must_use]
     pub fn account_by_address(&self, address: &Address) -> Option<Arc<Account>> {
-        let _ = address;
-        None
+        self.snapshot().entry_by_address(address).map(|entry| Arc::clone(&entry.account))
     }
 
-    /// All aliases by source.
+    /// All aliases by domain and source.
     #[must_use]
     pub fn aliases(&self) -> Vec<Alias> {
-        Vec::new()
+        self.snapshot().aliases()
     }
 
     /// Whose mail it is.
     #[must_use]
     pub fn resolve(&self, path: &ForwardPath) -> Resolution {
-        let _ = path;
-        Resolution::NotLocal
+        let (snapshot, settings) = (self.snapshot(), self.settings());
+        Resolver { snapshot: &snapshot, settings: &settings, pending: None }.resolve(path)
     }
 
-    /// Whether the account may use this address as sender: its own, a sub-address of it, or one whose mail it gets.
+    /// Whether the account may use this address as sender: its own, a sub-address of it, or one whose mail it gets,
+    /// by aliases or a catch-all.
     #[must_use]
     pub fn may_send_as(&self, account: AccountId, address: &Address) -> bool {
-        let _ = (account, address);
-        false
+        let (snapshot, settings) = (self.snapshot(), self.settings());
+        Resolver { snapshot: &snapshot, settings: &settings, pending: None }.may_send_as(account, address)
     }
 
-    /// Tells of every change; the value is the directory's generation.
+    /// Tells of every change; the value is the directory's generation. Doors ask [`Self::is_current`] then.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.inner.changes.subscribe()
@@ -109,135 +143,41 @@ impl Directory {
     /// Whether a session may go on: the account is still there and enabled, and its password is unchanged since.
     #[must_use]
     pub fn is_current(&self, session: &Authenticated) -> bool {
-        let _ = session;
-        false
+        self.snapshot().entry(session.account()).is_some_and(|entry| {
+            entry.account.state == AccountState::Enabled
+                && entry.credential.generation == session.generation()
+        })
     }
 
-    // Logging in.
-
-    /// The mechanisms to offer on this channel, the best first.
-    #[must_use]
-    pub fn mechanisms(&self, channel: &Channel) -> Vec<Mechanism> {
-        let _ = channel;
-        Vec::new()
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.inner.snapshot.read())
     }
 
-    /// Starts a SASL exchange, or `None` where the mechanism is not offered on this channel (504 5.5.4, `NO`).
-    #[must_use]
-    pub fn login(&self, mechanism: Mechanism, channel: Channel) -> Option<Login> {
-        let _ = (mechanism, channel);
-        Some(Login { directory: self.clone() })
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.inner.settings.read())
     }
 
-    /// Verifies a user name and password. Cancel-safe.
-    ///
-    /// # Errors
-    /// Refused or Busy.
-    pub async fn authenticate(
-        &self,
-        claim: PasswordClaim,
-    ) -> std::result::Result<Authenticated, AuthenticationError> {
-        let _ = claim;
-        Err(AuthenticationError::Refused)
+    /// Makes a committed change in memory. Who still reads the former snapshot keeps it; nobody does, mostly, and then
+    /// nothing is copied.
+    pub(crate) fn change_snapshot(&self, change: impl FnOnce(&mut Snapshot)) {
+        change(Arc::make_mut(&mut *self.inner.snapshot.write()));
     }
 
-    // Changes, durable when they return.
-
-    /// Adds a domain.
-    ///
-    /// # Errors
-    /// It exists, or storage trouble.
-    pub fn add_domain(&self, name: &DomainName) -> Result<Domain> {
-        Err(DirectoryError::UnknownDomain(name.clone()))
+    pub(crate) fn announce(&self) {
+        self.inner.changes.send_modify(|generation| *generation += 1);
     }
+}
 
-    /// Removes a domain and says which accounts went with it.
-    ///
-    /// # Errors
-    /// Unknown, in use, or storage trouble.
-    pub fn remove_domain(&self, name: &DomainName, removal: Removal) -> Result<Vec<AccountId>> {
-        let _ = removal;
-        Err(DirectoryError::UnknownDomain(name.clone()))
+impl std::fmt::Debug for Directory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Directory")
     }
+}
 
-    /// Adds an account.
-    ///
-    /// # Errors
-    /// Unknown domain, exists, unusable password, or storage trouble.
-    pub fn add_account(&self, new: NewAccount) -> Result<Arc<Account>> {
-        let _ = new;
-        Err(DirectoryError::UnknownAccount)
-    }
-
-    /// Adds many accounts in one transaction. Each has its own result, in order; those that fail leave the others.
-    ///
-    /// # Errors
-    /// Storage trouble: then none is added.
-    pub fn add_accounts(&self, new: Vec<NewAccount>) -> Result<Vec<Result<Arc<Account>>>> {
-        let _ = new;
-        Ok(Vec::new())
-    }
-
-    /// Removes an account. Its mail is the mailstore's to remove; aliases that name it stay.
-    ///
-    /// # Errors
-    /// Unknown, or storage trouble.
-    pub fn remove_account(&self, id: AccountId) -> Result<()> {
-        let _ = id;
-        Err(DirectoryError::UnknownAccount)
-    }
-
-    /// Enables or disables an account.
-    ///
-    /// # Errors
-    /// Unknown, or storage trouble.
-    pub fn set_state(&self, id: AccountId, state: AccountState) -> Result<()> {
-        let _ = (id, state);
-        Err(DirectoryError::UnknownAccount)
-    }
-
-    /// Sets what an account may keep.
-    ///
-    /// # Errors
-    /// Unknown, or storage trouble.
-    pub fn set_quota(&self, id: AccountId, quota: Quota) -> Result<()> {
-        let _ = (id, quota);
-        Err(DirectoryError::UnknownAccount)
-    }
-
-    /// Sets or clears a person's name.
-    ///
-    /// # Errors
-    /// Unknown, or storage trouble.
-    pub fn set_display_name(&self, id: AccountId, name: Option<&str>) -> Result<()> {
-        let _ = (id, name);
-        Err(DirectoryError::UnknownAccount)
-    }
-
-    /// Sets a password; sessions that used the former one are no longer current.
-    ///
-    /// # Errors
-    /// Unknown, unusable password, or storage trouble.
-    pub fn set_password(&self, id: AccountId, password: NewPassword) -> Result<()> {
-        let _ = (id, password);
-        Err(DirectoryError::UnknownAccount)
-    }
-
-    /// Adds targets to an alias, making it if it is not there. Targets it already has stay once.
-    ///
-    /// # Errors
-    /// Unknown domain, a loop, too many targets, or storage trouble.
-    pub fn add_alias(&self, source: &AliasSource, targets: &[AliasTarget]) -> Result<Alias> {
-        let _ = (source, targets);
-        Err(DirectoryError::UnknownAlias)
-    }
-
-    /// Removes targets from an alias; with none named, or none left, the alias itself.
-    ///
-    /// # Errors
-    /// Unknown alias or target, or storage trouble.
-    pub fn remove_alias(&self, source: &AliasSource, targets: &[AliasTarget]) -> Result<()> {
-        let _ = (source, targets);
-        Err(DirectoryError::UnknownAlias)
-    }
+fn start_workers(settings: &Settings, metrics: &Metrics) -> io::Result<Workers> {
+    let workers = WorkersSettings {
+        threads: settings.verification_threads,
+        queue_max: settings.verification_queue_max,
+    };
+    Workers::start("passwords", workers, metrics)
 }

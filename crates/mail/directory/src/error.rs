@@ -1,6 +1,7 @@
 //! What can go wrong in the directory, by what the caller can do about it.
 
 use mail_types::{Address, DomainName};
+use storage::{StorageError, rusqlite};
 
 use crate::alias::AliasError;
 use crate::password::HashError;
@@ -34,6 +35,9 @@ pub enum DirectoryError {
     /// The address cannot be an account's: no domain name behind the `@`.
     #[error("{0} cannot be an account's address")]
     BadAddress(Address),
+    /// The person's name cannot be kept.
+    #[error("a name has at most 255 octets and no control characters")]
+    BadDisplayName,
     /// The alias cannot be.
     #[error(transparent)]
     Alias(#[from] AliasError),
@@ -43,15 +47,21 @@ pub enum DirectoryError {
     /// A named bound is reached.
     #[error("the directory is full: {0}")]
     Full(&'static str),
-    /// The database was written by a newer program.
-    #[error("directory.db has schema version {0}, which only a newer program can read")]
-    NewerSchema(i64),
-    /// The database does not hold what this program wrote.
+    /// The database does not hold what this program wrote: for the operator.
     #[error("directory.db is damaged: {0}")]
     Damaged(String),
+    /// No threads for verifying passwords: for the operator.
+    #[error("cannot start the threads that verify passwords")]
+    Threads(#[source] std::io::Error),
     /// Disk or database trouble: for the operator; trying again later may help.
-    #[error("cannot reach directory.db")]
-    Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("cannot read or write directory.db")]
+    Storage(#[from] StorageError),
+}
+
+impl From<rusqlite::Error> for DirectoryError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Storage(error.into())
+    }
 }
 
 /// Why a log-in did not succeed. Never says which of user, password or state was wrong (RFC 4954 §6, RFC 5530 §3).
@@ -60,8 +70,8 @@ pub enum AuthenticationError {
     /// Wrong, unknown or disabled: 535 5.7.8, `NO [AUTHENTICATIONFAILED]`. Counts as a failure for throttling.
     #[error("authentication failed")]
     Refused,
-    /// Too many log-ins at this moment: 454 4.7.0, `NO [UNAVAILABLE]`.
-    #[error("too many log-ins at this moment")]
+    /// Too many log-ins at this moment, or trouble inside: 454 4.7.0, `NO [UNAVAILABLE]`.
+    #[error("no log-in possible at this moment")]
     Busy,
     /// The client's message breaks the mechanism's grammar or bounds: 501 5.5.2, `BAD`.
     #[error("malformed authentication exchange")]

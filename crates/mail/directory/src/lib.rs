@@ -6,6 +6,8 @@
 
 mod account;
 mod alias;
+mod change;
+mod database;
 mod directory;
 mod domain;
 mod error;
@@ -14,13 +16,16 @@ mod password;
 mod resolve;
 pub mod sasl;
 mod settings;
+mod snapshot;
 
-pub use account::{Account, AccountState, NewAccount, NewPassword, Quota};
-pub use alias::{Alias, AliasError, AliasSource, AliasTarget};
+pub use account::{
+    Account, AccountLineError, AccountState, DISPLAY_NAME_OCTETS_MAX, NewAccount, NewPassword, Quota,
+};
+pub use alias::{ALIAS_TARGETS_MAX, Alias, AliasError, AliasSource, AliasTarget};
 pub use directory::Directory;
 pub use domain::{Domain, Removal};
 pub use error::{AuthenticationError, DirectoryError};
 pub use login::{Authenticated, Login, LoginStep, PasswordClaim};
-pub use password::{HashError, PasswordCost};
-pub use resolve::{LocalTarget, Recipients, Resolution};
+pub use password::{HashError, PASSWORD_OCTETS_MAX, PasswordCost};
+pub use resolve::{EXPANSION_ADDRESSES_MAX, LocalTarget, Recipients, Resolution};
 pub use settings::Settings;
