@@ -345,7 +345,7 @@ fn take<'a>(input: &mut &'a [u8], octets: usize) -> &'a [u8] {
     piece
 }
 
-fn without_line_end(line: &[u8]) -> &[u8] {
+pub(crate) fn without_line_end(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
 }
@@ -360,7 +360,7 @@ fn last_octets(before: &[u8], piece: &[u8]) -> Vec<u8> {
 
 /// `["~"] "{" number64 ["+"] "}"` at the end of a line that starts at this offset in its command.
 /// A number beyond 64 bits is announced as the largest there is: it must not be taken for the end of a command.
-fn announcement(line: &[u8], line_start: usize) -> Option<Announcement> {
+pub(crate) fn announcement(line: &[u8], line_start: usize) -> Option<Announcement> {
     let inner = line.strip_suffix(b"}")?;
     let (inner, synchronising) = match inner.strip_suffix(b"+") {
         Some(inner) => (inner, false),

@@ -1,9 +1,10 @@
 //! IMAP4rev1 and IMAP4rev2 without I/O: where commands begin and end, what they ask, how answers are written (RFC 3501, RFC 9051).
 //!
 //! The IMAP door feeds the octets of a connection to a [`Receiver`], acts on the [`Command`]s that come out,
-//! and writes its answers with [`response`].
+//! and writes its answers with [`response`]. Mail clients of tests and imports use [`client`].
 
 mod charset;
+pub mod client;
 pub mod command;
 mod date;
 mod dialect;
