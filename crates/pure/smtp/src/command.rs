@@ -207,30 +207,30 @@ enum Verb {
 
 impl Verb {
     fn find(word: &str) -> Option<Self> {
-        const VERBS: [(&str, fn() -> Verb); 21] = [
-            ("MAIL", || Verb::Mail),
-            ("RCPT", || Verb::Rcpt),
-            ("DATA", || Verb::Data),
-            ("BDAT", || Verb::Bdat),
-            ("EHLO", || Verb::Hello(HelloVerb::Ehlo)),
-            ("HELO", || Verb::Hello(HelloVerb::Helo)),
-            ("LHLO", || Verb::Hello(HelloVerb::Lhlo)),
-            ("QUIT", || Verb::Quit),
-            ("RSET", || Verb::Rset),
-            ("NOOP", || Verb::Noop),
-            ("STARTTLS", || Verb::StartTls),
-            ("AUTH", || Verb::Auth),
-            ("VRFY", || Verb::Vrfy),
-            ("EXPN", || Verb::Expn),
-            ("HELP", || Verb::Help),
-            ("ETRN", || Verb::Refused),
-            ("TURN", || Verb::Refused),
-            ("ATRN", || Verb::Refused),
-            ("SEND", || Verb::Refused),
-            ("SOML", || Verb::Refused),
-            ("SAML", || Verb::Refused),
-        ];
-        VERBS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, verb)| verb())
+        const LONGEST: usize = "STARTTLS".len();
+        let mut upper = [0; LONGEST];
+        let upper = upper.get_mut(..word.len())?;
+        upper.copy_from_slice(word.as_bytes());
+        upper.make_ascii_uppercase();
+        match &*upper {
+            b"MAIL" => Some(Self::Mail),
+            b"RCPT" => Some(Self::Rcpt),
+            b"DATA" => Some(Self::Data),
+            b"BDAT" => Some(Self::Bdat),
+            b"EHLO" => Some(Self::Hello(HelloVerb::Ehlo)),
+            b"HELO" => Some(Self::Hello(HelloVerb::Helo)),
+            b"LHLO" => Some(Self::Hello(HelloVerb::Lhlo)),
+            b"QUIT" => Some(Self::Quit),
+            b"RSET" => Some(Self::Rset),
+            b"NOOP" => Some(Self::Noop),
+            b"STARTTLS" => Some(Self::StartTls),
+            b"AUTH" => Some(Self::Auth),
+            b"VRFY" => Some(Self::Vrfy),
+            b"EXPN" => Some(Self::Expn),
+            b"HELP" => Some(Self::Help),
+            b"ETRN" | b"TURN" | b"ATRN" | b"SEND" | b"SOML" | b"SAML" => Some(Self::Refused),
+            _ => None,
+        }
     }
 }
 

@@ -71,11 +71,10 @@ impl LineReader {
 
 /// What becomes of CR and LF that stand alone in a message (RFC 5321 §2.3.8 forbids them). They never pass as they
 /// are, because other hosts may take them for line ends: that is how mail is smuggled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BareNewlines {
-    /// Each becomes CRLF; CRs in front of a CRLF vanish. The default, as in Postfix: smuggled commands become
-    /// visible text, and the many devices and scripts that send LF are not turned away.
-    #[default]
+    /// Each becomes CRLF; CRs in front of a CRLF vanish. Smuggled commands become visible text, and the many devices
+    /// and scripts that send LF are not turned away.
     Normalise,
     /// The message is refused after its true end has been read.
     Refuse,
@@ -190,6 +189,12 @@ impl ChunkReader {
     #[must_use]
     pub fn destiny(&self) -> ChunkDestiny {
         self.destiny
+    }
+
+    /// Whether the message ends with this chunk.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.last
     }
 
     /// Takes octets from the front of `input`; the number says how many. An empty chunk ends without any input.

@@ -54,24 +54,14 @@ pub enum StartTlsOffer {
     Required,
 }
 
-/// Which SASL mechanisms are offered when (RFC 4954).
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct AuthOffer {
-    /// On connections in clear. Empty wherever a network lies between.
-    pub in_clear: Vec<&'static str>,
-    /// Under TLS.
-    pub under_tls: Vec<&'static str>,
-    /// Whether mail is taken from strangers.
-    pub need: AuthNeed,
-}
-
-/// Whether a client must say who it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum AuthNeed {
-    /// Mail comes from anyone: port 25, LMTP.
-    #[default]
+/// What AUTH means on a listener (RFC 4954). Which mechanisms a connection gets, the door says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AuthOffer {
+    /// Nobody logs in here.
+    Absent,
+    /// Who likes may.
     Optional,
-    /// Submission (RFC 6409 §4.3).
+    /// Submission: no mail from strangers (RFC 6409 §4.3).
     Required,
 }
 
@@ -117,10 +107,10 @@ pub enum Step<R> {
     Authenticate {
         /// One of the offered mechanisms.
         mechanism: &'static str,
-        /// The initial response, decoded.
+        /// The initial response in base64, `=` for an empty one (RFC 4954 §4).
         initial_response: Option<Secret>,
     },
-    /// Give the decoded response to the exchange and call [`Session::on_auth`].
+    /// Give the line to the exchange (base64, or `*` to give up) and call [`Session::on_auth`].
     AuthResponse(Secret),
     /// Forget the exchange and give the next line.
     AuthAborted,
@@ -142,6 +132,8 @@ pub enum Step<R> {
 pub struct Session<R> {
     settings: Arc<Settings>,
     channel: Channel,
+    /// SASL mechanisms that this channel allows.
+    mechanisms: Vec<&'static str>,
     hello: Option<Hello>,
     login: Login,
     transaction: Transaction<R>,
@@ -169,12 +161,13 @@ struct Counts {
 }
 
 impl<R> Session<R> {
-    /// A new connection.
+    /// A new connection, with the SASL mechanisms to offer on it: none in clear where a network lies between.
     #[must_use]
-    pub fn new(settings: Arc<Settings>, channel: Channel) -> Self {
+    pub fn new(settings: Arc<Settings>, channel: Channel, mechanisms: Vec<&'static str>) -> Self {
         Self {
             settings,
             channel,
+            mechanisms,
             hello: None,
             login: Login::None,
             transaction: Transaction::Idle,
@@ -196,7 +189,7 @@ impl<R> Session<R> {
     /// One line, without its CRLF.
     pub fn on_line(&mut self, line: &[u8], out: &mut Vec<u8>) -> Step<R> {
         if let Login::Exchanging = self.login {
-            return self.on_auth_line(line, out);
+            return self.on_auth_line(line);
         }
         match command::parse(line) {
             Ok(command) => self.on_command(command, out),
@@ -219,9 +212,10 @@ impl<R> Session<R> {
         Step::Close
     }
 
-    /// TLS stands. All that was said before is forgotten (RFC 3207 §4.2).
-    pub fn on_tls_started(&mut self) {
+    /// TLS stands, and allows these SASL mechanisms. All that was said before is forgotten (RFC 3207 §4.2).
+    pub fn on_tls_started(&mut self, mechanisms: Vec<&'static str>) {
         self.channel = Channel::Tls;
+        self.mechanisms = mechanisms;
         self.hello = None;
         self.login = Login::None;
         self.transaction = Transaction::Idle;
@@ -343,7 +337,10 @@ impl<R> Session<R> {
             chunking: true,
             binary: true,
             starttls: self.offers_starttls(),
-            auth: self.offered_mechanisms().iter().map(|&name| name.to_owned()).collect(),
+            auth: match self.settings.auth {
+                AuthOffer::Absent => Vec::new(),
+                _ => self.mechanisms.iter().map(|&name| name.to_owned()).collect(),
+            },
             limits: Some(SessionLimits {
                 recipients_max: Some(self.settings.recipients_max),
                 transactions_max: Some(self.settings.transactions_max),

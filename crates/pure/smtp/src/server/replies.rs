@@ -56,6 +56,4 @@ pub(super) const LOGIN_WITHIN_MAIL: Reply = Reply::fixed(503, (5, 5, 1), "No AUT
 pub(super) const LOGIN_NEEDS_TLS: Reply =
     Reply::fixed(538, (5, 7, 11), "Encryption required; say STARTTLS first");
 pub(super) const MECHANISM_UNKNOWN: Reply = Reply::fixed(504, (5, 5, 4), "Mechanism not offered");
-pub(super) const LOGIN_CANCELLED: Reply = Reply::fixed(501, (5, 7, 0), "Authentication cancelled");
-pub(super) const NOT_BASE64: Reply = Reply::fixed(501, (5, 5, 2), "Not base64");
 pub(super) const AUTH_LINE_TOO_LONG: Reply = Reply::fixed(500, (5, 5, 6), "Authentication line too long");

@@ -155,12 +155,22 @@ const SNIPPETS: &[&[u8]] = &[
     b".",
 ];
 
+/// What a message of a conversation begins with.
+const BEGINNINGS: &[&[u8]] = &[
+    b"",
+    b"EHLO c.example\r\nLHLO c.example\r\nMAIL FROM:<>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n",
+    b"EHLO c.example\r\nLHLO c.example\r\nMAIL FROM:<>\r\nRCPT TO:<b@example.org>\r\nBDAT 9\r\n",
+    b"EHLO c.example\r\nLHLO c.example\r\nMAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<b@example.org>\r\nBDAT 30 LAST\r\n",
+];
+
 fn conversation() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
         9 => proptest::sample::select(SNIPPETS).prop_map(<[u8]>::to_vec),
         1 => proptest::collection::vec(any::<u8>(), 0..20),
     ];
-    proptest::collection::vec(part, 0..40).prop_map(|parts| parts.concat())
+    let parts = proptest::collection::vec(part, 0..40);
+    (proptest::sample::select(BEGINNINGS), parts)
+        .prop_map(|(beginning, parts)| [beginning, &parts.concat()].concat())
 }
 
 proptest! {
@@ -175,7 +185,7 @@ proptest! {
         let settings = Settings {
             protocol: if lmtp { Protocol::Lmtp } else { Protocol::Smtp },
             bare_newlines: if refuse { BareNewlines::Refuse } else { BareNewlines::Normalise },
-            auth: AuthOffer { in_clear: vec!["PLAIN"], ..AuthOffer::default() },
+            auth: AuthOffer::Optional,
             ..settings()
         };
         let mut whole = Door::new(settings.clone());

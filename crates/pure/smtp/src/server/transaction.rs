@@ -2,7 +2,7 @@
 
 use mail_types::{ForwardPath, ReversePath};
 
-use super::{Channel, Protocol, Session, StartTlsOffer, Step, replies};
+use super::{AuthOffer, Channel, Protocol, Session, StartTlsOffer, Step, replies};
 use crate::command::{BodyType, CommandError, MailParameters, Path, Script};
 use crate::framing::{DataReader, EndOfData, TextFault, TextReader};
 use crate::reply::Reply;
@@ -101,7 +101,7 @@ impl<R> Session<R> {
             Transaction::Failed => return Err(replies::TRANSACTION_FAILED),
             _ => return Err(replies::MAIL_ALREADY),
         }
-        if parameters.auth && self.offered_mechanisms().is_empty() {
+        if parameters.auth && (self.settings.auth == AuthOffer::Absent || self.mechanisms.is_empty()) {
             return Err(CommandError::UnknownParameter.reply());
         }
         if script == Script::Utf8 && !parameters.smtputf8 {

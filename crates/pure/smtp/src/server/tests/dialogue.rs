@@ -18,7 +18,7 @@ pub(super) fn settings() -> Settings {
         idle_commands_max: 20,
         login_failures_max: 3,
         starttls: StartTlsOffer::Offered,
-        auth: AuthOffer::default(),
+        auth: AuthOffer::Absent,
         bare_newlines: BareNewlines::Normalise,
     }
 }
@@ -63,7 +63,9 @@ pub(super) struct Door {
 
 impl Door {
     pub(super) fn new(settings: Settings) -> Self {
-        let session = Session::new(Arc::new(settings), Channel::Clear);
+        // The door of submission offers nothing in clear.
+        let mechanisms = if settings.auth == AuthOffer::Optional { vec!["PLAIN"] } else { Vec::new() };
+        let session = Session::new(Arc::new(settings), Channel::Clear, mechanisms);
         let mut out = Vec::new();
         session.greet(&mut out);
         Self {
@@ -117,7 +119,7 @@ impl Door {
     }
 
     pub(super) fn start_tls(&mut self) {
-        self.session.on_tls_started();
+        self.session.on_tls_started(vec!["PLAIN"]);
     }
 
     fn advance(&mut self) -> bool {
@@ -211,7 +213,7 @@ impl Door {
             Step::Authenticate { mechanism, initial_response } => {
                 assert_eq!(mechanism, "PLAIN");
                 let answer =
-                    initial_response.map_or(AuthAnswer::Challenge(Vec::new()), |secret| judge(&secret));
+                    initial_response.map_or(AuthAnswer::Challenge(String::new()), |secret| judge(&secret));
                 self.session.on_auth(answer, out)
             }
             Step::AuthResponse(secret) => self.session.on_auth(judge(&secret), out),
@@ -282,7 +284,8 @@ impl Door {
 
 fn judge(secret: &Secret) -> AuthAnswer {
     match secret.reveal() {
-        b"\0ann\0secret" => AuthAnswer::Accepted,
+        b"AGFubgBzZWNyZXQ=" => AuthAnswer::Accepted,
+        b"*" => AuthAnswer::Refused(Reply::fixed(501, (5, 7, 0), "Cancelled")),
         _ => AuthAnswer::Refused(Reply::fixed(535, (5, 7, 8), "Wrong")),
     }
 }
