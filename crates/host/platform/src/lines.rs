@@ -119,6 +119,8 @@ impl Wire {
         match timeout_at(deadline, poll_fn(|context| self.poll_fill(context, room))).await {
             Ok(Ok(0)) => Err(WireError::Closed),
             Ok(Ok(_)) => Ok(()),
+            // TLS without a goodbye. Our protocols say themselves where things end, so nothing is cut short by it.
+            Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Err(WireError::Closed),
             Ok(Err(error)) => Err(WireError::Io(error)),
             Err(_) => Err(WireError::ReadTimeout),
         }

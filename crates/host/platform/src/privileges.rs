@@ -51,12 +51,33 @@ pub fn become_user(user: &str) -> Result<(), PrivilegeError> {
     change(&target).map_err(refused)
 }
 
+/// Becomes the user and group with these numbers, for good and on all threads: a command run by root in a directory
+/// that belongs to somebody else.
+///
+/// # Errors
+/// [`PrivilegeError`]; the process must then end.
+pub fn become_owner(user: u32, group: u32) -> Result<(), PrivilegeError> {
+    let refused = |errno: nix::Error| PrivilegeError::Refused { user: user.to_string(), source: errno.into() };
+    let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(group));
+    if uid.is_root() {
+        return Err(PrivilegeError::Root);
+    }
+    if !unistd::geteuid().is_root() {
+        return Err(PrivilegeError::NotRoot(user.to_string()));
+    }
+    unistd::setgroups(&[gid]).and_then(|()| give_up(uid, gid)).map_err(refused)
+}
+
 /// Groups first: without root's rights they can no longer be changed.
 fn change(target: &User) -> Result<(), nix::Error> {
     let name = std::ffi::CString::new(target.name.as_str()).map_err(|_| nix::Error::EINVAL)?;
     unistd::initgroups(&name, target.gid)?;
-    unistd::setresgid(target.gid, target.gid, target.gid)?;
-    unistd::setresuid(target.uid, target.uid, target.uid)?;
+    give_up(target.uid, target.gid)
+}
+
+fn give_up(uid: Uid, gid: Gid) -> Result<(), nix::Error> {
+    unistd::setresgid(gid, gid, gid)?;
+    unistd::setresuid(uid, uid, uid)?;
     // What was given up must not come back (CWE-273).
     if unistd::setuid(Uid::from_raw(0)).is_ok() || unistd::setgid(Gid::from_raw(0)).is_ok() {
         return Err(nix::Error::EPERM);

@@ -3,14 +3,18 @@
 //! A message's path crosses it when a peer speaks implicit TLS or says STARTTLS (RFC 3207, RFC 8314).
 
 mod acceptor;
+mod certificate;
 mod certificates;
 mod channel_binding;
 mod connector;
 mod error;
 pub mod self_signed;
+mod session;
 
-pub use acceptor::{Acceptor, AcceptorSettings, Session, Version};
-pub use certificates::{CertificateFiles, CertificateState, Certificates};
+pub use acceptor::{Acceptor, AcceptorSettings};
+pub use certificate::{CertificateFiles, CertificateState};
+pub use certificates::{Certificates, EXPIRY_WARNING};
 pub use channel_binding::ChannelBindings;
 pub use connector::{Connector, ConnectorTrust};
 pub use error::TlsError;
+pub use session::{Session, Version};

@@ -34,6 +34,15 @@ pub struct BindError {
     source: io::Error,
 }
 
+impl BindError {
+    /// Whether this machine does not speak the address's family at all (a kernel without IPv6, say).
+    #[must_use]
+    pub fn is_missing_family(&self) -> bool {
+        let errno = self.source.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
+        matches!(errno, Some(rustix::io::Errno::AFNOSUPPORT | rustix::io::Errno::ADDRNOTAVAIL))
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Bound {
     Tcp(TcpListener, SocketAddr),
