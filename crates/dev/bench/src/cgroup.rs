@@ -1,0 +1,61 @@
+//! CPU time and memory of a server with all its processes, dead ones included: the kernel's control groups (v1).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// A control group for one server.
+#[derive(Debug)]
+pub(crate) struct Group {
+    cpu: PathBuf,
+    memory: PathBuf,
+}
+
+impl Group {
+    /// Makes a group; needs root.
+    pub(crate) fn make(name: &str) -> Result<Self> {
+        let unique = format!("mailstead-bench-{}-{name}", std::process::id());
+        let folder = |controller: &str| -> Result<PathBuf> {
+            let folder = PathBuf::from(format!("/sys/fs/cgroup/{controller}")).join(&unique);
+            std::fs::create_dir_all(&folder).with_context(|| format!("{}: run as root", folder.display()))?;
+            Ok(folder)
+        };
+        Ok(Self { cpu: folder("cpuacct")?, memory: folder("memory")? })
+    }
+
+    /// Takes a process in, and with it all that it will start.
+    pub(crate) fn take(&self, process: u32) -> Result<()> {
+        for folder in [&self.cpu, &self.memory] {
+            std::fs::write(folder.join("cgroup.procs"), process.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// CPU time used so far by all that were ever in it.
+    pub(crate) fn cpu_time(&self) -> Result<Duration> {
+        let text = std::fs::read_to_string(self.cpu.join("cpuacct.usage"))?;
+        Ok(Duration::from_nanos(text.trim().parse()?))
+    }
+
+    /// Proportional set size of all its processes: shared pages are counted once in all.
+    pub(crate) fn resident_octets(&self) -> Result<u64> {
+        let mut octets = 0;
+        for process in std::fs::read_to_string(self.cpu.join("cgroup.procs"))?.lines() {
+            // A process may end between the two looks.
+            let Ok(text) = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")) else { continue };
+            let line = text.lines().find(|line| line.starts_with("Pss:")).context("no Pss")?;
+            octets += line.split_whitespace().nth(1).context("no number")?.parse::<u64>()? * 1_024;
+        }
+        Ok(octets)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        for folder in [&self.cpu, &self.memory] {
+            // Busy while a process lives; it costs nothing to leave it.
+            drop(std::fs::remove_dir(folder));
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! mailstead as a peer.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use testkit::{Server, ServerOptions};
+
+use crate::cgroup::Group;
+use crate::peer::{ACCOUNTS, PASSWORD, Peer, account};
+use crate::report::OURS;
+
+pub(crate) struct Mailstead {
+    server: Server,
+    group: Group,
+}
+
+impl Mailstead {
+    pub(crate) fn start() -> Result<Self> {
+        let settings = "[smtp]\nmessages_max = 1000000\nidle_commands_max = 100000\n[listen]\nconnections_per_address_max = 20000\n[imap]\nsessions_per_account_max = 20000";
+        // The table [listen] was opened by quickstart.
+        let settings = settings.replace("[listen]\nconnections_per_address_max = 20000\n", "");
+        let environment =
+            vec![("MAILSTEAD_LISTEN_CONNECTIONS_PER_ADDRESS_MAX".to_owned(), "20000".to_owned())];
+        let place = Some(std::env::current_dir()?.join("target"));
+        let mut server = Server::make(ServerOptions { settings, place, environment })?;
+        for number in 0..ACCOUNTS {
+            server.command(&["account", "add", &account(number), "--password", PASSWORD])?;
+        }
+        server.up()?;
+        let group = Group::make(OURS)?;
+        group.take(server.process_id().context("no process")?)?;
+        Ok(Self { server, group })
+    }
+}
+
+impl Peer for Mailstead {
+    fn name(&self) -> String {
+        OURS.to_owned()
+    }
+    fn smtp(&self) -> SocketAddr {
+        self.server.address(25)
+    }
+    fn imap(&self) -> SocketAddr {
+        self.server.address(143)
+    }
+    fn imaps(&self) -> SocketAddr {
+        self.server.address(993)
+    }
+    fn cpu_time(&self) -> Result<Duration> {
+        self.group.cpu_time()
+    }
+    fn resident_octets(&self) -> Result<u64> {
+        self.group.resident_octets()
+    }
+    fn fill(&self, _: u32) -> Result<bool> {
+        Ok(false)
+    }
+}
