@@ -143,7 +143,7 @@ fn is_kept_name(name: &[u8]) -> bool {
         let lower = name.iter().map(u8::to_ascii_lowercase);
         kept.bytes().cmp(lower)
     };
-    KEPT.binary_search_by(|kept| compare(kept)).is_ok()
+    KEPT.binary_search_by(compare).is_ok()
 }
 
 /// FNV-1a over the lower-case name, folded to 16 bits. Two names with one fingerprint cost a needless look into the

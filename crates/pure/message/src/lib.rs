@@ -4,11 +4,14 @@
 //! it leaves, and from ranges of the stored octets. No whole message is ever held in memory.
 
 mod address_list;
+mod charset;
 mod civil;
 mod date;
+mod encoded_word;
 mod entity;
 mod envelope;
 mod field_cache;
+mod file_name;
 mod header;
 mod limits;
 mod message_id;
@@ -17,10 +20,14 @@ mod scanner;
 mod structure;
 mod summary;
 mod summary_codec;
+mod transfer;
+mod utf7;
 
 pub use address_list::parse_addresses;
+pub use charset::{CharsetDecoder, decode_charset, decode_undeclared, is_known_charset};
 pub use civil::{Civil, DAY_NAMES, DAY_SECONDS, MONTH_NAMES, days_since_epoch, month_number};
 pub use date::Date;
+pub use encoded_word::decode_field_text;
 pub use envelope::{Addressee, Envelope};
 pub use field_cache::CachedFields;
 pub use header::{Choice, Field, FieldFilter, Fields, blank_line_octets, choose_fields, fields, unfold};
@@ -29,3 +36,4 @@ pub use message_id::{MESSAGE_ID_OCTETS_MAX, message_ids, new_message_id};
 pub use scanner::Scanner;
 pub use structure::{Content, Disposition, EmbeddedMessage, Parameter, Part, SectionText, Span};
 pub use summary::{Summary, SummaryError, Traits};
+pub use transfer::{Strictness, TransferDecoder, TransferEncoding, Undecodable, decode_transfer};
