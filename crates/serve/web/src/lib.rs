@@ -1,30 +1,85 @@
-//! The one HTTP server: for now `GET /metrics` (Prometheus) and `GET /healthz`, on a loopback listener.
+//! The one HTTP server: for now `GET /metrics` (Prometheus) and `GET /healthz`, meant for a loopback listener.
 //!
-//! No message passes here yet; the operator's monitor does.
+//! No message passes here yet; the operator's monitor does. Stands on hyper alone: a framework would bring a router
+//! and extractors for what is one `match` (RFC 9110, RFC 9112).
+
+mod pages;
 
 use std::time::Duration;
 
-use platform::guard::Guard;
-use platform::listener::Listener;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use platform::guard::{Guard, Refusal};
+use platform::listener::{Accepted, ConnectionNumbers, Listener};
 use platform::metrics::Metrics;
 use platform::tasks::{Shutdown, Tasks};
+
+/// What a request's line and header fields may take together; a monitor needs a few hundred octets.
+pub const HEADER_OCTETS_MAX: usize = 16 * 1024;
+
+/// Header fields in a request.
+pub const HEADER_FIELDS_MAX: usize = 64;
 
 /// The web door's bounds.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// How long a request's header may take to arrive, and a connection may idle.
+    /// How long a request's header may take to arrive; a connection may idle so long between requests.
     pub header_timeout: Duration,
+    /// How long a connection may last in all: a monitor that does not read its answer goes then.
+    pub connection_timeout: Duration,
 }
 
-/// Serves until `stop`.
+/// What a refused connection is told.
+#[must_use]
+pub fn refusal(_: Refusal) -> &'static [u8] {
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+}
+
+/// Serves until `stop` or the shutdown of `tasks`.
 pub async fn serve(
     listener: Listener,
     settings: Settings,
     metrics: Metrics,
     tasks: Tasks,
     guard: Guard,
+    numbers: ConnectionNumbers,
     stop: Shutdown,
 ) {
-    let _ = (listener, settings, metrics, tasks, guard, stop);
-    unimplemented!()
+    let door = move |accepted| converse(accepted, settings, metrics.clone());
+    listener.serve(tasks, guard, numbers, stop, door).await;
 }
+
+/// One connection's life.
+async fn converse(accepted: Accepted, settings: Settings, metrics: Metrics) {
+    let Accepted { stream, number, peer, visit: _visit, shutdown, .. } = accepted;
+    let answer = service_fn(move |request| {
+        let response = pages::answer(&request, &metrics);
+        async move { Ok::<_, std::convert::Infallible>(response) }
+    });
+    let mut conversation = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(settings.header_timeout)
+            .max_buf_size(HEADER_OCTETS_MAX)
+            .max_headers(HEADER_FIELDS_MAX)
+            .serve_connection(TokioIo::new(stream), answer)
+    );
+    let lasting = async {
+        tokio::select! {
+            ended = conversation.as_mut() => return ended,
+            () = shutdown.triggered() => {}
+        }
+        // An answer on its way is still sent.
+        conversation.as_mut().graceful_shutdown();
+        conversation.await
+    };
+    match tokio::time::timeout(settings.connection_timeout, lasting).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(connection = number.0, %peer, %error, "HTTP connection ended"),
+        Err(_) => tracing::debug!(connection = number.0, %peer, "HTTP connection lasted too long"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
