@@ -5,3 +5,4 @@ mod commands;
 mod crash;
 mod delivery;
 mod faults;
+mod internet;

@@ -6,13 +6,17 @@
 mod corpus;
 mod dialogue;
 mod imap_client;
+mod name_server;
 mod ports;
+mod remote_host;
 mod server;
 mod smtp_client;
 
 pub use corpus::{Corpus, Mail};
 pub use dialogue::{Dialogue, WAIT_MAX};
 pub use imap_client::{Answer, ImapClient};
+pub use name_server::{NameServer, Record};
 pub use ports::free_offset;
+pub use remote_host::{RemoteHost, Temper};
 pub use server::{Server, ServerOptions, mailstead_binary};
 pub use smtp_client::SmtpClient;

@@ -128,7 +128,7 @@ impl SmtpClient {
 }
 
 /// A message as it stands between DATA and its end (RFC 5321 §4.5.2).
-fn dot_stuffed(message: &[u8]) -> Vec<u8> {
+pub(crate) fn dot_stuffed(message: &[u8]) -> Vec<u8> {
     let mut wire = Vec::with_capacity(message.len() + 16);
     let mut line_begins = true;
     for &octet in message {

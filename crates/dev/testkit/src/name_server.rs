@@ -1,0 +1,253 @@
+//! A name server for the small internet: answers A, AAAA, MX and TXT questions from what it was told (RFC 1035).
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::dialogue::WAIT_MAX;
+
+/// What a name has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Record {
+    /// An address, of either family.
+    Address(IpAddr),
+    /// A mail exchanger with its preference.
+    MailExchanger(u16, String),
+    /// A text.
+    Text(String),
+}
+
+const ADDRESS_4: u16 = 1;
+const MAIL_EXCHANGER: u16 = 15;
+const TEXT: u16 = 16;
+const ADDRESS_6: u16 = 28;
+const INTERNET: u16 = 1;
+/// No such name (RFC 1035 §4.1.1).
+const NAME_ERROR: u8 = 3;
+const TIME_TO_LIVE_SECONDS: u32 = 60;
+
+type Zone = BTreeMap<String, Vec<Record>>;
+
+/// A running name server; it ends with its last clone.
+#[derive(Clone, Debug)]
+pub struct NameServer {
+    address: SocketAddr,
+    zone: Arc<Mutex<Zone>>,
+}
+
+impl NameServer {
+    /// Starts one on a free port of loopback.
+    ///
+    /// # Errors
+    /// When the system gives no socket.
+    pub fn start() -> Result<Self> {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let server = Self { address: socket.local_addr()?, zone: Arc::default() };
+        let zone = Arc::downgrade(&server.zone);
+        socket.set_read_timeout(Some(std::time::Duration::from_millis(200)))?;
+        std::thread::spawn(move || {
+            let mut question = [0; 512];
+            while let Some(zone) = zone.upgrade() {
+                let Ok((length, asker)) = socket.recv_from(&mut question) else { continue };
+                let answer =
+                    answer(&question[..length], &zone.lock().unwrap_or_else(PoisonError::into_inner));
+                // A lost answer is what UDP is like; the asker asks again.
+                drop(answer.map(|answer| socket.send_to(&answer, asker)));
+            }
+        });
+        Ok(server)
+    }
+
+    /// Gives a name one more record.
+    pub fn add(&self, name: &str, record: Record) {
+        let mut zone = self.zone.lock().unwrap_or_else(PoisonError::into_inner);
+        zone.entry(name.to_ascii_lowercase()).or_default().push(record);
+    }
+
+    /// Where it answers.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Asks for the hosts that take a domain's mail, best first, as a sending host does (RFC 5321 §5.1).
+    ///
+    /// # Errors
+    /// When there is no such domain, or no answer.
+    pub fn mail_hosts(&self, domain: &str) -> Result<Vec<IpAddr>> {
+        let mut exchangers: Vec<(u16, String)> = self
+            .ask(domain, MAIL_EXCHANGER)?
+            .into_iter()
+            .filter_map(|record| match record {
+                Record::MailExchanger(preference, host) => Some((preference, host)),
+                _ => None,
+            })
+            .collect();
+        exchangers.sort();
+        if exchangers.is_empty() {
+            exchangers.push((0, domain.to_owned()));
+        }
+        let mut addresses = Vec::new();
+        for (_, host) in exchangers {
+            for kind in [ADDRESS_6, ADDRESS_4] {
+                addresses.extend(self.ask(&host, kind)?.into_iter().filter_map(|record| match record {
+                    Record::Address(address) => Some(address),
+                    _ => None,
+                }));
+            }
+        }
+        ensure!(!addresses.is_empty(), "{domain} has no host for its mail");
+        Ok(addresses)
+    }
+
+    fn ask(&self, name: &str, kind: u16) -> Result<Vec<Record>> {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        socket.set_read_timeout(Some(WAIT_MAX))?;
+        let mut question = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        put_name(&mut question, name);
+        question.extend_from_slice(&kind.to_be_bytes());
+        question.extend_from_slice(&INTERNET.to_be_bytes());
+        socket.send_to(&question, self.address)?;
+        let mut answer = [0; 4_096];
+        let length = socket.recv(&mut answer).with_context(|| format!("asking for {name}"))?;
+        read_records(&answer[..length]).with_context(|| format!("the answer for {name}"))
+    }
+}
+
+fn put_name(wire: &mut Vec<u8>, name: &str) {
+    for label in name.trim_end_matches('.').split('.').filter(|label| !label.is_empty()) {
+        wire.push(u8::try_from(label.len()).unwrap_or(63).min(63));
+        wire.extend_from_slice(&label.as_bytes()[..label.len().min(63)]);
+    }
+    wire.push(0);
+}
+
+/// Reads a name without compression, as questions and our own answers have it; the rest follows.
+fn take_name(wire: &[u8]) -> Option<(String, &[u8])> {
+    let mut name = String::new();
+    let mut rest = wire;
+    loop {
+        let (&length, after) = rest.split_first()?;
+        if length == 0 {
+            return Some((name, after));
+        }
+        let (label, after) = after.split_at_checked(usize::from(length))?;
+        if !name.is_empty() {
+            name.push('.');
+        }
+        name.push_str(&String::from_utf8_lossy(label).to_ascii_lowercase());
+        rest = after;
+    }
+}
+
+fn take<const N: usize>(wire: &[u8]) -> Option<([u8; N], &[u8])> {
+    let (head, rest) = wire.split_at_checked(N)?;
+    Some((head.try_into().ok()?, rest))
+}
+
+fn answer(question: &[u8], zone: &Zone) -> Option<Vec<u8>> {
+    let (header, body) = take::<12>(question)?;
+    let (name, rest) = take_name(body)?;
+    let (kind, rest) = take::<2>(rest)?;
+    let asked = &body[..body.len() - rest.len() + 2];
+    let records: Vec<Vec<u8>> = zone
+        .get(&name)
+        .into_iter()
+        .flatten()
+        .filter_map(|record| data(record, u16::from_be_bytes(kind)))
+        .collect();
+    let code = if zone.contains_key(&name) { 0 } else { NAME_ERROR };
+    let count = u16::try_from(records.len()).ok()?;
+    // An authoritative answer (RFC 1035 §4.1.1: QR and AA set).
+    let mut wire = vec![header[0], header[1], 0x84, code, 0, 1];
+    wire.extend_from_slice(&count.to_be_bytes());
+    wire.extend_from_slice(&[0; 4]);
+    wire.extend_from_slice(asked);
+    for data in records {
+        put_name(&mut wire, &name);
+        wire.extend_from_slice(&kind);
+        wire.extend_from_slice(&INTERNET.to_be_bytes());
+        wire.extend_from_slice(&TIME_TO_LIVE_SECONDS.to_be_bytes());
+        wire.extend_from_slice(&u16::try_from(data.len()).ok()?.to_be_bytes());
+        wire.extend_from_slice(&data);
+    }
+    Some(wire)
+}
+
+fn data(record: &Record, kind: u16) -> Option<Vec<u8>> {
+    match (record, kind) {
+        (Record::Address(IpAddr::V4(four)), ADDRESS_4) => Some(four.octets().to_vec()),
+        (Record::Address(IpAddr::V6(six)), ADDRESS_6) => Some(six.octets().to_vec()),
+        (Record::MailExchanger(preference, host), MAIL_EXCHANGER) => {
+            let mut wire = preference.to_be_bytes().to_vec();
+            put_name(&mut wire, host);
+            Some(wire)
+        }
+        (Record::Text(text), TEXT) => {
+            let mut wire = Vec::new();
+            for part in text.as_bytes().chunks(255) {
+                wire.push(u8::try_from(part.len()).ok()?);
+                wire.extend_from_slice(part);
+            }
+            Some(wire)
+        }
+        _ => None,
+    }
+}
+
+fn read_records(answer: &[u8]) -> Option<Vec<Record>> {
+    let (header, body) = take::<12>(answer)?;
+    let (_, rest) = take_name(body)?;
+    let (_, mut rest) = take::<4>(rest)?;
+    let mut records = Vec::new();
+    for _ in 0..u16::from_be_bytes([header[6], header[7]]) {
+        let (_, after) = take_name(rest)?;
+        let (head, after) = take::<10>(after)?;
+        let (data, after) = after.split_at_checked(usize::from(u16::from_be_bytes([head[8], head[9]])))?;
+        records.extend(read_data(u16::from_be_bytes([head[0], head[1]]), data));
+        rest = after;
+    }
+    Some(records)
+}
+
+fn read_data(kind: u16, data: &[u8]) -> Option<Record> {
+    match kind {
+        ADDRESS_4 => Some(Record::Address(Ipv4Addr::from(take::<4>(data)?.0).into())),
+        ADDRESS_6 => Some(Record::Address(Ipv6Addr::from(take::<16>(data)?.0).into())),
+        MAIL_EXCHANGER => {
+            let (preference, host) = take::<2>(data)?;
+            Some(Record::MailExchanger(u16::from_be_bytes(preference), take_name(host)?.0))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mail_hosts_are_found_by_preference() -> Result<()> {
+        let server = NameServer::start()?;
+        let host = |last: u8| IpAddr::from([127, 0, 0, last]);
+        server.add("example.test", Record::MailExchanger(20, "second.example.test".into()));
+        server.add("example.test", Record::MailExchanger(10, "First.example.test".into()));
+        server.add("first.example.test", Record::Address(host(1)));
+        server.add("second.example.test", Record::Address(host(2)));
+        server.add("second.example.test", Record::Text("no mail host".into()));
+        assert_eq!(server.mail_hosts("Example.test")?, [host(1), host(2)]);
+        assert_eq!(server.mail_hosts("first.example.test")?, [host(1)]);
+        assert!(server.mail_hosts("nowhere.test").is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn broken_questions_are_no_harm() {
+        let zone = Zone::new();
+        for length in 0..40 {
+            assert!(answer(&vec![0xff; length], &zone).is_none());
+        }
+    }
+}
