@@ -1,1 +1,10 @@
-//! access.
+//! The doors through which people read their mail: IMAP.
+//!
+//! In a message's path the last stop: what `mailstore` keeps, this room shows, streams and changes at its owner's
+//! word. Grammar and borders of commands are `imap`'s, who somebody is `directory`'s.
+
+mod imap;
+mod settings;
+
+pub use crate::imap::{ImapDoor, Rooms, Security};
+pub use settings::Settings;

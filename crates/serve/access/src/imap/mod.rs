@@ -1,0 +1,131 @@
+//! The IMAP door: each connection becomes a session that turns commands into calls on the store (RFC 9051, RFC 3501).
+//!
+//! A command's way: `connection` frames it, `stranger` serves those who have not logged in, `session` those who
+//! have; `dispatch` hands it to the file named for its verb; `replies` words the answer; `updates` tells first
+//! what other sessions have changed.
+
+mod append;
+mod capability;
+mod close;
+mod connection;
+mod copy_move;
+mod dispatch;
+mod enable;
+mod expunge;
+mod fetch;
+mod id;
+mod idle;
+mod list;
+mod login;
+mod mailbox;
+mod namespace;
+mod octets;
+mod person;
+mod quota;
+mod replies;
+mod search;
+mod select;
+mod session;
+mod sessions;
+mod status;
+mod store;
+mod stranger;
+mod updates;
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use directory::Directory;
+use mail_types::TransactionId;
+use mailstore::Store;
+use platform::clock::Clock;
+use platform::guard::Guard;
+use platform::listener::Accepted;
+use platform::metrics::{Counter, Gauge, Metrics};
+use tls::Acceptor;
+use tracing::Instrument as _;
+
+use crate::settings::Settings;
+use sessions::Sessions;
+
+/// When TLS begins on a listener's connections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Security {
+    /// At once: port 993.
+    ImplicitTls,
+    /// When the client says STARTTLS: port 143.
+    StartTls,
+}
+
+/// The rooms that the door leads to.
+pub struct Rooms {
+    /// Mailboxes and messages.
+    pub store: Store,
+    /// Who may log in.
+    pub directory: Directory,
+    /// Who tried passwords too often.
+    pub guard: Guard,
+    /// What time it is.
+    pub clock: Clock,
+    /// TLS; without it nobody can log in over a network.
+    pub acceptor: Option<Acceptor>,
+    /// Names the way of each appended message.
+    pub next_transaction: Box<dyn Fn() -> TransactionId + Send + Sync>,
+}
+
+/// The IMAP door. Clones share it.
+#[derive(Clone)]
+pub struct ImapDoor(Arc<Door>);
+
+/// What all sessions share.
+pub(crate) struct Door {
+    rooms: Rooms,
+    settings: ArcSwap<Settings>,
+    sessions: Sessions,
+    counts: Counts,
+}
+
+/// What the door counts.
+struct Counts {
+    sessions: Gauge,
+    logins: Counter,
+    logins_refused: Counter,
+    appended: Counter,
+}
+
+impl ImapDoor {
+    /// A door to these rooms.
+    #[must_use]
+    pub fn new(rooms: Rooms, settings: Settings, metrics: &Metrics) -> Self {
+        let counts = Counts {
+            sessions: metrics.gauge("imap_sessions", "IMAP sessions that have logged in.", &[]),
+            logins: metrics.counter("imap_logins_total", "IMAP logins.", &[("result", "accepted")]),
+            logins_refused: metrics.counter("imap_logins_total", "IMAP logins.", &[("result", "refused")]),
+            appended: metrics.counter("imap_appended_total", "Messages stored by IMAP APPEND.", &[]),
+        };
+        Self(Arc::new(Door {
+            rooms,
+            settings: ArcSwap::from_pointee(settings),
+            sessions: Sessions::default(),
+            counts,
+        }))
+    }
+
+    /// Takes new settings, for sessions that begin from now on.
+    pub fn reconfigure(&self, settings: Settings) {
+        self.0.settings.store(Arc::new(settings));
+    }
+
+    /// Serves one connection to its end.
+    pub async fn serve(&self, accepted: Accepted, security: Security) {
+        let span = tracing::info_span!("imap", connection = accepted.number.0, peer = %accepted.peer);
+        session::run(Arc::clone(&self.0), accepted, security).instrument(span).await;
+    }
+}
+
+impl fmt::Debug for ImapDoor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ImapDoor")
+    }
+}

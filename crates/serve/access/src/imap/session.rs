@@ -1,0 +1,161 @@
+//! One connection from greeting to farewell. The page of the IMAP door: read it first.
+
+use std::sync::Arc;
+
+use directory::sasl::Channel;
+use imap::Dialect;
+use imap::response;
+use platform::lines::{Wire, WireError};
+use platform::listener::Accepted;
+use platform::stream::Stream;
+use platform::tasks::Shutdown;
+use tokio::time::Instant;
+
+use super::connection::{Connection, Event};
+use super::person::Person;
+use super::replies::{Ending, Farewell, Stop};
+use super::stranger::{self, Stranger};
+use super::{Door, Security, append, dispatch};
+use crate::settings::Settings;
+
+/// Serves a connection to its end.
+pub(crate) async fn run(door: Arc<Door>, accepted: Accepted, security: Security) {
+    let settings = door.settings.load_full();
+    let shutdown = accepted.shutdown.clone();
+    // Both ends of a session are boxed, so that what they need is given back as soon as they are over: most
+    // sessions spend their lives between commands.
+    let Some((mut connection, mut person, _visit)) =
+        Box::pin(welcome(door, settings, accepted, security)).await
+    else {
+        return;
+    };
+    let ending = serve(&mut connection, &mut person, &shutdown).await;
+    drop(person);
+    Box::pin(part(connection, ending)).await;
+}
+
+type Welcomed = (Box<Connection>, Box<Person>, platform::guard::Visit);
+
+/// From the first octet to a login. `None` when there was none.
+async fn welcome(
+    door: Arc<Door>,
+    settings: Arc<Settings>,
+    accepted: Accepted,
+    security: Security,
+) -> Option<Welcomed> {
+    let Accepted { stream, peer, visit, shutdown, .. } = accepted;
+    let (stream, channel) = secure(&door, stream, security).await?;
+    let wire = Wire::new(stream, Connection::wire_settings(settings.write_timeout));
+    let dialect = Dialect { separator: settings.separator, ..Dialect::default() };
+    let connection = Connection::new(wire, dialect);
+    let stranger = Stranger { door, settings, peer: peer.address(), channel, connection, shutdown };
+    match stranger::greet(stranger).await {
+        Ok((connection, person)) => Some((Box::new(connection), Box::new(person), visit)),
+        Err((connection, ending)) => {
+            if let Some(connection) = connection {
+                part(Box::new(connection), ending).await;
+            }
+            None
+        }
+    }
+}
+
+/// Lays TLS over the stream where it comes first.
+async fn secure(door: &Door, stream: Stream, security: Security) -> Option<(Stream, Channel)> {
+    if security == Security::StartTls {
+        return Some((stream, Channel::Clear));
+    }
+    let acceptor = door.rooms.acceptor.as_ref()?;
+    match acceptor.accept(stream).await {
+        Ok((stream, session)) => Some((stream, stranger::bound(session))),
+        Err(error) => {
+            tracing::info!(%error, "TLS handshake failed");
+            None
+        }
+    }
+}
+
+/// Commands, one after the other, until the session ends.
+async fn serve(connection: &mut Connection, person: &mut Person, shutdown: &Shutdown) -> Ending {
+    let mut mistakes = 0_u32;
+    loop {
+        let event = match next(connection, person, shutdown).await {
+            Ok(event) => event,
+            Err(ending) => return ending,
+        };
+        let answered = match event {
+            Event::Command(command) => Box::pin(dispatch::obey(connection, person, shutdown, *command)).await,
+            Event::Append(command) => Box::pin(append::append(connection, person, command)).await,
+            Event::Bad(bad) => {
+                if bad.must_close() {
+                    return Ending::Bye(Farewell::OutOfStep);
+                }
+                response::write_bad(connection.wire.output(), &bad);
+                Ok(dispatch::Answered::Mistake)
+            }
+            // Neither was asked for: the receiver gives them only to those who did.
+            Event::AppendMessage(_)
+            | Event::AppendOctets(_)
+            | Event::AppendMessageEnd
+            | Event::AppendEnd
+            | Event::Line(_) => return Ending::Bye(Farewell::OutOfStep),
+        };
+        match answered {
+            Ok(dispatch::Answered::Fine) => mistakes = 0,
+            Ok(dispatch::Answered::Mistake) => {
+                mistakes += 1;
+                if mistakes >= person.settings.errors_max {
+                    return Ending::Bye(Farewell::TooManyErrors);
+                }
+            }
+            Err(ending) => return ending,
+        }
+    }
+}
+
+/// Waits for the next command, and for what may end the session meanwhile.
+async fn next(connection: &mut Connection, person: &Person, shutdown: &Shutdown) -> Result<Event, Ending> {
+    let mut people = person.door.rooms.directory.changes();
+    if !person.door.rooms.directory.is_current(&person.who) {
+        return Err(Ending::Bye(Farewell::AccountClosed));
+    }
+    let deadline = Instant::now() + person.settings.idle_timeout;
+    loop {
+        tokio::select! {
+            // Cancelling loses nothing: octets read and not taken stay in the wire.
+            received = connection.receive(deadline) => return received.map_err(Ending::Wire),
+            // Nothing to lose.
+            () = shutdown.triggered() => return Err(Ending::Bye(Farewell::Shutdown)),
+            // Nothing to lose: the generation is read anew.
+            Ok(()) = people.changed() => {
+                if !person.door.rooms.directory.is_current(&person.who) {
+                    return Err(Ending::Bye(Farewell::AccountClosed));
+                }
+            }
+        }
+    }
+}
+
+/// Says goodbye, as far as there is somebody to say it to.
+pub(crate) async fn part(mut connection: Box<Connection>, ending: Ending) {
+    let farewell = match ending {
+        Ending::Bye(farewell) => Some(farewell),
+        Ending::Wire(WireError::ReadTimeout) => Some(Farewell::Silent),
+        Ending::Logout => None,
+        Ending::Wire(error) => {
+            tracing::debug!(%error, "connection lost");
+            return;
+        }
+    };
+    if let Some(farewell) = farewell {
+        tracing::info!(why = ?farewell, "session ended by the server");
+        farewell.write(connection.wire.output());
+    }
+    connection.wire.close().await;
+}
+
+impl From<Ending> for Stop {
+    fn from(ending: Ending) -> Self {
+        Self::Ended(ending)
+    }
+}
