@@ -2,7 +2,7 @@
 
 /// Whether we can read texts in this charset.
 pub(crate) fn is_known(name: &str) -> bool {
-    is_utf8(name)
+    is_utf8(name) || message::is_known_charset(name.as_bytes())
 }
 
 /// The text in UTF-8; `None` if it is not what its charset says.
@@ -11,7 +11,7 @@ pub(crate) fn to_utf8(charset: &str, octets: &[u8]) -> Option<String> {
     if is_utf8(charset) {
         return std::str::from_utf8(octets).ok().map(str::to_owned);
     }
-    None
+    Some(message::decode_charset(charset.as_bytes(), octets))
 }
 
 fn is_utf8(name: &str) -> bool {

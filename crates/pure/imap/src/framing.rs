@@ -203,15 +203,12 @@ impl Framer {
     fn line<'a>(&mut self, input: &mut &'a [u8], kind: LineKind) -> Option<Framed<'a>> {
         let end = memchr(b'\n', input);
         let piece = take(input, end.map_or(input.len(), |end| end + 1));
-        // A CR may be the first half of the line end.
+        let (octets_max, what) = self.line_ends_by();
+        // Without LF, a CR may be the first half of the line end.
         let line_end_octets = if end.is_some() { 2 } else { 1 };
-        let line_octets = self.gathered.len() - self.line_start + piece.len();
-        if line_octets > self.limits.line_octets_max.saturating_add(line_end_octets) {
-            return Some(self.too_long(piece, end.is_some(), "a line has too many octets"));
-        }
-        if self.gathered.len() + piece.len() > self.limits.command_octets_max.saturating_add(line_end_octets)
-        {
-            return Some(self.too_long(piece, end.is_some(), "it has too many octets"));
+        if self.gathered.len() + piece.len() > octets_max.saturating_add(line_end_octets) {
+            self.too_long(piece, octets_max, end.is_some());
+            return Some(Framed::TooLarge(what));
         }
         if end.is_none() {
             self.gathered.extend_from_slice(piece);
@@ -265,18 +262,30 @@ impl Framer {
         Framed::Octets(piece)
     }
 
-    /// A line over its bound: keeps its start for the tag, and skips the rest.
-    fn too_long<'a>(&mut self, piece: &'a [u8], is_complete: bool, what: &'static str) -> Framed<'a> {
+    /// Where in the command the present line must end at the latest, and what to say if it doesn't.
+    fn line_ends_by(&self) -> (usize, &'static str) {
+        let by_line = self.line_start.saturating_add(self.limits.line_octets_max);
+        if by_line <= self.limits.command_octets_max {
+            (by_line, "a line has too many octets")
+        } else {
+            (self.limits.command_octets_max, "it has too many octets")
+        }
+    }
+
+    /// A line over its bound: keeps its start for the tag, and skips the rest. However the line arrives, the same is kept
+    /// and the same is counted as skipped.
+    fn too_long(&mut self, piece: &[u8], octets_max: usize, is_complete: bool) {
         let line = self.gathered.get(self.line_start..).unwrap_or_default();
         self.tail = last_octets(line, piece);
-        let room = KEPT_OCTETS_MAX.saturating_sub(self.gathered.len()).min(piece.len());
+        let skipped = (self.gathered.len() + piece.len()).saturating_sub(octets_max.saturating_add(2));
+        let kept = KEPT_OCTETS_MAX.min(self.limits.line_octets_max);
+        let room = kept.saturating_sub(self.gathered.len()).min(piece.len());
         self.gathered.extend_from_slice(piece.get(..room).unwrap_or_default());
-        self.gathered.truncate(KEPT_OCTETS_MAX);
+        self.gathered.truncate(kept);
         self.state = State::SkippingLine;
-        if is_complete {
+        if self.may_skip(skipped as u64) && is_complete {
             self.end_skipped_line();
         }
-        Framed::TooLarge(what)
     }
 
     fn skip_line<'a>(&mut self, input: &mut &'a [u8]) -> Option<Framed<'a>> {

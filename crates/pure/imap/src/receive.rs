@@ -263,5 +263,5 @@ fn bad<'a>(tag: Option<Tag>, kind: BadKind) -> Received<'a> {
 
 /// The tag at the start of a command that is not read any further.
 fn first_tag(octets: &[u8]) -> Option<Tag> {
-    octets.split(|&octet| octet == b' ').next().and_then(Tag::parse)
+    memchr::memchr(b' ', octets).and_then(|end| octets.get(..end)).and_then(Tag::parse)
 }
