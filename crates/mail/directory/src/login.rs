@@ -9,9 +9,7 @@ use crate::account::AccountState;
 use crate::directory::Directory;
 use crate::error::AuthenticationError;
 use crate::password::{PASSWORD_OCTETS_MAX, random};
-use crate::sasl::{
-    Channel, Exchange, Mechanism, Response, SCRAM_ITERATIONS_MIN, ScramKeys, Step, challenge_line, read_line,
-};
+use crate::sasl::{Channel, Exchange, Mechanism, Response, ScramKeys, Step, challenge_line, read_line};
 use crate::snapshot::Entry;
 
 /// Proof that somebody has logged in. Only the directory can make one.
@@ -185,7 +183,7 @@ impl Directory {
     fn scram_keys(&self, user: &str) -> ScramKeys {
         let keys = self.find_user(user).and_then(|entry| entry.credential.scram.clone());
         keys.unwrap_or_else(|| {
-            let iterations = self.settings().scram_iterations.max(SCRAM_ITERATIONS_MIN);
+            let iterations = self.settings().scram_iterations();
             ScramKeys::of_nobody(&user.to_lowercase(), &self.inner.nobody_secret, iterations)
         })
     }

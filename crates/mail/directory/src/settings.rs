@@ -6,6 +6,7 @@ use std::time::Duration;
 use mail_types::{Address, DomainName};
 
 use crate::password::PasswordCost;
+use crate::sasl::{SCRAM_ITERATIONS_MAX, SCRAM_ITERATIONS_MIN};
 
 /// The directory's settings.
 #[derive(Clone, Debug)]
@@ -22,7 +23,7 @@ pub struct Settings {
     pub sub_address_delimiters: Vec<char>,
     /// What a new password's Argon2id hash costs.
     pub password_cost: PasswordCost,
-    /// Iterations of new SCRAM keys; RFC 7677 §4 asks for 4096 at least.
+    /// Iterations of new SCRAM keys, between [`SCRAM_ITERATIONS_MIN`] and [`SCRAM_ITERATIONS_MAX`].
     pub scram_iterations: u32,
     /// Passwords verified at the same time, each with the memory of its hash.
     pub verification_threads: usize,
@@ -32,6 +33,13 @@ pub struct Settings {
     pub verified_lifetime: Duration,
     /// Verified passwords remembered.
     pub verified_max: usize,
+}
+
+impl Settings {
+    /// The iterations of new SCRAM keys, within their bounds.
+    pub(crate) fn scram_iterations(&self) -> u32 {
+        self.scram_iterations.clamp(SCRAM_ITERATIONS_MIN, SCRAM_ITERATIONS_MAX)
+    }
 }
 
 impl Default for Settings {

@@ -18,7 +18,7 @@ pub(crate) use prepare::prepare;
 pub(crate) use verified::VerifiedPasswords;
 
 use crate::account::NewPassword;
-use crate::sasl::{SCRAM_ITERATIONS_MIN, ScramKeys};
+use crate::sasl::ScramKeys;
 use crate::settings::Settings;
 
 /// Longest password in octets. More than anybody types; bounds what SHA-crypt makes of it, which is quadratic.
@@ -50,7 +50,7 @@ impl PasswordCost {
 
     fn hasher(self) -> Result<Argon2<'static>, HashError> {
         let params =
-            Params::new(self.memory_kib, self.passes, self.lanes, None).map_err(|_| HashError::Malformed)?;
+            Params::new(self.memory_kib, self.passes, self.lanes, None).map_err(|_| HashError::BadCost)?;
         Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
     }
 }
@@ -64,12 +64,15 @@ pub enum HashError {
     /// A scheme we cannot verify.
     #[error("this password scheme is not supported")]
     UnknownScheme,
-    /// The scheme is known, the text is not one of its hashes; or a cost that Argon2 does not have.
+    /// The scheme is known, the text is not one of its hashes.
     #[error("not a valid hash of its scheme")]
     Malformed,
     /// Verifying it would cost more than this server spends on a log-in.
     #[error("this hash costs too much to verify")]
     TooCostly,
+    /// The settings ask for a cost that Argon2 does not have.
+    #[error("no Argon2id hash can have the cost that is set")]
+    BadCost,
     /// The system has no random numbers for a salt.
     #[error("no random numbers")]
     NoRandomness,
@@ -90,8 +93,7 @@ impl StoredHash {
         check_length(password)?;
         let salt = SaltString::encode_b64(&random::<SALT_OCTETS>()?).map_err(|_| HashError::NoRandomness)?;
         let prepared = prepare(password);
-        let hash =
-            cost.hasher()?.hash_password(prepared.reveal(), &salt).map_err(|_| HashError::Malformed)?;
+        let hash = cost.hasher()?.hash_password(prepared.reveal(), &salt).map_err(|_| HashError::BadCost)?;
         Ok(Self::Own(hash.to_string().into()))
     }
 
@@ -168,8 +170,8 @@ impl Credential {
 
     fn from_cleartext(password: &Secret, settings: &Settings) -> Result<Self, HashError> {
         let hash = StoredHash::make(password, settings.password_cost)?;
-        let iterations = settings.scram_iterations.max(SCRAM_ITERATIONS_MIN);
-        let scram = ScramKeys::derive(&prepare(password), &random::<SALT_OCTETS>()?, iterations);
+        let salt = random::<SALT_OCTETS>()?;
+        let scram = ScramKeys::derive(&prepare(password), &salt, settings.scram_iterations());
         Ok(Self { hash: Some(hash), scram: Some(scram), generation: 0 })
     }
 
@@ -178,7 +180,7 @@ impl Credential {
         let hash_is_outdated =
             self.hash.as_ref().is_some_and(|hash| hash.is_outdated(settings.password_cost));
         let keys_are_outdated =
-            self.scram.as_ref().is_none_or(|keys| keys.iterations() < settings.scram_iterations);
+            self.scram.as_ref().is_none_or(|keys| keys.iterations() < settings.scram_iterations());
         if !hash_is_outdated && !keys_are_outdated {
             return None;
         }

@@ -12,7 +12,7 @@ use std::fmt;
 
 pub use exchange::{Exchange, NONCE_OCTETS, Step};
 pub use line::{LINE_OCTETS_MAX, Response, challenge_line, read_line};
-pub use scram_keys::{SCRAM_ITERATIONS_MIN, ScramKeys};
+pub use scram_keys::{SCRAM_ITERATIONS_MAX, SCRAM_ITERATIONS_MIN, ScramKeys};
 
 /// A mechanism we speak.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

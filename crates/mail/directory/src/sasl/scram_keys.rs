@@ -13,8 +13,8 @@ use mail_types::Secret;
 pub(super) const KEY_OCTETS: usize = 32;
 /// Fewest iterations (RFC 7677 §4).
 pub const SCRAM_ITERATIONS_MIN: u32 = 4096;
-/// Most iterations read from disk: a client has to compute them at each log-in.
-const ITERATIONS_MAX: u32 = 10_000_000;
+/// Most iterations: a client has to compute them at each log-in, a telephone some seconds for these.
+pub const SCRAM_ITERATIONS_MAX: u32 = 10_000_000;
 /// Longest salt read from disk.
 const SALT_OCTETS_MAX: usize = 64;
 
@@ -104,7 +104,7 @@ impl ScramKeys {
         let (stored_key, server_key) = keys.split_once(':')?;
         let iterations = iterations.parse().ok()?;
         let salt = STANDARD.decode(salt).ok()?;
-        let fits = (SCRAM_ITERATIONS_MIN..=ITERATIONS_MAX).contains(&iterations)
+        let fits = (SCRAM_ITERATIONS_MIN..=SCRAM_ITERATIONS_MAX).contains(&iterations)
             && (1..=SALT_OCTETS_MAX).contains(&salt.len());
         fits.then_some(())?;
         let key = |text: &str| STANDARD.decode(text).ok()?.try_into().ok();
