@@ -23,6 +23,7 @@ pub use database::{CacheBudget, Database, Durability, WalCheckpoint};
 pub use entry::{Committed, LogEntry, NewEntry, Note, StoredBlob};
 pub use error::StorageError;
 pub use lock::DataLock;
+pub use packs::free_octets;
 pub use packs::record;
 pub use packs::{
     BatchCompletion, Completion, Entries, Keep, PackInfo, PackKind, PackSettings, PackStatistics, PackStore,

@@ -32,6 +32,7 @@ use parking_lot::Mutex;
 use queue::{Job, Queue, Room};
 use record::StoreKey;
 use space::Space;
+pub use space::free_octets;
 use std::collections::BTreeSet;
 use std::io;
 use std::ops::Bound;

@@ -78,11 +78,8 @@ impl Space {
         }
     }
 
-    /// Octets that an unprivileged process may still write (`f_bavail` of statvfs).
     fn free_octets(&self) -> Result<u64, StorageError> {
-        let stat = rustix::fs::statvfs(&self.directory)
-            .map_err(|error| StorageError::io("ask for the free space of", &self.directory, error.into()))?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        free_octets(&self.directory)
     }
 
     /// Written, not only allocated, and with octets that no file system can compress away.
@@ -103,6 +100,16 @@ impl Space {
     fn reserve_path(&self) -> PathBuf {
         self.directory.join("reserve")
     }
+}
+
+/// Octets that an unprivileged process may still write on the file system of `directory` (`f_bavail` of statvfs).
+///
+/// # Errors
+/// When the system does not tell, because `directory` is not there, say.
+pub fn free_octets(directory: &Path) -> Result<u64, StorageError> {
+    let stat = rustix::fs::statvfs(directory)
+        .map_err(|error| StorageError::io("ask for the free space of", directory, error.into()))?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 #[cfg(test)]
