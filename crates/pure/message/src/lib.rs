@@ -6,6 +6,7 @@
 mod address_list;
 mod charset;
 mod civil;
+mod collect;
 mod date;
 mod encoded_word;
 mod entity;
@@ -25,12 +26,15 @@ mod structure;
 mod summary;
 mod summary_codec;
 mod text;
+mod trace;
 mod transfer;
 mod utf7;
+mod write;
 
 pub use address_list::parse_addresses;
 pub use charset::{CharsetDecoder, decode_charset, decode_undeclared, is_known_charset};
 pub use civil::{Civil, DAY_NAMES, DAY_SECONDS, MONTH_NAMES, days_since_epoch, month_number};
+pub use collect::{Collected, HeaderCollector};
 pub use date::Date;
 pub use encoded_word::decode_field_text;
 pub use envelope::{Addressee, Envelope};
@@ -45,4 +49,8 @@ pub use search::{TextSearch, contains_folded};
 pub use structure::{Content, Disposition, EmbeddedMessage, Parameter, Part, SectionText, Span};
 pub use summary::{Summary, SummaryError, Traits};
 pub use text::{READ_OCTETS_MAX, TextExtraction, TextPiece, TextScope, visit_text};
+pub use trace::{
+    Client, MailProtocol, Received, write_date_field, write_message_id_field, write_return_path,
+};
 pub use transfer::{Strictness, TransferDecoder, TransferEncoding, Undecodable, decode_transfer};
+pub use write::{write_address_field, write_text_field};
