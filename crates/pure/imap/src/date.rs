@@ -1,5 +1,7 @@
 //! Dates in commands and responses: `1-Feb-1994`, `"17-Jul-1996 02:44:25 -0700"` (RFC 9051 §9 date, date-time).
 
+use message::{Civil, DAY_SECONDS, MONTH_NAMES, days_since_epoch};
+
 /// A day of the calendar as SEARCH names it, without a zone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Day {
@@ -16,16 +18,12 @@ pub struct DateTime {
     pub zone_minutes: i16,
 }
 
-const SECONDS_PER_DAY: i64 = 86_400;
-const MONTHS: [&[u8; 3]; 12] =
-    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
-
 impl Day {
     /// The day on which a moment falls in its own zone.
     #[must_use]
     pub fn of(moment: DateTime) -> Self {
         let local = moment.unix_seconds.saturating_add(i64::from(moment.zone_minutes) * 60);
-        let days = local.div_euclid(SECONDS_PER_DAY).clamp(i64::from(i32::MIN), i64::from(i32::MAX));
+        let days = local.div_euclid(DAY_SECONDS).clamp(i64::from(i32::MIN), i64::from(i32::MAX));
         // Clamped to the range just before.
         Self { since_epoch: days as i32 }
     }
@@ -37,36 +35,18 @@ impl Day {
         let day = parts.next().filter(|digits| matches!(digits.len(), 1 | 2)).and_then(number)?;
         let month = month(parts.next()?)?;
         let year = parts.next().filter(|digits| digits.len() == 4).and_then(number)?;
-        Self::of_calendar(year, month, day)
+        Self::of_calendar(i32::from(year), month, u8::try_from(day).ok()?)
     }
 
     /// The day of the Gregorian calendar, if there is one.
-    fn of_calendar(year: u32, month: u32, day: u32) -> Option<Self> {
-        if day == 0 || day > days_of_month(year, month) {
+    fn of_calendar(year: i32, month: u8, day: u8) -> Option<Self> {
+        let days = days_since_epoch(year, month, day);
+        let civil = Civil::from_unix_seconds(days * DAY_SECONDS);
+        // The 31st of a shorter month would run over into the next.
+        if (civil.year, civil.month, civil.day) != (year, month, day) {
             return None;
         }
-        // Counts years from March, so that the leap day is a year's last.
-        let (year, month) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
-        let day_of_year = (153 * month + 2) / 5 + day - 1;
-        let days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year;
-        // From 1 March of the year 0 to 1 January 1970.
-        i32::try_from(days).ok().map(|days| Self { since_epoch: days - 719_468 })
-    }
-
-    /// Year, month and day of the Gregorian calendar.
-    fn to_calendar(self) -> (i64, u32, u32) {
-        let days = i64::from(self.since_epoch) + 719_468;
-        let era = days.div_euclid(146_097);
-        let day_of_era = days.rem_euclid(146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month + 2) / 5 + 1;
-        let month = if month < 10 { month + 3 } else { month - 9 };
-        let year = year_of_era + era * 400 + i64::from(month <= 2);
-        // Month and day are small by the arithmetic above.
-        (year, month as u32, day as u32)
+        i32::try_from(days).ok().map(|since_epoch| Self { since_epoch })
     }
 }
 
@@ -80,7 +60,7 @@ impl DateTime {
         let day = Day::parse(parts.next()?)?;
         let seconds = time_of_day(parts.next()?)?;
         let zone_minutes = zone(parts.next()?)?;
-        let local = i64::from(day.since_epoch) * SECONDS_PER_DAY + i64::from(seconds);
+        let local = i64::from(day.since_epoch) * DAY_SECONDS + i64::from(seconds);
         Some(Self { unix_seconds: local - i64::from(zone_minutes) * 60, zone_minutes })
     }
 
@@ -90,23 +70,21 @@ impl DateTime {
         // Years of four digits only, whatever a caller gives: 0000 to 9999.
         let local =
             (self.unix_seconds.saturating_add(zone_minutes * 60)).clamp(-62_167_219_200, 253_402_300_799);
-        // The clamp keeps days within a few million.
-        let (year, month, day) = Day { since_epoch: local.div_euclid(SECONDS_PER_DAY) as i32 }.to_calendar();
-        let seconds = local.rem_euclid(SECONDS_PER_DAY);
+        let civil = Civil::from_unix_seconds(local);
         out.push(b'"');
-        if day < 10 {
+        if civil.day < 10 {
             out.push(b' ');
-            push_digits(out, i64::from(day), 1);
+            push_digits(out, civil.day.into(), 1);
         } else {
-            push_digits(out, i64::from(day), 2);
+            push_digits(out, civil.day.into(), 2);
         }
         out.push(b'-');
-        out.extend_from_slice(MONTHS.get(month as usize - 1).copied().unwrap_or(b"Jan"));
+        out.extend_from_slice(civil.month_name().as_bytes());
         out.push(b'-');
-        push_digits(out, year, 4);
-        for (between, value) in [(b' ', seconds / 3_600), (b':', seconds / 60 % 60), (b':', seconds % 60)] {
+        push_digits(out, civil.year.into(), 4);
+        for (between, value) in [(b' ', civil.hour), (b':', civil.minute), (b':', civil.second)] {
             out.push(between);
-            push_digits(out, value, 2);
+            push_digits(out, value.into(), 2);
         }
         out.extend_from_slice(if zone_minutes < 0 { b" -" } else { b" +" });
         push_digits(out, zone_minutes.abs() / 60 % 100, 2);
@@ -121,25 +99,20 @@ fn push_digits(out: &mut Vec<u8>, value: i64, count: u32) {
     }
 }
 
-fn days_of_month(year: u32, month: u32) -> u32 {
-    match month {
-        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
 /// A month by its English name in any case, from 1.
-fn month(text: &[u8]) -> Option<u32> {
-    (1..).zip(MONTHS).find(|(_, name)| text.eq_ignore_ascii_case(*name)).map(|(number, _)| number)
+fn month(text: &[u8]) -> Option<u8> {
+    (1..)
+        .zip(MONTH_NAMES)
+        .find(|(_, name)| text.eq_ignore_ascii_case(name.as_bytes()))
+        .map(|(number, _)| number)
 }
 
-fn number(digits: &[u8]) -> Option<u32> {
+/// Up to four digits.
+fn number(digits: &[u8]) -> Option<u16> {
     if digits.is_empty() || digits.len() > 4 || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    Some(digits.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0')))
+    Some(digits.iter().fold(0, |number, digit| number * 10 + u16::from(digit - b'0')))
 }
 
 /// Seconds since midnight of `02:44:25`; 60 for a leap second reads as 59.
@@ -148,7 +121,7 @@ fn time_of_day(text: &[u8]) -> Option<u32> {
     let mut two_digits = || parts.next().filter(|digits| digits.len() == 2).and_then(number);
     let (hour, minute, second) = (two_digits()?, two_digits()?, two_digits()?);
     let is_time = parts.next().is_none() && hour < 24 && minute < 60 && second <= 60;
-    is_time.then(|| hour * 3_600 + minute * 60 + second.min(59))
+    is_time.then(|| u32::from(hour) * 3_600 + u32::from(minute) * 60 + u32::from(second.min(59)))
 }
 
 /// Minutes east of Greenwich of `-0700`.

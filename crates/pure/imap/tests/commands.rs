@@ -1,5 +1,7 @@
 //! Every command as the RFCs show it, read into types; and what is wrong, told with its place.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
 use imap::command::{
     Authenticate, Copy, Create, Fetch, FlagNames, IdParameters, List, ListReturn, ListSelection, Login,
     Opening, Qresync, SaslAnswer, Select, SequenceMatch, StatusItems, Store, StoreAction, StoreAnswer,

@@ -1,5 +1,7 @@
 //! FETCH attributes and sections as clients write them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
 use imap::fetch::{
     BinarySection, BodySection, FetchAttribute, FieldName, PartPath, Partial, PreviewUrgency, Reading,
     Section, SectionText,

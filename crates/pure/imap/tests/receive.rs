@@ -1,5 +1,7 @@
 //! Octets as they arrive, and what comes out of them: borders, bounds, refusals, streamed messages.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
 use imap::command::{AppendForm, AppendMessage, BadKind};
 use imap::{Command, Dialect, Limits, Received, Receiver};
 use proptest::prelude::*;

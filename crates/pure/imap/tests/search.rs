@@ -1,5 +1,7 @@
 //! SEARCH as clients write it, read into keys.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
 use imap::search::{DateIs, DateOf, EnvelopeField, Needle, SearchKey, SearchReturn};
 use imap::{BadCommand, Command, Dialect, Numbering, SequenceSet, TaggedCommand};
 use imap::{command::Search, fetch::FieldName};
