@@ -1,1 +1,129 @@
-//! mta.
+//! Mail in over SMTP and LMTP: from strangers (25), from our own people (587, 465), from a front server (LMTP).
+//!
+//! Steps 2 to 10 of a message's way: [`SmtpDoor::serve`] gets a connection from `platform::listener`,
+//! `receive/session.rs` holds the conversation that `smtp::server` rules, `receive/policy.rs` judges, `receive/intake.rs`
+//! streams the octets into the mailstore, `deliver/` files them, and `receive/replies.rs` has every word we say.
+
+mod counts;
+mod deliver;
+mod receive;
+mod settings;
+mod submit;
+mod way;
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use directory::Directory;
+use mail_types::TransactionId;
+use mailstore::Store;
+use platform::clock::Clock;
+use platform::guard::{Guard, Refusal};
+use platform::listener::Accepted;
+use platform::metrics::Metrics;
+use tls::Acceptor;
+use tracing::Instrument as _;
+
+use counts::Counts;
+use settings::Live;
+
+pub use settings::Settings;
+pub use way::{MessageWay, Outcome, RecipientWay, TlsWay, WaySink};
+
+/// What a listener is for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Listener {
+    /// Port 25: mail from other servers.
+    Relay,
+    /// Port 587: mail of our people, STARTTLS first (RFC 6409).
+    Submission,
+    /// Port 465: the same with TLS at once (RFC 8314 §3.3).
+    ImplicitSubmission,
+    /// Port 24 or a Unix socket: mail from a server in front of us, one answer for each recipient (RFC 2033).
+    Lmtp,
+}
+
+impl Listener {
+    /// Its name in settings, logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Relay => "smtp",
+            Self::Submission => "submission",
+            Self::ImplicitSubmission => "submissions",
+            Self::Lmtp => "lmtp",
+        }
+    }
+
+    /// Whether its clients are our people, who log in.
+    #[must_use]
+    pub const fn is_submission(self) -> bool {
+        matches!(self, Self::Submission | Self::ImplicitSubmission)
+    }
+
+    /// What a peer is told that may not come in; for `platform::listener`.
+    #[must_use]
+    pub fn refusal(self) -> fn(Refusal) -> &'static [u8] {
+        match self {
+            // Clear text would be no TLS handshake.
+            Self::ImplicitSubmission => |_| b"",
+            Self::Relay | Self::Submission | Self::Lmtp => receive::replies::connection_refused,
+        }
+    }
+}
+
+/// The rooms that the door leads to.
+pub struct Rooms {
+    /// Mailboxes and messages.
+    pub store: Store,
+    /// Whose mail it is, and who may log in.
+    pub directory: Directory,
+    /// Who tried passwords too often.
+    pub guard: Guard,
+    /// What time it is.
+    pub clock: Clock,
+    /// TLS; without it nobody can log in over a network.
+    pub acceptor: Option<Acceptor>,
+    /// Names the way of each message; no two of the same name, ever.
+    pub next_transaction: Box<dyn Fn() -> TransactionId + Send + Sync>,
+    /// Takes the record of each message's way.
+    pub ways: WaySink,
+}
+
+/// The SMTP door. Clones share it.
+#[derive(Clone)]
+pub struct SmtpDoor(Arc<Door>);
+
+/// What all sessions share.
+pub(crate) struct Door {
+    pub(crate) rooms: Rooms,
+    pub(crate) live: ArcSwap<Live>,
+    pub(crate) counts: Counts,
+}
+
+impl SmtpDoor {
+    /// A door to these rooms.
+    #[must_use]
+    pub fn new(rooms: Rooms, settings: Settings, metrics: &Metrics) -> Self {
+        let live = Live::new(settings, rooms.acceptor.is_some());
+        Self(Arc::new(Door { rooms, live: ArcSwap::from_pointee(live), counts: Counts::new(metrics) }))
+    }
+
+    /// Takes new settings, for sessions that begin from now on.
+    pub fn reconfigure(&self, settings: Settings) {
+        self.0.live.store(Arc::new(Live::new(settings, self.0.rooms.acceptor.is_some())));
+    }
+
+    /// Serves one connection to its end.
+    pub async fn serve(&self, accepted: Accepted, listener: Listener) {
+        let span = tracing::info_span!("smtp", connection = accepted.number.0, peer = %accepted.peer);
+        receive::session::run(Arc::clone(&self.0), accepted, listener).instrument(span).await;
+    }
+}
+
+impl fmt::Debug for SmtpDoor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SmtpDoor")
+    }
+}

@@ -4,7 +4,7 @@ use mail_types::{ForwardPath, ReversePath};
 
 use super::{AuthOffer, Channel, Protocol, Session, StartTlsOffer, Step, replies};
 use crate::command::{BodyType, CommandError, MailParameters, Path, Script};
-use crate::framing::{DataReader, EndOfData, TextFault, TextReader};
+use crate::framing::{DataReader, EndOfChunk, EndOfData, TextFault, TextReader};
 use crate::reply::Reply;
 
 /// Who sends a message to whom.
@@ -243,6 +243,22 @@ impl<R> Session<R> {
             reply.write_to(out);
         }
         Step::NextLine
+    }
+}
+
+impl EndOfData {
+    /// Why the message is refused on account of its octets, if it is.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Reply> {
+        check_text(self.text).err()
+    }
+}
+
+impl EndOfChunk {
+    /// Why the message is refused on account of its octets, if it is.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Reply> {
+        check_text(self.text.fault).err()
     }
 }
 

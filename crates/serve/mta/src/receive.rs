@@ -1,0 +1,9 @@
+//! Receiving: one conversation with a client, from the greeting to the reply to each message.
+
+pub(crate) mod intake;
+pub(crate) mod login;
+pub(crate) mod policy;
+pub(crate) mod replies;
+pub(crate) mod session;
+pub(crate) mod trace;
+pub(crate) mod transaction;

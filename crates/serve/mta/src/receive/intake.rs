@@ -1,0 +1,231 @@
+//! Step 5 of a message's way: streams DATA and BDAT through `smtp::framing` into the mailstore, our trace fields in
+//! front. Nothing holds a whole message; of a submitted one the header alone is held, to be completed.
+
+use mailstore::{Arriving, Intake};
+use platform::lines::Wire;
+use smtp::Reply;
+use smtp::framing::{ChunkDestiny, ChunkReader, DataReader, Piece};
+use smtp::server::Step;
+
+use super::replies;
+use super::session::{Conversation, Stop};
+use super::trace::{Trace, TraceClient};
+use crate::deliver::local::describe;
+use crate::deliver::route::Route;
+use crate::submit::{Author, HeaderInWaiting};
+
+mod hops;
+
+use hops::Hops;
+
+/// A message on its way in.
+pub(crate) struct Receiving {
+    /// Where the octets go; when it fails the rest is read and thrown away.
+    intake: Result<Intake, Reply>,
+    header: Header,
+}
+
+/// What still has to be done with the header.
+enum Header {
+    /// Count the servers it has passed.
+    Count(Hops),
+    /// Complete it, when it is whole.
+    Complete(Box<HeaderInWaiting>),
+    /// Nothing: it has passed.
+    Passed,
+}
+
+/// A message that has come whole, filed nowhere yet.
+pub(crate) struct Arrived {
+    pub(crate) message: Arriving,
+}
+
+impl Conversation {
+    /// Reads a message sent with DATA, to its true end whatever happens to it.
+    pub(crate) async fn read_data(
+        &mut self,
+        mut reader: DataReader,
+        wire: &mut Wire,
+    ) -> Result<Step<Route>, Stop> {
+        let mut receiving = self.begin_message().await;
+        let end = loop {
+            let (taken, piece) = reader.next(wire.input());
+            match piece {
+                Piece::Octets(octets) => receiving.take(octets).await,
+                Piece::NeedMore => {
+                    wire.consume(taken);
+                    self.await_piece(wire).await?;
+                    continue;
+                }
+                Piece::End(end) => {
+                    wire.consume(taken);
+                    break end;
+                }
+            }
+            wire.consume(taken);
+        };
+        let received = match end.refusal() {
+            Some(reply) => Err(reply),
+            None => self.finish_message(receiving).await,
+        };
+        if let Err(reply) = &received {
+            self.note_refused_message(reply);
+        }
+        Ok(self.session.on_end_of_data(end, received, &mut self.out))
+    }
+
+    /// Reads one chunk.
+    pub(crate) async fn read_chunk(
+        &mut self,
+        mut reader: ChunkReader,
+        wire: &mut Wire,
+    ) -> Result<Step<Route>, Stop> {
+        let mut receiving = match (reader.destiny(), self.receiving.take()) {
+            (ChunkDestiny::Keep, Some(receiving)) => Some(receiving),
+            (ChunkDestiny::Keep, None) => Some(Box::new(self.begin_message().await)),
+            (ChunkDestiny::Discard, _) => None,
+        };
+        let end = loop {
+            let (taken, piece) = reader.next(wire.input());
+            match (piece, receiving.as_mut()) {
+                (Piece::Octets(octets), Some(receiving)) => receiving.take(octets).await,
+                (Piece::Octets(_), None) => {}
+                (Piece::NeedMore, _) => {
+                    wire.consume(taken);
+                    self.await_piece(wire).await?;
+                    continue;
+                }
+                (Piece::End(end), _) => {
+                    wire.consume(taken);
+                    break end;
+                }
+            }
+            wire.consume(taken);
+        };
+        let received = match (end.refusal(), receiving) {
+            (Some(reply), _) => Err(reply),
+            (None, None) => Ok(()),
+            (None, Some(receiving)) if reader.is_last() => self.finish_message(*receiving).await,
+            (None, Some(receiving)) => {
+                let so_far = receiving.state();
+                self.receiving = Some(receiving);
+                so_far
+            }
+        };
+        if let Err(reply) = &received {
+            self.note_refused_message(reply);
+        }
+        Ok(self.session.on_end_of_chunk(end, received, &mut self.out))
+    }
+
+    /// Opens the intake and puts our trace fields into it.
+    async fn begin_message(&self) -> Receiving {
+        let header = match &self.client.who {
+            Some(who) => {
+                let author = Author {
+                    directory: self.door.rooms.directory.clone(),
+                    who: who.clone(),
+                    now: self.door.rooms.clock.now(),
+                };
+                Header::Complete(Box::new(HeaderInWaiting::new(author)))
+            }
+            None => Header::Count(Hops::new(self.live.settings.received_max)),
+        };
+        let intake = self.door.rooms.store.intake().map_err(|error| refuse(&error));
+        let mut receiving = Receiving { intake, header };
+        if let Some(fields) = self.trace_fields() {
+            receiving.write(fields.as_bytes()).await;
+        }
+        receiving
+    }
+
+    fn trace_fields(&self) -> Option<String> {
+        let envelope = self.session.envelope()?;
+        let transaction = self.transaction.as_ref()?;
+        let client = match self.client.who {
+            Some(_) => TraceClient::Hidden,
+            None => TraceClient::Server {
+                hello: self.session.hello().map_or("unknown", |hello| &hello.name),
+                peer: self.client.peer,
+            },
+        };
+        let only_recipient = match envelope.recipients.as_slice() {
+            [one] => Some(&one.forward_path),
+            _ => None,
+        };
+        let trace = Trace {
+            reverse_path: &envelope.reverse_path,
+            client,
+            hostname: self.live.settings.hostname.as_str(),
+            with_protocol: self.session.with_protocol(),
+            tls: self.client.tls,
+            transaction: transaction.id,
+            only_recipient,
+            now: self.door.rooms.clock.now(),
+        };
+        Some(trace.to_fields())
+    }
+
+    async fn finish_message(&mut self, receiving: Receiving) -> Result<(), Reply> {
+        self.arrived = Some(Arrived { message: receiving.finish().await? });
+        Ok(())
+    }
+}
+
+impl Receiving {
+    /// Whether the message can still be kept.
+    fn state(&self) -> Result<(), Reply> {
+        self.intake.as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
+    /// Takes the next octets of the message.
+    async fn take(&mut self, octets: &[u8]) {
+        if self.intake.is_err() || octets.is_empty() {
+            return;
+        }
+        match &mut self.header {
+            Header::Passed => self.write(octets).await,
+            Header::Count(hops) => {
+                hops.look(octets);
+                if hops.are_too_many() {
+                    self.intake = Err(replies::MAIL_LOOP);
+                } else if hops.are_counted() {
+                    self.header = Header::Passed;
+                }
+                self.write(octets).await;
+            }
+            Header::Complete(waiting) => match waiting.take(octets) {
+                Ok(None) => {}
+                Ok(Some(header)) => {
+                    self.header = Header::Passed;
+                    self.write(&header).await;
+                }
+                Err(reply) => self.intake = Err(reply),
+            },
+        }
+    }
+
+    async fn write(&mut self, octets: &[u8]) {
+        if let Ok(intake) = &mut self.intake
+            && let Err(error) = intake.write(octets).await
+        {
+            self.intake = Err(refuse(&error));
+        }
+    }
+
+    async fn finish(mut self) -> Result<Arriving, Reply> {
+        if let Header::Complete(waiting) = std::mem::replace(&mut self.header, Header::Passed)
+            && self.intake.is_ok()
+        {
+            // The message is all header.
+            let header = waiting.finish()?;
+            self.write(&header).await;
+        }
+        self.intake?.finish().await.map_err(|error| refuse(&error))
+    }
+}
+
+fn refuse(error: &mailstore::StoreError) -> Reply {
+    tracing::error!(error = describe(error), "the store does not take the message");
+    replies::store_error(error)
+}

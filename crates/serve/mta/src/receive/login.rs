@@ -1,0 +1,107 @@
+//! Logging in for submission (RFC 4954): the directory judges, here failures are counted and slowed down.
+
+use directory::sasl::Mechanism;
+use directory::{Authenticated, AuthenticationError, LoginStep};
+use mail_types::Secret;
+use platform::guard::Attempt;
+use smtp::Reply;
+use smtp::server::{AuthAnswer, Step};
+
+use super::replies;
+use super::session::Conversation;
+use crate::deliver::route::Route;
+
+/// Longest user name that failures are counted by: as long as an address may be (RFC 5321 §4.5.3.1).
+const NAME_CHARACTERS_MAX: usize = 320;
+
+impl Conversation {
+    /// AUTH.
+    pub(crate) async fn begin_login(
+        &mut self,
+        mechanism: &'static str,
+        initial_response: Option<Secret>,
+    ) -> Step<Route> {
+        let answer = self.try_begin_login(mechanism, initial_response).await;
+        self.session.on_auth(answer, &mut self.out)
+    }
+
+    async fn try_begin_login(&mut self, mechanism: &str, initial_response: Option<Secret>) -> AuthAnswer {
+        let found = Mechanism::from_name(mechanism);
+        let channel = self.client.channel.clone();
+        let Some(mut login) = found.and_then(|mechanism| self.door.rooms.directory.login(mechanism, channel))
+        else {
+            return AuthAnswer::Refused(replies::MECHANISM_UNKNOWN);
+        };
+        // Who it is shows only within the exchange: by address first, by account when a password was wrong.
+        if let Err(reply) = self.wait_for_attempt("").await {
+            return AuthAnswer::Refused(reply);
+        }
+        let step = login.begin(initial_response.as_ref().map(Secret::reveal)).await;
+        self.login = Some(login);
+        self.judge_login(step).await
+    }
+
+    /// A line of the exchange.
+    pub(crate) async fn continue_login(&mut self, line: Secret) -> Step<Route> {
+        let answer = match self.login.as_mut() {
+            Some(login) => {
+                let step = login.respond(line.reveal()).await;
+                self.judge_login(step).await
+            }
+            None => AuthAnswer::Refused(replies::LOGIN_MALFORMED),
+        };
+        self.session.on_auth(answer, &mut self.out)
+    }
+
+    async fn judge_login(&mut self, step: Result<LoginStep, AuthenticationError>) -> AuthAnswer {
+        if let Ok(LoginStep::Challenge(challenge)) = step {
+            return AuthAnswer::Challenge(challenge);
+        }
+        let login = self.login.take();
+        let user = throttle_name(login.as_ref().and_then(|login| login.user()).unwrap_or_default());
+        match step {
+            Ok(LoginStep::Done(who)) => {
+                self.enter(who, &user);
+                AuthAnswer::Accepted
+            }
+            Ok(LoginStep::Challenge(challenge)) => AuthAnswer::Challenge(challenge),
+            Err(error) => AuthAnswer::Refused(self.refuse_login(error, &user).await),
+        }
+    }
+
+    fn enter(&mut self, who: Authenticated, user: &str) {
+        self.door.rooms.guard.succeeded(self.client.peer.address(), user);
+        self.door.counts.logins.increment();
+        tracing::debug!(account = %who.address(), "logged in");
+        self.client.who = Some(who);
+    }
+
+    async fn refuse_login(&self, error: AuthenticationError, user: &str) -> Reply {
+        self.door.counts.logins_refused.increment();
+        tracing::info!(user, %error, "login refused");
+        if error == AuthenticationError::Refused {
+            self.door.rooms.guard.failed(self.client.peer.address(), user);
+            if let Err(reply) = self.wait_for_attempt(user).await {
+                return reply;
+            }
+        }
+        replies::login_error(error)
+    }
+
+    /// Waits as long as failed passwords have earned.
+    async fn wait_for_attempt(&self, user: &str) -> Result<(), Reply> {
+        match self.door.rooms.guard.attempt(self.client.peer.address(), user) {
+            Attempt::After(delay) if delay.is_zero() => Ok(()),
+            Attempt::After(delay) => {
+                tokio::time::sleep(delay).await;
+                Ok(())
+            }
+            Attempt::Blocked => Err(replies::LOGIN_BLOCKED),
+        }
+    }
+}
+
+/// The name as failures are counted by it: in one case, and not longer than a name can be.
+fn throttle_name(user: &str) -> String {
+    user.trim().chars().take(NAME_CHARACTERS_MAX).flat_map(char::to_lowercase).collect()
+}

@@ -1,0 +1,91 @@
+//! Step 10 of a message's way: every word of policy that a client hears, one fixed sentence for each outcome
+//! (RFC 5321 §4.2.3, RFC 3463). The sentences of the protocol itself are in `smtp::server`.
+
+use directory::AuthenticationError;
+use mail_types::TransactionId;
+use mailstore::{Filed, StoreError};
+use platform::guard::Refusal;
+use smtp::Reply;
+
+use crate::deliver::route::Discarded;
+
+pub(crate) const SHUTTING_DOWN: Reply = Reply::fixed(421, (4, 3, 2), "Shutting down; come again in a moment");
+pub(crate) const TOO_SLOW: Reply = Reply::fixed(421, (4, 4, 2), "Silent too long");
+pub(crate) const SESSION_TOO_LONG: Reply = Reply::fixed(421, (4, 4, 2), "Connected too long; come again");
+
+pub(crate) const SENDER_NOT_YOURS: Reply = Reply::fixed(550, (5, 7, 1), "You may not send as this address");
+pub(crate) const LOGIN_OUTDATED: Reply =
+    Reply::fixed(535, (5, 7, 8), "Account or password has changed; log in again");
+
+pub(crate) const UNKNOWN_USER: Reply = Reply::fixed(550, (5, 1, 1), "No such mailbox here");
+pub(crate) const MAILBOX_DISABLED: Reply = Reply::fixed(550, (5, 2, 1), "Mailbox disabled");
+pub(crate) const ALIAS_LOOP: Reply = Reply::fixed(550, (5, 4, 6), "Alias leads nowhere or to too many");
+pub(crate) const RELAY_DENIED: Reply = Reply::fixed(550, (5, 7, 1), "We do not relay for strangers");
+/// Mail for other servers needs the outbound queue; until it exists a later attempt is all we can offer.
+pub(crate) const NO_QUEUE_YET: Reply =
+    Reply::fixed(451, (4, 3, 5), "Sending to other servers is not set up yet; try again later");
+/// Not 552: whoever makes room gets the mail (RFC 5321 §4.5.3.1.10 has the same preference).
+pub(crate) const MAILBOX_FULL: Reply = Reply::fixed(452, (4, 2, 2), "Mailbox full");
+
+pub(crate) const DISK_FULL: Reply = Reply::fixed(452, (4, 3, 1), "No room for mail at this moment");
+pub(crate) const STORE_BUSY: Reply = Reply::fixed(451, (4, 3, 0), "Try again later");
+pub(crate) const MAIL_LOOP: Reply = Reply::fixed(554, (5, 4, 6), "Mail loop: too many Received fields");
+pub(crate) const HEADER_TOO_LARGE: Reply = Reply::fixed(552, (5, 3, 4), "Header too large");
+pub(crate) const FROM_NOT_YOURS: Reply =
+    Reply::fixed(550, (5, 7, 1), "You may not send with this From address");
+pub(crate) const FROM_MALFORMED: Reply =
+    Reply::fixed(550, (5, 6, 0), "From must be one field with a whole address");
+
+pub(crate) const LOGIN_REFUSED: Reply = Reply::fixed(535, (5, 7, 8), "Authentication failed");
+pub(crate) const LOGIN_BUSY: Reply =
+    Reply::fixed(454, (4, 7, 0), "No log-in possible at this moment; try again");
+pub(crate) const LOGIN_BLOCKED: Reply =
+    Reply::fixed(454, (4, 7, 0), "Too many failed log-ins; try again later");
+pub(crate) const LOGIN_MALFORMED: Reply = Reply::fixed(501, (5, 5, 2), "Malformed authentication exchange");
+pub(crate) const LOGIN_CANCELLED: Reply = Reply::fixed(501, (5, 7, 0), "Authentication cancelled");
+pub(crate) const MECHANISM_UNKNOWN: Reply = Reply::fixed(504, (5, 5, 4), "Mechanism not offered");
+
+/// The message is on disk for those it was filed for: the filing is the proof (RFC 5321 §6.1).
+pub(crate) fn kept(_proof: &Filed, transaction: TransactionId) -> Reply {
+    Reply::fixed(250, (2, 0, 0), "").with_text(format!("Kept as {}", transaction.to_text()))
+}
+
+/// The message was taken to be thrown away, as the directory says.
+pub(crate) fn discarded(_proof: &Discarded, transaction: TransactionId) -> Reply {
+    Reply::fixed(250, (2, 0, 0), "").with_text(format!("Taken as {}", transaction.to_text()))
+}
+
+/// The store did not take a message or a part of it.
+pub(crate) fn store_error(error: &StoreError) -> Reply {
+    match error {
+        StoreError::Full => DISK_FULL,
+        StoreError::OverQuota | StoreError::Limit(_) => MAILBOX_FULL,
+        StoreError::NoSuchAccount => UNKNOWN_USER,
+        StoreError::Busy
+        | StoreError::NoSuchMailbox
+        | StoreError::MailboxExists
+        | StoreError::NoSuchMessage
+        | StoreError::NotAllowed(_)
+        | StoreError::Corrupt(_)
+        | StoreError::Io { .. } => STORE_BUSY,
+    }
+}
+
+/// A log-in did not succeed; never says why (RFC 4954 §6).
+pub(crate) fn login_error(error: AuthenticationError) -> Reply {
+    match error {
+        AuthenticationError::Refused => LOGIN_REFUSED,
+        AuthenticationError::Busy => LOGIN_BUSY,
+        AuthenticationError::Malformed => LOGIN_MALFORMED,
+        AuthenticationError::Cancelled => LOGIN_CANCELLED,
+    }
+}
+
+/// A connection that is not let in (RFC 5321 §3.8).
+pub(crate) fn connection_refused(refusal: Refusal) -> &'static [u8] {
+    match refusal {
+        Refusal::ServerFull => b"421 4.3.2 Too many connections; come again later\r\n",
+        Refusal::AddressFull => b"421 4.7.0 Too many connections from your address\r\n",
+        Refusal::Blocked => b"421 4.7.0 Too many failed log-ins from your address; come again later\r\n",
+    }
+}

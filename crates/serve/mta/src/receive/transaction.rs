@@ -1,0 +1,173 @@
+//! The record of one transaction, and the end of its message: delivery, reply, and one event that tells the way.
+
+use mail_types::{ForwardPath, ReversePath, Severity, TransactionId};
+use smtp::Reply;
+use smtp::server::{Envelope, Recipient, Step};
+
+use super::intake::Arrived;
+use super::replies;
+use super::session::Conversation;
+use crate::Listener;
+use crate::deliver::local::{self, Delivery};
+use crate::deliver::route::Route;
+use crate::way::{MessageWay, Outcome, RecipientWay};
+
+/// A transaction under way.
+pub(crate) struct Transaction {
+    pub(crate) id: TransactionId,
+    reverse_path: ReversePath,
+    /// Bounded by `Settings::refused_recipients_max`, after which the session ends.
+    refused: Vec<RecipientWay>,
+}
+
+/// What is known of a message when its transaction ends.
+#[derive(Default)]
+struct Known {
+    octets: Option<u64>,
+    message_id: Option<String>,
+}
+
+impl Conversation {
+    pub(crate) fn open_transaction(&mut self, reverse_path: &ReversePath) {
+        self.transaction = Some(Transaction {
+            id: (self.door.rooms.next_transaction)(),
+            reverse_path: reverse_path.clone(),
+            refused: Vec::new(),
+        });
+    }
+
+    pub(crate) fn note_refused_recipient(&mut self, forward_path: &ForwardPath, reply: &Reply) {
+        if let Some(transaction) = self.transaction.as_mut() {
+            let outcome = Outcome::Refused(reply.clone());
+            transaction.refused.push(RecipientWay { forward_path: forward_path.clone(), outcome });
+        }
+    }
+
+    /// The message has come and is refused; its transaction is over.
+    pub(crate) fn note_refused_message(&mut self, reply: &Reply) {
+        self.door.counts.messages_refused.increment();
+        let Some(transaction) = self.transaction.take() else { return };
+        let recipients = self.session.envelope().map_or(&[][..], |envelope| &envelope.recipients);
+        let ways = recipients.iter().map(|recipient| way_of(recipient, Outcome::Refused(reply.clone())));
+        let ways = ways.collect();
+        tracing::info!(
+            transaction = transaction.id.to_text(),
+            sender = %transaction.reverse_path,
+            code = %reply.code,
+            text = %reply.text,
+            "message refused"
+        );
+        self.record(transaction, Known::default(), ways);
+    }
+
+    /// Steps 7 to 10 of a message's way.
+    pub(crate) async fn deliver(&mut self, envelope: Envelope<Route>) -> Step<Route> {
+        let (Some(Arrived { message }), Some(transaction)) = (self.arrived.take(), self.transaction.take())
+        else {
+            return self.session.on_delivered(&[replies::STORE_BUSY], &mut self.out);
+        };
+        let octets = message.octets();
+        let message_id = message
+            .summary()
+            .envelope
+            .message_id
+            .as_deref()
+            .map(|octets| String::from_utf8_lossy(octets).trim().to_owned());
+        let begin = self.door.rooms.clock.monotonic();
+        let deliveries =
+            local::deliver(&self.door.rooms, message, &envelope.recipients, transaction.id).await;
+        self.door.counts.filing.observe_duration(self.door.rooms.clock.monotonic().since(begin));
+
+        let replies = self.replies(&deliveries);
+        self.count(&replies, &deliveries, octets);
+        self.log(&transaction, &replies, &envelope, octets, message_id.as_deref());
+        let ways = envelope.recipients.iter().zip(deliveries);
+        let ways = ways.map(|(recipient, delivery)| way_of(recipient, delivery.outcome)).collect();
+        self.record(transaction, Known { octets: Some(octets), message_id }, ways);
+        self.session.on_delivered(&replies, &mut self.out)
+    }
+
+    /// The transaction is over without a message, if it was open.
+    pub(crate) fn close_transaction(&mut self) {
+        let Some(transaction) = self.transaction.take() else { return };
+        let recipients = self.session.envelope().map_or(&[][..], |envelope| &envelope.recipients);
+        let ways: Vec<_> = recipients.iter().map(|recipient| way_of(recipient, Outcome::Abandoned)).collect();
+        if !ways.is_empty() || !transaction.refused.is_empty() {
+            self.record(transaction, Known::default(), ways);
+        }
+    }
+
+    fn replies(&self, deliveries: &[Delivery]) -> Vec<Reply> {
+        let each = || deliveries.iter().map(|delivery| &delivery.reply);
+        match self.client.listener {
+            Listener::Lmtp => each().cloned().collect(),
+            // One word for all: who must try again, else who was served, else why nobody was.
+            Listener::Relay | Listener::Submission | Listener::ImplicitSubmission => {
+                let first = |severity| each().find(|reply| reply.severity() == severity);
+                let word = first(Severity::Transient).or(first(Severity::Done)).or(each().next());
+                word.cloned().into_iter().collect()
+            }
+        }
+    }
+
+    fn count(&self, replies: &[Reply], deliveries: &[Delivery], octets: u64) {
+        let counts = &self.door.counts;
+        let is_filed = |delivery: &&Delivery| matches!(delivery.outcome, Outcome::Filed(_));
+        counts.recipients_filed.add(deliveries.iter().filter(is_filed).count() as u64);
+        if replies.iter().any(|reply| reply.severity() == Severity::Done) {
+            counts.accepted(self.client.listener).increment();
+            // A histogram of floats; no message is so large that this would matter.
+            #[expect(clippy::cast_precision_loss, reason = "octets of a message are far below 2^52")]
+            counts.octets.observe(octets as f64);
+        } else {
+            counts.messages_refused.increment();
+        }
+    }
+
+    /// One event for each message.
+    fn log(
+        &self,
+        transaction: &Transaction,
+        replies: &[Reply],
+        envelope: &Envelope<Route>,
+        octets: u64,
+        message_id: Option<&str>,
+    ) {
+        let code = replies.first().map_or(0, |reply| reply.code.value());
+        tracing::info!(
+            transaction = transaction.id.to_text(),
+            listener = self.client.listener.name(),
+            sender = %transaction.reverse_path,
+            recipients = envelope.recipients.len(),
+            first_recipient = envelope.recipients.first().map(|first| tracing::field::display(&first.forward_path)),
+            user = self.client.who.as_ref().map(|who| tracing::field::display(who.address())),
+            tls = self.client.tls.map(|tls| tls.version),
+            octets,
+            message_id,
+            code,
+            "message received"
+        );
+    }
+
+    fn record(&self, transaction: Transaction, known: Known, mut recipients: Vec<RecipientWay>) {
+        recipients.extend(transaction.refused);
+        (self.door.rooms.ways)(MessageWay {
+            transaction: transaction.id,
+            connection: self.client.connection,
+            time: self.door.rooms.clock.now(),
+            listener: self.client.listener,
+            peer: self.client.peer,
+            hello: self.session.hello().map(|hello| hello.name.clone()),
+            tls: self.client.tls,
+            user: self.client.who.as_ref().map(|who| who.address().clone()),
+            reverse_path: transaction.reverse_path,
+            octets: known.octets,
+            message_id: known.message_id,
+            recipients,
+        });
+    }
+}
+
+fn way_of(recipient: &Recipient<Route>, outcome: Outcome) -> RecipientWay {
+    RecipientWay { forward_path: recipient.forward_path.clone(), outcome }
+}

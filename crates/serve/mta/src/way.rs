@@ -1,0 +1,75 @@
+//! The record of a message's way: who brought it, from where, for whom, and what became of it for each recipient.
+//! What `trace` shows grows from it; the program decides where it is kept.
+
+use std::sync::Arc;
+
+use mail_types::{Address, ForwardPath, ReversePath, TransactionId};
+use mailstore::Filed;
+use platform::clock::Timestamp;
+use platform::stream::Endpoint;
+use smtp::Reply;
+
+use crate::Listener;
+
+/// Takes records. Called on a session's way to its reply: must be quick and must not block.
+pub type WaySink = Arc<dyn Fn(MessageWay) + Send + Sync>;
+
+/// One transaction: a message that came, or recipients that were refused before any message could.
+#[derive(Clone, Debug)]
+pub struct MessageWay {
+    /// The name of the way, in logs, in the Received field and in our reply.
+    pub transaction: TransactionId,
+    /// The connection it came by.
+    pub connection: u64,
+    /// When it ended.
+    pub time: Timestamp,
+    /// Where it came in.
+    pub listener: Listener,
+    /// Who brought it.
+    pub peer: Endpoint,
+    /// The name the client gave itself.
+    pub hello: Option<Box<str>>,
+    /// How the connection was encrypted.
+    pub tls: Option<TlsWay>,
+    /// Who had logged in.
+    pub user: Option<Address>,
+    /// The sender.
+    pub reverse_path: ReversePath,
+    /// The message's length, our fields included; `None` when it did not come or was not kept.
+    pub octets: Option<u64>,
+    /// Its Message-ID field, brackets included.
+    pub message_id: Option<String>,
+    /// What became of it for each recipient, the refused ones included.
+    pub recipients: Vec<RecipientWay>,
+}
+
+/// How a connection was encrypted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TlsWay {
+    /// `TLS1.2` or `TLS1.3`.
+    pub version: &'static str,
+    /// The cipher suite.
+    pub cipher: &'static str,
+}
+
+/// One recipient's outcome.
+#[derive(Clone, Debug)]
+pub struct RecipientWay {
+    /// As the client named it.
+    pub forward_path: ForwardPath,
+    /// What became of the message for it.
+    pub outcome: Outcome,
+}
+
+/// What became of a message for one recipient.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It lies in these mailboxes, on disk.
+    Filed(Vec<Filed>),
+    /// Taken and thrown away, as the directory says.
+    Discarded,
+    /// Not taken.
+    Refused(Reply),
+    /// The client went away or changed its mind before the message was whole.
+    Abandoned,
+}
