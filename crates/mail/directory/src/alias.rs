@@ -53,6 +53,14 @@ pub enum AliasError {
     NoTarget,
 }
 
+/// The form by which addresses are found, if it can be kept: behind the `@` stands a domain name, and the lower case is
+/// not too long. Unicode has letters that grow.
+pub(crate) fn to_keepable(address: &Address) -> Option<Address> {
+    address.domain_name()?;
+    let canonical = address.to_canonical();
+    Address::new(canonical.local_part(), canonical.domain().clone()).ok()
+}
+
 impl AliasSource {
     /// Reads `local@domain` or `@domain`.
     ///
@@ -64,8 +72,7 @@ impl AliasSource {
             return DomainName::parse(domain).map(Self::CatchAll).map_err(|_| bad());
         }
         let address = Address::parse(text).map_err(|_| bad())?;
-        address.domain_name().ok_or_else(bad)?;
-        Ok(Self::Address(address.to_canonical()))
+        Self::Address(address).to_canonical().ok_or_else(bad)
     }
 
     /// The domain the alias belongs to; `None` for an address literal, which cannot be aliased.
@@ -77,12 +84,11 @@ impl AliasSource {
         }
     }
 
-    /// The form by which aliases are found: local part in lower case.
-    #[must_use]
-    pub(crate) fn to_canonical(&self) -> Self {
+    /// The form by which aliases are found: local part in lower case. `None` for what cannot be aliased.
+    pub(crate) fn to_canonical(&self) -> Option<Self> {
         match self {
-            Self::CatchAll(_) => self.clone(),
-            Self::Address(address) => Self::Address(address.to_canonical()),
+            Self::CatchAll(_) => Some(self.clone()),
+            Self::Address(address) => to_keepable(address).map(Self::Address),
         }
     }
 }
@@ -160,6 +166,8 @@ mod tests {
             assert!(AliasTarget::parse(text).is_err(), "{text}");
         }
         assert!(AliasSource::parse("ann@[192.0.2.1]").is_err());
+        // 64 octets that become 96 in lower case.
+        assert!(AliasSource::parse(&format!("{}@example.org", "Ⱥ".repeat(32))).is_err());
         assert!(AliasTarget::parse("ann@[192.0.2.1]").is_ok());
     }
 

@@ -8,7 +8,7 @@ use mail_types::{AccountId, Address, DomainName};
 use parking_lot::Mutex;
 
 use crate::account::{Account, AccountState, DISPLAY_NAME_OCTETS_MAX, NewAccount, NewPassword, Quota};
-use crate::alias::{ALIAS_TARGETS_MAX, Alias, AliasError, AliasSource, AliasTarget};
+use crate::alias::{ALIAS_TARGETS_MAX, Alias, AliasError, AliasSource, AliasTarget, to_keepable};
 use crate::database::NewRow;
 use crate::directory::Directory;
 use crate::domain::{Domain, Removal};
@@ -179,8 +179,9 @@ impl Directory {
     pub fn add_alias(&self, source: &AliasSource, targets: &[AliasTarget]) -> Result<Alias> {
         let mut database = self.inner.database.lock();
         let (snapshot, settings) = (self.snapshot(), self.settings());
-        let source = source.to_canonical();
-        let domain = source.domain().ok_or_else(|| AliasError::BadText(source.to_string()))?;
+        let bad = || AliasError::BadText(source.to_string());
+        let source = source.to_canonical().ok_or_else(bad)?;
+        let domain = source.domain().ok_or_else(bad)?;
         if snapshot.domain(domain).is_none() {
             return Err(DirectoryError::UnknownDomain(domain.clone()));
         }
@@ -203,7 +204,7 @@ impl Directory {
     /// Unknown alias or target, or storage trouble.
     pub fn remove_alias(&self, source: &AliasSource, targets: &[AliasTarget]) -> Result<()> {
         let mut database = self.inner.database.lock();
-        let source = source.to_canonical();
+        let source = source.to_canonical().ok_or(DirectoryError::UnknownAlias)?;
         let mut left = self.snapshot().alias(&source).ok_or(DirectoryError::UnknownAlias)?.to_vec();
         for target in targets {
             let place = left.iter().position(|left| left.is_same(target));
@@ -259,12 +260,9 @@ fn with_credential(account: Account, credential: &Credential) -> Account {
 
 /// Whether an account can be added; gives its canonical address.
 fn check_new(snapshot: &Snapshot, new: &NewAccount) -> Result<Address> {
-    let address = new.address.to_canonical();
-    let domain = address.domain_name().ok_or_else(|| DirectoryError::BadAddress(address.clone()))?;
-    // Lower case may be longer than what was typed: Unicode has such letters.
-    if Address::new(address.local_part(), address.domain().clone()).is_err() {
-        return Err(DirectoryError::BadAddress(address));
-    }
+    let bad = || DirectoryError::BadAddress(new.address.clone());
+    let address = to_keepable(&new.address).ok_or_else(bad)?;
+    let domain = address.domain_name().ok_or_else(bad)?;
     if snapshot.domain(domain).is_none() {
         return Err(DirectoryError::UnknownDomain(domain.clone()));
     }

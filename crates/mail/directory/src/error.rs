@@ -32,7 +32,7 @@ pub enum DirectoryError {
         /// Aliases in it.
         aliases: usize,
     },
-    /// The address cannot be an account's: no domain name behind the `@`.
+    /// The address cannot be an account's: no domain name behind the `@`, or too long in lower case.
     #[error("{0} cannot be an account's address")]
     BadAddress(Address),
     /// The person's name cannot be kept.

@@ -197,10 +197,18 @@ fn check_length(password: &Secret) -> Result<(), HashError> {
     }
 }
 
+/// Fills a slice with random octets from the system, good enough for secrets: for those who make passwords.
+///
+/// # Errors
+/// [`HashError::NoRandomness`]: the system has none.
+pub fn fill_random(octets: &mut [u8]) -> Result<(), HashError> {
+    rand::fill(octets).map_err(|_| HashError::NoRandomness)
+}
+
 /// Random octets from the system.
 pub(crate) fn random<const OCTETS: usize>() -> Result<[u8; OCTETS], HashError> {
     let mut octets = [0; OCTETS];
-    rand::fill(&mut octets).map_err(|_| HashError::NoRandomness)?;
+    fill_random(&mut octets)?;
     Ok(octets)
 }
 

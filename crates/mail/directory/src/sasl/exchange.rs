@@ -146,6 +146,7 @@ impl Exchange {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn exchange(mechanism: Mechanism) -> Exchange {
         Exchange::new(mechanism, Channel::Trusted, [0; NONCE_OCTETS])
@@ -153,6 +154,50 @@ mod tests {
 
     fn claim(user: &str, password: &str) -> Step {
         Step::Verify(PasswordClaim { user: user.to_owned(), password: password.into() })
+    }
+
+    fn any_message() -> impl Strategy<Value = Vec<u8>> {
+        let scram = "[nyp]?(=tls-exporter)?,(a=[a-z=23CD]{0,5})?,([nrxm]=[ -~]{0,9},?){0,4}";
+        let last = "c=[a-zA-Z0-9+/]{0,8}={0,2},r=nonce[A]{0,24},p=[A-Za-z0-9+/=]{0,44}";
+        prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..64),
+            "(\0?[a-z]{0,4}){0,4}".prop_map(String::into_bytes),
+            scram.prop_map(String::into_bytes),
+            last.prop_map(String::into_bytes),
+            Just(b"n,,n=ann,r=nonce".to_vec()),
+            Just(Vec::new()),
+        ]
+    }
+
+    fn any_mechanism() -> impl Strategy<Value = Mechanism> {
+        prop_oneof![
+            Just(Mechanism::Plain),
+            Just(Mechanism::Login),
+            Just(Mechanism::ScramSha256),
+            Just(Mechanism::ScramSha256Plus)
+        ]
+    }
+
+    proptest! {
+        /// Whatever a client sends: no panic, an end after few messages, and no proof without the password.
+        #[test]
+        fn hostile_exchanges_end_without_proof(
+            mechanism in any_mechanism(),
+            messages in proptest::collection::vec(any_message(), 5),
+        ) {
+            let mut exchange = exchange(mechanism);
+            let mut is_over = false;
+            for message in &messages {
+                let step = match exchange.on_message(message) {
+                    Ok(Step::FindKeys(user)) => exchange.on_keys(ScramKeys::of_nobody(&user, &[7; 32], 4096)),
+                    other => other,
+                };
+                prop_assert!(!is_over || step == Err(AuthenticationError::Malformed));
+                prop_assert!(!matches!(step, Ok(Step::Proven { .. })), "proven without the password");
+                is_over = is_over || !matches!(step, Ok(Step::Challenge(_)));
+            }
+            prop_assert!(is_over);
+        }
     }
 
     #[test]

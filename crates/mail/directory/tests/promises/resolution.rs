@@ -1,8 +1,8 @@
 //! Whose mail an address's is, and who may send as whom.
 
 use directory::{
-    ALIAS_TARGETS_MAX, AccountState, AliasError, Directory, DirectoryError, EXPANSION_ADDRESSES_MAX,
-    Resolution, Settings,
+    ALIAS_TARGETS_MAX, AccountState, AliasError, AliasSource, Directory, DirectoryError,
+    EXPANSION_ADDRESSES_MAX, Resolution, Settings,
 };
 
 use crate::fixture::{Fixture, address, cheap, domain, path, source, targets};
@@ -241,6 +241,12 @@ fn aliases_need_a_domain_of_ours() {
         let refused = fixture.alias(source, &["ann@example.org"]);
         assert!(matches!(refused, Err(DirectoryError::UnknownDomain(_))));
     }
+    for unfit in [format!("{}@example.org", "Ⱥ".repeat(32)), "ann@[192.0.2.1]".to_owned()] {
+        let source = AliasSource::Address(address(&unfit));
+        let refused = fixture.directory.add_alias(&source, &targets(&["ann@example.org"]));
+        assert!(matches!(refused, Err(DirectoryError::Alias(AliasError::BadText(_)))), "{unfit}");
+    }
+    let _ = fixture.reopened(cheap());
 }
 
 #[test]
