@@ -267,7 +267,7 @@ mod tests {
 
     const SETTINGS: WireSettings =
         WireSettings { input_octets_max: 16, write_timeout: Duration::from_secs(60) };
-    const SECOND: Duration = Duration::from_secs(1);
+    const LONG: Duration = Duration::from_secs(60);
 
     fn wire(octets_max: usize) -> (Wire, Stream) {
         let (ours, theirs) = Stream::pair(octets_max);
@@ -278,12 +278,12 @@ mod tests {
     async fn fills_and_consumes() {
         let (mut wire, mut peer) = wire(64);
         peer.write_all(b"NOOP\r\nQUIT\r\n").await.unwrap();
-        wire.fill(SECOND).await.unwrap();
+        wire.fill(LONG).await.unwrap();
         assert_eq!(wire.input(), b"NOOP\r\nQUIT\r\n");
         wire.consume(6);
         assert_eq!(wire.input(), b"QUIT\r\n");
         peer.write_all(b"X").await.unwrap();
-        wire.fill(SECOND).await.unwrap();
+        wire.fill(LONG).await.unwrap();
         assert_eq!(wire.input(), b"QUIT\r\nX");
         wire.consume(usize::MAX);
         assert_eq!(wire.input(), b"");
@@ -293,17 +293,17 @@ mod tests {
     async fn input_is_bounded() {
         let (mut wire, mut peer) = wire(64);
         peer.write_all(&[b'a'; 40]).await.unwrap();
-        wire.fill(SECOND).await.unwrap();
+        wire.fill(LONG).await.unwrap();
         assert_eq!(wire.input().len(), 16);
-        assert!(matches!(wire.fill(SECOND).await, Err(WireError::InputFull)));
+        assert!(matches!(wire.fill(LONG).await, Err(WireError::InputFull)));
         wire.consume(1);
-        wire.fill(SECOND).await.unwrap();
+        wire.fill(LONG).await.unwrap();
         assert_eq!(wire.input().len(), 16);
         wire.consume(16);
-        wire.fill(SECOND).await.unwrap();
+        wire.fill(LONG).await.unwrap();
         assert_eq!(wire.input().len(), 16);
         wire.consume(16);
-        wire.fill(SECOND).await.unwrap();
+        wire.fill(LONG).await.unwrap();
         assert_eq!(wire.input().len(), 7);
     }
 
@@ -312,7 +312,7 @@ mod tests {
         let (mut wire, mut peer) = wire(64);
         for _ in 0..1000 {
             peer.write_all(b"abc").await.unwrap();
-            wire.fill(SECOND).await.unwrap();
+            wire.fill(LONG).await.unwrap();
             wire.consume(wire.input().len().saturating_sub(8));
             assert!(wire.input.len() <= 2 * 16, "{}", wire.input.len());
         }
@@ -322,12 +322,12 @@ mod tests {
     async fn silence_times_out_and_holds_no_buffer() {
         let (mut wire, mut peer) = wire(64);
         peer.write_all(b"abc").await.unwrap();
-        wire.fill(SECOND).await.unwrap();
+        wire.fill(LONG).await.unwrap();
         wire.consume(3);
         wire.put(b"answer");
         wire.flush().await.unwrap();
         assert!(wire.input.capacity() > 0 && wire.output.capacity() > 0);
-        assert!(matches!(wire.fill(SECOND).await, Err(WireError::ReadTimeout)));
+        assert!(matches!(wire.fill(LONG).await, Err(WireError::ReadTimeout)));
         assert_eq!((wire.input.capacity(), wire.output.capacity()), (0, 0));
     }
 
@@ -335,10 +335,10 @@ mod tests {
     async fn a_timeout_loses_nothing() {
         let (mut wire, mut peer) = wire(64);
         peer.write_all(b"ab").await.unwrap();
-        wire.fill(SECOND).await.unwrap();
-        assert!(matches!(wire.fill(SECOND).await, Err(WireError::ReadTimeout)));
+        wire.fill(LONG).await.unwrap();
+        assert!(matches!(wire.fill(LONG).await, Err(WireError::ReadTimeout)));
         peer.write_all(b"c").await.unwrap();
-        wire.fill(SECOND).await.unwrap();
+        wire.fill(LONG).await.unwrap();
         assert_eq!(wire.input(), b"abc");
     }
 
@@ -346,7 +346,7 @@ mod tests {
     async fn end_of_stream_is_closed() {
         let (mut wire, peer) = wire(64);
         drop(peer);
-        assert!(matches!(wire.fill(SECOND).await, Err(WireError::Closed)));
+        assert!(matches!(wire.fill(LONG).await, Err(WireError::Closed)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -408,14 +408,14 @@ mod tests {
     async fn taking_the_stream_throws_pipelined_plaintext_away() {
         let (mut wire, mut peer) = wire(64);
         peer.write_all(b"STARTTLS\r\nMAIL").await.unwrap();
-        wire.fill(SECOND).await.unwrap();
+        wire.fill(LONG).await.unwrap();
         wire.consume(10);
         wire.put(b"220 go\r\n");
         let (stream, discarded) = wire.into_stream().await.unwrap();
         assert_eq!(discarded, 4);
         peer.write_all(b"tls").await.unwrap();
         let mut wire = Wire::new(stream, SETTINGS);
-        wire.fill(SECOND).await.unwrap();
+        wire.fill(LONG).await.unwrap();
         assert_eq!(wire.input(), b"tls");
         let mut answer = [0; 8];
         peer.read_exact(&mut answer).await.unwrap();

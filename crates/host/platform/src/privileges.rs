@@ -57,7 +57,8 @@ pub fn become_user(user: &str) -> Result<(), PrivilegeError> {
 /// # Errors
 /// [`PrivilegeError`]; the process must then end.
 pub fn become_owner(user: u32, group: u32) -> Result<(), PrivilegeError> {
-    let refused = |errno: nix::Error| PrivilegeError::Refused { user: user.to_string(), source: errno.into() };
+    let refused =
+        |errno: nix::Error| PrivilegeError::Refused { user: user.to_string(), source: errno.into() };
     let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(group));
     if uid.is_root() {
         return Err(PrivilegeError::Root);

@@ -1,3 +1,5 @@
+//! The HTTP door over loopback, octet by octet.
+
 use platform::clock::Clock;
 use platform::guard::GuardSettings;
 use platform::listener::{ListenAddress, ListenerSettings};

@@ -1,3 +1,5 @@
+//! What the guard promises, with a clock that tests move.
+
 use super::*;
 use crate::clock::Timestamp;
 

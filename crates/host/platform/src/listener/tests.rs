@@ -1,3 +1,5 @@
+//! What listeners promise, on loopback and in a temporary directory.
+
 use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
 

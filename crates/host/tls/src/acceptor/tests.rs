@@ -1,3 +1,5 @@
+//! Handshakes between our two sides, over pipes.
+
 use platform::clock::{Clock, Timestamp};
 use platform::lines::WireError;
 use platform::metrics::Metrics;
@@ -7,8 +9,8 @@ use super::*;
 use crate::self_signed::TestAuthority;
 use crate::{Connector, ConnectorTrust, Version};
 
-const SECOND: Duration = Duration::from_secs(1);
-const WIRE: WireSettings = WireSettings { input_octets_max: 4096, write_timeout: SECOND };
+const LONG: Duration = Duration::from_secs(60);
+const WIRE: WireSettings = WireSettings { input_octets_max: 4096, write_timeout: LONG };
 
 struct Pair {
     acceptor: Acceptor,
@@ -21,12 +23,12 @@ impl Pair {
         let authority = TestAuthority::new("Test authority", clock.now()).unwrap();
         let pair = authority.issue(&["mail.example.org", "127.0.0.1"], clock.now()).unwrap();
         let certificates = Certificates::from_pem(&pair.chain, &pair.key, clock, &Metrics::new()).unwrap();
-        let settings = AcceptorSettings { handshake_timeout: 10 * SECOND };
+        let settings = AcceptorSettings { handshake_timeout: LONG };
         Self { acceptor: Acceptor::new(&certificates, settings), authority }
     }
 
     fn connector(&self) -> Connector {
-        Connector::new(&ConnectorTrust::Roots(vec![self.authority.root()]), 10 * SECOND).unwrap()
+        Connector::new(&ConnectorTrust::Roots(vec![self.authority.root()]), LONG).unwrap()
     }
 
     async fn handshake(
@@ -43,11 +45,11 @@ async fn ping(server: Stream, client: Stream) {
     let (mut server, mut client) = (Wire::new(server, WIRE), Wire::new(client, WIRE));
     client.put(b"NOOP\r\n");
     client.flush().await.unwrap();
-    server.fill(SECOND).await.unwrap();
+    server.fill(LONG).await.unwrap();
     assert_eq!(server.input(), b"NOOP\r\n");
     server.put(b"250 OK\r\n");
     server.flush().await.unwrap();
-    client.fill(SECOND).await.unwrap();
+    client.fill(LONG).await.unwrap();
     assert_eq!(client.input(), b"250 OK\r\n");
 }
 
@@ -96,14 +98,14 @@ async fn trust_is_what_was_asked_for() {
     let pair = Pair::new();
     let (_, theirs) = pair.handshake(&pair.connector(), "other.example.org").await;
     assert!(matches!(theirs, Err(TlsError::Handshake(_))));
-    let anyone = Connector::new(&ConnectorTrust::Anyone, SECOND).unwrap();
+    let anyone = Connector::new(&ConnectorTrust::Anyone, LONG).unwrap();
     let (ours, theirs) = pair.handshake(&anyone, "other.example.org").await;
     ping(ours.unwrap().0, theirs.unwrap().0).await;
-    let stranger = Connector::new(&ConnectorTrust::Roots(Vec::new()), SECOND).unwrap();
+    let stranger = Connector::new(&ConnectorTrust::Roots(Vec::new()), LONG).unwrap();
     let (_, theirs) = pair.handshake(&stranger, "mail.example.org").await;
     assert!(matches!(theirs, Err(TlsError::Handshake(_))));
     let nothing = ConnectorTrust::Roots(vec!["no certificate".to_owned()]);
-    assert!(matches!(Connector::new(&nothing, SECOND), Err(TlsError::Certificate { .. })));
+    assert!(matches!(Connector::new(&nothing, LONG), Err(TlsError::Certificate { .. })));
 }
 
 #[tokio::test]
@@ -154,12 +156,12 @@ async fn commands_pipelined_behind_starttls_are_thrown_away() {
     let (mut server, mut client) = (Wire::new(ours, WIRE), Wire::new(theirs, WIRE));
     client.put(b"STARTTLS\r\nMAIL FROM:<evil@example.org>\r\n");
     client.flush().await.unwrap();
-    server.fill(SECOND).await.unwrap();
+    server.fill(LONG).await.unwrap();
     server.consume(b"STARTTLS\r\n".len());
     server.put(b"220 Go ahead\r\n");
     let connector = pair.connector();
     let (server, client) = tokio::join!(pair.acceptor.start_tls(server, WIRE), async {
-        client.fill(SECOND).await.unwrap();
+        client.fill(LONG).await.unwrap();
         assert_eq!(client.input(), b"220 Go ahead\r\n");
         client.consume(14);
         connector.start_tls(client, "mail.example.org", WIRE).await
@@ -168,7 +170,7 @@ async fn commands_pipelined_behind_starttls_are_thrown_away() {
     assert_eq!(server.input(), b"");
     client.put(b"EHLO client.example.org\r\n");
     client.flush().await.unwrap();
-    server.fill(SECOND).await.unwrap();
+    server.fill(LONG).await.unwrap();
     assert_eq!(server.input(), b"EHLO client.example.org\r\n");
 }
 
@@ -180,7 +182,7 @@ async fn responses_injected_before_the_handshake_are_thrown_away() {
     let (mut server, mut client) = (Wire::new(ours, WIRE), Wire::new(theirs, WIRE));
     server.put(b"220 Go ahead\r\n250 injected\r\n");
     server.flush().await.unwrap();
-    client.fill(SECOND).await.unwrap();
+    client.fill(LONG).await.unwrap();
     client.consume(14);
     let connector = pair.connector();
     let (server, client) = tokio::join!(
@@ -199,12 +201,12 @@ async fn the_end_is_the_end_with_and_without_a_goodbye() {
         let (mut server, client) = (Wire::new(ours.unwrap().0, WIRE), theirs.unwrap().0);
         if polite {
             tokio::join!(Wire::new(client, WIRE).close(), async {
-                assert!(matches!(server.fill(SECOND).await, Err(WireError::Closed)));
+                assert!(matches!(server.fill(LONG).await, Err(WireError::Closed)));
                 drop(server);
             });
         } else {
             drop(client);
-            assert!(matches!(server.fill(SECOND).await, Err(WireError::Closed)));
+            assert!(matches!(server.fill(LONG).await, Err(WireError::Closed)));
         }
     }
 }
@@ -215,9 +217,9 @@ async fn an_ended_certificate_is_still_shown() {
     let pair = crate::self_signed::generate(&["mail.example.org"], clock.now()).unwrap();
     let certificates =
         Certificates::from_pem(&pair.chain, &pair.key, Clock::system(), &Metrics::new()).unwrap();
-    let acceptor = Acceptor::new(&certificates, AcceptorSettings { handshake_timeout: SECOND });
+    let acceptor = Acceptor::new(&certificates, AcceptorSettings { handshake_timeout: LONG });
     let (ours, theirs) = Stream::pair(4096);
-    let roots = Connector::new(&ConnectorTrust::Roots(vec![pair.chain]), SECOND).unwrap();
+    let roots = Connector::new(&ConnectorTrust::Roots(vec![pair.chain]), LONG).unwrap();
     let (_, theirs) = tokio::join!(acceptor.accept(ours), roots.connect(theirs, "mail.example.org"));
     assert!(theirs.unwrap_err().to_string().contains("expired"), "the client refuses it");
 }

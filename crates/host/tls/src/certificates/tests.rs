@@ -1,3 +1,5 @@
+//! Certificates chosen, changed, broken.
+
 use std::fs;
 use std::path::Path;
 
