@@ -185,7 +185,8 @@ fn the_end_is_known_and_measured() {
     assert!(metrics.render().contains(&line));
 }
 
-#[tokio::test(start_paused = true)]
+// In real time: a paused clock would run ahead of the worker thread.
+#[tokio::test]
 async fn fresh_files_are_found_by_looking_again_and_again() {
     let directory = tempfile::tempdir().unwrap();
     let files = store(directory.path(), "mail", &pair(&["one.example.org"]));
@@ -194,12 +195,11 @@ async fn fresh_files_are_found_by_looking_again_and_again() {
     let settings = platform::workers::WorkersSettings { threads: 1, queue_max: 4 };
     let workers = Workers::start("test", settings, &metrics).unwrap();
     let tasks = platform::tasks::Tasks::new(&metrics);
-    let every = Duration::from_secs(30);
+    let every = Duration::from_millis(1);
     tasks.spawn("certificates", certificates.clone().keep_fresh(workers, every, tasks.shutdown()));
     store(directory.path(), "mail", &pair(&["two.example.org"]));
     while chosen(&certificates, None) != "two.example.org" {
-        tokio::time::advance(every).await;
         tokio::task::yield_now().await;
     }
-    assert_eq!(tasks.drain(Duration::from_secs(5)).await.aborted, 0);
+    assert_eq!(tasks.drain(Duration::from_secs(60)).await.aborted, 0);
 }
