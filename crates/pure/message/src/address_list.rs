@@ -20,14 +20,15 @@ pub fn parse_addresses(value: &[u8], addressees_max: usize) -> Vec<Addressee> {
     found
 }
 
-/// A list cut off inside a group has its last entry replaced by the group's end.
-fn close_group(found: &mut [Addressee]) {
+/// A list cut off inside a group has its last entry replaced by the group's end; a group that would be empty goes.
+fn close_group(found: &mut Vec<Addressee>) {
     let opened = found.iter().rposition(|entry| matches!(entry, Addressee::GroupStart { .. }));
     let closed = found.iter().rposition(|entry| matches!(entry, Addressee::GroupEnd));
-    if opened > closed
-        && let Some(last) = found.last_mut()
-    {
-        *last = Addressee::GroupEnd;
+    if opened > closed {
+        let last = found.pop();
+        if !matches!(last, Some(Addressee::GroupStart { .. })) {
+            found.push(Addressee::GroupEnd);
+        }
     }
 }
 
@@ -505,5 +506,7 @@ mod tests {
         let group = format!("g:{};", vec!["a@b"; 20].join(","));
         let found = parse_addresses(group.as_bytes(), 10);
         assert_eq!((found.len(), found.last()), (10, Some(&Addressee::GroupEnd)));
+        let groups = "g:;".repeat(20);
+        assert_eq!(shown(&parse_addresses(groups.as_bytes(), 3)), "(g: ;)");
     }
 }
