@@ -117,7 +117,6 @@ impl Conversation {
         if replies.iter().any(|reply| reply.severity() == Severity::Done) {
             counts.accepted(self.client.listener).increment();
             // A histogram of floats; no message is so large that this would matter.
-            #[expect(clippy::cast_precision_loss, reason = "octets of a message are far below 2^52")]
             counts.octets.observe(octets as f64);
         } else {
             counts.messages_refused.increment();
