@@ -217,6 +217,7 @@ impl Framer {
         if self.gathered.is_empty() {
             let line = without_line_end(piece);
             let Some(announcement) = announcement(line, 0).filter(|_| kind == LineKind::Command) else {
+                self.begin_next();
                 return Some(Framed::Whole(line));
             };
             self.gathered.extend_from_slice(line);
@@ -313,7 +314,7 @@ impl Framer {
         }
     }
 
-    /// The command that was skipped has ended. Its start stays gathered until it has been told of.
+    /// The next line begins a command. What is gathered of one that was skipped stays until it has been told of.
     fn begin_next(&mut self) {
         self.state = State::Line;
         self.skipped_octets = 0;

@@ -207,6 +207,13 @@ fn number_of_literals_is_bounded() {
 }
 
 #[test]
+fn literals_are_counted_for_each_command_anew() {
+    let append = b"A1 APPEND {1+}\r\na {1+}\r\nx\r\n";
+    let story = receive_small(&[&append.repeat(3)[..], b"A2 LOGIN {1+}\r\na {1+}\r\nb\r\n"].concat());
+    assert!(story.last().unwrap().starts_with("A2: Login"), "{story:?}");
+}
+
+#[test]
 fn commands_are_bounded_as_a_whole() {
     // 27 octets and a literal of 10, before the last line.
     let command = |last: usize| {
