@@ -239,34 +239,6 @@ impl<R> Session<R> {
         !matches!(self.transaction, Transaction::Idle)
     }
 
-    /// The word after `with` in the Received field (RFC 3848; RFC 6531 §4.3).
-    #[must_use]
-    pub fn with_protocol(&self) -> &'static str {
-        let secure = self.channel == Channel::Tls;
-        let known = self.login == Login::Done;
-        let utf8 = self.envelope().is_some_and(|envelope| envelope.parameters.smtputf8);
-        let helo = self.hello.as_ref().is_none_or(|hello| hello.verb == HelloVerb::Helo);
-        match (self.settings.protocol, utf8, secure, known) {
-            (Protocol::Smtp, false, false, false) if helo => "SMTP",
-            (Protocol::Smtp, false, false, false) => "ESMTP",
-            (Protocol::Smtp, false, false, true) => "ESMTPA",
-            (Protocol::Smtp, false, true, false) => "ESMTPS",
-            (Protocol::Smtp, false, true, true) => "ESMTPSA",
-            (Protocol::Smtp, true, false, false) => "UTF8SMTP",
-            (Protocol::Smtp, true, false, true) => "UTF8SMTPA",
-            (Protocol::Smtp, true, true, false) => "UTF8SMTPS",
-            (Protocol::Smtp, true, true, true) => "UTF8SMTPSA",
-            (Protocol::Lmtp, false, false, false) => "LMTP",
-            (Protocol::Lmtp, false, false, true) => "LMTPA",
-            (Protocol::Lmtp, false, true, false) => "LMTPS",
-            (Protocol::Lmtp, false, true, true) => "LMTPSA",
-            (Protocol::Lmtp, true, false, false) => "UTF8LMTP",
-            (Protocol::Lmtp, true, false, true) => "UTF8LMTPA",
-            (Protocol::Lmtp, true, true, false) => "UTF8LMTPS",
-            (Protocol::Lmtp, true, true, true) => "UTF8LMTPSA",
-        }
-    }
-
     fn on_command(&mut self, command: Command<'_>, out: &mut Vec<u8>) -> Step<R> {
         if !matches!(command, Command::Rcpt(_) | Command::Data | Command::Bdat { .. } | Command::Quit) {
             self.counts.idle_commands += 1;

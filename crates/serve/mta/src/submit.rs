@@ -5,7 +5,10 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use directory::{Authenticated, Directory};
 use mail_types::{Address, AddressDomain, DomainName};
-use message::{Addressee, Date, Field, fields, new_message_id, parse_addresses};
+use message::{
+    Addressee, Collected, Date, Field, HeaderCollector, fields, new_message_id, parse_addresses,
+    write_date_field, write_message_id_field,
+};
 use platform::clock::Timestamp;
 use smtp::Reply;
 
@@ -27,62 +30,30 @@ pub(crate) struct Author {
 /// A header that is not whole yet.
 pub(crate) struct HeaderInWaiting {
     author: Author,
-    octets: Vec<u8>,
-    /// Octets known to hold no end of the header.
-    searched: usize,
+    collector: HeaderCollector,
 }
 
 impl HeaderInWaiting {
     pub(crate) fn new(author: Author) -> Self {
-        Self { author, octets: Vec::new(), searched: 0 }
+        Self { author, collector: HeaderCollector::new(HEADER_OCTETS_MAX) }
     }
 
-    /// Takes the next octets of the message. With the header's last octet, gives the completed header and whatever came
-    /// with it of the body.
-    pub(crate) fn take(&mut self, octets: &[u8]) -> Result<Option<Vec<u8>>, Reply> {
-        self.octets.extend_from_slice(octets);
-        if self.has_ended() {
-            return complete(&self.octets, &self.author).map(Some);
+    /// Takes the next octets of the message; the number says how many belong to the header, if it ends with them.
+    pub(crate) fn take(&mut self, octets: &[u8]) -> Result<Option<usize>, Reply> {
+        match self.collector.feed(octets) {
+            Collected::More => Ok(None),
+            Collected::Complete { taken } => Ok(Some(taken)),
+            Collected::TooLong => Err(replies::HEADER_TOO_LARGE),
         }
-        if self.octets.len() > HEADER_OCTETS_MAX { Err(replies::HEADER_TOO_LARGE) } else { Ok(None) }
     }
 
-    /// The message ends, and it is all header.
+    /// The completed header.
     pub(crate) fn finish(self) -> Result<Vec<u8>, Reply> {
-        complete(&self.octets, &self.author)
-    }
-
-    fn has_ended(&mut self) -> bool {
-        if self.searched == 0 && is_empty_line(&self.octets) == Some(true) {
-            return true;
-        }
-        let from = self.searched;
-        for newline in memchr::memchr_iter(b'\n', self.octets.get(from..).unwrap_or_default()) {
-            let after = self.octets.get(from + newline + 1..).unwrap_or_default();
-            match is_empty_line(after) {
-                Some(true) => return true,
-                Some(false) => {}
-                None => {
-                    self.searched = from + newline;
-                    return false;
-                }
-            }
-        }
-        self.searched = self.octets.len();
-        false
+        complete(&self.collector.into_header(), &self.author)
     }
 }
 
-/// Whether an empty line begins here; `None` if that cannot be told yet.
-fn is_empty_line(octets: &[u8]) -> Option<bool> {
-    match octets {
-        [] | [b'\r'] => None,
-        [b'\n', ..] | [b'\r', b'\n', ..] => Some(true),
-        _ => Some(false),
-    }
-}
-
-/// The header as it is stored, with what follows it.
+/// The header as it is stored.
 fn complete(octets: &[u8], author: &Author) -> Result<Vec<u8>, Reply> {
     let found = Found::read(octets);
     found.check(author)?;
@@ -91,11 +62,10 @@ fn complete(octets: &[u8], author: &Author) -> Result<Vec<u8>, Reply> {
         whole.extend_from_slice(format!("From: <{}>\r\n", author.who.address()).as_bytes());
     }
     if !found.has_date {
-        let date = Date { unix_seconds: author.now.unix_seconds(), zone_minutes: 0 };
-        whole.extend_from_slice(format!("Date: {}\r\n", date.format()).as_bytes());
+        write_date_field(Date { unix_seconds: author.now.unix_seconds(), zone_minutes: 0 }, &mut whole);
     }
     if !found.has_message_id {
-        whole.extend_from_slice(format!("Message-ID: {}\r\n", make_message_id(author)).as_bytes());
+        write_message_id_field(&make_message_id(author), &mut whole);
     }
     let mut header = fields(octets);
     for field in header.by_ref() {

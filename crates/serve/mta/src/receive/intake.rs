@@ -2,14 +2,16 @@
 //! front. Nothing holds a whole message; of a submitted one the header alone is held, to be completed.
 
 use mailstore::{Arriving, Intake};
+use message::{Client, MailProtocol};
 use platform::lines::Wire;
 use smtp::Reply;
+use smtp::command::HelloVerb;
 use smtp::framing::{ChunkDestiny, ChunkReader, DataReader, Piece};
 use smtp::server::Step;
 
 use super::replies;
 use super::session::{Conversation, Stop};
-use super::trace::{Trace, TraceClient};
+use super::trace::Trace;
 use crate::deliver::local::describe;
 use crate::deliver::route::Route;
 use crate::submit::{Author, HeaderInWaiting};
@@ -66,7 +68,7 @@ impl Conversation {
         };
         let received = match end.refusal() {
             Some(reply) => Err(reply),
-            None => self.finish_message(receiving).await,
+            None => Box::pin(self.finish_message(*receiving)).await,
         };
         if let Err(reply) = &received {
             self.note_refused_message(reply);
@@ -82,7 +84,7 @@ impl Conversation {
     ) -> Result<Step<Route>, Stop> {
         let mut receiving = match (reader.destiny(), self.receiving.take()) {
             (ChunkDestiny::Keep, Some(receiving)) => Some(receiving),
-            (ChunkDestiny::Keep, None) => Some(Box::new(self.begin_message().await)),
+            (ChunkDestiny::Keep, None) => Some(self.begin_message().await),
             (ChunkDestiny::Discard, _) => None,
         };
         let end = loop {
@@ -105,7 +107,7 @@ impl Conversation {
         let received = match (end.refusal(), receiving) {
             (Some(reply), _) => Err(reply),
             (None, None) => Ok(()),
-            (None, Some(receiving)) if reader.is_last() => self.finish_message(*receiving).await,
+            (None, Some(receiving)) if reader.is_last() => Box::pin(self.finish_message(*receiving)).await,
             (None, Some(receiving)) => {
                 let so_far = receiving.state();
                 self.receiving = Some(receiving);
@@ -119,7 +121,7 @@ impl Conversation {
     }
 
     /// Opens the intake and puts our trace fields into it.
-    async fn begin_message(&self) -> Receiving {
+    async fn begin_message(&self) -> Box<Receiving> {
         let header = match &self.client.who {
             Some(who) => {
                 let author = Author {
@@ -132,22 +134,21 @@ impl Conversation {
             None => Header::Count(Hops::new(self.live.settings.received_max)),
         };
         let intake = self.door.rooms.store.intake().map_err(|error| refuse(&error));
-        let mut receiving = Receiving { intake, header };
+        // On the heap: the conversation's own future stays small while nothing comes in.
+        let mut receiving = Box::new(Receiving { intake, header });
         if let Some(fields) = self.trace_fields() {
-            receiving.write(fields.as_bytes()).await;
+            receiving.write(&fields).await;
         }
         receiving
     }
 
-    fn trace_fields(&self) -> Option<String> {
+    fn trace_fields(&self) -> Option<Vec<u8>> {
         let envelope = self.session.envelope()?;
         let transaction = self.transaction.as_ref()?;
+        let hello = self.session.hello()?;
         let client = match self.client.who {
-            Some(_) => TraceClient::Hidden,
-            None => TraceClient::Server {
-                hello: self.session.hello().map_or("unknown", |hello| &hello.name),
-                peer: self.client.peer,
-            },
+            Some(_) => None,
+            None => Some(Client { hello: &hello.name, host: None, address: self.client.peer.address() }),
         };
         let only_recipient = match envelope.recipients.as_slice() {
             [one] => Some(&one.forward_path),
@@ -157,7 +158,12 @@ impl Conversation {
             reverse_path: &envelope.reverse_path,
             client,
             hostname: self.live.settings.hostname.as_str(),
-            with_protocol: self.session.with_protocol(),
+            protocol: match hello.verb {
+                HelloVerb::Helo => MailProtocol::Smtp,
+                HelloVerb::Ehlo => MailProtocol::Esmtp,
+                HelloVerb::Lhlo => MailProtocol::Lmtp,
+            },
+            is_international: envelope.parameters.smtputf8,
             tls: self.client.tls,
             transaction: transaction.id,
             only_recipient,
@@ -196,12 +202,21 @@ impl Receiving {
             }
             Header::Complete(waiting) => match waiting.take(octets) {
                 Ok(None) => {}
-                Ok(Some(header)) => {
-                    self.header = Header::Passed;
-                    self.write(&header).await;
+                Ok(Some(taken)) => {
+                    self.complete_header().await;
+                    self.write(octets.get(taken..).unwrap_or_default()).await;
                 }
                 Err(reply) => self.intake = Err(reply),
             },
+        }
+    }
+
+    /// The header has come whole: what is made of it is stored.
+    async fn complete_header(&mut self) {
+        let Header::Complete(waiting) = std::mem::replace(&mut self.header, Header::Passed) else { return };
+        match waiting.finish() {
+            Ok(header) => self.write(&header).await,
+            Err(reply) => self.intake = Err(reply),
         }
     }
 
@@ -214,13 +229,8 @@ impl Receiving {
     }
 
     async fn finish(mut self) -> Result<Arriving, Reply> {
-        if let Header::Complete(waiting) = std::mem::replace(&mut self.header, Header::Passed)
-            && self.intake.is_ok()
-        {
-            // The message is all header.
-            let header = waiting.finish()?;
-            self.write(&header).await;
-        }
+        // A message without a blank line is all header.
+        self.complete_header().await;
         self.intake?.finish().await.map_err(|error| refuse(&error))
     }
 }

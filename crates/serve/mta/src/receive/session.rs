@@ -243,7 +243,7 @@ impl Conversation {
             step = match step {
                 Step::NextLine => return Ok(()),
                 Step::JudgeSender(question) => self.judge_sender(question),
-                Step::JudgeRecipient(question) => self.judge_recipient(question).await,
+                Step::JudgeRecipient(question) => Box::pin(self.judge_recipient(question)).await,
                 Step::Authenticate { mechanism, initial_response } => {
                     Box::pin(self.begin_login(mechanism, initial_response)).await
                 }
@@ -253,9 +253,9 @@ impl Conversation {
                     return Ok(());
                 }
                 Step::StartTls => return Err(Stop::StartTls),
-                Step::ReadData(reader) => self.read_data(reader, wire).await?,
-                Step::ReadChunk(reader) => self.read_chunk(reader, wire).await?,
-                Step::Deliver(envelope) => self.deliver(envelope).await,
+                Step::ReadData(reader) => Box::pin(self.read_data(reader, wire)).await?,
+                Step::ReadChunk(reader) => Box::pin(self.read_chunk(reader, wire)).await?,
+                Step::Deliver(envelope) => Box::pin(self.deliver(envelope)).await,
                 Step::Close => return Err(Stop::Closed),
             };
         }

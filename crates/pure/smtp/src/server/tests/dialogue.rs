@@ -58,7 +58,6 @@ pub(super) struct Door {
     closed: bool,
     /// Set by tests that want the delivery refused.
     pub(super) outcome: Vec<Reply>,
-    pub(super) with_protocol: &'static str,
 }
 
 impl Door {
@@ -78,7 +77,6 @@ impl Door {
             delivered: Vec::new(),
             closed: false,
             outcome: vec![Reply::fixed(250, (2, 0, 0), "Kept")],
-            with_protocol: "",
         }
     }
 
@@ -157,7 +155,6 @@ impl Door {
                 return false;
             }
             Piece::End(end) => {
-                self.with_protocol = self.session.with_protocol();
                 let step = self.session.on_end_of_data(end, Ok(()), &mut self.out);
                 self.carry_out(step);
                 return true;

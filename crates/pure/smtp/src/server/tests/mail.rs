@@ -36,7 +36,6 @@ fn a_message_comes_in() {
     let recipients: Vec<String> =
         envelope.recipients.iter().map(|recipient| recipient.forward_path.to_string()).collect();
     assert_eq!(recipients, ["bob@example.org", "Postmaster"]);
-    assert_eq!(door.with_protocol, "SMTP");
 }
 
 #[test]
@@ -162,7 +161,6 @@ fn utf8_needs_its_parameter() {
     assert_eq!(door.say("MAIL FROM:<ännchen@example.org> SMTPUTF8"), "250 2.1.0 Sender ok\r\n");
     assert_eq!(door.say("RCPT TO:<bøb@bücher.example>"), "250 2.1.5 Recipient ok\r\n");
     door.feed(b"DATA\r\n.\r\n");
-    assert_eq!(door.with_protocol, "UTF8SMTP");
 }
 
 #[test]
@@ -250,7 +248,6 @@ fn lmtp_answers_for_each_recipient() {
         door.feed(b"DATA\r\n.\r\n"),
         "354 End with a dot on a line of its own\r\n250 2.0.0 Kept\r\n452 4.2.2 Mailbox full\r\n"
     );
-    assert_eq!(door.with_protocol, "LMTP");
     door.feed(batch);
     assert_eq!(door.feed(b"BDAT 2 LAST\r\n\r\n"), "250 2.0.0 Kept\r\n452 4.2.2 Mailbox full\r\n");
     door.feed(batch);
