@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
+use platform::workers::WorkError;
+use storage::StorageError;
+
+use crate::index::is_damage;
+
 /// An answer other than done. `Display` is for the log; doors choose their own public words.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The disk is short of room: refuse for now (452, `NO [OVERQUOTA]` is wrong here: `NO [UNAVAILABLE]`).
+    /// The disk is short of room: refuse for now (452, `NO [UNAVAILABLE]`).
     #[error("the disk is short of room")]
     Full,
     /// A bounded queue is full or the store is closing: try again in a moment.
@@ -44,4 +49,33 @@ pub enum StoreError {
         #[source]
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl StoreError {
+    /// Keeps a cause for the log.
+    pub(crate) fn io(doing: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Io { doing, source: Arc::new(source) }
+    }
+}
+
+impl From<StorageError> for StoreError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Full => Self::Full,
+            StorageError::Busy | StorageError::Closed => Self::Busy,
+            StorageError::TooLarge { what, .. } => Self::Limit(what),
+            StorageError::Gone(_) => Self::NoSuchMessage,
+            error if is_damage(&error) => Self::Corrupt(error.to_string()),
+            error => Self::io("storage failed", error),
+        }
+    }
+}
+
+impl From<WorkError> for StoreError {
+    fn from(error: WorkError) -> Self {
+        match error {
+            WorkError::Busy | WorkError::Stopped => Self::Busy,
+            WorkError::Panicked => Self::io("a job of the store failed", error),
+        }
+    }
 }

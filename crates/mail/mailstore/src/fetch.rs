@@ -1,15 +1,28 @@
 //! Reading what is stored about messages, and their octets (RFC 9051 §6.4.5).
 
+use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use mail_types::{EmailId, MailboxId, ThreadId, Uid, UidSet};
 use platform::clock::Timestamp;
+use platform::workers::Workers;
+use storage::{BlobReader, StorageError};
 
 use crate::account::Account;
+use crate::core::Core;
 use crate::error::StoreError;
+use crate::index::AccountIndex;
 
 /// Most octets that one read returns, so that no message sits in memory whole.
 pub const READ_OCTETS_MAX: usize = 64 * 1024;
+
+/// Messages up to this length are in memory whole once opened (storage keeps them in one piece): reading them needs no
+/// thread.
+const WHOLE_OCTETS_MAX: u64 = 256 * 1024;
+
+/// How often a message is looked up whose octets a purge is moving.
+const LOOK_UPS_MAX: usize = 3;
 
 /// How much of each message [`Account::rows`] brings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,17 +52,18 @@ pub struct Row {
     pub summary: Option<Box<[u8]>>,
 }
 
-/// Reads one message's octets in pieces.
-#[derive(Clone, Debug)]
+/// Reads one message's octets in pieces. Goes on reading undisturbed when the message is expunged.
+#[derive(Clone)]
 pub struct MessageReader {
-    octets: u64,
+    blob: Arc<BlobReader>,
+    readers: Workers,
 }
 
 impl MessageReader {
     /// The message's length.
     #[must_use]
     pub fn octets(&self) -> u64 {
-        self.octets
+        self.blob.len()
     }
 
     /// The octets of `range` that exist, at most [`READ_OCTETS_MAX`] of them from its start.
@@ -57,8 +71,18 @@ impl MessageReader {
     /// # Errors
     /// [`StoreError::Corrupt`] or [`StoreError::Io`] when they cannot be read; [`StoreError::Busy`].
     pub async fn read(&self, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
-        let _ = range;
-        Err(StoreError::Busy)
+        let range = range.start..range.end.min(range.start.saturating_add(READ_OCTETS_MAX as u64));
+        if self.blob.len() <= WHOLE_OCTETS_MAX {
+            return Ok(self.blob.read_at(range)?);
+        }
+        let blob = Arc::clone(&self.blob);
+        Ok(self.readers.run(move || blob.read_at(range)).await??)
+    }
+}
+
+impl fmt::Debug for MessageReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageReader({} octets)", self.octets())
     }
 }
 
@@ -68,8 +92,9 @@ impl Account {
     /// # Errors
     /// [`StoreError::NoSuchMailbox`], [`StoreError::Busy`], or what the disk says.
     pub async fn rows(&self, mailbox: MailboxId, uids: &UidSet, want: Want) -> Result<Vec<Row>, StoreError> {
-        let _ = (mailbox, uids, want);
-        Err(StoreError::Busy)
+        self.core().state().mailbox(mailbox)?;
+        let uids = uids.clone();
+        self.core().read(move |index| index.rows(mailbox, &uids, want)).await
     }
 
     /// Opens a message's octets.
@@ -77,7 +102,22 @@ impl Account {
     /// # Errors
     /// [`StoreError::NoSuchMessage`] when its last place is gone; [`StoreError::Busy`], or what the disk says.
     pub async fn reader(&self, email: EmailId) -> Result<MessageReader, StoreError> {
-        let _ = email;
-        Err(StoreError::Busy)
+        let core = Arc::clone(self.core());
+        core.check()?;
+        let readers = core.engine.readers.clone();
+        let blob = readers.run(move || open_blob(&core, email)).await??;
+        Ok(MessageReader { blob: Arc::new(blob), readers })
     }
+}
+
+fn open_blob(core: &Core, email: EmailId) -> Result<BlobReader, StoreError> {
+    for _ in 0..LOOK_UPS_MAX {
+        let place = core.read_here(|index| index.email(email))?.ok_or(StoreError::NoSuchMessage)?;
+        match core.engine.packs.read(place.blob) {
+            // A purge moved the octets between the two questions.
+            Err(StorageError::Gone(_)) => {}
+            blob => return Ok(blob?),
+        }
+    }
+    Err(StoreError::Corrupt(format!("the octets of email {email} of account {} are missing", core.id)))
 }

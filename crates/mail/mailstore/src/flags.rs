@@ -1,9 +1,16 @@
 //! Changing flags: STORE, UNCHANGEDSINCE (RFC 9051 §6.4.6, RFC 7162 §3.1.3).
 
-use mail_types::{Keyword, MailboxId, ModSeq, UidSet};
+use std::collections::HashMap;
+
+use mail_types::{Flags, Keyword, MailboxId, ModSeq, UidSet};
 
 use crate::account::Account;
+use crate::core::Decided;
 use crate::error::StoreError;
+use crate::keywords::KeywordTable;
+use crate::note::{FlagsSet, Record};
+use crate::state::AccountState;
+use crate::view::View;
 
 /// Flags by name, as clients say them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -57,7 +64,56 @@ impl Account {
         change: &FlagChange,
         unchanged_since: Option<ModSeq>,
     ) -> Result<StoreOutcome, StoreError> {
-        let _ = (mailbox, uids, change, unchanged_since);
-        Err(StoreError::Busy)
+        let core = self.core();
+        let turn = core.turn().await?;
+        let view = core.open_mailbox(mailbox).await?;
+        let decide = |state: &mut AccountState| {
+            let mut table = KeywordTable::new(&state.mailbox(mailbox)?.keywords);
+            let named = table.flags(&change.flags)?;
+            let (groups, mut outcome) = wanted(&view, uids, (change.mode, named), unchanged_since);
+            if groups.is_empty() {
+                return Ok(Decided::new(Vec::new(), outcome));
+            }
+            let mut records: Vec<Record> = state.with_keywords(mailbox, table)?.into_iter().collect();
+            let modseq = state.next_modseq()?;
+            records.push(Record::FlagsSet(FlagsSet { mailbox, modseq, groups }));
+            outcome.modseq = Some(modseq);
+            Ok(Decided::new(records, outcome))
+        };
+        core.change(turn, decide).await.map(|(outcome, _)| outcome)
     }
+}
+
+/// Which messages get which flags.
+fn wanted(
+    view: &View,
+    uids: &UidSet,
+    (mode, named): (FlagChangeMode, Flags),
+    unchanged_since: Option<ModSeq>,
+) -> (Vec<(Flags, UidSet)>, StoreOutcome) {
+    let mut outcome = StoreOutcome::default();
+    let mut groups: Vec<(Flags, UidSet)> = Vec::new();
+    let mut numbers: HashMap<Flags, usize> = HashMap::new();
+    for (_, entry) in view.select(uids) {
+        if unchanged_since.is_some_and(|since| entry.modseq > since) {
+            outcome.modified.push(entry.uid);
+            continue;
+        }
+        let flags = match mode {
+            FlagChangeMode::Add => entry.flags.union(named),
+            FlagChangeMode::Remove => entry.flags.without(named),
+            FlagChangeMode::Replace => named,
+        };
+        if flags != entry.flags {
+            outcome.changed.push(entry.uid);
+            let number = *numbers.entry(flags).or_insert_with(|| {
+                groups.push((flags, UidSet::new()));
+                groups.len() - 1
+            });
+            if let Some((_, uids)) = groups.get_mut(number) {
+                uids.push(entry.uid);
+            }
+        }
+    }
+    (groups, outcome)
 }

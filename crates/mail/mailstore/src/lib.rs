@@ -5,32 +5,56 @@
 //! indexes agree is told in docs/internals/account-index.md.
 
 mod account;
+mod accounts;
 mod append;
+mod apply;
+mod checkpoint;
 mod copy_move;
+mod core;
+mod deliver;
+mod digest;
+mod engine;
 mod error;
 mod expunge;
 mod fetch;
 mod flags;
+mod index;
 mod intake;
+mod keywords;
+mod known;
 mod mailbox;
+mod mailbox_changes;
+mod note;
+mod open_mailbox;
+mod purge;
 mod quota;
 mod repair;
+mod replay;
 mod search;
 mod settings;
+mod state;
 mod store;
+mod thread;
+mod varint;
+mod verify;
 mod view;
 
 pub use account::Account;
-pub use append::{Append, Filed, Filing, FilingTarget};
+pub use append::{Append, Filed};
 pub use copy_move::CopyOutcome;
+pub use deliver::{Filing, FilingTarget};
 pub use error::StoreError;
 pub use fetch::{MessageReader, READ_OCTETS_MAX, Row, Want};
 pub use flags::{FlagChange, FlagChangeMode, FlagNames, StoreOutcome};
 pub use intake::{Arriving, Intake};
 pub use mailbox::{MailboxInfo, MailboxList};
+#[doc(hidden)]
+pub use note::fuzz as fuzz_note;
+pub use purge::PurgeOutcome;
 pub use quota::{QuotaLimit, QuotaUsage};
-pub use repair::{Fault, PurgeOutcome, StoreStats};
+pub use repair::StoreStats;
 pub use search::{HeaderField, fold};
 pub use settings::Settings;
 pub use store::Store;
+pub use verify::Fault;
 pub use view::{Changes, Entry, View};

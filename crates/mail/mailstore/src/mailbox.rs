@@ -1,15 +1,11 @@
-//! Mailboxes: their list, making, renaming, removing and subscribing (RFC 9051 §6.3.4–6.3.8).
+//! The list of an account's mailboxes, as LIST and STATUS tell it (RFC 9051 §6.3.9, §6.3.11).
 //!
 //! Only mailboxes that exist are listed. A name that has mailboxes under it but is none itself (its mailbox was
 //! deleted) is what clients see as `\NonExistent`/`\Noselect`: [`MailboxList::superiors_without_mailbox`].
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use mail_types::{MailboxId, MailboxName, ModSeq, SpecialUse, Uid, UidValidity};
-
-use crate::account::Account;
-use crate::error::StoreError;
 
 /// A mailbox as STATUS and LIST tell it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -81,65 +77,5 @@ impl MailboxList {
             }
         }
         superiors
-    }
-}
-
-impl Account {
-    /// All mailboxes now.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub async fn mailboxes(&self) -> Result<Arc<MailboxList>, StoreError> {
-        Err(StoreError::Busy)
-    }
-
-    /// Makes a mailbox and the superior ones that are missing (RFC 9051 §6.3.4).
-    ///
-    /// # Errors
-    /// [`StoreError::MailboxExists`], [`StoreError::NotAllowed`], [`StoreError::Limit`].
-    pub async fn create_mailbox(
-        &self,
-        name: &MailboxName,
-        special_use: Option<SpecialUse>,
-    ) -> Result<MailboxId, StoreError> {
-        let _ = (name, special_use);
-        Err(StoreError::Busy)
-    }
-
-    /// Removes a mailbox and its messages; mailboxes under its name stay (RFC 9051 §6.3.5).
-    ///
-    /// # Errors
-    /// [`StoreError::NoSuchMailbox`]; [`StoreError::NotAllowed`] for INBOX.
-    pub async fn delete_mailbox(&self, name: &MailboxName) -> Result<(), StoreError> {
-        let _ = name;
-        Err(StoreError::Busy)
-    }
-
-    /// Renames a mailbox and those under it. Renaming INBOX moves its messages into a new mailbox and leaves it
-    /// and those under it (RFC 9051 §6.3.6).
-    ///
-    /// # Errors
-    /// [`StoreError::NoSuchMailbox`], [`StoreError::MailboxExists`], [`StoreError::NotAllowed`].
-    pub async fn rename_mailbox(&self, from: &MailboxName, to: &MailboxName) -> Result<(), StoreError> {
-        let _ = (from, to);
-        Err(StoreError::Busy)
-    }
-
-    /// Subscribes to a name, whether or not it has a mailbox (RFC 9051 §6.3.7).
-    ///
-    /// # Errors
-    /// [`StoreError::Limit`], or what the disk says.
-    pub async fn subscribe(&self, name: &MailboxName) -> Result<(), StoreError> {
-        let _ = name;
-        Err(StoreError::Busy)
-    }
-
-    /// Takes a subscription back; none is no error.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub async fn unsubscribe(&self, name: &MailboxName) -> Result<(), StoreError> {
-        let _ = name;
-        Err(StoreError::Busy)
     }
 }

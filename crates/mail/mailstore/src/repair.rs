@@ -1,32 +1,12 @@
-//! Looking after the store: checking it, rebuilding indexes from the log, removing dead weight.
+//! Looking after the store: rebuilding indexes from the log, and the store in numbers.
 
-use mail_types::{AccountId, MailboxUid};
+use std::sync::Arc;
+
+use mail_types::AccountId;
 
 use crate::error::StoreError;
+use crate::replay;
 use crate::store::Store;
-
-/// Something that is not as it should be.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct Fault {
-    /// Whose mail, where that is known.
-    pub account: Option<AccountId>,
-    /// Which message, where that is known.
-    pub message: Option<MailboxUid>,
-    /// What is wrong.
-    pub text: String,
-}
-
-/// What a purge did.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct PurgeOutcome {
-    /// Expunged messages that are no longer recoverable.
-    pub messages: u64,
-    /// Packs rewritten.
-    pub packs: u64,
-    /// Octets given back to the disk.
-    pub octets: u64,
-}
 
 /// The store in numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -39,34 +19,39 @@ pub struct StoreStats {
     pub packs: u64,
     /// Octets of all packs.
     pub pack_octets: u64,
-    /// Changes that are durable but not yet in their indexes.
-    pub entries_to_apply: u64,
+    /// Changes that wait for the disk.
+    pub entries_waiting: u64,
+    /// Changes made durable since the store was opened.
+    pub entries: u64,
+    /// Syncs of the disk that made them so.
+    pub groups: u64,
 }
 
 impl Store {
-    /// Compares every index with the log, octets with their hashes, and counters with what they count.
-    ///
-    /// # Errors
-    /// What the disk says, where it keeps the check from going on.
-    pub async fn verify(&self) -> Result<Vec<Fault>, StoreError> {
-        Err(StoreError::Busy)
-    }
-
-    /// Makes an account's index anew from the log; of all accounts if none is named.
+    /// Makes an account's index anew from the log; of all accounts if none is named. Sessions of these accounts
+    /// are told [`StoreError::Busy`] and have to open them again.
     ///
     /// # Errors
     /// What the disk says.
     pub async fn rebuild(&self, account: Option<AccountId>) -> Result<(), StoreError> {
-        let _ = account;
-        Err(StoreError::Busy)
-    }
-
-    /// Forgets expunged messages that are recoverable no longer, and rewrites packs with much dead weight.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub async fn purge(&self) -> Result<PurgeOutcome, StoreError> {
-        Err(StoreError::Busy)
+        let accounts = Arc::clone(&self.shared().accounts);
+        let rebuild = move || {
+            let which = match account {
+                Some(account) => vec![account],
+                None => accounts.known.lock().present().collect(),
+            };
+            which.chunks(replay::BUILT_TOGETHER_MAX).try_for_each(|some| {
+                accounts.while_shut(some, &StoreError::Busy, || {
+                    replay::rebuild(&accounts.engine.packs, &accounts.directory, some)?;
+                    for account in some {
+                        accounts.engine.caught_up(*account);
+                        accounts.engine.mark_dirty(*account);
+                    }
+                    Ok(())
+                })
+            })
+        };
+        self.shared().accounts.engine.writers.run(rebuild).await?
     }
 
     /// The store in numbers.
@@ -74,6 +59,20 @@ impl Store {
     /// # Errors
     /// What the disk says.
     pub async fn stats(&self) -> Result<StoreStats, StoreError> {
-        Err(StoreError::Busy)
+        let accounts = Arc::clone(&self.shared().accounts);
+        let count = move || {
+            let packs = accounts.engine.packs.packs()?;
+            let statistics = accounts.engine.packs.statistics();
+            Ok(StoreStats {
+                accounts: accounts.known.lock().present().count() as u64,
+                accounts_open: accounts.open_count() as u64,
+                packs: packs.len() as u64,
+                pack_octets: packs.iter().map(|pack| pack.octets).sum(),
+                entries_waiting: statistics.waiting_entries,
+                entries: statistics.entries,
+                groups: statistics.groups,
+            })
+        };
+        self.shared().accounts.engine.readers.run(count).await?
     }
 }

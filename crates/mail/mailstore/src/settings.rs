@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use storage::PackSettings;
+
 /// The store's settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// How the log is kept.
+    pub packs: PackSettings,
     /// Account indexes open at once; more are opened only while all of these are in use.
     pub accounts_open_max: usize,
     /// Log octets after which a checkpoint shortens the replay after a crash.
@@ -20,6 +24,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            packs: PackSettings::default(),
             accounts_open_max: 256,
             checkpoint_octets: 64 * 1024 * 1024,
             checkpoint_interval: Duration::from_secs(300),

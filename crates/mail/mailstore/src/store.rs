@@ -1,30 +1,110 @@
 //! The whole store: one log for all accounts, opened once by the program.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use mail_types::AccountId;
+use parking_lot::Mutex;
 use platform::clock::Clock;
+use platform::metrics::Metrics;
+use platform::workers::{Workers, WorkersSettings};
+use storage::{LogPosition, PackId, PackStore};
 
 use crate::account::Account;
-use crate::append::{Filed, Filing};
+use crate::accounts::Accounts;
+use crate::apply::Appliers;
+use crate::checkpoint::{Checkpointer, Checkpoints};
+use crate::engine::Engine;
 use crate::error::StoreError;
-use crate::intake::{Arriving, Intake};
+use crate::intake::Intake;
+use crate::known::Known;
+use crate::note::Record;
+use crate::replay::{self, IsRemoved, Replayer};
 use crate::settings::Settings;
+
+/// Threads for reading: two keep a disk and a processor busy; more would only share them.
+const READING_THREADS: usize = 2;
+/// Threads for messages that arrive.
+const WRITING_THREADS: usize = 2;
+/// Requests that may wait for one of them. Beyond, clients are told to come back.
+const WAITING_MAX: usize = 1_024;
 
 /// The store; clones share it.
 #[derive(Clone, Debug)]
 pub struct Store {
-    clock: Clock,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) checkpoints: Arc<Checkpoints>,
+    checkpointer: Mutex<Option<Checkpointer>>,
+    /// Held by the one purge there is at a time.
+    pub(crate) purging: Mutex<()>,
+    /// Packs below this one were there when the store was opened.
+    pub(crate) first_pack: PackId,
 }
 
 impl Store {
-    /// Opens the store under `data` (made if missing) and brings every index up to the log's end.
+    /// Opens the store under `data` (made if missing) and brings every index up to the log's end. Blocking; the
+    /// caller holds the data directory's lock.
     ///
     /// # Errors
     /// What the disk says.
     pub fn open(data: &Path, settings: Settings, clock: Clock) -> Result<Self, StoreError> {
-        let _ = (data, settings);
-        Ok(Self { clock })
+        Self::open_measured(data, settings, clock, &Metrics::default())
+    }
+
+    /// [`Self::open`], with the store's threads in the program's metrics.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn open_measured(
+        data: &Path,
+        settings: Settings,
+        clock: Clock,
+        metrics: &Metrics,
+    ) -> Result<Self, StoreError> {
+        let (packs, entries) = PackStore::open(&data.join("packs"), settings.packs.clone())?;
+        let directory = data.join("accounts");
+        let known_path = data.join("accounts.list");
+        let known = Known::read(&known_path)
+            .map_err(|error| StoreError::io("cannot read the list of accounts", error))?;
+        let mut known = match known {
+            Some(known) => known,
+            None => spoken_of(&packs)?,
+        };
+        let mut replayer = Replayer::new(&packs, &directory);
+        for entry in entries {
+            replayer.entry(&entry?)?;
+        }
+        replayer.apply()?;
+        let (seen, behind) = (replayer.seen, replayer.behind);
+        let newest = packs.packs()?.iter().map(|pack| pack.id.0).max();
+        let first_pack = PackId(newest.map_or(0, |newest| newest.saturating_add(1)));
+        let start = |name, threads| {
+            Workers::start(name, WorkersSettings { threads, queue_max: WAITING_MAX }, metrics)
+                .map_err(|error| StoreError::io("no threads for the store", error))
+        };
+        let workers = (start("store-read", READING_THREADS)?, start("store-write", WRITING_THREADS)?);
+        let engine = Arc::new(Engine::new(packs, clock, settings, workers, Appliers::start()?));
+        engine.begin_at(engine.packs.durable());
+        for (account, removed) in seen {
+            known.learn(account, removed);
+            engine.mark_dirty(account);
+        }
+        for (account, behind) in behind {
+            engine.mark_behind(account, behind);
+        }
+        remove_leftovers(&directory, &known)?;
+        let accounts = Arc::new(Accounts::new(engine, directory, known));
+        let checkpoints = Arc::new(Checkpoints::new(Arc::clone(&accounts), known_path));
+        let checkpointer = Mutex::new(Some(Checkpointer::start(Arc::clone(&checkpoints))?));
+        let purging = Mutex::default();
+        Ok(Self { shared: Arc::new(Shared { accounts, checkpoints, checkpointer, purging, first_pack }) })
     }
 
     /// Begins to take a message.
@@ -32,25 +112,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Full`] when the disk is short.
     pub fn intake(&self) -> Result<Intake, StoreError> {
-        let _ = &self.clock;
-        Err(StoreError::Busy)
-    }
-
-    /// Files one message for all its recipients with one durable write. Answers when it is on disk (readers see
-    /// it a moment later), one answer for each of `filings`, in their order. Filings into the same mailbox become
-    /// one message there. An inner error refuses one filing ([`StoreError::OverQuota`],
-    /// [`StoreError::NoSuchMailbox`], [`StoreError::NoSuchAccount`], [`StoreError::Limit`]) and leaves the others.
-    ///
-    /// # Errors
-    /// An outer error means that nothing was filed: [`StoreError::Full`], [`StoreError::Busy`], or what the disk
-    /// says.
-    pub async fn deliver(
-        &self,
-        message: Arriving,
-        filings: Vec<Filing>,
-    ) -> Result<Vec<Result<Filed, StoreError>>, StoreError> {
-        let _ = (message, filings);
-        Err(StoreError::Busy)
+        let engine = &self.shared.accounts.engine;
+        Ok(Intake::new(engine.packs.new_blob()?, engine.writers.clone()))
     }
 
     /// Opens an account; one seen for the first time gets INBOX and the mailboxes for special use.
@@ -58,8 +121,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoSuchAccount`] for a removed one; [`StoreError::Busy`], or what the disk says.
     pub async fn account(&self, account: AccountId) -> Result<Account, StoreError> {
-        let _ = account;
-        Err(StoreError::Busy)
+        Ok(Account::new(self.shared.accounts.account(account).await?))
     }
 
     /// Removes an account's mail for good. Its id is never used again.
@@ -67,16 +129,90 @@ impl Store {
     /// # Errors
     /// What the disk says.
     pub async fn remove_account(&self, account: AccountId) -> Result<(), StoreError> {
-        let _ = account;
-        Err(StoreError::Busy)
+        let core = match self.shared.accounts.account(account).await {
+            Err(StoreError::NoSuchAccount) => return Ok(()),
+            core => core?,
+        };
+        let turn = core.turn().await?;
+        let remove = |_: &mut crate::state::AccountState| {
+            Ok(crate::core::Decided::new(vec![Record::AccountRemoved], ()))
+        };
+        // The turn is kept: nothing else begins on what is going.
+        let ((), _turn) = core.change(turn, remove).await?;
+        drop(core);
+        let accounts = Arc::clone(&self.shared.accounts);
+        let work = move || {
+            accounts.known.lock().learn(account, IsRemoved::Yes);
+            accounts.while_shut(&[account], &StoreError::NoSuchAccount, || {
+                remove_directory(&replay::directory_of(&accounts.directory, account))
+            })
+        };
+        self.shared.accounts.engine.writers.run(work).await?
     }
 
-    /// Makes every index durable and stops the store's threads; what is still asked afterwards is answered
-    /// [`StoreError::Busy`].
+    /// Makes every index durable and lets go of the accounts. Handles that are still held answer
+    /// [`StoreError::Busy`] to changes.
     ///
     /// # Errors
     /// What the disk says.
     pub async fn close(self) -> Result<(), StoreError> {
-        Err(StoreError::Busy)
+        let shared = Arc::clone(&self.shared);
+        let close = move || {
+            drop(shared.checkpointer.lock().take());
+            shared.accounts.engine.packs.close();
+            let made = shared.checkpoints.make();
+            shared.accounts.close_all();
+            made
+        };
+        self.shared.accounts.engine.writers.run(close).await?
+    }
+
+    /// Makes a checkpoint now: everything in the log so far need not be replayed after a crash.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+        let checkpoints = Arc::clone(&self.shared.checkpoints);
+        self.shared.accounts.engine.writers.run(move || checkpoints.make()).await?
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+/// The accounts that all packs speak of: the list of them is lost, or never was.
+fn spoken_of(packs: &PackStore) -> Result<Known, StoreError> {
+    let mut known = Known::default();
+    if packs.mark() == LogPosition::START {
+        return Ok(known);
+    }
+    let mut owners: BTreeMap<AccountId, IsRemoved> = BTreeMap::new();
+    for pack in packs.packs()? {
+        for entry in packs.entries(pack.id)?.flatten() {
+            for note in &entry.notes {
+                let records = crate::note::decode(&note.octets).unwrap_or_default();
+                let removed = owners.entry(AccountId(note.owner)).or_insert(IsRemoved::No);
+                if records.contains(&Record::AccountRemoved) {
+                    *removed = IsRemoved::Yes;
+                }
+            }
+        }
+    }
+    owners.into_iter().for_each(|(account, removed)| known.learn(account, removed));
+    Ok(known)
+}
+
+/// What a crash left of removed accounts.
+fn remove_leftovers(directory: &Path, known: &Known) -> Result<(), StoreError> {
+    known.removed().try_for_each(|account| remove_directory(&replay::directory_of(directory, account)))
+}
+
+fn remove_directory(directory: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(StoreError::io("cannot remove an account's directory", error))
+        }
+        _ => Ok(()),
     }
 }

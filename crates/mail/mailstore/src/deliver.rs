@@ -1,0 +1,253 @@
+//! Delivery: one message, filed for all its recipients with one durable write.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mail_types::{AccountId, EmailId, Flags, MailboxId, MailboxName, SpecialUse, TransactionId};
+use parking_lot::MutexGuard;
+use platform::clock::Timestamp;
+use tokio::sync::oneshot;
+
+use crate::append::{Filed, Place};
+use crate::core::{Core, Reservation};
+use crate::engine::{Entry, Share, Then, received};
+use crate::error::StoreError;
+use crate::flags::FlagNames;
+use crate::intake::Arriving;
+use crate::keywords::known_flags;
+use crate::note::{Record, Stored};
+use crate::quota::{QuotaLimit, QuotaUsage};
+use crate::state::AccountState;
+use crate::store::Store;
+
+/// Where a delivery goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FilingTarget {
+    /// This mailbox; [`StoreError::NoSuchMailbox`] if it is gone.
+    Id(MailboxId),
+    /// The mailbox with this name, made if missing.
+    Name(MailboxName),
+    /// The mailbox for this use, made with its default name if there is none.
+    SpecialUse(SpecialUse),
+}
+
+/// One recipient's share of a delivery.
+#[derive(Clone, Debug)]
+pub struct Filing {
+    /// Whose.
+    pub account: AccountId,
+    /// Where.
+    pub mailbox: FilingTarget,
+    /// With which flags.
+    pub flags: FlagNames,
+    /// INTERNALDATE.
+    pub internal_date: Timestamp,
+    /// What the account may hold.
+    pub quota: QuotaLimit,
+    /// The message's way through this server.
+    pub way: TransactionId,
+}
+
+/// How often a filing is prepared anew when its mailbox goes away meanwhile.
+const PREPARATIONS_MAX: usize = 3;
+
+/// A filing whose account is open and whose mailbox is there.
+struct Prepared {
+    core: Arc<Core>,
+    mailbox: MailboxId,
+    flags: Flags,
+}
+
+impl Store {
+    /// Files one message for all its recipients with one durable write. Answers when it is on disk (readers see
+    /// it a moment later), one answer for each of `filings`, in their order. Filings into the same mailbox become
+    /// one message there. An inner error refuses one filing ([`StoreError::OverQuota`],
+    /// [`StoreError::NoSuchMailbox`], [`StoreError::NoSuchAccount`], [`StoreError::Limit`], or what keeps its
+    /// account from being opened) and leaves the others.
+    ///
+    /// # Errors
+    /// An outer error means that nothing was filed: [`StoreError::Full`], [`StoreError::Busy`], or what the disk
+    /// says.
+    pub async fn deliver(
+        &self,
+        message: Arriving,
+        filings: Vec<Filing>,
+    ) -> Result<Vec<Result<Filed, StoreError>>, StoreError> {
+        let engine = Arc::clone(&self.shared().accounts.engine);
+        let mut prepared = Vec::with_capacity(filings.len());
+        for filing in &filings {
+            prepared.push(self.prepare(filing).await);
+        }
+        let room = engine.room_for(message.digest.octets()).await?;
+        let (receiver, answers) = {
+            let mut delivery = Delivery::lock(&prepared, message.octets(), engine.clock.now());
+            let answers = delivery.decide(&filings, &prepared);
+            let shares = delivery.shares();
+            if shares.is_empty() {
+                return Ok(answers);
+            }
+            let entry = Entry { blob: Some(message.blob), digest: Some(message.digest), shares };
+            let (sender, receiver) = oneshot::channel();
+            // The locks are held until the log has its place in the queue.
+            engine.submit(vec![entry], Some(room), Then::Durable(sender));
+            (receiver, answers)
+        };
+        received(receiver.await)?;
+        Ok(answers)
+    }
+
+    /// Opens the account, makes a missing mailbox, makes unknown keywords known.
+    async fn prepare(&self, filing: &Filing) -> Result<Prepared, StoreError> {
+        let core = self.shared().accounts.account(filing.account).await?;
+        for _ in 0..PREPARATIONS_MAX {
+            let found = find(&core.state(), &filing.mailbox);
+            let Some(mailbox) = found? else {
+                make(&core, &filing.mailbox).await?;
+                continue;
+            };
+            return match core.flags_for(mailbox, &[&filing.flags]).await {
+                Ok(flags) => {
+                    let flags = flags.first().copied().unwrap_or_default();
+                    Ok(Prepared { core, mailbox, flags })
+                }
+                // Mail counts more than a keyword for which the mailbox has no room.
+                Err(StoreError::Limit(_)) => {
+                    let flags = room_for_some(&core.state(), mailbox, &filing.flags)?;
+                    Ok(Prepared { core, mailbox, flags })
+                }
+                Err(StoreError::NoSuchMailbox) => continue,
+                Err(error) => Err(error),
+            };
+        }
+        Err(StoreError::NoSuchMailbox)
+    }
+}
+
+/// The mailbox, if it is there; an error if it cannot be made.
+fn find(state: &AccountState, target: &FilingTarget) -> Result<Option<MailboxId>, StoreError> {
+    let found = match target {
+        FilingTarget::Id(id) => return state.mailbox(*id).map(|mailbox| Some(mailbox.row.state.id)),
+        FilingTarget::Name(name) => state.by_name(name),
+        FilingTarget::SpecialUse(special_use) => {
+            // Somebody may have made a mailbox of that name without saying what for.
+            let name = MailboxName::parse(special_use.default_name()).ok();
+            state.by_special_use(*special_use).or_else(|| state.by_name(name.as_ref()?))
+        }
+    };
+    Ok(found.map(|mailbox| mailbox.row.state.id))
+}
+
+async fn make(core: &Arc<Core>, target: &FilingTarget) -> Result<(), StoreError> {
+    let (name, special_use) = match target {
+        FilingTarget::Id(_) => return Err(StoreError::NoSuchMailbox),
+        FilingTarget::Name(name) => (name.clone(), None),
+        FilingTarget::SpecialUse(special_use) => {
+            let name = MailboxName::parse(special_use.default_name());
+            (name.map_err(|_| StoreError::NotAllowed("a default mailbox's name"))?, Some(*special_use))
+        }
+    };
+    match core.create_mailbox(&name, special_use).await {
+        Ok(_) | Err(StoreError::MailboxExists) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The flags without the keywords that the mailbox does not know.
+fn room_for_some(state: &AccountState, mailbox: MailboxId, names: &FlagNames) -> Result<Flags, StoreError> {
+    let keywords = &state.mailbox(mailbox)?.keywords;
+    let known = names.keywords.iter().filter(|keyword| keywords.contains(keyword)).cloned().collect();
+    let names = FlagNames { system: names.system, keywords: known };
+    Ok(known_flags(&names, keywords).unwrap_or_default())
+}
+
+/// A delivery while its accounts are locked, in the order of their numbers.
+struct Delivery<'a> {
+    accounts: BTreeMap<AccountId, Receiving<'a>>,
+    octets: u64,
+    now: Timestamp,
+}
+
+/// One account that receives.
+struct Receiving<'a> {
+    core: &'a Arc<Core>,
+    state: MutexGuard<'a, AccountState>,
+    email: Option<EmailId>,
+    records: Vec<Record>,
+    reservations: Vec<Reservation>,
+}
+
+impl<'a> Delivery<'a> {
+    fn lock(prepared: &'a [Result<Prepared, StoreError>], octets: u64, now: Timestamp) -> Self {
+        let cores: BTreeMap<AccountId, &Arc<Core>> =
+            prepared.iter().flatten().map(|prepared| (prepared.core.id, &prepared.core)).collect();
+        let receive = |(id, core): (AccountId, &'a Arc<Core>)| {
+            let state = core.state();
+            (id, Receiving { core, state, email: None, records: Vec::new(), reservations: Vec::new() })
+        };
+        Self { accounts: cores.into_iter().map(receive).collect(), octets, now }
+    }
+
+    /// Gives every filing its place, those into the same mailbox one together, with the flags of all.
+    fn decide(
+        &mut self,
+        filings: &[Filing],
+        prepared: &[Result<Prepared, StoreError>],
+    ) -> Vec<Result<Filed, StoreError>> {
+        let mut flags: BTreeMap<(AccountId, MailboxId), Flags> = BTreeMap::new();
+        for prepared in prepared.iter().flatten() {
+            let together = flags.entry((prepared.core.id, prepared.mailbox)).or_default();
+            *together = together.union(prepared.flags);
+        }
+        let mut filed: BTreeMap<(AccountId, MailboxId), Result<Filed, StoreError>> = BTreeMap::new();
+        let mut answers = Vec::with_capacity(filings.len());
+        for (filing, prepared) in filings.iter().zip(prepared) {
+            let answer = prepared.as_ref().map_err(Clone::clone).and_then(|prepared| {
+                let key = (prepared.core.id, prepared.mailbox);
+                let flags = flags.get(&key).copied().unwrap_or_default();
+                filed.entry(key).or_insert_with(|| self.file(key, flags, filing)).clone()
+            });
+            answers.push(answer);
+        }
+        answers
+    }
+
+    fn file(
+        &mut self,
+        (account, mailbox): (AccountId, MailboxId),
+        flags: Flags,
+        filing: &Filing,
+    ) -> Result<Filed, StoreError> {
+        let octets = self.octets;
+        let receiving = self.accounts.get_mut(&account).ok_or(StoreError::NoSuchAccount)?;
+        receiving.core.check()?;
+        receiving.state.mailbox(mailbox)?;
+        let added = QuotaUsage { octets, messages: 1 };
+        let reservation = receiving.core.reserve(&receiving.state, added, filing.quota)?;
+        let email = match receiving.email {
+            Some(email) => email,
+            None => EmailId(receiving.state.next_modseq()?.0),
+        };
+        let place =
+            Place { mailbox, email, octets, flags, internal_date: filing.internal_date, way: filing.way };
+        let (record, filed) = place.file(account, &mut receiving.state, self.now)?;
+        if receiving.email.is_none() {
+            receiving.email = Some(email);
+            receiving.records.push(Record::Stored(Stored { email, octets, thread: None }));
+        }
+        receiving.records.push(record);
+        receiving.reservations.push(reservation);
+        Ok(filed)
+    }
+
+    /// What the log is to remember for each account.
+    fn shares(&mut self) -> Vec<Share> {
+        let receiving = self.accounts.values_mut().filter(|receiving| !receiving.records.is_empty());
+        receiving
+            .map(|receiving| Share {
+                core: Arc::clone(receiving.core),
+                records: std::mem::take(&mut receiving.records),
+                reservations: std::mem::take(&mut receiving.reservations),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,589 @@
+//! Applying records to the SQLite index, many in one transaction.
+//!
+//! Rows of mailboxes and of the account are read once, changed in memory and written at the end. In the log's order a
+//! filing below its mailbox's UIDNEXT was applied before (identifiers never come back), so nothing is done
+//! twice; in a rebuild the phases order what must be ordered, and mod-sequences decide the rest.
+
+use std::collections::BTreeMap;
+
+use mail_types::{Flags, KeywordSet, MailboxId, ModSeq, SystemFlag, Uid, UidSet};
+use platform::clock::Timestamp;
+use storage::rusqlite::{self, CachedStatement, Connection, OptionalExtension, params};
+
+use super::sqlite::{MAILBOX_COLUMNS, account_row, keywords_text, mailbox_row, number};
+use super::{AccountRow, Applied, MailboxRow, Order, Phase, ToApply};
+use crate::note::{
+    Expunged, FiledRecord, FlagsSet, MailboxDeleted, MailboxState, Record, Stored, Subscription,
+};
+
+/// Ranges of expunged identifiers that a mailbox remembers for QRESYNC. At a thousand expunges a day it is weeks;
+/// beyond them a client gets the conservative answer of RFC 7162 §3.2.5.2.
+pub(crate) const TOMBSTONES_MAX: u64 = 20_000;
+
+type SqlResult<T> = Result<T, rusqlite::Error>;
+
+/// A batch under way.
+pub(super) struct Batch<'a> {
+    connection: &'a Connection,
+    order: Order,
+    account: AccountRow,
+    mailboxes: BTreeMap<MailboxId, Option<Touched>>,
+}
+
+struct Touched {
+    row: MailboxRow,
+    tombstones: u64,
+    vanished_known_from: ModSeq,
+    is_changed: bool,
+}
+
+/// Sums over messages about to change.
+struct Sums {
+    messages: u64,
+    seen: u64,
+    deleted: u64,
+    octets: u64,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn begin(connection: &'a Connection, order: Order) -> SqlResult<Self> {
+        let account = account_row(connection)?;
+        Ok(Self { connection, order, account, mailboxes: BTreeMap::new() })
+    }
+
+    pub(super) fn entry(&mut self, entry: &ToApply<'_>) -> SqlResult<()> {
+        if self.order == Order::Log && entry.position <= self.account.applied {
+            return Ok(());
+        }
+        self.account.applied = self.account.applied.max(entry.position);
+        for record in entry.records {
+            if !self.account.is_removed && self.belongs_here(record) {
+                self.record(record, entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn belongs_here(&self, record: &Record) -> bool {
+        let Order::Rebuild(phase) = self.order else { return true };
+        match record {
+            Record::Filed(_) => phase == Phase::Messages,
+            Record::FlagsSet(_) | Record::Expunged(_) => phase == Phase::Changes,
+            Record::Stored(_)
+            | Record::Mailbox(_)
+            | Record::MailboxDeleted(_)
+            | Record::Subscription(_)
+            | Record::AccountRemoved => phase == Phase::Mailboxes,
+        }
+    }
+
+    fn record(&mut self, record: &Record, entry: &ToApply<'_>) -> SqlResult<()> {
+        match record {
+            Record::Stored(stored) => self.stored(stored, entry),
+            Record::Filed(filed) => self.filed(filed),
+            Record::FlagsSet(set) => self.flags_set(set),
+            Record::Expunged(expunged) => self.expunged(expunged),
+            Record::Mailbox(state) => self.mailbox_state(state),
+            Record::MailboxDeleted(deleted) => self.mailbox_deleted(deleted),
+            Record::Subscription(subscription) => self.subscription(subscription),
+            Record::AccountRemoved => self.account_removed(),
+        }
+    }
+
+    fn stored(&mut self, stored: &Stored, entry: &ToApply<'_>) -> SqlResult<()> {
+        self.stamp(ModSeq(stored.email.0));
+        let Some(blob) = entry.blob else { return Ok(()) };
+        let (pack, offset) = (blob.pack.0, number(blob.offset));
+        // A blob in a pack of its own takes next to nothing of the log.
+        let is_in_log = entry.position.pack == blob.pack && entry.position.offset > blob.offset;
+        let in_log = if is_in_log { entry.position.offset - blob.offset } else { 0 };
+        // A purge moved the octets, or left them twice: both places are good while their packs stand.
+        let moved = self
+            .statement(
+                "UPDATE emails SET pack = ?2, offset = ?3, stored = ?4, thread = IIF(thread = 0, ?5, thread) \
+                 WHERE id = ?1",
+            )?
+            .execute(params![
+                number(stored.email.0),
+                pack,
+                offset,
+                number(in_log),
+                number(stored.thread.map_or(0, |thread| thread.0))
+            ])?;
+        let Some(digest) = entry.digest.filter(|_| moved == 0) else { return Ok(()) };
+        let thread = match (stored.thread, self.order) {
+            (Some(thread), _) => thread.0,
+            (None, Order::Log) => self.thread_among(&digest.links)?.unwrap_or(stored.email.0),
+            // The threads of a rebuild are chosen at its end, in the order in which mail came.
+            (None, Order::Rebuild(_)) => 0,
+        };
+        self.statement(
+            "INSERT INTO emails(id, pack, offset, stored, octets, thread, summary) \
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            number(stored.email.0),
+            pack,
+            offset,
+            number(in_log),
+            number(stored.octets),
+            number(thread),
+            digest.summary
+        ])?;
+        self.statement("INSERT OR REPLACE INTO headers(email, folded) VALUES(?1, ?2)")?
+            .execute(params![number(stored.email.0), digest.headers])?;
+        if thread == 0 {
+            self.keep_links(stored, &digest.links)
+        } else {
+            self.join_thread(&digest.links, thread)
+        }
+    }
+
+    fn thread_among(&self, links: &[u64]) -> SqlResult<Option<u64>> {
+        let mut statement = self.statement("SELECT thread FROM threads WHERE link = ?1")?;
+        for link in links {
+            let thread: Option<i64> = statement.query_row([number(*link)], |row| row.get(0)).optional()?;
+            if let Some(thread) = thread {
+                return Ok(Some(thread as u64));
+            }
+        }
+        Ok(None)
+    }
+
+    fn join_thread(&self, links: &[u64], thread: u64) -> SqlResult<()> {
+        let mut statement = self.statement("INSERT OR IGNORE INTO threads(link, thread) VALUES(?1, ?2)")?;
+        for link in links {
+            statement.execute([number(*link), number(thread)])?;
+        }
+        Ok(())
+    }
+
+    fn keep_links(&self, stored: &Stored, links: &[u64]) -> SqlResult<()> {
+        let mut statement =
+            self.statement("INSERT OR REPLACE INTO links_to_thread(email, number, link) VALUES(?1, ?2, ?3)")?;
+        for (at, link) in links.iter().enumerate() {
+            statement.execute([number(stored.email.0), at as i64, number(*link)])?;
+        }
+        Ok(())
+    }
+
+    fn filed(&mut self, filed: &FiledRecord) -> SqlResult<()> {
+        self.stamp(filed.modseq);
+        let is_rebuild = self.order != Order::Log;
+        let Some(mailbox) = self.mailbox(filed.mailbox)? else { return Ok(()) };
+        mailbox.row.highest_modseq = mailbox.row.highest_modseq.max(filed.modseq);
+        let is_applied = filed.uid < mailbox.row.uid_next;
+        mailbox.row.uid_next = mailbox.row.uid_next.max(Uid(filed.uid.0.saturating_add(1)));
+        mailbox.is_changed = true;
+        let deleted_at = mailbox.row.deleted_at;
+        if !is_rebuild && (is_applied || deleted_at.is_some()) {
+            return Ok(());
+        }
+        if let Some(at) = deleted_at {
+            return self.insert_expunged(filed, at);
+        }
+        if self.insert_message(filed)? {
+            let sums = Sums {
+                messages: 1,
+                seen: filed.flags.has(SystemFlag::Seen).into(),
+                deleted: filed.flags.has(SystemFlag::Deleted).into(),
+                octets: filed.octets,
+            };
+            if let Some(mailbox) = self.mailbox(filed.mailbox)? {
+                mailbox.add(&sums);
+            }
+        }
+        Ok(())
+    }
+
+    fn insert_message(&self, filed: &FiledRecord) -> SqlResult<bool> {
+        let (low, high) = halves(filed.flags.keywords);
+        let inserted = self
+            .statement(
+                "INSERT OR IGNORE INTO messages(mailbox, uid, modseq, flags, keywords, keywords_high, \
+                 internal_date, save_date, octets, email) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?
+            .execute(params![
+                filed.mailbox.0,
+                filed.uid.0,
+                number(filed.modseq.0),
+                filed.flags.system,
+                low,
+                high,
+                filed.internal_date.unix_millis(),
+                filed.save_date.unix_millis(),
+                number(filed.octets),
+                number(filed.email.0)
+            ])?;
+        Ok(inserted > 0)
+    }
+
+    fn insert_expunged(&self, filed: &FiledRecord, at: Timestamp) -> SqlResult<()> {
+        let (low, high) = halves(filed.flags.keywords);
+        self.statement(
+            "INSERT OR IGNORE INTO expunged_messages(mailbox, uid, modseq, flags, keywords, keywords_high, \
+             internal_date, save_date, octets, email, at) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute(params![
+            filed.mailbox.0,
+            filed.uid.0,
+            number(filed.modseq.0),
+            filed.flags.system,
+            low,
+            high,
+            filed.internal_date.unix_millis(),
+            filed.save_date.unix_millis(),
+            number(filed.octets),
+            number(filed.email.0),
+            at.unix_millis()
+        ])?;
+        Ok(())
+    }
+
+    fn flags_set(&mut self, set: &FlagsSet) -> SqlResult<()> {
+        self.stamp(set.modseq);
+        let is_rebuild = self.order != Order::Log;
+        let Some(mailbox) = self.mailbox(set.mailbox)? else { return Ok(()) };
+        mailbox.row.highest_modseq = mailbox.row.highest_modseq.max(set.modseq);
+        mailbox.is_changed = true;
+        for (flags, uids) in &set.groups {
+            for &range in uids.ranges() {
+                self.flags_of_range(set, *flags, range)?;
+                if is_rebuild {
+                    self.update_flags("expunged_messages", set, *flags, range)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn flags_of_range(&mut self, set: &FlagsSet, flags: Flags, range: (u32, u32)) -> SqlResult<()> {
+        let before = self.sums(set.mailbox, range, set.modseq)?;
+        if before.messages == 0 {
+            return Ok(());
+        }
+        self.update_flags("messages", set, flags, range)?;
+        let all_if = |flag| if flags.has(flag) { before.messages } else { 0 };
+        let after = Sums { seen: all_if(SystemFlag::Seen), deleted: all_if(SystemFlag::Deleted), ..before };
+        if let Some(mailbox) = self.mailbox(set.mailbox)? {
+            mailbox.take(&before);
+            mailbox.add(&after);
+        }
+        Ok(())
+    }
+
+    fn update_flags(
+        &self,
+        table: &str,
+        set: &FlagsSet,
+        flags: Flags,
+        (first, last): (u32, u32),
+    ) -> SqlResult<usize> {
+        let (low, high) = halves(flags.keywords);
+        let sql = format!(
+            "UPDATE {table} SET flags = ?1, keywords = ?2, keywords_high = ?3, modseq = ?4 \
+             WHERE mailbox = ?5 AND uid BETWEEN ?6 AND ?7 AND modseq < ?4"
+        );
+        self.statement(&sql)?.execute(params![
+            flags.system,
+            low,
+            high,
+            number(set.modseq.0),
+            set.mailbox.0,
+            first,
+            last
+        ])
+    }
+
+    fn expunged(&mut self, expunged: &Expunged) -> SqlResult<()> {
+        self.stamp(expunged.modseq);
+        let is_rebuild = self.order != Order::Log;
+        let Some(mailbox) = self.mailbox(expunged.mailbox)? else { return Ok(()) };
+        mailbox.row.highest_modseq = mailbox.row.highest_modseq.max(expunged.modseq);
+        let after = expunged.uids.last().map_or(1, |last| last.0.saturating_add(1));
+        mailbox.row.uid_next = mailbox.row.uid_next.max(Uid(after));
+        mailbox.is_changed = true;
+        let is_deleted = mailbox.row.deleted_at.is_some();
+        for &range in expunged.uids.ranges() {
+            if is_rebuild {
+                self.date_expunged(expunged, range)?;
+            }
+            if !is_deleted {
+                self.expunge_range(expunged.mailbox, range, expunged.at)?;
+            }
+        }
+        if is_deleted {
+            Ok(())
+        } else {
+            self.add_tombstones(expunged.mailbox, expunged.modseq, &expunged.uids)
+        }
+    }
+
+    fn expunge_range(&mut self, mailbox: MailboxId, range: (u32, u32), at: Timestamp) -> SqlResult<()> {
+        let sums = self.sums(mailbox, range, ModSeq::MAX)?;
+        if sums.messages == 0 {
+            return Ok(());
+        }
+        let (first, last) = range;
+        self.statement(
+            "INSERT OR IGNORE INTO expunged_messages SELECT mailbox, uid, modseq, flags, keywords, \
+             keywords_high, internal_date, save_date, octets, email, ?4 FROM messages \
+             WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3",
+        )?
+        .execute(params![mailbox.0, first, last, at.unix_millis()])?;
+        self.statement("DELETE FROM messages WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3")?
+            .execute([mailbox.0, first, last])?;
+        if let Some(mailbox) = self.mailbox(mailbox)? {
+            mailbox.take(&sums);
+        }
+        Ok(())
+    }
+
+    /// A message of a deleted mailbox had been expunged before.
+    fn date_expunged(&self, expunged: &Expunged, (first, last): (u32, u32)) -> SqlResult<()> {
+        self.statement(
+            "UPDATE expunged_messages SET at = MIN(at, ?4) WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3",
+        )?
+        .execute(params![expunged.mailbox.0, first, last, expunged.at.unix_millis()])?;
+        Ok(())
+    }
+
+    fn add_tombstones(&mut self, mailbox: MailboxId, modseq: ModSeq, uids: &UidSet) -> SqlResult<()> {
+        let mut added = 0;
+        {
+            let mut statement = self.statement(
+                "INSERT OR IGNORE INTO tombstones(mailbox, modseq, first, last) VALUES(?1, ?2, ?3, ?4)",
+            )?;
+            for &(first, last) in uids.ranges() {
+                added += statement.execute(params![mailbox.0, number(modseq.0), first, last])? as u64;
+            }
+        }
+        let Some(touched) = self.mailbox(mailbox)? else { return Ok(()) };
+        touched.tombstones += added;
+        if touched.tombstones > TOMBSTONES_MAX { self.halve_tombstones(mailbox) } else { Ok(()) }
+    }
+
+    fn halve_tombstones(&mut self, mailbox: MailboxId) -> SqlResult<()> {
+        let sql = "SELECT modseq FROM tombstones WHERE mailbox = ?1 ORDER BY modseq DESC LIMIT 1 OFFSET ?2";
+        let until: i64 = self
+            .statement(sql)?
+            .query_row(params![mailbox.0, number(TOMBSTONES_MAX / 2)], |row| row.get(0))?;
+        let gone = self
+            .statement("DELETE FROM tombstones WHERE mailbox = ?1 AND modseq <= ?2")?
+            .execute(params![mailbox.0, until])?;
+        if let Some(touched) = self.mailbox(mailbox)? {
+            touched.tombstones = touched.tombstones.saturating_sub(gone as u64);
+            touched.vanished_known_from = touched.vanished_known_from.max(ModSeq(until as u64));
+        }
+        Ok(())
+    }
+
+    fn mailbox_state(&mut self, state: &MailboxState) -> SqlResult<()> {
+        self.stamp(state.modseq);
+        self.account.mailbox_last = self.account.mailbox_last.max(state.id);
+        self.account.uid_validity_last = self.account.uid_validity_last.max(state.uid_validity.0);
+        match self.mailbox(state.id)? {
+            Some(known) if known.row.state.modseq >= state.modseq || known.row.deleted_at.is_some() => {}
+            Some(known) => {
+                known.row.highest_modseq = known.row.highest_modseq.max(state.modseq);
+                known.row.state = state.clone();
+                known.is_changed = true;
+            }
+            None => {
+                self.mailboxes.insert(state.id, Some(Touched::new(state.clone())));
+            }
+        }
+        Ok(())
+    }
+
+    fn mailbox_deleted(&mut self, deleted: &MailboxDeleted) -> SqlResult<()> {
+        self.stamp(deleted.modseq);
+        self.account.mailbox_last = self.account.mailbox_last.max(deleted.id);
+        self.account.uid_validity_last = self.account.uid_validity_last.max(deleted.uid_validity.0);
+        if self.mailbox(deleted.id)?.is_none() {
+            let state = MailboxState {
+                id: deleted.id,
+                modseq: deleted.modseq,
+                name: mail_types::MailboxName::inbox(),
+                uid_validity: deleted.uid_validity,
+                special_use: None,
+                keywords: Vec::new(),
+            };
+            self.mailboxes.insert(deleted.id, Some(Touched::new(state)));
+        }
+        self.expunge_range(deleted.id, (1, u32::MAX), deleted.at)?;
+        self.statement("DELETE FROM tombstones WHERE mailbox = ?1")?.execute([deleted.id.0])?;
+        if let Some(touched) = self.mailbox(deleted.id)? {
+            touched.row.highest_modseq = touched.row.highest_modseq.max(deleted.modseq);
+            touched.row.deleted_at = Some(deleted.at);
+            touched.tombstones = 0;
+            touched.is_changed = true;
+        }
+        Ok(())
+    }
+
+    fn subscription(&mut self, subscription: &Subscription) -> SqlResult<()> {
+        self.stamp(subscription.modseq);
+        self.statement(
+            "INSERT INTO subscriptions(name, modseq, is_subscribed) VALUES(?1, ?2, ?3) \
+             ON CONFLICT(name) DO UPDATE SET modseq = ?2, is_subscribed = ?3 WHERE modseq < ?2",
+        )?
+        .execute(params![
+            subscription.name.as_str(),
+            number(subscription.modseq.0),
+            subscription.is_subscribed
+        ])?;
+        // In the log's order nothing older follows that a remembered "no" would have to hold back.
+        if self.order == Order::Log {
+            self.statement("DELETE FROM subscriptions WHERE name = ?1 AND is_subscribed = 0")?
+                .execute([subscription.name.as_str()])?;
+        }
+        Ok(())
+    }
+
+    fn account_removed(&mut self) -> SqlResult<()> {
+        self.account.is_removed = true;
+        self.mailboxes.clear();
+        self.connection.execute_batch(
+            "DELETE FROM mailboxes; DELETE FROM messages; DELETE FROM expunged_messages; DELETE FROM tombstones; \
+             DELETE FROM emails; DELETE FROM headers; DELETE FROM threads; DELETE FROM links_to_thread; \
+             DELETE FROM subscriptions;",
+        )
+    }
+
+    fn sums(&self, mailbox: MailboxId, (first, last): (u32, u32), below: ModSeq) -> SqlResult<Sums> {
+        let sql = "SELECT COUNT(*), TOTAL(flags & 1), TOTAL((flags >> 3) & 1), TOTAL(octets) FROM messages \
+                   WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND modseq < ?4";
+        self.statement(sql)?.query_row(params![mailbox.0, first, last, number(below.0)], |row| {
+            Ok(Sums {
+                messages: row.get::<_, i64>(0)? as u64,
+                seen: row.get::<_, f64>(1)? as u64,
+                deleted: row.get::<_, f64>(2)? as u64,
+                octets: row.get::<_, f64>(3)? as u64,
+            })
+        })
+    }
+
+    fn stamp(&mut self, modseq: ModSeq) {
+        self.account.modseq_last = self.account.modseq_last.max(modseq);
+    }
+
+    fn mailbox(&mut self, id: MailboxId) -> SqlResult<Option<&mut Touched>> {
+        if !self.mailboxes.contains_key(&id) {
+            let sql = format!(
+                "SELECT {MAILBOX_COLUMNS}, tombstones, vanished_known_from FROM mailboxes WHERE id = ?1"
+            );
+            let touched = self
+                .statement(&sql)?
+                .query_row([id.0], |row| {
+                    Ok(Touched {
+                        row: mailbox_row(row)?,
+                        tombstones: row.get::<_, i64>(13)? as u64,
+                        vanished_known_from: ModSeq(row.get::<_, i64>(14)? as u64),
+                        is_changed: false,
+                    })
+                })
+                .optional()?;
+            self.mailboxes.insert(id, touched);
+        }
+        Ok(self.mailboxes.get_mut(&id).and_then(Option::as_mut))
+    }
+
+    fn statement(&self, sql: &str) -> SqlResult<CachedStatement<'a>> {
+        self.connection.prepare_cached(sql)
+    }
+
+    /// Writes the rows that were kept in memory.
+    pub(super) fn finish(self) -> SqlResult<Applied> {
+        let mut changed = Vec::new();
+        for touched in self.mailboxes.values().flatten().filter(|touched| touched.is_changed) {
+            self.write_mailbox(touched)?;
+        }
+        for touched in self.mailboxes.into_values().flatten().filter(|touched| touched.is_changed) {
+            changed.push(touched.row);
+        }
+        self.connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO account(id, pack, offset, modseq_last, mailbox_last, uid_validity_last, \
+                 is_removed) VALUES(1, ?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                self.account.applied.pack.0,
+                number(self.account.applied.offset),
+                number(self.account.modseq_last.0),
+                self.account.mailbox_last.0,
+                self.account.uid_validity_last,
+                self.account.is_removed
+            ])?;
+        Ok(Applied { account: self.account, mailboxes: changed })
+    }
+
+    fn write_mailbox(&self, touched: &Touched) -> SqlResult<()> {
+        let (row, state) = (&touched.row, &touched.row.state);
+        self.statement(
+            "INSERT OR REPLACE INTO mailboxes(id, state_modseq, name, uid_validity, special_use, keywords, \
+             uid_next, highest_modseq, messages, unseen, deleted, octets, deleted_at, tombstones, \
+             vanished_known_from) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+        )?
+        .execute(params![
+            state.id.0,
+            number(state.modseq.0),
+            state.name.as_str(),
+            state.uid_validity.0,
+            state.special_use.map_or(0, |special_use| special_use as u8),
+            keywords_text(&state.keywords),
+            row.uid_next.0,
+            number(row.highest_modseq.0),
+            number(row.messages),
+            number(row.unseen),
+            number(row.deleted),
+            number(row.octets),
+            row.deleted_at.map(Timestamp::unix_millis),
+            number(touched.tombstones),
+            number(touched.vanished_known_from.0)
+        ])?;
+        Ok(())
+    }
+}
+
+impl Touched {
+    fn new(state: MailboxState) -> Self {
+        let row = MailboxRow {
+            uid_next: Uid(1),
+            highest_modseq: state.modseq,
+            messages: 0,
+            unseen: 0,
+            deleted: 0,
+            octets: 0,
+            deleted_at: None,
+            state,
+        };
+        Self { row, tombstones: 0, vanished_known_from: ModSeq(0), is_changed: true }
+    }
+
+    fn add(&mut self, sums: &Sums) {
+        self.row.messages += sums.messages;
+        self.row.unseen += sums.messages - sums.seen;
+        self.row.deleted += sums.deleted;
+        self.row.octets += sums.octets;
+        self.is_changed = true;
+    }
+
+    fn take(&mut self, sums: &Sums) {
+        self.row.messages = self.row.messages.saturating_sub(sums.messages);
+        self.row.unseen = self.row.unseen.saturating_sub(sums.messages - sums.seen);
+        self.row.deleted = self.row.deleted.saturating_sub(sums.deleted);
+        self.row.octets = self.row.octets.saturating_sub(sums.octets);
+        self.is_changed = true;
+    }
+}
+
+/// A keyword set as two of SQLite's integers; the zeros that most messages have take no octets.
+pub(super) fn halves(keywords: KeywordSet) -> (i64, i64) {
+    (keywords.0 as i64, (keywords.0 >> 64) as i64)
+}
+
+/// What [`halves`] parted.
+pub(super) fn whole(low: i64, high: i64) -> KeywordSet {
+    KeywordSet(u128::from(high as u64) << 64 | u128::from(low as u64))
+}

@@ -1,0 +1,28 @@
+//! That somebody has a mailbox open: as long as one view lives, its snapshot is kept current in memory.
+
+use std::sync::Weak;
+
+use mail_types::MailboxId;
+
+use crate::core::Core;
+
+/// Held by every view of one open mailbox. When the last is dropped, the account drops the snapshot.
+#[derive(Debug)]
+pub(crate) struct OpenMailbox {
+    core: Weak<Core>,
+    mailbox: MailboxId,
+}
+
+impl OpenMailbox {
+    pub(crate) fn new(core: Weak<Core>, mailbox: MailboxId) -> Self {
+        Self { core, mailbox }
+    }
+}
+
+impl Drop for OpenMailbox {
+    fn drop(&mut self) {
+        if let Some(core) = self.core.upgrade() {
+            core.close_mailbox(self.mailbox);
+        }
+    }
+}
