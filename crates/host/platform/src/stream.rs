@@ -9,9 +9,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// What a layer must be: a byte stream that may move between threads.
-pub trait Layer: AsyncRead + AsyncWrite + Unpin + Send {}
+pub trait Layer: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Layer for T {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync> Layer for T {}
 
 /// A connection's byte stream.
 pub enum Stream {

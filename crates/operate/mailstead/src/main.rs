@@ -1,3 +1,16 @@
 //! mailstead: one program that gives people back their e-mail.
+//!
+//! Here stand the command line ([`cli`]), the settings ([`settings`]), what an operator may ask ([`admin`]) and the
+//! one place that knows who gets what ([`wire`]).
+
+mod admin;
+mod cli;
+mod house;
+mod rights;
 mod settings;
-fn main() {}
+mod way;
+mod wire;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use imap::Separator;
+use mailstore::QuotaLimit;
 
 /// The IMAP door's settings.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Settings {
     pub sessions_per_account_max: usize,
     /// Commands in a row that may be BAD, or passwords that may be wrong, before the connection ends.
     pub errors_max: u32,
+    /// What accounts may keep that have no quota of their own.
+    pub quota_default: QuotaLimit,
     /// How long one SEARCH may take before it is given up.
     pub search_time_max: Duration,
 }
@@ -36,6 +39,7 @@ impl Default for Settings {
             write_timeout: Duration::from_secs(120),
             sessions_per_account_max: 100,
             errors_max: 50,
+            quota_default: QuotaLimit::NONE,
             search_time_max: Duration::from_secs(60),
         }
     }

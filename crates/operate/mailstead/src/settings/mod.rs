@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mail_types::DomainName;
+use platform::network::Network;
 
 use self::document::{Fault, Values};
 use self::kind::Value;
 use self::table::{Reload, TABLE};
 
-pub(crate) use kind::{read_network, read_octets, show_octets};
+pub(crate) use kind::{read_octets, show_octets};
 pub(crate) use show::{Scope, show_json, show_toml};
 
 /// A configuration that was read and found right.
@@ -131,8 +132,8 @@ impl Settings {
     }
 
     /// Networks in the form the doors take.
-    pub(crate) fn networks(&self, key: &str) -> Vec<(IpAddr, u8)> {
-        self.list(key).iter().filter_map(|text| read_network(text)).collect()
+    pub(crate) fn networks(&self, key: &str) -> Vec<Network> {
+        self.list(key).iter().filter_map(|text| text.parse().ok()).collect()
     }
 
     pub(crate) fn certificates(&self) -> Vec<(PathBuf, PathBuf)> {
@@ -148,7 +149,7 @@ impl Settings {
             .unwrap_or_else(|_| unreachable!("a host name was read as one"))
     }
 
-    /// Where a listener of [`table::LISTENERS`] is bound; empty when it is switched off.
+    /// Where the listener of this name under `[listen]` is bound; empty when it is switched off.
     pub(crate) fn listener(&self, name: &str) -> Vec<SocketAddr> {
         if !self.switch(&format!("listen.{name}.enabled")) {
             return Vec::new();

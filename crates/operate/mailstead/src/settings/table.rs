@@ -45,8 +45,8 @@ const HOUR: u64 = 3_600;
 const PORT: Kind = Number { min: 1, max: 65_535 };
 
 /// The listeners, by their name under `[listen]`: the table has a switch, a port and addresses for each.
-pub(crate) const LISTENERS: [&str; 7] =
-    ["smtp", "submission", "submissions", "imap", "imaps", "lmtp", "metrics"];
+#[cfg(test)]
+const LISTENERS: [&str; 7] = ["smtp", "submission", "submissions", "imap", "imaps", "lmtp", "metrics"];
 
 /// The table, in the order in which the manual shows it.
 pub(crate) static TABLE: &[Row] = &[
@@ -104,7 +104,7 @@ pub(crate) static TABLE: &[Row] = &[
         "listen.proxy_networks",
         Networks,
         "[]",
-        Live,
+        Restart,
         "Networks of load balancers whose connections to mail ports begin with a PROXY protocol header (v1 or v2).",
     ),
     row(
@@ -459,13 +459,6 @@ pub(crate) static TABLE: &[Row] = &[
         "The size at which a pack is sealed and the next one begun.",
     ),
     row(
-        "store.compression_level",
-        Number { min: 1, max: 19 },
-        "1",
-        Restart,
-        "zstd level for stored messages: higher is smaller and slower.",
-    ),
-    row(
         "store.quota_default",
         Octets { min: 0, max: 1 << 50 },
         "0",
@@ -502,6 +495,24 @@ mod tests {
             for part in ["enabled", "port", "addresses"] {
                 assert!(find(&format!("listen.{listener}.{part}")).is_some(), "{listener}.{part}");
             }
+        }
+    }
+
+    #[test]
+    fn every_setting_has_an_effect() {
+        let readers = [
+            include_str!("mod.rs"),
+            include_str!("../house.rs"),
+            include_str!("../wire.rs"),
+            include_str!("../wire/doors.rs"),
+            include_str!("../wire/listeners.rs"),
+        ]
+        .concat();
+        // `listen.NAME.enabled`, `.port` and `.addresses` are read by a listener's name.
+        let is_listener =
+            |key: &str| LISTENERS.iter().any(|name| key.starts_with(&format!("listen.{name}.")));
+        for row in TABLE.iter().filter(|row| !is_listener(row.key) || row.key.ends_with("socket")) {
+            assert!(readers.contains(&format!("\"{}\"", row.key)), "nobody reads {}", row.key);
         }
     }
 

@@ -102,9 +102,10 @@ impl Person {
     /// What the account may hold.
     pub(crate) fn quota(&self) -> QuotaLimit {
         let account = self.door.rooms.directory.account(self.who.account());
-        account.map_or(QuotaLimit::NONE, |account| QuotaLimit {
-            octets: account.quota.octets_max,
-            messages: account.quota.messages_max,
+        let default = self.settings.quota_default;
+        account.map_or(default, |account| QuotaLimit {
+            octets: account.quota.octets_max.or(default.octets),
+            messages: account.quota.messages_max.or(default.messages),
         })
     }
 }

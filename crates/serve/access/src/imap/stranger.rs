@@ -109,7 +109,7 @@ impl Stranger {
     }
 
     fn start_tls_offer(&self) -> StartTls {
-        let is_possible = self.channel == Channel::Clear && self.door.rooms.acceptor.is_some();
+        let is_possible = !matches!(self.channel, Channel::Tls(_)) && self.door.rooms.acceptor.is_some();
         if is_possible { StartTls::Offered } else { StartTls::Absent }
     }
 

@@ -1,0 +1,41 @@
+//! `config …`: is the configuration right, and what does it say.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::settings::{Scope, Settings, show_json, show_toml};
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Verb {
+    /// Say whether the configuration is right, or everything that is wrong with it.
+    #[command(after_help = "Example: mailstead --config mailstead.toml config check")]
+    Check,
+    /// Show the configuration in force.
+    #[command(
+        after_help = "Examples:\n  mailstead config show --json\n  mailstead config show --defaults > mailstead.toml"
+    )]
+    Show {
+        /// Show every setting with its default, unit and meaning, without reading any file.
+        #[arg(long)]
+        defaults: bool,
+    },
+}
+
+pub(super) fn run(verb: &Verb, config: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let settings = match verb {
+        Verb::Show { defaults: true } => None,
+        _ => Some(Settings::load(config)?),
+    };
+    match verb {
+        Verb::Check if json => println!("{}", serde_json::json!({ "file": config, "ok": true })),
+        Verb::Check => println!("{}: all right", config.display()),
+        Verb::Show { .. } if json => println!("{:#}", show_json(settings.as_ref())),
+        Verb::Show { defaults } => {
+            let scope = if *defaults { Scope::Defaults } else { Scope::InForce };
+            print!("{}", show_toml(settings.as_ref(), scope));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,127 @@
+//! The command line: what can be said. What each command does stands in the file of its name.
+
+mod account;
+mod alias;
+mod config;
+mod demo;
+mod domain;
+mod mailbox;
+mod print;
+mod quickstart;
+mod serve;
+mod setup;
+mod store;
+mod trace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::admin::{self, Request};
+
+/// One program that gives people back their e-mail: receives, keeps and serves it.
+#[derive(Parser, Debug)]
+#[command(name = "mailstead", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Example: mailstead quickstart you@example.org && mailstead serve")]
+struct Command {
+    /// The configuration file.
+    #[arg(
+        long,
+        global = true,
+        env = "MAILSTEAD_CONFIG",
+        default_value = "/etc/mailstead/mailstead.toml",
+        value_name = "FILE"
+    )]
+    config: PathBuf,
+    /// Print what a command finds as JSON, for machines.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// Make configuration, data directory, certificate, domain and first account; print the DNS records to add.
+    Quickstart(quickstart::Arguments),
+    /// Run the server in the foreground; logs go to standard error.
+    #[command(
+        after_help = "Example: mailstead --config /etc/mailstead/mailstead.toml serve\n\nSIGHUP reloads configuration and certificates, SIGTERM drains and ends."
+    )]
+    Serve,
+    /// Show the whole way of a message on this machine: a server in a temporary directory, two people, real messages.
+    Demo(demo::Arguments),
+    /// People: add, list, show, password, disable, enable, remove, quota.
+    #[command(subcommand)]
+    Account(account::Verb),
+    /// Aliases: add, list, remove; `@domain` is the catch-all, `/dev/null` a target that discards.
+    #[command(subcommand)]
+    Alias(alias::Verb),
+    /// Domains whose mail we take: add, list, remove.
+    #[command(subcommand)]
+    Domain(domain::Verb),
+    /// An account's mailboxes: list, status.
+    #[command(subcommand)]
+    Mailbox(mailbox::Verb),
+    /// The configuration: check, show.
+    #[command(subcommand)]
+    Config(config::Verb),
+    /// Read the whole store and prove every index entry and every octet.
+    #[command(
+        after_help = "Example: mailstead verify\n\nExit status 1 with a list of faults where anything is wrong."
+    )]
+    Verify,
+    /// The message store: purge, rebuild, statistics.
+    #[command(subcommand)]
+    Store(store::Verb),
+    /// What became of a message: search the record by its id, Message-ID or an address.
+    Trace(trace::Arguments),
+    /// docker-mailserver's own words: `setup email add …`, `setup alias …`, `setup quota …`.
+    #[command(subcommand)]
+    Setup(setup::Verb),
+}
+
+/// Exit statuses that scripts rely on.
+const FAILED: u8 = 1;
+const WRONG_USAGE: u8 = 2;
+
+/// Reads the command line and does what it says.
+pub(crate) fn run() -> ExitCode {
+    let command = match Command::try_parse() {
+        Ok(command) => command,
+        Err(error) => {
+            // Help and version were asked for: they are no mistake and go to standard output.
+            let status = if error.use_stderr() { WRONG_USAGE } else { 0 };
+            return if error.print().is_ok() { ExitCode::from(status) } else { ExitCode::from(FAILED) };
+        }
+    };
+    match command.run() {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("mailstead: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+impl Command {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let Self { config, json, verb } = self;
+        let request = match verb {
+            Verb::Quickstart(arguments) => return quickstart::run(arguments, json),
+            Verb::Serve => return serve::run(&config),
+            Verb::Demo(arguments) => return demo::run(&arguments),
+            Verb::Config(verb) => return config::run(&verb, &config, json),
+            Verb::Setup(verb) => return setup::run(verb, &config, json),
+            Verb::Account(verb) => verb.into_request()?,
+            Verb::Alias(verb) => verb.to_request(),
+            Verb::Domain(verb) => verb.to_request(),
+            Verb::Mailbox(verb) => verb.to_request(),
+            Verb::Verify => Request::Verify,
+            Verb::Store(verb) => verb.to_request(),
+            Verb::Trace(arguments) => arguments.to_request(),
+        };
+        print::answer(&admin::ask(&config, request)?, json)
+    }
+}

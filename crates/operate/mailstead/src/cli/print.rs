@@ -1,0 +1,145 @@
+//! Answers as people read them, in columns, and as machines do.
+
+use std::process::ExitCode;
+
+use crate::admin::Answer;
+use crate::settings::show_octets;
+
+/// Prints an answer; a failure goes to standard error and makes the exit status 1.
+pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
+    match answer {
+        Answer::Failed { why } if json => println!("{}", serde_json::json!({ "ok": false, "error": why })),
+        Answer::Failed { why } => eprintln!("mailstead: {why}"),
+        _ if json => println!("{:#}", data(answer)?),
+        Answer::Done { what } => println!("{what}"),
+        Answer::Accounts { accounts } => columns(
+            ["ADDRESS", "STATE", "USED", "QUOTA", "MESSAGES", "ALIASES"],
+            accounts.iter().map(|a| {
+                [
+                    a.address.clone(),
+                    if a.enabled { "enabled" } else { "disabled" }.into(),
+                    amount(a.used_octets),
+                    a.quota.map_or_else(|| "none".into(), amount),
+                    a.messages.to_string(),
+                    a.aliases.join(" "),
+                ]
+            }),
+        ),
+        Answer::Aliases { aliases } => {
+            columns(["ALIAS", "TARGETS"], aliases.iter().map(|a| [a.alias.clone(), a.targets.join(" ")]));
+        }
+        Answer::Domains { domains } => columns(
+            ["DOMAIN", "ACCOUNTS", "ALIASES"],
+            domains.iter().map(|d| [d.domain.clone(), d.accounts.to_string(), d.aliases.to_string()]),
+        ),
+        Answer::Mailboxes { mailboxes } => columns(
+            ["MAILBOX", "USE", "MESSAGES", "UNSEEN", "SIZE", "UIDVALIDITY", "UIDNEXT"],
+            mailboxes.iter().map(|m| {
+                [
+                    m.name.clone(),
+                    m.special_use.clone().unwrap_or_else(|| "-".into()),
+                    m.messages.to_string(),
+                    m.unseen.to_string(),
+                    amount(m.octets),
+                    m.uid_validity.to_string(),
+                    m.uid_next.to_string(),
+                ]
+            }),
+        ),
+        Answer::Verified { messages, octets, accounts, faults } => {
+            for fault in faults {
+                println!("{fault}");
+            }
+            println!(
+                "{accounts} accounts, {messages} messages, {} read: {} faults",
+                amount(*octets),
+                faults.len()
+            );
+        }
+        Answer::Store { status } => println!(
+            "{} packs of {} in all; {} free on the disk",
+            status.packs,
+            amount(status.pack_octets),
+            amount(status.free_octets)
+        ),
+        Answer::Trace { steps } => {
+            for step in steps {
+                println!("{step}");
+            }
+        }
+    }
+    let failed = match answer {
+        Answer::Failed { .. } => true,
+        Answer::Verified { faults, .. } => !faults.is_empty(),
+        _ => false,
+    };
+    Ok(if failed { ExitCode::from(super::FAILED) } else { ExitCode::SUCCESS })
+}
+
+/// The answer's own content, without the envelope of the admin socket.
+fn data(answer: &Answer) -> anyhow::Result<serde_json::Value> {
+    let mut value = serde_json::to_value(answer)?;
+    let Some(object) = value.as_object_mut() else { return Ok(value) };
+    object.remove("answer");
+    match answer {
+        Answer::Done { .. } => {
+            object.insert("ok".into(), true.into());
+        }
+        Answer::Verified { faults, .. } => {
+            object.insert("ok".into(), faults.is_empty().into());
+        }
+        // A list alone is what `jq '.[]'` wants.
+        _ => return Ok(object.values_mut().next().map(serde_json::Value::take).unwrap_or_default()),
+    }
+    Ok(value)
+}
+
+/// An amount for people: three digits and a unit.
+fn amount(octets: u64) -> String {
+    let mut unit = 1_u64;
+    for name in ["", "K", "M", "G"] {
+        if octets < unit * 1_024 {
+            let tenths = octets * 10 / unit;
+            return if octets.is_multiple_of(unit) || tenths >= 1_000 {
+                format!("{}{name}", octets / unit)
+            } else {
+                format!("{}.{}{name}", tenths / 10, tenths % 10)
+            };
+        }
+        unit *= 1_024;
+    }
+    show_octets(octets >> 40 << 40)
+}
+
+fn columns<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) {
+    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    for row in &rows {
+        let mut line = String::new();
+        for (text, width) in row.iter().zip(&widths) {
+            line.push_str(&format!("{text:width$}  "));
+        }
+        println!("{}", line.trim_end());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::amount;
+
+    #[test]
+    fn amounts_are_short() {
+        for (octets, shown) in [
+            (0, "0"),
+            (1_023, "1023"),
+            (1_024, "1K"),
+            (1_536, "1.5K"),
+            (150 << 20, "150M"),
+            (5 << 30, "5G"),
+            (3 << 40, "3T"),
+        ] {
+            assert_eq!(amount(octets), shown);
+        }
+    }
+}

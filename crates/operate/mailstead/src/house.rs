@@ -1,0 +1,71 @@
+//! The state of the house, opened: who is who, what is kept, and the record of messages' ways. One process at a time.
+
+use anyhow::Context;
+use directory::Directory;
+use mail_types::{Address, DomainName};
+use mailstore::Store;
+use platform::clock::Clock;
+use platform::metrics::Metrics;
+use storage::DataLock;
+
+use crate::settings::Settings;
+use crate::way::WayBook;
+
+/// What a server, or a command without one, works on.
+#[derive(Clone, Debug)]
+pub(crate) struct House {
+    pub(crate) directory: Directory,
+    pub(crate) store: Store,
+    pub(crate) way: WayBook,
+    pub(crate) settings: Settings,
+    /// Held as long as anybody works on the data directory.
+    _lock: std::sync::Arc<DataLock>,
+}
+
+impl House {
+    /// Opens the data directory, making what is missing, and brings the store up to its log's end.
+    pub(crate) fn open(settings: &Settings, clock: &Clock, metrics: &Metrics) -> anyhow::Result<Self> {
+        let data = settings.path("data");
+        let lock = DataLock::acquire(&data)?;
+        let place = |what: &str| format!("opening {what} in {}", data.display());
+        let directory =
+            Directory::open(&data.join("directory.db"), directory_settings(settings), clock.clone(), metrics)
+                .with_context(|| place("directory.db"))?;
+        let store = Store::open(&data, store_settings(settings), clock.clone())
+            .with_context(|| place("the store"))?;
+        let way = WayBook::open(&data.join("state.db"), clock.clone()).with_context(|| place("state.db"))?;
+        Ok(Self { directory, store, way, settings: settings.clone(), _lock: lock.into() })
+    }
+
+    /// Makes everything durable and lets go of the data directory.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        self.way.close().await;
+        self.store.close().await.context("closing the store")
+    }
+}
+
+pub(crate) fn directory_settings(settings: &Settings) -> directory::Settings {
+    directory::Settings {
+        hostname: Some(settings.hostname()),
+        default_domain: DomainName::parse(&settings.text("auth.default_domain")).ok(),
+        postmaster: Address::parse(&settings.text("directory.postmaster")).ok(),
+        sub_address_delimiters: settings.text("directory.subaddress_delimiters").chars().collect(),
+        verified_lifetime: settings.time("auth.cache"),
+        ..directory::Settings::default()
+    }
+}
+
+fn store_settings(settings: &Settings) -> mailstore::Settings {
+    let packs = storage::PackSettings {
+        pack_octets: settings.number("store.pack_octets"),
+        free_octets_min: settings.number("store.free_octets_min"),
+        ..storage::PackSettings::default()
+    };
+    mailstore::Settings {
+        packs,
+        accounts_open_max: settings.count("store.accounts_open_max"),
+        recoverable: settings.time("store.recoverable"),
+        purge_dead_percent: u8::try_from(settings.number("store.purge_dead_percent")).unwrap_or(u8::MAX),
+        ..mailstore::Settings::default()
+    }
+}

@@ -1,0 +1,179 @@
+//! Who gets what: the one place that knows every room. Opens the house, opens the doors, keeps them open, closes them.
+
+mod doors;
+mod listeners;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use platform::clock::Clock;
+use platform::guard::{Guard, GuardSettings};
+use platform::listener::ConnectionNumbers;
+use platform::metrics::Metrics;
+use platform::tasks::{Shutdown, Tasks};
+use platform::telemetry::{LogFormat, Logging};
+use platform::workers::{Workers, WorkersSettings};
+use tls::{Acceptor, AcceptorSettings, CertificateFiles, Certificates};
+
+use self::doors::Doors;
+use crate::admin::AdminSocket;
+use crate::house::{House, directory_settings};
+use crate::settings::Settings;
+
+/// Open files wanted: a connection each, packs and indexes.
+const OPEN_FILES: u64 = 65_536;
+/// How often certificate files are looked at.
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(60);
+/// How often dead weight is looked for.
+const PURGE_EVERY: Duration = Duration::from_secs(24 * 3_600);
+
+static LOGGING: std::sync::OnceLock<Logging> = std::sync::OnceLock::new();
+
+/// Begins to log to standard error as the settings say.
+pub(crate) fn start_logging(settings: &Settings) -> anyhow::Result<()> {
+    let format = if settings.text("log.format") == "json" { LogFormat::Json } else { LogFormat::Text };
+    let logging = platform::telemetry::start_logging(format, &settings.text("log.level"))?;
+    // Set once: logging itself refuses to be started twice.
+    drop(LOGGING.set(logging));
+    Ok(())
+}
+
+/// A server at work.
+pub(crate) struct Running {
+    settings: Settings,
+    house: House,
+    guard: Guard,
+    certificates: Certificates,
+    doors: Doors,
+    tasks: Tasks,
+    workers: Workers,
+}
+
+impl Running {
+    /// Binds, opens the house and lets people in. Everything that can be wrong is found before anybody is let in.
+    pub(crate) async fn start(settings: Settings) -> anyhow::Result<Self> {
+        let files = platform::privileges::raise_open_files(OPEN_FILES);
+        let (clock, metrics) = (Clock::system(), Metrics::new());
+        platform::telemetry::register_process(&metrics, &clock);
+        let certificates = Certificates::open(&certificate_files(&settings), clock.clone(), &metrics)?;
+        let listeners = listeners::bind(&settings)?;
+        let user = settings.text("user");
+        if !user.is_empty() {
+            platform::privileges::become_user(&user)?;
+        }
+        let house = {
+            let (settings, clock, metrics) = (settings.clone(), clock.clone(), metrics.clone());
+            tokio::task::spawn_blocking(move || House::open(&settings, &clock, &metrics))
+                .await
+                .context("opening the store")??
+        };
+        let tasks = Tasks::new(&metrics);
+        let guard = Guard::new(guard_settings(&settings), clock.clone(), &metrics);
+        let workers = Workers::start("care", WorkersSettings { threads: 1, queue_max: 16 }, &metrics)?;
+        let handshake_timeout = settings.time("tls.handshake_timeout");
+        let acceptor = (!certificate_files(&settings).is_empty())
+            .then(|| Acceptor::new(&certificates, AcceptorSettings { handshake_timeout }));
+        let doors = Doors::new(&settings, &house, &guard, acceptor, &clock, &metrics);
+        let running = Self { settings, house, guard, certificates, doors, tasks, workers };
+        let admin = AdminSocket::bind(&running.settings)?;
+        running.tasks.spawn(
+            "admin socket",
+            admin.serve(running.house.clone(), running.tasks.clone(), running.tasks.shutdown()),
+        );
+        running.care();
+        let numbers = ConnectionNumbers::new();
+        for listener in listeners {
+            running.doors.open(listener, &running.tasks, &running.guard, &numbers, &metrics);
+        }
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), hostname = %running.settings.hostname(), open_files = files, "mailstead is up");
+        Ok(running)
+    }
+
+    /// What the server works on.
+    pub(crate) fn house(&self) -> &House {
+        &self.house
+    }
+
+    /// Things that happen by themselves.
+    fn care(&self) {
+        let fresh = self.certificates.clone().keep_fresh(
+            self.workers.clone(),
+            CERTIFICATES_EVERY,
+            self.tasks.shutdown(),
+        );
+        self.tasks.spawn("certificates", fresh);
+        self.tasks.spawn("purge", purge(self.house.clone(), self.tasks.shutdown()));
+    }
+
+    /// Takes up what can change while sessions go on, and says what cannot.
+    pub(crate) async fn reload(&mut self, settings: Settings) {
+        for key in settings.needs_restart(&self.settings) {
+            tracing::warn!(setting = key, "changed, but taken up only by a restart");
+        }
+        if let Some(Err(error)) = LOGGING.get().map(|logging| logging.set_level(&settings.text("log.level")))
+        {
+            tracing::warn!(%error, "the log level stays as it was");
+        }
+        self.guard.reconfigure(guard_settings(&settings));
+        self.doors.reconfigure(&settings);
+        self.house.directory.set_settings(directory_settings(&settings));
+        let (certificates, files) = (self.certificates.clone(), certificate_files(&settings));
+        match self.workers.run(move || certificates.replace(&files)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the former certificates stay in use"),
+            Err(error) => tracing::error!(%error, "certificates could not be read again"),
+        }
+        self.settings = settings;
+        tracing::info!("configuration reloaded");
+    }
+
+    /// Lets nobody in any more, gives sessions time to end, makes everything durable.
+    pub(crate) async fn stop(self, drain: Duration) -> anyhow::Result<()> {
+        tracing::info!("stopping");
+        let drained = self.tasks.drain(drain).await;
+        if drained.aborted > 0 {
+            tracing::warn!(tasks = drained.aborted, "did not end in time and were stopped");
+        }
+        self.house.close().await?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn certificate_files(settings: &Settings) -> Vec<CertificateFiles> {
+    settings.certificates().into_iter().map(|(chain, key)| CertificateFiles { chain, key }).collect()
+}
+
+fn guard_settings(settings: &Settings) -> GuardSettings {
+    GuardSettings {
+        connections_max: settings.count("listen.connections_max"),
+        connections_per_address_max: settings.count("listen.connections_per_address_max"),
+        failures_free: 2,
+        delay_first: Duration::from_millis(500),
+        delay_max: Duration::from_secs(8),
+        failures_before_block: u32::try_from(settings.number("auth.failures_max")).unwrap_or(u32::MAX),
+        failures_window: settings.time("auth.block"),
+        block: settings.time("auth.block"),
+        trusted: settings.networks("listen.trusted_networks"),
+    }
+}
+
+/// Removes dead weight once a day.
+async fn purge(house: House, stop: Shutdown) {
+    loop {
+        // Neither arm loses anything when cancelled.
+        tokio::select! {
+            () = stop.triggered() => return,
+            () = tokio::time::sleep(PURGE_EVERY) => {}
+        }
+        match house.store.purge().await {
+            Ok(outcome) => tracing::info!(
+                messages = outcome.messages,
+                packs = outcome.packs,
+                octets = outcome.octets,
+                "purged"
+            ),
+            Err(error) => tracing::warn!(%error, "dead weight could not be purged; tried again tomorrow"),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The listeners of the settings, bound.
+
+use std::time::Duration;
+
+use platform::guard::Refusal;
+use platform::listener::{ListenAddress, Listener, ListenerSettings};
+
+use crate::settings::Settings;
+
+/// How long a load balancer may take to say who its client is.
+const PROXY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Permission bits of the LMTP socket: the server's user and group.
+const SOCKET_MODE: u32 = 0o660;
+
+/// What a listener is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Purpose {
+    Smtp,
+    Submission,
+    Submissions,
+    Lmtp,
+    Imap,
+    Imaps,
+    Metrics,
+}
+
+impl Purpose {
+    const ALL: [Self; 7] =
+        [Self::Smtp, Self::Submission, Self::Submissions, Self::Imap, Self::Imaps, Self::Lmtp, Self::Metrics];
+
+    /// Its name under `[listen]`.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Submission => "submission",
+            Self::Submissions => "submissions",
+            Self::Lmtp => "lmtp",
+            Self::Imap => "imap",
+            Self::Imaps => "imaps",
+            Self::Metrics => "metrics",
+        }
+    }
+
+    /// What a peer is told for whom there is no place (RFC 5321 §3.8, RFC 5530); nothing where TLS comes first.
+    fn refusal(self) -> fn(Refusal) -> &'static [u8] {
+        match self {
+            Self::Smtp | Self::Submission | Self::Lmtp => {
+                |_| b"421 4.7.0 Too many connections; come back later\r\n"
+            }
+            Self::Imap => |_| b"* BYE [UNAVAILABLE] Too many connections; come back later\r\n",
+            Self::Metrics => {
+                |_| b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            }
+            Self::Submissions | Self::Imaps => |_| b"",
+        }
+    }
+
+    /// Whether a load balancer may stand before it.
+    fn may_be_proxied(self) -> bool {
+        self != Self::Metrics
+    }
+}
+
+/// Binds every listener that is switched on.
+pub(super) fn bind(settings: &Settings) -> anyhow::Result<Vec<(Purpose, Listener)>> {
+    let mut listeners = Vec::new();
+    for purpose in Purpose::ALL {
+        let mut places: Vec<ListenAddress> =
+            settings.listener(purpose.name()).into_iter().map(ListenAddress::Tcp).collect();
+        let socket = settings.text("listen.lmtp.socket");
+        if purpose == Purpose::Lmtp && !socket.is_empty() {
+            places.push(ListenAddress::Unix { path: socket.into(), mode: SOCKET_MODE });
+        }
+        for address in places {
+            let listener = Listener::bind(ListenerSettings {
+                name: purpose.name(),
+                address,
+                connections_max: settings.count("listen.connections_max"),
+                proxies: if purpose.may_be_proxied() {
+                    settings.networks("listen.proxy_networks")
+                } else {
+                    Vec::new()
+                },
+                proxy_timeout: PROXY_TIMEOUT,
+                refusal: purpose.refusal(),
+            });
+            match listener {
+                Ok(listener) => listeners.push((purpose, listener)),
+                // A machine without IPv6 is no fault: the wildcard `::` is there by default.
+                Err(error) if error.is_missing_family() && !listeners.is_empty() => {
+                    tracing::info!(
+                        listener = purpose.name(),
+                        "this machine has no IPv6; not listening there"
+                    );
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(listeners)
+}
