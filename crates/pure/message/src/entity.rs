@@ -1,7 +1,7 @@
 //! One message or body part while the scanner is inside it, and what its header says (RFC 2045, 2046).
 
 use crate::date::Date;
-use crate::envelope::Envelope;
+use crate::envelope::{Envelope, EnvelopeReading};
 use crate::field_cache::CachedFields;
 use crate::header::{Field, fields};
 use crate::limits::{BOUNDARY_OCTETS_MAX, Limits};
@@ -55,7 +55,7 @@ impl OpenEntity {
         OpenEntity {
             header_of,
             kind: OpenKind::InHeader,
-            part: Part::plain_text_at(offset),
+            part: Part::beginning_at(offset),
             envelope: Envelope::default(),
             line_ends_before_body: 0,
             children_end: 0,
@@ -141,19 +141,31 @@ impl HeaderReading {
     /// Understands an entity's header. `is_whole` says that none of it was cut off, `may_descend` that what is inside it
     /// may be taken apart.
     pub(crate) fn read(&mut self, entity: &mut OpenEntity, header: &[u8], is_whole: bool, may_descend: bool) {
-        let mut found = MimeFields::default();
-        fields(header).for_each(|field| found.take(&field));
-        self.describe(&mut entity.part, &found, entity.header_of);
-        if matches!(entity.header_of, HeaderOf::Message | HeaderOf::EmbeddedMessage) {
-            let envelope = Envelope::read(header, self.limits.addresses_max);
-            let octets = envelope.octets();
-            if entity.header_of == HeaderOf::Message || self.may_retain(octets) {
-                self.retained_octets = self.retained_octets.saturating_add(octets);
-                entity.envelope = envelope;
+        let header_of = entity.header_of;
+        let mut mime_fields = MimeFields::default();
+        let mut message_fields = MessageFields::default();
+        let mut envelope = EnvelopeReading::new(self.limits.addresses_max);
+        let mut all = fields(header);
+        for field in all.by_ref() {
+            mime_fields.take(&field);
+            if matches!(header_of, HeaderOf::Message | HeaderOf::EmbeddedMessage) {
+                envelope.take(&field);
+            }
+            if header_of == HeaderOf::Message {
+                message_fields.take(&field);
+                self.fields.take(&field, self.limits.cached_octets_max);
             }
         }
-        if entity.header_of == HeaderOf::Message {
-            self.read_message_fields(header, is_whole);
+        self.describe(&mut entity.part, &mime_fields, header_of);
+        let envelope = envelope.finish();
+        let octets = envelope.octets();
+        if header_of == HeaderOf::Message || self.may_retain(octets) {
+            self.retained_octets = self.retained_octets.saturating_add(octets);
+            entity.envelope = envelope;
+        }
+        if header_of == HeaderOf::Message {
+            self.fields.end(all.rest(), is_whole);
+            self.read_message_fields(&message_fields);
         }
         entity.kind = self.descend(&mut entity.part, may_descend);
     }
@@ -173,12 +185,12 @@ impl HeaderReading {
         part.media_type = content_type.media_type;
         part.subtype = content_type.subtype;
         part.parameters = content_type.parameters;
-        if let Some(value) = found.encoding {
-            part.encoding = parse_encoding(value);
-        }
+        part.encoding = parse_encoding(found.encoding.unwrap_or_default());
         let octets = found.octets();
         if !self.may_retain(octets) {
-            part.parameters.retain(|parameter| parameter.attribute == b"boundary");
+            part.parameters.retain(|parameter| {
+                parameter.attribute == b"boundary" && parameter.value.len() <= BOUNDARY_OCTETS_MAX
+            });
             return;
         }
         self.retained_octets = self.retained_octets.saturating_add(octets);
@@ -192,18 +204,13 @@ impl HeaderReading {
             found.language.map(|value| parse_languages(value, LANGUAGES_MAX)).unwrap_or_default();
     }
 
-    fn read_message_fields(&mut self, header: &[u8], is_whole: bool) {
-        let mut all = fields(header);
-        self.fields = CachedFields::collect(all.by_ref(), is_whole, self.limits.cached_octets_max);
-        self.fields.end_with(all.rest());
-        let first = |name: &str| fields(header).find(|field| field.is_named(name)).map(|field| field.value);
-        self.date = first("Date").and_then(Date::parse);
-        let references_max = self.limits.references_max;
-        let references = first("References").map(message_ids).into_iter().flatten();
-        self.references = bounded_references(references, references_max);
+    fn read_message_fields(&mut self, found: &MessageFields<'_>) {
+        self.date = found.date.and_then(Date::parse);
+        let references = found.references.map(message_ids).into_iter().flatten();
+        self.references = bounded_references(references, self.limits.references_max);
         if self.references.is_empty() {
             // RFC 5256 §2.2: without References, the first identifier of In-Reply-To.
-            self.references = first("In-Reply-To").map(message_ids).into_iter().flatten().take(1).collect();
+            self.references = found.in_reply_to.map(message_ids).into_iter().flatten().take(1).collect();
         }
     }
 
@@ -239,6 +246,29 @@ fn boundary(parameters: &[Parameter]) -> Vec<u8> {
 
 fn unfolded_text(value: &[u8]) -> Vec<u8> {
     crate::header::unfold(value).into_owned()
+}
+
+/// The values of fields of the message's header; of a field given twice the first counts.
+#[derive(Default)]
+struct MessageFields<'a> {
+    date: Option<&'a [u8]>,
+    references: Option<&'a [u8]>,
+    in_reply_to: Option<&'a [u8]>,
+}
+
+impl<'a> MessageFields<'a> {
+    fn take(&mut self, field: &Field<'a>) {
+        let places = [
+            ("Date", &mut self.date),
+            ("References", &mut self.references),
+            ("In-Reply-To", &mut self.in_reply_to),
+        ];
+        for (name, place) in places {
+            if field.is_named(name) {
+                place.get_or_insert(field.value);
+            }
+        }
+    }
 }
 
 /// The values of the MIME fields of a header; of a field given twice the first counts.

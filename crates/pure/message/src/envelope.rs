@@ -55,17 +55,9 @@ impl Envelope {
     /// Reads the envelope of a header with at most `addresses_max` entries in all its address lists. Of texts given twice
     /// the first counts; address fields given twice are joined (RFC 5322 §4.5 allows them).
     pub fn read(header: &[u8], addresses_max: usize) -> Envelope {
-        let mut reading = Reading { envelope: Envelope::default(), room: addresses_max };
+        let mut reading = EnvelopeReading::new(addresses_max);
         fields(header).for_each(|field| reading.take(&field));
-        let mut envelope = reading.envelope;
-        // RFC 9051 §7.5.2: the server MUST default these to From.
-        if envelope.sender.is_empty() {
-            envelope.sender.clone_from(&envelope.from);
-        }
-        if envelope.reply_to.is_empty() {
-            envelope.reply_to.clone_from(&envelope.from);
-        }
-        envelope
+        reading.finish()
     }
 
     /// Octets of text in it.
@@ -91,14 +83,31 @@ impl Addressee {
     }
 }
 
-struct Reading {
+/// An envelope whose header is being read.
+pub(crate) struct EnvelopeReading {
     envelope: Envelope,
     /// Addressees that may still be taken.
     room: usize,
 }
 
-impl Reading {
-    fn take(&mut self, field: &Field<'_>) {
+impl EnvelopeReading {
+    pub(crate) fn new(addresses_max: usize) -> EnvelopeReading {
+        EnvelopeReading { envelope: Envelope::default(), room: addresses_max }
+    }
+
+    pub(crate) fn finish(self) -> Envelope {
+        let mut envelope = self.envelope;
+        // RFC 9051 §7.5.2: the server MUST default these to From.
+        if envelope.sender.is_empty() {
+            envelope.sender.clone_from(&envelope.from);
+        }
+        if envelope.reply_to.is_empty() {
+            envelope.reply_to.clone_from(&envelope.from);
+        }
+        envelope
+    }
+
+    pub(crate) fn take(&mut self, field: &Field<'_>) {
         let envelope = &mut self.envelope;
         let texts = [
             ("Date", &mut envelope.date),

@@ -69,7 +69,8 @@ const KEPT: [&str; 60] = [
     "x-spam-status",
 ];
 
-/// Different names of fields that are not kept which are remembered. Real headers have fewer than 100.
+/// Different names of fields that are not kept which are remembered. Real headers have fewer than 100 such fields; of more
+/// than twice as many nothing is known, whatever their names.
 const ELSEWHERE_MAX: usize = 512;
 
 /// Raw header fields in their order, with the knowledge of which names are wholly here.
@@ -104,34 +105,28 @@ impl CachedFields {
         &self.octets
     }
 
-    /// Collects from a header; `is_whole` says that none of it was cut off. `rest` is what follows the last field.
-    pub(crate) fn collect<'a>(
-        fields: impl Iterator<Item = Field<'a>>,
-        is_whole: bool,
-        octets_max: usize,
-    ) -> CachedFields {
-        let mut kept = CachedFields { is_whole_header_known: is_whole, ..CachedFields::default() };
-        for field in fields {
-            let is_kept = is_kept_name(field.name)
-                && field.raw.ends_with(b"\n")
-                && kept.octets.len() + field.raw.len() <= octets_max;
-            if is_kept {
-                kept.octets.extend_from_slice(field.raw);
-            } else if !field.name.is_empty() {
-                kept.elsewhere.push(fingerprint(field.name));
-            }
+    /// Takes the header's next field, if it is one of those that are kept and there is room.
+    pub(crate) fn take(&mut self, field: &Field<'_>, octets_max: usize) {
+        let is_kept = is_kept_name(field.name)
+            && field.raw.ends_with(b"\n")
+            && self.octets.len() + field.raw.len() <= octets_max;
+        if is_kept {
+            self.octets.extend_from_slice(field.raw);
+        } else if !field.name.is_empty() && self.elsewhere.len() <= 2 * ELSEWHERE_MAX {
+            self.elsewhere.push(fingerprint(field.name));
         }
-        kept.elsewhere.sort_unstable();
-        kept.elsewhere.dedup();
-        if kept.elsewhere.len() > ELSEWHERE_MAX {
-            kept.elsewhere.clear();
-            kept.is_whole_header_known = false;
-        }
-        kept
     }
 
-    /// Adds the header's blank line, which every choice of fields ends with.
-    pub(crate) fn end_with(&mut self, rest: &[u8]) {
+    /// The header has ended: `rest` is what follows its last field, `is_whole` says that none of it was cut off. The blank line is
+    /// kept, since every choice of fields ends with it.
+    pub(crate) fn end(&mut self, rest: &[u8], is_whole: bool) {
+        let is_overfull = self.elsewhere.len() > 2 * ELSEWHERE_MAX;
+        self.elsewhere.sort_unstable();
+        self.elsewhere.dedup();
+        self.is_whole_header_known = is_whole && !is_overfull && self.elsewhere.len() <= ELSEWHERE_MAX;
+        if !self.is_whole_header_known {
+            self.elsewhere = Vec::new();
+        }
         if let Some(blank) = blank_line_octets(rest).and_then(|octets| rest.get(..octets)) {
             self.octets.extend_from_slice(blank);
         }
@@ -162,8 +157,9 @@ mod tests {
 
     fn collect(header: &str, octets_max: usize) -> CachedFields {
         let mut all = fields(header.as_bytes());
-        let mut kept = CachedFields::collect(all.by_ref(), true, octets_max);
-        kept.end_with(all.rest());
+        let mut kept = CachedFields::default();
+        all.by_ref().for_each(|field| kept.take(&field, octets_max));
+        kept.end(all.rest(), true);
         kept
     }
 

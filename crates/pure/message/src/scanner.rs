@@ -129,11 +129,16 @@ impl Scanner {
             1 => self.line.ends_with_carriage_return,
             length => octets.get(length - 2) == Some(&b'\r'),
         };
-        self.keep_header_octets(octets);
         let line_octets = self.line.octets + octets.len() as u64;
-        if self.line.octets == 0 {
+        if self.line.octets == 0 && octets.first() != Some(&b'-') && !self.is_in_header() {
+            // Nearly all lines of a large message.
+            self.position += line_octets;
+            self.line_ends += 1;
+        } else if self.line.octets == 0 {
+            self.keep_header_octets(octets);
             self.judge_line(octets, line_octets);
         } else {
+            self.keep_header_octets(octets);
             let mut head = std::mem::take(&mut self.line.head);
             extend_within(&mut head, octets, LINE_HEAD_OCTETS_MAX);
             self.judge_line(&head, line_octets);
@@ -248,6 +253,10 @@ impl Scanner {
         let line_ends = self.line_ends - u64::from(end < self.position);
         entity.part.lines = line_ends.saturating_sub(entity.line_ends_before_body);
         entity.complete();
+    }
+
+    fn is_in_header(&self) -> bool {
+        self.open.last().is_some_and(OpenEntity::is_in_header)
     }
 
     fn keep_header_octets(&mut self, octets: &[u8]) {

@@ -124,25 +124,30 @@ pub enum SectionText {
 }
 
 impl Part {
-    /// A part without MIME fields: plain text (RFC 2045 §5.2) with an empty header, body and content.
-    pub(crate) fn plain_text_at(offset: u64) -> Part {
-        let content_type = ContentType::plain_text();
+    /// A part of which nothing is known yet but where it begins.
+    pub(crate) fn beginning_at(offset: u64) -> Part {
         Part {
             header: Span::new(offset, offset),
             body: Span::new(offset, offset),
             lines: 0,
-            media_type: content_type.media_type,
-            subtype: content_type.subtype,
-            parameters: content_type.parameters,
+            media_type: Vec::new(),
+            subtype: Vec::new(),
+            parameters: Vec::new(),
             id: None,
             description: None,
-            encoding: b"7bit".to_vec(),
+            encoding: Vec::new(),
             md5: None,
             disposition: None,
             languages: Vec::new(),
             location: None,
             content: Content::Leaf,
         }
+    }
+
+    /// A part without MIME fields, which is plain text (RFC 2045 §5.2).
+    pub(crate) fn plain_text_at(offset: u64) -> Part {
+        let ContentType { media_type, subtype, parameters } = ContentType::plain_text();
+        Part { media_type, subtype, parameters, encoding: b"7bit".to_vec(), ..Part::beginning_at(offset) }
     }
 
     /// The part with these IMAP part numbers, `self` being the root of a message (RFC 9051 §6.4.5.1).
