@@ -506,6 +506,16 @@ fn sets_are_numbers_ranges_stars_and_the_saved_result() {
 }
 
 #[test]
+fn sets_are_bounded() {
+    let set =
+        |elements: usize| parse(format!("UID EXPUNGE {}", vec!["1"; elements].join(",")).as_bytes(), PLAIN);
+    for elements in [SequenceSet::ELEMENTS_MAX - 1, SequenceSet::ELEMENTS_MAX] {
+        assert!(set(elements).is_ok());
+    }
+    assert!(set(SequenceSet::ELEMENTS_MAX + 1).is_err());
+}
+
+#[test]
 fn sets_of_twenty_thousand_are_read_in_no_time() {
     let numbers: Vec<String> = (1..=20_000).map(|number| (number * 2).to_string()).collect();
     let text = format!("UID EXPUNGE {}", numbers.join(","));

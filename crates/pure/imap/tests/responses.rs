@@ -378,6 +378,15 @@ fn texts_beyond_ascii_are_quoted_only_when_agreed() {
     assert!(!out.contains(&0), "no literal holds a NUL");
 }
 
+#[test]
+fn long_texts_are_literals() {
+    for (octets, start) in [(999, "(NIL \"xx"), (1_000, "(NIL \"xx"), (1_001, "(NIL {1001}\r\nxx")] {
+        let envelope = Envelope { subject: Some(vec![b'x'; octets]), ..Envelope::default() };
+        let text = fetched(PLAIN, |response, out| response.envelope(out, &envelope));
+        assert!(text.contains(start), "{octets}");
+    }
+}
+
 fn leaf(media_type: &str, subtype: &str, body_octets: u64, lines: u64) -> Part {
     Part {
         header: Span::default(),
