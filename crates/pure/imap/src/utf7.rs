@@ -16,7 +16,7 @@ pub enum Utf7Error {
     NotCanonical,
 }
 
-/// Longest run of base64 characters between `&` and `-` that we decode. Names have 1,024 octets of UTF-8 at most.
+/// The digits of modified base64: `,` stands where base64 has `/`, which parts levels (RFC 3501 §5.1.3).
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
 
 /// Writes text in modified UTF-7.

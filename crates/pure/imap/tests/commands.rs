@@ -69,7 +69,10 @@ fn what_is_no_command_is_told() {
     assert_eq!(bad("UID NOOP 1"), "A1 BAD Unknown command\r\n");
     assert_eq!(bad(""), "A1 BAD Expected a command at octet 4\r\n");
     assert_eq!(bad("APPEND INBOX \"x\""), "A1 BAD APPEND needs a message as a literal at octet 11\r\n");
-    assert_eq!(bad("LOGIN"), "A1 BAD Expected a space at octet 9\r\n");
+    assert_eq!(bad("LOGIN"), "A1 BAD Expected a user name at octet 9\r\n");
+    assert_eq!(bad("LOGIN\"ann\" x"), "A1 BAD Expected a space at octet 9\r\n");
+    assert_eq!(bad("UID"), "A1 BAD Expected a command after UID at octet 7\r\n");
+    assert_eq!(bad("XYZZY"), "A1 BAD Unknown command\r\n");
 }
 
 #[test]

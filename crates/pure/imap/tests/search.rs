@@ -180,10 +180,12 @@ fn what_is_no_key_is_told() {
     for (octets, what) in [
         (&b""[..], "Expected a search key"),
         (b"FOO", "Unknown search key at octet 11"),
+        (b"FOO bar", "Unknown search key at octet 11"),
+        (b"TEXT\"a\"", "Expected a space at octet 15"),
         (b"()", "Expected a search key"),
         (b"(SEEN", "Expected a space or the end of the search keys"),
         (b"OR SEEN", "Expected a space"),
-        (b"NOT", "Expected a space"),
+        (b"NOT", "Expected a search key"),
         (b"HEADER \"a b\" c", "No header field can be called so"),
         (b"OLDER 0", "must not be zero"),
         (b"LARGER x", "Expected how many octets"),

@@ -78,6 +78,11 @@ impl<'a> Cursor<'a> {
         if self.take_spaces() { Ok(()) } else { Err(self.complain("Expected a space")) }
     }
 
+    /// A space before arguments. At the end of the command there may be none: what is missing is told better than that.
+    pub(crate) fn space_before_arguments(&mut self) -> Parsed<()> {
+        if self.at == self.octets.len() { Ok(()) } else { self.space() }
+    }
+
     /// Whether there were any spaces.
     pub(crate) fn take_spaces(&mut self) -> bool {
         let start = self.at;

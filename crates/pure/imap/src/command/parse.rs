@@ -51,46 +51,11 @@ fn command(cursor: &mut Cursor<'_>) -> Parsed<Command> {
         "UNSELECT" => Command::Unselect,
         "EXPUNGE" => Command::Expunge(None),
         _ => {
-            // An unknown command is told as such, whatever follows it.
-            let is_known = is_verb_with_arguments(&verb);
-            if !is_known {
-                return Err(BadKind::UnknownCommand);
-            }
-            cursor.space()?;
+            cursor.space_before_arguments()?;
             return with_arguments(&verb, cursor);
         }
     };
     Ok(plain)
-}
-
-fn is_verb_with_arguments(verb: &str) -> bool {
-    const VERBS: [&str; 24] = [
-        "AUTHENTICATE",
-        "COPY",
-        "CREATE",
-        "DELETE",
-        "ENABLE",
-        "EXAMINE",
-        "FETCH",
-        "GETQUOTA",
-        "GETQUOTAROOT",
-        "ID",
-        "LIST",
-        "LOGIN",
-        "LSUB",
-        "MOVE",
-        "RENAME",
-        "SEARCH",
-        "SELECT",
-        "SETQUOTA",
-        "STATUS",
-        "STORE",
-        "SUBSCRIBE",
-        "UID",
-        "UNSUBSCRIBE",
-        "APPEND",
-    ];
-    VERBS.contains(&verb)
 }
 
 fn with_arguments(verb: &str, cursor: &mut Cursor<'_>) -> Parsed<Command> {
@@ -114,7 +79,7 @@ fn with_arguments(verb: &str, cursor: &mut Cursor<'_>) -> Parsed<Command> {
         "SETQUOTA" => quota::set_quota(cursor),
         "UID" => {
             let verb = cursor.word("Expected a command after UID")?;
-            cursor.space()?;
+            cursor.space_before_arguments()?;
             numbered(&verb, cursor, Numbering::Uid)
         }
         _ => numbered(verb, cursor, Numbering::Sequence),

@@ -122,11 +122,7 @@ impl Keys {
         if let Some(key) = flag_key(&name) {
             return Ok(key);
         }
-        let is_known = takes_argument(&name);
-        if !is_known {
-            return Err(start.complain("Unknown search key"));
-        }
-        cursor.space()?;
+        cursor.space_before_arguments()?;
         match name.as_str() {
             "OR" => self.alternatives(cursor, depth),
             "NOT" => self.negation(cursor, depth),
@@ -138,7 +134,7 @@ impl Keys {
             "SUBJECT" => self.envelope(cursor, EnvelopeField::Subject),
             "TO" => self.envelope(cursor, EnvelopeField::To),
             "HEADER" => self.header(cursor),
-            _ => plain_argument(cursor, &name),
+            _ => plain_argument(cursor, &name, &start),
         }
     }
 
@@ -229,44 +225,8 @@ fn flag_key(name: &str) -> Option<SearchKey> {
     })
 }
 
-/// Keys that are followed by something.
-fn takes_argument(name: &str) -> bool {
-    const NAMES: [&str; 29] = [
-        "BCC",
-        "BEFORE",
-        "BODY",
-        "CC",
-        "EMAILID",
-        "FROM",
-        "HEADER",
-        "KEYWORD",
-        "LARGER",
-        "MODSEQ",
-        "NOT",
-        "OLDER",
-        "ON",
-        "OR",
-        "SAVEDBEFORE",
-        "SAVEDON",
-        "SAVEDSINCE",
-        "SENTBEFORE",
-        "SENTON",
-        "SENTSINCE",
-        "SINCE",
-        "SMALLER",
-        "SUBJECT",
-        "TEXT",
-        "THREADID",
-        "TO",
-        "UID",
-        "UNKEYWORD",
-        "YOUNGER",
-    ];
-    NAMES.contains(&name)
-}
-
-/// Keys whose argument is neither text nor another key.
-fn plain_argument(cursor: &mut Cursor<'_>, name: &str) -> Parsed<SearchKey> {
+/// Keys whose argument is neither text nor another key. `start` is where the name stands.
+fn plain_argument(cursor: &mut Cursor<'_>, name: &str, start: &Cursor<'_>) -> Parsed<SearchKey> {
     Ok(match name {
         "KEYWORD" => SearchKey::Keyword(keyword(cursor)?),
         "UNKEYWORD" => not(SearchKey::Keyword(keyword(cursor)?)),
@@ -286,7 +246,8 @@ fn plain_argument(cursor: &mut Cursor<'_>, name: &str) -> Parsed<SearchKey> {
         "SENTSINCE" => date(cursor, DateOf::Sent, DateIs::Since)?,
         "SAVEDBEFORE" => date(cursor, DateOf::Saved, DateIs::Before)?,
         "SAVEDON" => date(cursor, DateOf::Saved, DateIs::On)?,
-        _ => date(cursor, DateOf::Saved, DateIs::Since)?,
+        "SAVEDSINCE" => date(cursor, DateOf::Saved, DateIs::Since)?,
+        _ => return Err(start.complain("Unknown search key")),
     })
 }
 
