@@ -56,6 +56,9 @@ pub enum Security {
     ImplicitTls,
     /// When the client says STARTTLS: port 143.
     StartTls,
+    /// When the client likes, and passwords may come without it: a Unix socket, the loopback address, a proxy on this
+    /// machine that has ended TLS.
+    Trusted,
 }
 
 /// The rooms that the door leads to.

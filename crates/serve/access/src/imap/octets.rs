@@ -86,6 +86,19 @@ impl Octets {
         Ok(piece.get(..most).unwrap_or(piece))
     }
 
+    /// Exactly the octets of a range no longer than one read; fewer where the message ends.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) async fn run(&mut self, range: Range<u64>) -> Result<&[u8], StoreError> {
+        let end = range.end.min(self.len);
+        if self.window_start + (self.window.len() as u64) < end {
+            // What is asked for would be cut by the window's end: the next window begins with it.
+            self.window.clear();
+        }
+        self.within(range.start..end).await
+    }
+
     /// Writes exactly the octets of a range.
     ///
     /// # Errors

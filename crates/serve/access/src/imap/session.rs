@@ -62,8 +62,10 @@ async fn welcome(
 
 /// Lays TLS over the stream where it comes first.
 async fn secure(door: &Door, stream: Stream, security: Security) -> Option<(Stream, Channel)> {
-    if security == Security::StartTls {
-        return Some((stream, Channel::Clear));
+    match security {
+        Security::StartTls => return Some((stream, Channel::Clear)),
+        Security::Trusted => return Some((stream, Channel::Trusted)),
+        Security::ImplicitTls => {}
     }
     let acceptor = door.rooms.acceptor.as_ref()?;
     match acceptor.accept(stream).await {

@@ -8,7 +8,7 @@ use imap::search::{DateIs, DateOf, EnvelopeField, Needle, SearchKey};
 use imap::{Day, Numbering};
 use mail_types::UidSet;
 use mailstore::{Entry, HeaderField, Row, StoreError, Want, fold};
-use message::{DAY_SECONDS, Summary};
+use message::{DAY_SECONDS, Summary, TextScope, TextSearch};
 use platform::clock::Timestamp;
 use tokio::time::Instant;
 
@@ -186,15 +186,14 @@ impl<'a> Finder<'a> {
     async fn by_reading(&self, key: &SearchKey, among: Hits) -> Result<Hits, Stop> {
         let mut found = Hits::none(self.selected.view.messages());
         let numbers: Vec<u32> = among.numbers().collect();
-        let folded = folded(key);
-        let needle = text::Needle::new(&folded);
+        let words = TextSearch::new(&[needle(key)]);
         for batch in numbers.chunks(SUMMARIES_BATCH) {
             for (number, row) in self.rows(batch, Want::Summaries).await? {
                 self.check_time()?;
                 // A summary that cannot be read cannot match; FETCH makes such a one anew, a search does not.
                 let Some(Ok(summary)) = row.summary.as_deref().map(Summary::decode) else { continue };
                 let mut octets = Octets::closed(&self.person.account, &row);
-                match reading_matches(key, &needle, &mut octets, &summary).await {
+                match reading_matches(key, &words, &mut octets, &summary).await {
                     Ok(true) => found.add(number),
                     // A message that another session has expunged meanwhile is not found.
                     Ok(false) | Err(StoreError::NoSuchMessage) => {}
@@ -226,7 +225,7 @@ impl<'a> Finder<'a> {
 
 async fn reading_matches(
     key: &SearchKey,
-    needle: &text::Needle<'_>,
+    words: &TextSearch,
     octets: &mut Octets,
     summary: &Summary,
 ) -> Result<bool, StoreError> {
@@ -236,23 +235,20 @@ async fn reading_matches(
             let local = date.unix_seconds.saturating_add(i64::from(date.zone_minutes) * 60);
             lies(local.div_euclid(DAY_SECONDS), *is, *day)
         })),
-        SearchKey::Header(name, _) => text::in_field(octets, summary, name, needle).await,
-        SearchKey::Body(_) => text::in_body(octets, summary, needle).await,
-        SearchKey::Text(_) => {
-            Ok(text::in_header(octets, summary, needle).await?
-                || text::in_body(octets, summary, needle).await?)
-        }
+        SearchKey::Header(name, _) => text::in_field(octets, summary, name, words.clone()).await,
+        SearchKey::Body(_) => text::in_text(octets, summary, TextScope::Body, words.clone()).await,
+        SearchKey::Text(_) => text::in_text(octets, summary, TextScope::HeaderAndBody, words.clone()).await,
         _ => Ok(false),
     }
 }
 
 /// The needle of a key that has one.
-fn folded(key: &SearchKey) -> String {
+fn needle(key: &SearchKey) -> &str {
     match key {
         SearchKey::Header(_, Needle(needle))
         | SearchKey::Body(Needle(needle))
-        | SearchKey::Text(Needle(needle)) => fold(needle),
-        _ => String::new(),
+        | SearchKey::Text(Needle(needle)) => needle,
+        _ => "",
     }
 }
 
