@@ -129,6 +129,8 @@ impl<'a> Parser<'a> {
         if self.pending.is_some() {
             self.end_address();
         }
+        // A comment before the at sign is no name; one behind the domain is.
+        self.comment.clear();
         let domain = self.reader.domain(&mut self.comment);
         let name = (!phrase.text.is_empty()).then_some(phrase.text);
         self.pending = Some(Addressee::Mailbox { name, route: None, local_part, domain });

@@ -163,7 +163,8 @@ impl FieldFilter {
     /// A filter at the first octet of a header.
     pub fn new<N: AsRef<[u8]>>(names: &[N], choice: Choice) -> FieldFilter {
         let names = names.iter().map(|name| name.as_ref().to_ascii_lowercase()).collect();
-        FieldFilter { names, choice, state: FilterState::LineStart { passed: false } }
+        // A header that begins like a folded line has no field there to be named.
+        FieldFilter { names, choice, state: FilterState::LineStart { passed: choice == Choice::Others } }
     }
 
     /// Whether the blank line has passed.
@@ -319,6 +320,9 @@ mod tests {
         let mut chosen = Vec::new();
         choose_fields(b"From: a\r\nTo: b", &["to"], Choice::Named, &mut chosen);
         assert_eq!(chosen, b"To: b");
+        chosen.clear();
+        choose_fields(b" folded\r\nFrom: a\r\n", &["from"], Choice::Others, &mut chosen);
+        assert_eq!(chosen, b" folded\r\n");
         chosen.clear();
         choose_fields(b"From: a\r\nTo", &["to"], Choice::Others, &mut chosen);
         assert_eq!(chosen, b"From: a\r\nTo");
