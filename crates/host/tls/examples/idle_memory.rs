@@ -22,7 +22,9 @@ const WAIT: Duration = Duration::from_secs(600);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let _ = raise_open_files(20_000);
+    if raise_open_files(20_000) < 20_000 {
+        eprintln!("few open files are allowed here");
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
@@ -65,6 +67,7 @@ async fn await_sessions(listener: &TcpListener, acceptor: &Acceptor, sessions: u
     let (sender, mut idle) = tokio::sync::mpsc::channel(16);
     for _ in 0..sessions {
         let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
         let (acceptor, sender) = (acceptor.clone(), sender.clone());
         tokio::spawn(async move {
             let (stream, _) = acceptor.accept(Stream::Tcp(stream)).await?;
@@ -91,7 +94,9 @@ async fn clients(address: &str, sessions: usize) -> anyhow::Result<()> {
     let connector = Connector::new(&ConnectorTrust::Anyone, WAIT)?;
     let mut wires = Vec::new();
     for _ in 0..sessions {
-        let stream = Stream::Tcp(TcpStream::connect(address).await?);
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let stream = Stream::Tcp(stream);
         let mut wire = Wire::new(connector.connect(stream, "localhost").await?.0, WIRE);
         for _ in 0..3 {
             wire.put(&[b'y'; 200]);

@@ -1,6 +1,6 @@
 //! What a handshake agreed on, for logs, `Received` fields and SASL.
 
-use rustls::{CommonState, ProtocolVersion};
+use rustls::{CommonState, HandshakeKind, ProtocolVersion};
 
 use crate::{ChannelBindings, TlsError};
 
@@ -33,6 +33,8 @@ pub struct Session {
     pub cipher: &'static str,
     /// The name the client asked for (SNI, RFC 6066 §3).
     pub server_name: Option<String>,
+    /// Whether an earlier session was resumed, without showing a certificate again.
+    pub is_resumed: bool,
     /// What SCRAM-PLUS binds to.
     pub bindings: ChannelBindings,
 }
@@ -51,6 +53,7 @@ impl Session {
                 .and_then(|suite| suite.suite().as_str())
                 .unwrap_or("unknown"),
             server_name,
+            is_resumed: state.handshake_kind() == Some(HandshakeKind::Resumed),
             bindings,
         })
     }

@@ -68,20 +68,54 @@ async fn both_sides_see_the_same_session() {
 }
 
 #[tokio::test]
-async fn another_session_has_another_exporter_and_the_same_end_point() {
+async fn a_resumed_session_has_another_exporter_and_the_same_end_point() {
     let pair = Pair::new();
     let connector = pair.connector();
     let mut sessions = Vec::new();
-    // The second is resumed from a ticket, if the client uses it.
-    for _ in 0..2 {
+    for is_resumed in [false, true] {
         let (ours, theirs) = pair.handshake(&connector, "mail.example.org").await;
         let ((ours, our_session), (theirs, their_session)) = (ours.unwrap(), theirs.unwrap());
+        assert_eq!((our_session.is_resumed, their_session.is_resumed), (is_resumed, is_resumed));
         assert_eq!(our_session.bindings, their_session.bindings);
         ping(ours, theirs).await;
         sessions.push(our_session.bindings);
     }
     assert_ne!(sessions[0].exporter, sessions[1].exporter);
     assert_eq!(sessions[0].server_end_point, sessions[1].server_end_point);
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_shown_to_those_who_know_the_old() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::system();
+    let authority = TestAuthority::new("Test authority", clock.now()).unwrap();
+    let store = |pair: crate::self_signed::PemPair| {
+        let files = crate::CertificateFiles {
+            chain: directory.path().join("mail.crt"),
+            key: directory.path().join("mail.key"),
+        };
+        std::fs::write(&files.chain, pair.chain).unwrap();
+        std::fs::write(&files.key, pair.key).unwrap();
+        files
+    };
+    let issue = || authority.issue(&["mail.example.org"], clock.now()).unwrap();
+    let files = [store(issue())];
+    let certificates = Certificates::open(&files, clock.clone(), &Metrics::new()).unwrap();
+    let acceptor = Acceptor::new(&certificates, AcceptorSettings { handshake_timeout: LONG });
+    let pair = Pair { acceptor, authority };
+    let connector = pair.connector();
+    let mut end_points = Vec::new();
+    for _ in 0..2 {
+        let (ours, theirs) = pair.handshake(&connector, "mail.example.org").await;
+        let ((ours, our_session), (theirs, their_session)) = (ours.unwrap(), theirs.unwrap());
+        assert!(!our_session.is_resumed);
+        assert_eq!(our_session.bindings, their_session.bindings);
+        ping(ours, theirs).await;
+        end_points.push(our_session.bindings.server_end_point);
+        store(pair.authority.issue(&["mail.example.org"], clock.now()).unwrap());
+        certificates.replace(&files).unwrap();
+    }
+    assert_ne!(end_points[0], end_points[1]);
 }
 
 #[tokio::test]
