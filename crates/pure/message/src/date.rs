@@ -223,6 +223,10 @@ impl Found {
                     _ => value,
                 });
             }
+            // A zone whose plus sign was forgotten.
+            4 if self.time.is_some() && self.zone_minutes.is_none() => {
+                self.take_zone(b'+', value, digits, &[]);
+            }
             _ => {}
         }
     }
@@ -324,6 +328,10 @@ mod tests {
         check("Mon, 2 Sep 2002 1:05 pm", "Mon, 2 Sep 2002 13:05:00 +0000");
         check("Mon, 2 Sep 102 12:00:00 GMT+0200", "Mon, 2 Sep 2002 12:00:00 +0200");
         check("Mon, 2 Sep 2002 12:00:00 -0500EST", "Mon, 2 Sep 2002 12:00:00 -0500");
+        check("Fri, 02 Aug 2002 23:37:59 0530", "Fri, 2 Aug 2002 23:37:59 +0530");
+        check("Mon, 16 Sep 2002 13:12:50 GMT+1", "Mon, 16 Sep 2002 13:12:50 +0100");
+        check("Thu, 29 Aug 2002 15:36:58 +-0500", "Thu, 29 Aug 2002 15:36:58 -0500");
+        check("2002/09/14 Sat 02:29:32 CDT", "Sat, 14 Sep 2002 02:29:32 -0500");
         check("2 Sep 02", "Mon, 2 Sep 2002 00:00:00 +0000");
         check("Mon, 2 Sep 2002 12.30.15 +0100", "Mon, 2 Sep 2002 12:30:15 +0100");
         check("Mon, 2 Sep 2002 12:00:00 +9999", "Mon, 2 Sep 2002 12:00:00 +0000");
