@@ -177,7 +177,7 @@ impl Accounts {
     }
 
     /// Closes accounts that nobody holds, those not used for longest first, until few enough are open.
-    fn close_idle(&self) {
+    pub(crate) fn close_idle(&self) {
         let mut closed = Vec::new();
         let mut open = self.open.lock();
         while open.accounts.len() > self.engine.settings.accounts_open_max {

@@ -58,6 +58,7 @@ fn run(checkpoints: &Checkpoints, stopped: &mpsc::Receiver<()>) {
     let clock = checkpoints.accounts.engine.clock.clone();
     let (mut octets, mut time) = (0, clock.monotonic());
     while stopped.recv_timeout(LOOK_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+        checkpoints.accounts.close_idle();
         let written = checkpoints.accounts.engine.packs.statistics().octets;
         let is_due = written.saturating_sub(octets) >= settings.checkpoint_octets
             || written > octets && clock.monotonic().since(time) >= settings.checkpoint_interval;

@@ -6,10 +6,14 @@
 
 mod batch;
 mod check;
+#[cfg(test)]
+mod model;
 mod places;
 mod question;
 mod schema;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 
 use std::ops::{ControlFlow, RangeInclusive};
 
@@ -23,6 +27,8 @@ use crate::note::{MailboxState, Record};
 use crate::search::HeaderField;
 use crate::view::Snapshot;
 
+#[cfg(test)]
+pub(crate) use model::ModelIndex;
 pub(crate) use sqlite::{SqliteIndex, is_damage, shared_keywords};
 
 /// One entry of the log, as far as it concerns one account.

@@ -132,6 +132,20 @@ pub(crate) fn decode(octets: &[u8]) -> Result<Vec<Record>, Damaged> {
 }
 
 impl Record {
+    /// The mod-sequence of the change that it was part of; greater ones came later.
+    pub(crate) fn modseq(&self) -> ModSeq {
+        match self {
+            Self::Stored(stored) => ModSeq(stored.email.0),
+            Self::Filed(filed) => filed.modseq,
+            Self::FlagsSet(set) => set.modseq,
+            Self::Expunged(expunged) => expunged.modseq,
+            Self::Mailbox(state) => state.modseq,
+            Self::MailboxDeleted(deleted) => deleted.modseq,
+            Self::Subscription(subscription) => subscription.modseq,
+            Self::AccountRemoved => ModSeq(0),
+        }
+    }
+
     fn encode(&self, into: &mut Vec<u8>) {
         match self {
             Self::Stored(stored) => {

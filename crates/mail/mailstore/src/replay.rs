@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mail_types::AccountId;
+use mail_types::{AccountId, ModSeq};
 use storage::{BlobRef, LogEntry, LogPosition, Note, PackKind, PackStore, StorageError, WalCheckpoint};
 
 use crate::digest::Digest;
 use crate::engine::{Behind, log_index_failure};
 use crate::error::StoreError;
-use crate::index::{AccountIndex, Order, Phase, SqliteIndex, ToApply, is_damage};
+use crate::index::{AccountIndex, AccountRow, Order, Phase, SqliteIndex, ToApply, is_damage};
+use crate::known::Known;
 use crate::note::{self, Record};
 
 /// Entries gathered before they are applied account by account: what a replay holds in memory, with the digests
@@ -41,6 +42,8 @@ struct Gathered {
 pub(crate) struct Replayer<'a> {
     packs: &'a PackStore,
     accounts: &'a Path,
+    /// Accounts that have an index by now; if it is not there, what comes behind the mark is not all of it.
+    known: &'a Known,
     gathered: HashMap<AccountId, Vec<Gathered>>,
     entries: usize,
     octets: usize,
@@ -58,10 +61,11 @@ pub(crate) enum IsRemoved {
 }
 
 impl<'a> Replayer<'a> {
-    pub(crate) fn new(packs: &'a PackStore, accounts: &'a Path) -> Self {
+    pub(crate) fn new(packs: &'a PackStore, accounts: &'a Path, known: &'a Known) -> Self {
         Self {
             packs,
             accounts,
+            known,
             gathered: HashMap::new(),
             entries: 0,
             octets: 0,
@@ -118,7 +122,8 @@ impl<'a> Replayer<'a> {
                 continue;
             }
             let path = index_path(self.accounts, account);
-            match apply_gathered(&path, &gathered) {
+            let is_known = self.known.status(account).is_some();
+            match apply_gathered(&path, is_known, &gathered) {
                 Ok(()) => {}
                 // Made anew when the account is opened: one damaged file must not keep the others waiting.
                 Err(error) if is_damage(&error) => {
@@ -133,8 +138,12 @@ impl<'a> Replayer<'a> {
     }
 }
 
-fn apply_gathered(path: &Path, gathered: &[Gathered]) -> Result<(), StorageError> {
+fn apply_gathered(path: &Path, is_known: bool, gathered: &[Gathered]) -> Result<(), StorageError> {
     let mut index = SqliteIndex::open(path)?;
+    if is_known && index.account()? == AccountRow::NEW {
+        let (place, what) = (path.display().to_string(), "the index is lost".to_owned());
+        return Err(StorageError::Corrupt { place, what });
+    }
     index.apply(Order::Log, &to_apply(gathered))?;
     Ok(())
 }
@@ -240,8 +249,9 @@ pub(crate) struct Built {
     pub(crate) account: AccountId,
     pub(crate) index: SqliteIndex,
     pub(crate) path: PathBuf,
-    /// Only what the log has up to here.
-    pub(crate) until: Option<LogPosition>,
+    /// Only what changed up to here: what an index has that last gave this mod-sequence, wherever in the log a purge
+    /// has moved it.
+    pub(crate) until: Option<ModSeq>,
 }
 
 /// Fills empty indexes from the log, phase by phase.
@@ -267,13 +277,7 @@ struct Target<'a> {
     account: AccountId,
     index: &'a mut SqliteIndex,
     after: LogPosition,
-    until: Option<LogPosition>,
-}
-
-impl Target<'_> {
-    fn wants(&self, entry: &LogEntry) -> bool {
-        entry.position > self.after && self.until.is_none_or(|until| entry.position <= until)
-    }
+    until: Option<ModSeq>,
 }
 
 /// Reads the log once and gives every target its entries, some at a time.
@@ -300,8 +304,8 @@ fn read_log(
             };
             for note in &entry.notes {
                 let Some(number) = numbers.get(&note.owner) else { continue };
-                if targets.get(*number).is_some_and(|target| target.wants(&entry)) {
-                    gathered.take(packs, *number, &entry, note, digests)?;
+                if let Some(target) = targets.get(*number).filter(|target| entry.position > target.after) {
+                    gathered.take(packs, (*number, target.until), &entry, note, digests)?;
                 }
             }
             if gathered.count >= GATHERED_ENTRIES_MAX || gathered.octets >= GATHERED_OCTETS_MAX {
@@ -324,15 +328,16 @@ impl GatheredByTarget {
     fn take(
         &mut self,
         packs: &PackStore,
-        number: usize,
+        (number, until): (usize, Option<ModSeq>),
         entry: &LogEntry,
         note: &Note,
         digests: Digests,
     ) -> Result<(), StorageError> {
-        let Ok(records) = note::decode(&note.octets) else {
+        let Ok(mut records) = note::decode(&note.octets) else {
             tracing::error!(account = note.owner, position = %entry.position, "a note in the log cannot be read");
             return Ok(());
         };
+        records.retain(|record| until.is_none_or(|until| record.modseq() <= until));
         let blob = entry.blob.map(|blob| blob.at);
         let digest = digest_for(packs, blob, &records, digests)?;
         self.count += 1;

@@ -77,7 +77,7 @@ impl Store {
             Some(known) => known,
             None => spoken_of(&packs)?,
         };
-        let mut replayer = Replayer::new(&packs, &directory);
+        let mut replayer = Replayer::new(&packs, &directory, &known);
         for entry in entries {
             replayer.entry(&entry?)?;
         }

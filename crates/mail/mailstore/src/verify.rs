@@ -81,7 +81,7 @@ fn pair(accounts: &Arc<Accounts>, account: AccountId) -> Result<Pair, StoreError
     let core = accounts.open_here(account)?;
     let path = index_path(&accounts.directory, account);
     let there = SqliteIndex::open_reader(&path)?;
-    let until = there.hold()?.applied;
+    let until = there.hold()?.modseq_last;
     let path = path.with_file_name("verify.db");
     remove_database(&path)?;
     let anew = Built { account, index: SqliteIndex::open(&path)?, path, until: Some(until) };
