@@ -1,8 +1,6 @@
 //! Mail of our own people on its way in (RFC 6409): the header is completed before it is stored. From must be the
 //! author's to use, Date and Message-ID are added where they are missing, and Bcc never leaves the house.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-
 use directory::{Authenticated, Directory};
 use mail_types::{Address, AddressDomain, DomainName};
 use message::{
@@ -65,7 +63,7 @@ fn complete(octets: &[u8], author: &Author) -> Result<Vec<u8>, Reply> {
         write_date_field(Date { unix_seconds: author.now.unix_seconds(), zone_minutes: 0 }, &mut whole);
     }
     if !found.has_message_id {
-        write_message_id_field(&make_message_id(author), &mut whole);
+        write_message_id_field(&make_message_id(author)?, &mut whole);
     }
     let mut header = fields(octets);
     for field in header.by_ref() {
@@ -78,13 +76,15 @@ fn complete(octets: &[u8], author: &Author) -> Result<Vec<u8>, Reply> {
     Ok(whole)
 }
 
-/// The octets need only be unlike any others, not secret: the hasher's random keys do.
-fn make_message_id(author: &Author) -> String {
-    let random = [(); 2].map(|()| RandomState::new().build_hasher().finish());
-    let random = (u128::from(random[0]) << 64 | u128::from(random[1])).to_be_bytes();
+fn make_message_id(author: &Author) -> Result<String, Reply> {
+    let mut random = [0; 16];
+    directory::fill_random(&mut random).map_err(|error| {
+        tracing::error!(%error, "no Message-ID could be made");
+        replies::STORE_BUSY
+    })?;
     let milliseconds = u64::try_from(author.now.unix_millis()).unwrap_or_default();
     let domain = author.who.address().domain_name().map_or("localhost", DomainName::as_str);
-    new_message_id(milliseconds, random, domain)
+    Ok(new_message_id(milliseconds, random, domain))
 }
 
 /// What a header says of its origin.
