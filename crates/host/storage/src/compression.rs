@@ -5,7 +5,8 @@ use std::cell::RefCell;
 use std::io;
 use zstd::bulk::{Compressor, Decompressor};
 
-/// Level 1: measured on 4 KiB mails, level 3 takes a third more time for 2 % less space.
+/// Measured on 4 KiB mails: level 1 packs one in 20 µs; level 3 saves 2 % more space and is slower on longer
+/// mail; level -1 takes 14 % more space for a little less time.
 const LEVEL: i32 = 1;
 
 /// Below this, a frame's own head eats what it could save.

@@ -44,6 +44,9 @@ use std::thread::JoinHandle;
 /// Offset of a pack's first record.
 pub(crate) const FIRST_RECORD_AT: u64 = FILE_HEADER_OCTETS as u64;
 
+/// Later packs that are asked where a pack ended; more than one only if headers are damaged.
+const SUCCESSORS_MAX: usize = 4;
+
 /// What is called when an entry is durable, or has failed. Runs on the committer thread: hand over and return.
 pub type Completion = Box<dyn FnOnce(Result<Committed, StorageError>) + Send>;
 
@@ -305,10 +308,14 @@ impl Shared {
             return Ok(None);
         }
         let later = (Bound::Excluded(open.pack), Bound::Unbounded);
-        let Some(successor) = self.log.lock().packs.range(later).next().copied() else { return Ok(None) };
-        let Some(successor) = self.open_pack(successor)? else { return Ok(None) };
-        let header = successor.header.as_ref().filter(|header| header.previous == open.pack);
-        Ok(header.map(|header| header.previous_octets))
+        let later: Vec<PackId> = self.log.lock().packs.range(later).take(SUCCESSORS_MAX).copied().collect();
+        for successor in later {
+            let header = self.open_pack(successor)?.and_then(|successor| successor.header.clone());
+            if let Some(header) = header {
+                return Ok((header.previous == open.pack).then_some(header.previous_octets));
+            }
+        }
+        Ok(None)
     }
 
     /// Before a pack goes, what its header says about the pack before it must hold without it.

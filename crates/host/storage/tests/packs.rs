@@ -1,5 +1,7 @@
 //! What the packs promise: what was acknowledged is there, in order, whatever happened to the rest.
 
+#![allow(clippy::unwrap_used)] // In what the tests share; a panic is how a test fails.
+
 use proptest::prelude::*;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -310,6 +312,27 @@ fn a_lost_tail_before_the_mark_does_not_reuse_positions() {
     drop(store);
     let (_store, replayed) = open(directory.path(), settings());
     assert_eq!(replayed.iter().map(|entry| entry.position).collect::<Vec<_>>(), [third.position]);
+}
+
+#[test]
+fn a_pack_whose_founding_was_interrupted_does_not_hide_the_end_before_it() {
+    for header_octets in [0, 50, 96] {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _) = open(directory.path(), settings());
+        let first = commit(&store, Some(b"one"), &[]);
+        drop(store);
+        // Zeros that were written ahead, and a next pack whose header did not reach the disk.
+        let pack = log_packs(directory.path()).remove(0);
+        OpenOptions::new().write(true).open(&pack).unwrap().set_len(1 << 20).unwrap();
+        let unfounded = pack.with_file_name("00000002.pack");
+        fs::write(&unfounded, vec![0; header_octets]).unwrap();
+
+        let (store, replayed) = open(directory.path(), settings());
+        assert_eq!(replayed.iter().map(|entry| entry.position).collect::<Vec<_>>(), [first.position]);
+        assert_eq!(check(&store).unwrap().findings_total, 0);
+        assert!(!unfounded.exists());
+        assert!(commit(&store, Some(b"two"), &[]).position > first.position);
+    }
 }
 
 #[test]

@@ -41,12 +41,12 @@ pub(super) fn open(directory: &Path, settings: PackSettings) -> Result<(PackStor
         Some(mark) => mark,
         None => found_mark(&files, &listed)?,
     };
-    let packs: BTreeSet<PackId> =
+    let mut packs: BTreeSet<PackId> =
         listed.iter().filter(|pack| pack.kind == PackKind::Log).map(|pack| pack.id).collect();
     let newest = listed.last().map_or(0, |pack| pack.id.0).max(mark.position.pack.0);
     let next_pack = newest.saturating_add(1).max(mark.next_pack);
 
-    let recovered = recover(&files, packs.last().copied(), &mark, &settings)?;
+    let recovered = recover(&files, &mut packs, &mark, &settings)?;
     let shared = Arc::new(Shared {
         key: mark.key,
         queue: Queue::new(settings.queue_octets_max),
@@ -108,15 +108,11 @@ fn new_key(directory: &Path) -> Result<StoreKey, StorageError> {
 /// Finds the end of the log and cuts off what is behind it.
 fn recover(
     files: &PackFiles,
-    last: Option<PackId>,
+    packs: &mut BTreeSet<PackId>,
     mark: &Mark,
     settings: &PackSettings,
 ) -> Result<Recovered, StorageError> {
-    let open = match last {
-        Some(last) => files.open(last, &mark.key)?,
-        None => None,
-    };
-    let Some(open) = open else {
+    let Some(open) = last_pack(files, packs, mark)? else {
         return Ok(Recovered { durable: mark.position, log: None, previous: (PackId(0), 0) });
     };
     let octets = open.octets()?;
@@ -137,6 +133,30 @@ fn recover(
         None
     };
     Ok(Recovered { durable: found.max(mark.position), log, previous: (open.pack, tail.end) })
+}
+
+/// The last log pack whose founding was completed. One that was not holds nothing, and would hide where the
+/// pack before it ends.
+fn last_pack(
+    files: &PackFiles,
+    packs: &mut BTreeSet<PackId>,
+    mark: &Mark,
+) -> Result<Option<Arc<OpenPack>>, StorageError> {
+    while let Some(last) = packs.last().copied() {
+        let Some(open) = files.open(last, &mark.key)? else {
+            packs.remove(&last);
+            continue;
+        };
+        let is_founded =
+            open.header.is_some() || open.octets()? > FIRST_RECORD_AT || last <= mark.position.pack;
+        if is_founded {
+            return Ok(Some(open));
+        }
+        tracing::info!(path = %open.path.display(), "removed a pack whose founding was interrupted");
+        files.remove(PackKind::Log, last)?;
+        packs.remove(&last);
+    }
+    Ok(None)
 }
 
 fn read_tail(open: &Arc<OpenPack>, octets: u64, mark: &Mark) -> Result<Tail, StorageError> {
