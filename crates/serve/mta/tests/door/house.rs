@@ -98,15 +98,25 @@ impl House {
         Peer { wire: Some(Wire::new(theirs, WIRE)), unsent: Vec::new() }
     }
 
-    fn serve(&self, listener: Listener, peer: Endpoint, stream: Stream) {
-        let accepted = Accepted {
+    fn accepted(&self, peer: Endpoint, stream: Stream) -> Accepted {
+        Accepted {
             stream,
             number: ConnectionNumber(self.numbers.fetch_add(1, Ordering::Relaxed) + 1),
             peer,
             local: Endpoint::Unix,
             visit: self.guard.admit(peer.address()).unwrap(),
             shutdown: self.shutdown.1.clone(),
-        };
+        }
+    }
+
+    /// How large the future of a session is.
+    pub(crate) fn session_octets(&self) -> usize {
+        let (ours, _theirs) = Stream::pair(1);
+        size_of_val(&self.door.serve(self.accepted(Endpoint::Unix, ours), Listener::Relay))
+    }
+
+    fn serve(&self, listener: Listener, peer: Endpoint, stream: Stream) {
+        let accepted = self.accepted(peer, stream);
         let door = self.door.clone();
         tokio::spawn(async move { door.serve(accepted, listener).await });
     }

@@ -123,3 +123,12 @@ async fn errors_and_idle_commands_have_bounds() {
     assert!(peer.reply().await.starts_with("421 4.7.0"));
     peer.expect_end().await;
 }
+
+/// What an idle connection costs beside its socket buffers and TLS: this future, and no buffers. 64 KiB is all an idle
+/// session may weigh.
+#[tokio::test]
+async fn an_idle_session_is_small() {
+    let house = House::new();
+    let future_octets = house.session_octets();
+    assert!(future_octets <= 4 * 1024, "{future_octets}");
+}
