@@ -92,7 +92,7 @@ impl Committer {
             return Ok(Vec::new());
         }
         self.seal_if_full(jobs);
-        let ahead = if self.shared.space.check().is_ok() { Ahead::Allowed } else { Ahead::No };
+        let ahead = if self.shared.space.is_plenty() { Ahead::Allowed } else { Ahead::No };
         let Committer { shared, log, previous, group, notes } = self;
         let log = match log {
             Some(log) => log,

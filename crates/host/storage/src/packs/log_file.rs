@@ -107,7 +107,11 @@ impl LogFile {
         group.resize((allocated - self.durable) as usize, 0);
         let written = self.file.write_all_at(group, self.durable);
         group.truncate(octets);
-        written?;
+        if written.is_err() {
+            // Perhaps there is room for the group alone.
+            self.cut_back()?;
+            return self.file.write_all_at(group, self.durable);
+        }
         self.allocated = allocated;
         Ok(())
     }

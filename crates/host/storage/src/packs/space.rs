@@ -7,6 +7,9 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+/// Free octets beyond what new mail must leave that count as plenty.
+const PLENTY_OCTETS: u64 = 64 << 20;
+
 /// Octets written to the reserve file at once.
 const RESERVE_STEP_OCTETS: usize = 256 << 10;
 
@@ -41,9 +44,20 @@ impl Space {
         space
     }
 
-    /// [`StorageError::Full`] when new mail must be refused.
+    /// [`StorageError::Full`] when new mail must be refused. What the reserve gave is for deletions alone: while
+    /// it is gone, mail must leave the room to make it again.
     pub(super) fn check(&self) -> Result<(), StorageError> {
-        if self.free_octets()? < self.free_octets_min { Err(StorageError::Full) } else { Ok(()) }
+        let wanted = match *self.reserve.lock() {
+            Reserve::Kept => self.free_octets_min,
+            Reserve::Released => self.free_octets_min.saturating_add(self.reserve_octets),
+        };
+        if self.free_octets()? < wanted { Err(StorageError::Full) } else { Ok(()) }
+    }
+
+    /// Whether there is so much room that some may be used for speed.
+    pub(super) fn is_plenty(&self) -> bool {
+        let wanted = self.free_octets_min.saturating_add(PLENTY_OCTETS);
+        self.free_octets().is_ok_and(|free| free >= wanted)
     }
 
     /// Gives the reserve up. Whether there was one.
