@@ -54,11 +54,15 @@ impl House {
     }
 
     pub(crate) fn with(settings: Settings) -> Self {
+        Self::on_a_disk(settings, mailstore::Settings::default())
+    }
+
+    pub(crate) fn on_a_disk(settings: Settings, store: mailstore::Settings) -> Self {
         let data = tempfile::tempdir().unwrap();
         let clock = Clock::system();
         let metrics = Metrics::new();
         let directory = populate(data.path(), &clock);
-        let store = Store::open(data.path(), mailstore::Settings::default(), clock.clone()).unwrap();
+        let store = Store::open(data.path(), store, clock.clone()).unwrap();
         let guard = Guard::new(guard_settings(), clock.clone(), &metrics);
         let ways = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&ways);

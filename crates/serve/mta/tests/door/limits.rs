@@ -98,6 +98,34 @@ async fn a_full_mailbox_is_told_at_rcpt() {
         .await;
 }
 
+/// A full disk is the operator's trouble, not the sender's fault: 452, and the session goes on.
+#[tokio::test]
+async fn a_full_disk_puts_mail_off() {
+    let mut disk = mailstore::Settings::default();
+    disk.packs.free_octets_min = u64::MAX;
+    let house = House::on_a_disk(settings(), disk);
+    let mut peer = house.connect(Listener::Relay);
+    peer.dialogue("S: 220 *\nC: HELO client.example\nS: 250 mail.example.org").await;
+    for _ in 0..2 {
+        peer.dialogue(
+            "
+            C: MAIL FROM:<>
+            C: RCPT TO:<ann@example.org>
+            C: DATA
+            C: text
+            C: .
+            S: 250 2.1.0 Sender ok
+            S: 250 2.1.5 Recipient ok
+            S: 354 *
+            S: 452 4.3.1 No room for mail at this moment
+        ",
+        )
+        .await;
+    }
+    assert_eq!(house.ways().len(), 2);
+    assert!(house.only_filings().is_empty());
+}
+
 #[tokio::test]
 async fn new_settings_hold_for_new_sessions() {
     let house = House::new();
