@@ -127,10 +127,15 @@ impl House {
 
     /// A client that begins with TLS.
     pub(crate) async fn connect_tls(&self, listener: Listener) -> Peer {
+        self.connect_tls_session(listener).await.0
+    }
+
+    /// The same, with what its TLS session is bound by.
+    pub(crate) async fn connect_tls_session(&self, listener: Listener) -> (Peer, tls::Session) {
         let (ours, theirs) = Stream::pair(64 * 1024);
         self.serve(listener, Endpoint::Inet("192.0.2.1:4711".parse().unwrap()), ours);
-        let (stream, _) = connector().connect(theirs, "localhost").await.unwrap();
-        Peer { wire: Some(Wire::new(stream, WIRE)), unsent: Vec::new() }
+        let (stream, session) = connector().connect(theirs, "localhost").await.unwrap();
+        (Peer { wire: Some(Wire::new(stream, WIRE)), unsent: Vec::new() }, session)
     }
 
     pub(crate) fn shut_down(&self) {

@@ -6,5 +6,6 @@ mod chunks;
 mod house;
 mod limits;
 mod mail;
+mod scram;
 mod sockets;
 mod submission;
