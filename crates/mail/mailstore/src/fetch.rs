@@ -108,6 +108,24 @@ impl Account {
         let blob = readers.run(move || open_blob(&core, email)).await??;
         Ok(MessageReader { blob: Arc::new(blob), readers })
     }
+
+    /// Opens several messages' octets with one hand-over to the store's threads, as a session does that downloads
+    /// thousands: one answer for each, in their order. What is opened is in memory, so ask for few at a time.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], or what the disk says; of each message as [`Self::reader`] says.
+    pub async fn readers(
+        &self,
+        emails: Vec<EmailId>,
+    ) -> Result<Vec<Result<MessageReader, StoreError>>, StoreError> {
+        let core = Arc::clone(self.core());
+        core.check()?;
+        let readers = core.engine.readers.clone();
+        let open = move || emails.into_iter().map(|email| open_blob(&core, email)).collect::<Vec<_>>();
+        let blobs = readers.run(open).await?;
+        let opened = |blob| MessageReader { blob: Arc::new(blob), readers: readers.clone() };
+        Ok(blobs.into_iter().map(|blob| blob.map(opened)).collect())
+    }
 }
 
 fn open_blob(core: &Core, email: EmailId) -> Result<BlobReader, StoreError> {

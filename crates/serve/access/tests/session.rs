@@ -8,7 +8,6 @@ use access::{Security, Settings};
 use directory::{AccountState, Quota};
 use house::{Client, House, PASSWORD};
 use platform::lines::{Wire, WireSettings};
-use tls::{Connector, ConnectorTrust};
 
 #[tokio::test]
 async fn a_session_from_greeting_to_goodbye() {
@@ -57,12 +56,6 @@ async fn passwords_are_refused_in_clear_text() {
         .await;
 }
 
-async fn tls_client(stream: platform::stream::Stream) -> (Client, tls::Session) {
-    let connector = Connector::new(&ConnectorTrust::Anyone, Duration::from_secs(10)).unwrap();
-    let (stream, session) = connector.connect(stream, "mail.example.org").await.unwrap();
-    (Client::new(stream), session)
-}
-
 #[tokio::test]
 async fn starttls_forgets_what_came_before_it() {
     let house = House::new().await;
@@ -71,7 +64,7 @@ async fn starttls_forgets_what_came_before_it() {
     // A command injected in clear text behind STARTTLS must never be answered (CVE-2011-0411, CVE-2021-33515).
     clear.send("a1 STARTTLS\r\nx1 CAPABILITY\r\nx2 NOOP\r\n").await;
     assert_eq!(clear.line().await, "a1 OK Begin TLS negotiation now");
-    let (mut client, _) = tls_client(clear.stream).await;
+    let (mut client, _) = house::secured(clear.stream).await;
     client
         .play(&format!(
             "C: a2 CAPABILITY
@@ -88,7 +81,7 @@ async fn starttls_forgets_what_came_before_it() {
 #[tokio::test]
 async fn implicit_tls_offers_channel_binding() {
     let house = House::new().await;
-    let (mut client, session) = tls_client(house.connect(Security::ImplicitTls)).await;
+    let (mut client, session) = house::secured(house.connect(Security::ImplicitTls)).await;
     assert!(session.bindings.exporter.is_some());
     let greeting = client.line().await;
     assert!(greeting.contains(" AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 AUTH=PLAIN"), "{greeting}");

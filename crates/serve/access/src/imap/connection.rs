@@ -99,6 +99,8 @@ impl Connection {
     /// Cancelling loses nothing: what was read and not taken stays, and so does what was not yet written.
     pub(crate) async fn receive(&mut self, deadline: Instant) -> Result<Event, WireError> {
         loop {
+            // A client that pipelines and does not read must not make us hold its answers.
+            self.wire.relieve().await?;
             if let Some(event) = self.take() {
                 return Ok(event);
             }

@@ -8,6 +8,11 @@ use platform::lines::Wire;
 
 use super::replies::Stop;
 
+/// Messages that are opened together at most.
+const TOGETHER_MAX: usize = 32;
+/// Octets of messages after which no more are opened with them: what is opened is in memory.
+const TOGETHER_OCTETS: u64 = 256 * 1024;
+
 /// A message's octets.
 #[derive(Debug)]
 pub(crate) struct Octets {
@@ -24,16 +29,31 @@ enum Source {
 }
 
 impl Octets {
-    /// Opens a message; a small one is read at once.
+    /// Opens messages together, one answer for each: [`StoreError::NoSuchMessage`] for one that is gone.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchMessage`] when it is gone, or what the store says.
-    pub(crate) async fn open(account: &Account, row: &Row) -> Result<Self, StoreError> {
-        let reader = account.reader(row.email).await?;
-        let len = reader.octets();
-        let is_small = len <= READ_OCTETS_MAX as u64;
-        let window = if is_small { reader.read(0..len).await? } else { Vec::new() };
-        Ok(Self { len, source: Source::Open(reader), window_start: 0, window })
+    /// What the store says of all of them.
+    pub(crate) async fn open_all(
+        account: &Account,
+        rows: impl Iterator<Item = &Row>,
+    ) -> Result<Vec<Result<Self, StoreError>>, StoreError> {
+        let readers = account.readers(rows.map(|row| row.email).collect()).await?;
+        let open = |reader: MessageReader| {
+            let len = reader.octets();
+            Self { len, source: Source::Open(reader), window_start: 0, window: Vec::new() }
+        };
+        Ok(readers.into_iter().map(|reader| reader.map(open)).collect())
+    }
+
+    /// How many messages, from the first of these on, may be open together.
+    pub(crate) fn together(lengths: impl Iterator<Item = u64>) -> usize {
+        let mut octets = 0_u64;
+        let fitting = lengths.take(TOGETHER_MAX).take_while(|&length| {
+            let had_room = octets < TOGETHER_OCTETS;
+            octets = octets.saturating_add(length);
+            had_room
+        });
+        fitting.count()
     }
 
     /// Octets that may be asked for after all: opened at the first question.
@@ -45,7 +65,7 @@ impl Octets {
     /// Makes sure that the message is still there to be read.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// [`StoreError::NoSuchMessage`] when it is gone, or what the store says.
     pub(crate) async fn ensure_open(&mut self) -> Result<(), StoreError> {
         self.reader().await.map(|_| ())
     }

@@ -1,9 +1,9 @@
 //! SELECT and EXAMINE: opening a mailbox, and bringing a client that comes back up to date (RFC 9051 §6.3.2,
 //! RFC 7162 §3.2.5).
 
+use imap::Dialect;
 use imap::command::{Opening, Qresync, Select};
 use imap::response::{self, Code, Condition, FetchResponse, ListAttributes, ListEntry, Vanished};
-use imap::{Dialect, NameEncoding};
 use mail_types::{SystemFlag, Uid, UidSet};
 use mailstore::MailboxInfo;
 use platform::lines::Wire;
@@ -86,7 +86,7 @@ fn describe(
     for (code, text) in &codes {
         response::write_untagged(out, Condition::Ok, Some(code), text);
     }
-    if person.enabled.rev2 || dialect.encoding == NameEncoding::Utf8 {
+    if person.enabled.rev2 {
         let attributes = ListAttributes { special_use: mailbox.special_use, ..ListAttributes::default() };
         response::write_list(out, &ListEntry { attributes, ..list::entry(&mailbox.name) }, dialect);
     }

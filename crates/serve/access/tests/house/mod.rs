@@ -17,7 +17,7 @@ use platform::listener::{Accepted, ConnectionNumber};
 use platform::metrics::Metrics;
 use platform::stream::{Endpoint, Stream};
 use platform::tasks::{Shutdown, ShutdownTrigger};
-use tls::{Acceptor, AcceptorSettings, Certificates};
+use tls::{Acceptor, AcceptorSettings, Certificates, Connector, ConnectorTrust};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// The password of everybody in the house.
@@ -150,6 +150,13 @@ fn acceptor(clock: &Clock, metrics: &Metrics) -> Acceptor {
     let certificates = Certificates::from_pem(&pair.chain, &pair.key, clock.clone(), metrics).unwrap();
     let settings = AcceptorSettings { handshake_timeout: Duration::from_secs(10) };
     Acceptor::new(&certificates, settings)
+}
+
+/// A client that has laid TLS over a stream, and what the handshake agreed on.
+pub(crate) async fn secured(stream: Stream) -> (Client, tls::Session) {
+    let connector = Connector::new(&ConnectorTrust::Anyone, Duration::from_secs(10)).unwrap();
+    let (stream, session) = connector.connect(stream, "mail.example.org").await.unwrap();
+    (Client::new(stream), session)
 }
 
 /// A client that speaks a line at a time.

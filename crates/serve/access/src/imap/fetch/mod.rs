@@ -26,8 +26,9 @@ use super::select::{intersect, subtract};
 use super::updates::{self, AlreadyTold};
 use plan::{Needs, Plan};
 
-/// Messages whose rows are read, and which are marked as seen, together.
-const BATCH_MESSAGES: usize = 256;
+/// Messages whose rows are read, and which are marked as seen, together. Two batches are in memory at a time, and the
+/// summary of a message made to be hard has some hundred KiB.
+const BATCH_MESSAGES: usize = 64;
 
 /// FETCH or UID FETCH.
 pub(crate) async fn fetch(
@@ -126,6 +127,9 @@ struct Loaded {
     newly_seen: Option<(Flags, ModSeq)>,
 }
 
+/// A message loaded, and its octets or why there are none.
+type Opened = (Result<Octets, StoreError>, Loaded);
+
 /// Some messages, loaded.
 struct Batch {
     messages: Vec<Loaded>,
@@ -217,46 +221,50 @@ impl Fetching<'_> {
         }
     }
 
-    /// Writes the messages, opening the octets of the next while the last is written. Tells whether all were there.
+    /// Writes the messages, opening the octets of the next ones while the last are written. Tells whether all were
+    /// there.
     async fn write_batch(&self, wire: &mut Wire, messages: Vec<Loaded>) -> Result<bool, Stop> {
         let mut all_exist = true;
-        let mut messages = messages.into_iter();
-        let mut next = match messages.next() {
-            Some(loaded) => Some((self.open(&loaded.row).await, loaded)),
-            None => None,
-        };
-        while let Some((octets, loaded)) = next {
-            let following = messages.next();
-            let opening = async {
-                match following {
-                    Some(loaded) => Some((self.open(&loaded.row).await, loaded)),
-                    None => None,
-                }
-            };
-            let writing = async {
-                match octets {
-                    Ok(octets) => self.write_message(wire, &loaded, octets).await.map(|()| true),
-                    Err(error) => Err(error.into()),
-                }
-            };
-            let (written, opened) = tokio::join!(writing, opening);
-            all_exist &= match written {
-                // Found out before anything was written of it.
-                Err(Stop::Refused(Refusal::Store(StoreError::NoSuchMessage))) => false,
-                written => written?,
-            };
-            next = opened;
+        let mut rest = messages.into_iter();
+        let mut opened = self.open_some(&mut rest).await?;
+        while !opened.is_empty() {
+            let (written, following) =
+                tokio::join!(self.write_opened(wire, opened), self.open_some(&mut rest));
+            all_exist &= written?;
+            opened = following?;
         }
         Ok(all_exist)
     }
 
-    /// The message's octets, opened where the plan is sure to need them.
-    async fn open(&self, row: &Row) -> Result<Octets, StoreError> {
-        if self.plan.reads {
-            Octets::open(self.account, row).await
-        } else {
-            Ok(Octets::closed(self.account, row))
+    /// The next messages with their octets, opened where the plan is sure to need them.
+    async fn open_some(&self, rest: &mut std::vec::IntoIter<Loaded>) -> Result<Vec<Opened>, StoreError> {
+        if !self.plan.reads {
+            let closed = |loaded: Loaded| (Ok(Octets::closed(self.account, &loaded.row)), loaded);
+            return Ok(rest.map(closed).collect());
         }
+        let count = Octets::together(rest.as_slice().iter().map(|loaded| loaded.row.octets));
+        let some: Vec<_> = rest.take(count).collect();
+        if some.is_empty() {
+            return Ok(Vec::new());
+        }
+        let octets = Octets::open_all(self.account, some.iter().map(|loaded| &loaded.row)).await?;
+        Ok(octets.into_iter().zip(some).collect())
+    }
+
+    async fn write_opened(&self, wire: &mut Wire, opened: Vec<Opened>) -> Result<bool, Stop> {
+        let mut all_exist = true;
+        for (octets, loaded) in opened {
+            let written = match octets {
+                Ok(octets) => self.write_message(wire, &loaded, octets).await,
+                Err(error) => Err(error.into()),
+            };
+            match written {
+                // Found out before anything was written of it.
+                Err(Stop::Refused(Refusal::Store(StoreError::NoSuchMessage))) => all_exist = false,
+                written => written?,
+            }
+        }
+        Ok(all_exist)
     }
 
     async fn write_message(&self, wire: &mut Wire, loaded: &Loaded, mut octets: Octets) -> Result<(), Stop> {

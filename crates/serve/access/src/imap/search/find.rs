@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use imap::search::{DateIs, DateOf, EnvelopeField, Needle, SearchKey};
 use imap::{Day, Numbering};
-use mail_types::UidSet;
+use mail_types::{Uid, UidSet};
 use mailstore::{Entry, HeaderField, Row, StoreError, Want, fold};
 use message::{DAY_SECONDS, Summary, TextScope, TextSearch};
 use platform::clock::Timestamp;
@@ -20,8 +20,8 @@ use super::text;
 
 /// Rows without summaries that are read at a time.
 const FACTS_BATCH: usize = 4_096;
-/// Rows with summaries that are read at a time: a few hundred KiB.
-const SUMMARIES_BATCH: usize = 256;
+/// Rows with summaries that are read at a time: the summary of a message made to be hard has some hundred KiB.
+const SUMMARIES_BATCH: usize = 64;
 
 /// What a key costs for each message, cheapest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -45,6 +45,9 @@ pub(crate) struct Finder<'a> {
     now: Timestamp,
     deadline: Instant,
 }
+
+/// A message, its octets or why there are none, and its row.
+type Opened = (u32, Result<Octets, StoreError>, Row);
 
 type Finding<'f> = Pin<Box<dyn Future<Output = Result<Hits, Stop>> + Send + 'f>>;
 
@@ -139,8 +142,7 @@ impl<'a> Finder<'a> {
 
     async fn by_facts(&self, key: &SearchKey, among: Hits) -> Result<Hits, Stop> {
         let mut found = Hits::none(self.selected.view.messages());
-        let numbers: Vec<u32> = among.numbers().collect();
-        for batch in numbers.chunks(FACTS_BATCH) {
+        for batch in self.messages(&among).chunks(FACTS_BATCH) {
             for (number, row) in self.rows(batch, Want::Facts).await? {
                 if self.facts_match(key, &row) {
                     found.add(number);
@@ -183,36 +185,83 @@ impl<'a> Finder<'a> {
         Ok(self.named(self.selected.numbers_of(&found).numbers))
     }
 
+    /// Reads summaries, and messages where the key needs them: the next ones are opened while the last are searched.
     async fn by_reading(&self, key: &SearchKey, among: Hits) -> Result<Hits, Stop> {
         let mut found = Hits::none(self.selected.view.messages());
-        let numbers: Vec<u32> = among.numbers().collect();
         let words = TextSearch::new(&[needle(key)]);
-        for batch in numbers.chunks(SUMMARIES_BATCH) {
-            for (number, row) in self.rows(batch, Want::Summaries).await? {
-                self.check_time()?;
-                // A summary that cannot be read cannot match; FETCH makes such a one anew, a search does not.
-                let Some(Ok(summary)) = row.summary.as_deref().map(Summary::decode) else { continue };
-                let mut octets = Octets::closed(&self.person.account, &row);
-                match reading_matches(key, &words, &mut octets, &summary).await {
-                    Ok(true) => found.add(number),
-                    // A message that another session has expunged meanwhile is not found.
-                    Ok(false) | Err(StoreError::NoSuchMessage) => {}
-                    Err(error) => return Err(error.into()),
-                }
+        for batch in self.messages(&among).chunks(SUMMARIES_BATCH) {
+            let rows = self.rows(batch, Want::Summaries).await?;
+            let mut rest = rows.into_iter();
+            let mut opened = self.open_some(key, &mut rest).await?;
+            while !opened.is_empty() {
+                let searching = self.search_opened(key, &words, opened, &mut found);
+                let (searched, following) = tokio::join!(searching, self.open_some(key, &mut rest));
+                searched?;
+                opened = following?;
             }
         }
         Ok(found)
     }
 
-    /// The rows of messages that still exist, with their sequence numbers.
-    async fn rows(&self, numbers: &[u32], want: Want) -> Result<Vec<(u32, Row)>, Stop> {
+    async fn open_some(
+        &self,
+        key: &SearchKey,
+        rest: &mut std::vec::IntoIter<(u32, Row)>,
+    ) -> Result<Vec<Opened>, StoreError> {
+        let account = &self.person.account;
+        if cost(key) < Cost::Octets {
+            let closed = |(number, row): (u32, Row)| (number, Ok(Octets::closed(account, &row)), row);
+            return Ok(rest.map(closed).collect());
+        }
+        let count = Octets::together(rest.as_slice().iter().map(|(_, row)| row.octets));
+        let some: Vec<_> = rest.take(count).collect();
+        if some.is_empty() {
+            return Ok(Vec::new());
+        }
+        let octets = Octets::open_all(account, some.iter().map(|(_, row)| row)).await?;
+        Ok(some.into_iter().zip(octets).map(|((number, row), octets)| (number, octets, row)).collect())
+    }
+
+    async fn search_opened(
+        &self,
+        key: &SearchKey,
+        words: &TextSearch,
+        opened: Vec<Opened>,
+        found: &mut Hits,
+    ) -> Result<(), Stop> {
+        for (number, octets, row) in opened {
+            self.check_time()?;
+            // A summary that cannot be read cannot match; FETCH makes such a one anew, a search does not.
+            let Some(Ok(summary)) = row.summary.as_deref().map(Summary::decode) else { continue };
+            let matched = match octets {
+                Ok(mut octets) => reading_matches(key, words, &mut octets, &summary).await,
+                Err(error) => Err(error),
+            };
+            match matched {
+                Ok(true) => found.add(number),
+                // A message that another session has expunged meanwhile is not found.
+                Ok(false) | Err(StoreError::NoSuchMessage) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The messages among these with their identifiers.
+    fn messages(&self, among: &Hits) -> Vec<(u32, Uid)> {
+        let hits = self.selected.view.iter().filter(|&(number, _)| among.contains(number));
+        hits.map(|(number, entry)| (number, entry.uid)).collect()
+    }
+
+    /// The rows of those messages that still exist, with their sequence numbers.
+    async fn rows(&self, messages: &[(u32, Uid)], want: Want) -> Result<Vec<(u32, Row)>, Stop> {
         self.check_time()?;
-        let entries = numbers.iter().filter_map(|&number| self.selected.view.entry(number));
-        let uids: UidSet = entries.map(|entry| entry.uid).collect();
+        let uids: UidSet = messages.iter().map(|&(_, uid)| uid).collect();
         let rows = self.person.account.rows(self.selected.mailbox, &uids, want).await?;
+        let mut messages = messages.iter().peekable();
         let numbered = rows.into_iter().filter_map(|row| {
-            let (number, _) = self.selected.view.find(row.uid)?;
-            Some((number, row))
+            while messages.next_if(|(_, uid)| *uid < row.uid).is_some() {}
+            messages.next_if(|(_, uid)| *uid == row.uid).map(|&(number, _)| (number, row))
         });
         Ok(numbered.collect())
     }
