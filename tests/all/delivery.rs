@@ -27,7 +27,7 @@ fn a_message_from_a_stranger_is_kept_and_read() -> Result<()> {
 #[test]
 fn one_message_for_two_people_lies_on_disk_once() -> Result<()> {
     let server = Server::start(ServerOptions::default())?;
-    let noise: String = (0..40_000_u32).map(|n| format!("{:08x}", n.wrapping_mul(2_654_435_761))).collect();
+    let noise: String = (0..400_000_u32).map(|n| format!("{:08x}", n.wrapping_mul(2_654_435_761))).collect();
     let lines: String =
         noise.as_bytes().chunks(72).map(|line| format!("{}\r\n", String::from_utf8_lossy(line))).collect();
     let message = format!("Subject: large\r\n\r\n{lines}");

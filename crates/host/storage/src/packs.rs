@@ -204,6 +204,13 @@ impl PackStore {
         Ok(Entries::new(open, FIRST_RECORD_AT, end))
     }
 
+    /// Gives up the reserve that deletions live on when the disk is full, for those who must write what belongs to a
+    /// deletion outside the log. Whether there was one to give; it is made again when room returns.
+    #[must_use]
+    pub fn give_up_reserve(&self) -> bool {
+        self.shared().space.release_reserve()
+    }
+
     /// Numbers for telemetry.
     pub fn statistics(&self) -> PackStatistics {
         let (waiting_entries, waiting_octets) = self.shared().queue.waiting();

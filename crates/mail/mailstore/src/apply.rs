@@ -118,7 +118,12 @@ fn apply_to_index(core: &Arc<Core>, jobs: &[Job]) -> Result<(), StoreError> {
         .collect();
     core.engine.mark_dirty(core.id);
     let mut index = core.writer.lock();
-    match index.apply(Order::Log, &entries) {
+    let mut outcome = index.apply(Order::Log, &entries);
+    // What the log took on a full disk, the index must take too, or people could not see what they deleted.
+    if matches!(outcome, Err(StorageError::Full)) && core.engine.packs.give_up_reserve() {
+        outcome = index.apply(Order::Log, &entries);
+    }
+    match outcome {
         Ok(applied) => {
             drop(index);
             core.publish(&applied, jobs.iter().flat_map(|job| &job.records));
