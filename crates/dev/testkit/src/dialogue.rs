@@ -6,14 +6,25 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::encrypted::{Bindings, Encrypted};
+
 /// Longest wait for a peer: a stuck test fails instead of hanging. Nothing ever waits for this to pass.
 pub const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// A connection with its talk.
 #[derive(Debug)]
 pub struct Dialogue {
-    reader: BufReader<TcpStream>,
+    reader: BufReader<Transport>,
+    /// The same socket, below TLS if there is any.
+    socket: TcpStream,
     talk: Vec<String>,
+}
+
+/// What the lines go over.
+#[derive(Debug)]
+enum Transport {
+    Clear(TcpStream),
+    Encrypted(Box<Encrypted>),
 }
 
 /// Lines of the talk that an error shows.
@@ -27,10 +38,34 @@ impl Dialogue {
     pub fn connect(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect_timeout(&address, WAIT_MAX)
             .with_context(|| format!("connecting to {address}"))?;
+        Self::over(stream)
+    }
+
+    /// Speaks over a connection that stands already.
+    ///
+    /// # Errors
+    /// When the socket cannot be set up.
+    pub fn over(stream: TcpStream) -> Result<Self> {
         stream.set_read_timeout(Some(WAIT_MAX))?;
         stream.set_write_timeout(Some(WAIT_MAX))?;
         stream.set_nodelay(true)?;
-        Ok(Self { reader: BufReader::new(stream), talk: vec![format!("connected to {address}")] })
+        let talk = vec![format!("connected to {}", stream.peer_addr()?)];
+        let socket = stream.try_clone()?;
+        Ok(Self { reader: BufReader::new(Transport::Clear(stream)), socket, talk })
+    }
+
+    /// Lays TLS over the connection, whoever the server says it is. What the server said in clear and was not yet
+    /// read is thrown away. Also gives what binds a log-in to this very channel.
+    ///
+    /// # Errors
+    /// When the handshake fails, or TLS stands already.
+    pub fn start_tls(self) -> Result<(Self, Bindings)> {
+        let Self { reader, socket, mut talk } = self;
+        let Transport::Clear(stream) = reader.into_inner() else { bail!("TLS stands already") };
+        let (encrypted, bindings) = Encrypted::start(stream)?;
+        talk.push("TLS".to_owned());
+        let reader = BufReader::new(Transport::Encrypted(Box::new(encrypted)));
+        Ok((Self { reader, socket, talk }, bindings))
     }
 
     /// Sends a line; CRLF is added.
@@ -47,7 +82,8 @@ impl Dialogue {
     /// # Errors
     /// When the peer is gone.
     pub fn send_octets(&mut self, octets: &[u8]) -> Result<()> {
-        self.reader.get_mut().write_all(octets).with_context(|| self.told("sending"))
+        let transport = self.reader.get_mut();
+        transport.write_all(octets).and_then(|()| transport.flush()).with_context(|| self.told("sending"))
     }
 
     /// Reads a line without its line end.
@@ -106,7 +142,7 @@ impl Dialogue {
     /// The socket itself, for those who mean to be rude.
     #[must_use]
     pub fn socket(&self) -> &TcpStream {
-        self.reader.get_ref()
+        &self.socket
     }
 
     /// What went wrong, with the end of the talk.
@@ -114,5 +150,30 @@ impl Dialogue {
     pub fn told(&self, what: &str) -> String {
         let shown = self.talk.len().saturating_sub(TALK_SHOWN);
         format!("{what}; the talk was:\n{}", self.talk[shown..].join("\n"))
+    }
+}
+
+impl Read for Transport {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Clear(stream) => stream.read(buffer),
+            Self::Encrypted(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Transport {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Clear(stream) => stream.write(octets),
+            Self::Encrypted(stream) => stream.write(octets),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Clear(stream) => stream.flush(),
+            Self::Encrypted(stream) => stream.flush(),
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod corpus;
 mod dialogue;
+mod encrypted;
 mod imap_client;
 mod name_server;
 mod ports;
@@ -14,6 +15,7 @@ mod smtp_client;
 
 pub use corpus::{Corpus, Mail};
 pub use dialogue::{Dialogue, WAIT_MAX};
+pub use encrypted::Bindings;
 pub use imap_client::{Answer, ImapClient};
 pub use name_server::{NameServer, Record};
 pub use ports::free_offset;
