@@ -1,9 +1,13 @@
-//! Giving up the rights that only binding ports and reading keys needs, and raising the limit of open files.
+//! Giving up the rights that only binding ports and reading keys needs, keeping files from other users, and raising the
+//! limit of open files.
 //!
 //! The order of a start is: settings, keys, listeners, [`become_user`], then everything that meets a stranger.
 //! The place for Landlock and seccomp is right after it.
 
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use nix::unistd::{self, Gid, Uid, User};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -84,6 +88,23 @@ fn give_up(uid: Uid, gid: Gid) -> Result<(), nix::Error> {
         return Err(nix::Error::EPERM);
     }
     Ok(())
+}
+
+/// Files and directories that this process makes from now on are for its own user alone, whatever library makes them.
+pub fn keep_new_files_private() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
+/// Takes a directory from everybody but its owner, and with it all that lies in it.
+///
+/// # Errors
+/// What the operating system says.
+pub fn keep_directory_private(directory: &Path) -> io::Result<()> {
+    let mode = fs::metadata(directory)?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    fs::set_permissions(directory, Permissions::from_mode(mode & 0o7700))
 }
 
 /// Raises the limit of open files to what the system allows us, at most `wanted`. Returns the limit we have then.

@@ -6,7 +6,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Output};
 
-use platform::privileges::{become_user, is_root};
+use platform::privileges::{become_user, is_root, keep_directory_private, keep_new_files_private};
 use platform::systemd::{ServiceState, notify};
 use platform::telemetry::{LogFormat, start_logging};
 
@@ -51,6 +51,32 @@ fn root_is_given_up_for_good_on_all_threads() {
         stderr(&child(NAME, &[]));
     } else {
         assert!(become_user("nobody").is_err());
+    }
+}
+
+#[test]
+fn files_are_kept_from_other_users() {
+    const NAME: &str = "files_are_kept_from_other_users";
+    if is_child(NAME) {
+        let mode = |path: &std::path::Path| {
+            std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions()) & 0o777
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(directory.path(), open).unwrap();
+        keep_directory_private(directory.path()).unwrap();
+        assert_eq!(mode(directory.path()), 0o700);
+        keep_directory_private(directory.path()).unwrap();
+        assert_eq!(mode(directory.path()), 0o700);
+        assert!(keep_directory_private(&directory.path().join("none")).is_err());
+
+        keep_new_files_private();
+        let (file, folder) = (directory.path().join("file"), directory.path().join("folder"));
+        std::fs::write(&file, "").unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        assert_eq!((mode(&file), mode(&folder)), (0o600, 0o700));
+    } else {
+        stderr(&child(NAME, &[]));
     }
 }
 

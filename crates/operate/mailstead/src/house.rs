@@ -26,7 +26,11 @@ impl House {
     /// Opens the data directory, making what is missing, and brings the store up to its log's end.
     pub(crate) fn open(settings: &Settings, clock: &Clock, metrics: &Metrics) -> anyhow::Result<Self> {
         let data = settings.path("data");
+        // Mail, passwords' hashes and indexes full of subjects: SQLite would let every user of the machine read them.
+        platform::privileges::keep_new_files_private();
         let lock = DataLock::acquire(&data)?;
+        platform::privileges::keep_directory_private(&data)
+            .with_context(|| format!("keeping {} from other users", data.display()))?;
         let place = |what: &str| format!("opening {what} in {}", data.display());
         let directory =
             Directory::open(&data.join("directory.db"), directory_settings(settings), clock.clone(), metrics)
