@@ -26,6 +26,9 @@ pub struct Settings {
     pub recipients_max: u32,
     /// Recipients of one message of our people.
     pub submission_recipients_max: u32,
+    /// Accounts that one message may be for when all its aliases are followed; an account behind two recipients counts
+    /// twice. Without it, recipients that are large aliases could fill our memory.
+    pub targets_max: usize,
     /// Messages of one connection.
     pub messages_max: u32,
     /// Errors of one connection.
@@ -65,6 +68,7 @@ impl Settings {
             message_octets_max: 50 * 1024 * 1024,
             recipients_max: 1_000,
             submission_recipients_max: 1_000,
+            targets_max: 10_000,
             messages_max: 1_000,
             errors_max: 20,
             refused_recipients_max: 100,

@@ -21,6 +21,16 @@ pub(crate) enum Route {
     Discard(Discarded),
 }
 
+impl Route {
+    /// How many accounts it leads to.
+    pub(crate) fn targets(&self) -> usize {
+        match self {
+            Self::Local(targets) => targets.len(),
+            Self::Discard(_) => 0,
+        }
+    }
+}
+
 /// Proof that the directory wants mail thrown away: only [`find`] makes it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Discarded(());

@@ -46,11 +46,23 @@ impl Conversation {
             announced.unwrap_or_default(),
         )
         .await;
+        let verdict = verdict.and_then(|route| self.fits(route));
         if let Err(reply) = &verdict {
             self.door.counts.recipients_refused.increment();
             tracing::info!(recipient = %question.forward_path, code = %reply.code, "recipient refused");
             self.note_refused_recipient(&question.forward_path, reply);
         }
         self.session.on_recipient(question, verdict, &mut self.out)
+    }
+
+    /// Whether a further recipient's accounts may be added to those of the message.
+    fn fits(&mut self, route: Route) -> Result<Route, Reply> {
+        let Some(transaction) = self.transaction.as_mut() else { return Err(replies::STORE_BUSY) };
+        let targets = transaction.targets.saturating_add(route.targets());
+        if targets > self.live.settings.targets_max {
+            return Err(replies::TOO_MANY_TARGETS);
+        }
+        transaction.targets = targets;
+        Ok(route)
     }
 }

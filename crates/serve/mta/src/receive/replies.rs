@@ -24,6 +24,8 @@ pub(crate) const RELAY_DENIED: Reply = Reply::fixed(550, (5, 7, 1), "We do not r
 /// Mail for other servers needs the outbound queue; until it exists a later attempt is all we can offer.
 pub(crate) const NO_QUEUE_YET: Reply =
     Reply::fixed(451, (4, 3, 5), "Sending to other servers is not set up yet; try again later");
+pub(crate) const TOO_MANY_TARGETS: Reply =
+    Reply::fixed(452, (4, 5, 3), "Too many recipients behind aliases for one message");
 /// Not 552: whoever makes room gets the mail (RFC 5321 §4.5.3.1.10 has the same preference).
 pub(crate) const MAILBOX_FULL: Reply = Reply::fixed(452, (4, 2, 2), "Mailbox full");
 

@@ -16,6 +16,8 @@ use crate::way::{MessageWay, Outcome, RecipientWay};
 pub(crate) struct Transaction {
     pub(crate) id: TransactionId,
     reverse_path: ReversePath,
+    /// Accounts behind the accepted recipients, bounded by `Settings::targets_max`.
+    pub(crate) targets: usize,
     /// Bounded by `Settings::refused_recipients_max`, after which the session ends.
     refused: Vec<RecipientWay>,
 }
@@ -32,6 +34,7 @@ impl Conversation {
         self.transaction = Some(Transaction {
             id: (self.door.rooms.next_transaction)(),
             reverse_path: reverse_path.clone(),
+            targets: 0,
             refused: Vec::new(),
         });
     }

@@ -98,6 +98,38 @@ async fn a_full_mailbox_is_told_at_rcpt() {
         .await;
 }
 
+/// Recipients that are large aliases must not add up without end.
+#[tokio::test]
+async fn aliases_of_one_message_have_a_bound() {
+    let house = House::with(Settings { targets_max: 5, ..settings() });
+    let mut peer = house.connect(Listener::Relay);
+    peer.dialogue(
+        "
+        S: 220 *
+        C: HELO client.example
+        S: 250 mail.example.org
+        C: MAIL FROM:<>
+        S: 250 2.1.0 Sender ok
+        C: RCPT TO:<team+1@example.org>
+        S: 250 2.1.5 Recipient ok
+        C: RCPT TO:<team+2@example.org>
+        S: 250 2.1.5 Recipient ok
+        C: RCPT TO:<team+3@example.org>
+        S: 452 4.5.3 Too many recipients behind aliases for one message
+        C: RCPT TO:<bob@example.org>
+        S: 250 2.1.5 Recipient ok
+        C: RCPT TO:<bob@example.org>
+        S: 452 4.5.3 Too many recipients behind aliases for one message
+        C: DATA
+        C: .
+        S: 354 *
+        S: 250 2.0.0 Kept as *
+    ",
+    )
+    .await;
+    assert_eq!(house.only_filings().len(), 5);
+}
+
 /// A full disk is the operator's trouble, not the sender's fault: 452, and the session goes on.
 #[tokio::test]
 async fn a_full_disk_puts_mail_off() {
