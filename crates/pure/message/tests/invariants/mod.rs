@@ -1,4 +1,5 @@
 //! What holds for the summary of any message.
+#![allow(dead_code, reason = "each test file uses some of it")]
 
 use message::{Content, Limits, Part, Scanner, Span, Summary, choose_fields};
 
