@@ -138,7 +138,7 @@ pub struct Session<R> {
     login: Login,
     transaction: Transaction<R>,
     /// The reply to a chunk that was refused and is still being read over.
-    refused_chunk: Option<RefusedChunk>,
+    refused_chunk: Option<Box<RefusedChunk<R>>>,
     counts: Counts,
 }
 
@@ -227,10 +227,11 @@ impl<R> Session<R> {
         self.hello.as_ref()
     }
 
-    /// The envelope of the message being received.
+    /// The envelope of the message being received, or being read over.
     #[must_use]
     pub fn envelope(&self) -> Option<&Envelope<R>> {
-        self.transaction.envelope()
+        let refused = || self.refused_chunk.as_ref().and_then(|refused| refused.envelope.as_ref());
+        self.transaction.envelope().or_else(refused)
     }
 
     /// Whether a transaction is open, so that an end of the connection loses something.

@@ -1,7 +1,7 @@
 //! BDAT: a message in counted chunks (RFC 3030). A refused chunk's octets come all the same and are read over, so
 //! they can never be taken for commands.
 
-use super::transaction::{Transaction, check_text};
+use super::transaction::{Envelope, Transaction, check_text};
 use super::{Session, Step, replies};
 use crate::command::BodyType;
 use crate::framing::{ChunkDestiny, ChunkReader, EndOfChunk, LineEnds, TextReader};
@@ -9,14 +9,16 @@ use crate::reply::Reply;
 
 /// A chunk that is being read over, and what is answered when it is.
 #[derive(Debug)]
-pub(super) struct RefusedChunk {
+pub(super) struct RefusedChunk<R> {
     reply: Reply,
     replies_owed: usize,
+    /// The envelope of the message that is lost with it, if one is.
+    pub(super) envelope: Option<Envelope<R>>,
 }
 
-impl From<Reply> for RefusedChunk {
+impl<R> From<Reply> for Box<RefusedChunk<R>> {
     fn from(reply: Reply) -> Self {
-        Self { reply, replies_owed: 1 }
+        Self::new(RefusedChunk { reply, replies_owed: 1, envelope: None })
     }
 }
 
@@ -34,7 +36,7 @@ impl<R> Session<R> {
     }
 
     /// The text's state before this chunk, or why the chunk is refused.
-    fn begin_chunk(&mut self, octets: u64, last: bool) -> Result<TextReader, RefusedChunk> {
+    fn begin_chunk(&mut self, octets: u64, last: bool) -> Result<TextReader, Box<RefusedChunk<R>>> {
         let (envelope, before, text) = match std::mem::replace(&mut self.transaction, Transaction::Failed) {
             Transaction::Open(envelope) if !envelope.recipients.is_empty() => {
                 let line_ends = match envelope.parameters.body {
@@ -57,10 +59,17 @@ impl<R> Session<R> {
         let octets = before.saturating_add(octets);
         if octets > self.settings.message_octets_max {
             let replies_owed = if last { self.replies_owed(&envelope) } else { 1 };
-            return Err(RefusedChunk { reply: replies::TOO_LARGE, replies_owed });
+            let envelope = Some(envelope);
+            return Err(Box::new(RefusedChunk { reply: replies::TOO_LARGE, replies_owed, envelope }));
         }
         self.transaction = Transaction::Chunks { envelope, octets, text };
         Ok(text)
+    }
+
+    /// Why the chunk that is being read over was refused.
+    #[must_use]
+    pub fn chunk_refusal(&self) -> Option<&Reply> {
+        self.refused_chunk.as_ref().map(|refused| &refused.reply)
     }
 
     /// The chunk was read to its end; `received` says whether its octets could be kept.
@@ -90,7 +99,7 @@ impl<R> Session<R> {
     }
 
     /// Counted as an idle command and not as an error: a client that pipelines its chunks learns too late.
-    fn answer_refused_chunk(&mut self, refused: &RefusedChunk, out: &mut Vec<u8>) -> Step<R> {
+    fn answer_refused_chunk(&mut self, refused: &RefusedChunk<R>, out: &mut Vec<u8>) -> Step<R> {
         for _ in 0..refused.replies_owed {
             refused.reply.write_to(out);
         }

@@ -106,7 +106,7 @@ impl Conversation {
         };
         let received = match (end.refusal(), receiving) {
             (Some(reply), _) => Err(reply),
-            (None, None) => Ok(()),
+            (None, None) => self.session.chunk_refusal().map_or(Ok(()), |reply| Err(reply.clone())),
             (None, Some(receiving)) if reader.is_last() => Box::pin(self.finish_message(*receiving)).await,
             (None, Some(receiving)) => {
                 let so_far = receiving.state();

@@ -48,8 +48,9 @@ impl Conversation {
 
     /// The message has come and is refused; its transaction is over.
     pub(crate) fn note_refused_message(&mut self, reply: &Reply) {
-        self.door.counts.messages_refused.increment();
+        // A chunk behind the one that was refused is no further message.
         let Some(transaction) = self.transaction.take() else { return };
+        self.door.counts.messages_refused.increment();
         let recipients = self.session.envelope().map_or(&[][..], |envelope| &envelope.recipients);
         let ways = recipients.iter().map(|recipient| way_of(recipient, Outcome::Refused(reply.clone())));
         let ways = ways.collect();

@@ -1,6 +1,6 @@
 //! BDAT and large messages, through the door to the disk.
 
-use mta::Listener;
+use mta::{Listener, Outcome};
 
 use crate::house::{House, Peer, settings};
 
@@ -77,6 +77,12 @@ async fn a_message_too_large_is_read_over() {
     assert_eq!(peer.reply().await, "552 5.3.4 Message too large");
     assert_eq!(peer.say("RSET").await, "250 2.0.0 Reset");
     assert!(house.only_filings().is_empty());
+    let ways = house.ways();
+    assert_eq!(ways.len(), 2);
+    for way in ways {
+        let [recipient] = way.recipients.as_slice() else { panic!("{way:?}") };
+        assert!(matches!(&recipient.outcome, Outcome::Refused(reply) if reply.code.value() == 552));
+    }
 }
 
 /// A chunked message that was begun and given up leaves nothing behind that could get into the next one.
