@@ -293,3 +293,12 @@ async fn a_client_that_reads_nothing_is_given_up() {
     let written = wire.flush().await;
     assert!(written.is_err(), "{written:?}");
 }
+
+#[tokio::test]
+async fn a_session_between_commands_is_small() {
+    let house = House::new().await;
+    let session = house.session(Security::Trusted).1;
+    // Of the 24 KiB that an idle session may cost, most must be left for TLS and the kernel.
+    let octets = size_of_val(&session);
+    assert!(octets <= 2_048, "{octets}");
+}

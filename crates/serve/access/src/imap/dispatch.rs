@@ -1,5 +1,7 @@
 //! Which file answers which verb of somebody who has logged in, and what may be told meanwhile.
 
+use std::pin::Pin;
+
 use imap::command::{Command, Tag};
 use imap::{Numbering, TaggedCommand, response};
 use platform::tasks::Shutdown;
@@ -109,26 +111,28 @@ async fn carry_out(
         Command::Id(parameters) => Ok(id::id(wire.output(), &parameters)),
         Command::Enable(names) => Ok(enable::enable(connection, person, &names)),
         Command::Namespace => Ok(namespace::namespace(wire.output(), dialect)),
-        Command::Select(arguments) => select::select(wire, dialect, person, arguments).await,
-        Command::Close => close::close(person).await,
+        Command::Select(arguments) => boxed(select::select(wire, dialect, person, arguments)).await,
+        Command::Close => boxed(close::close(person)).await,
         Command::Unselect => close::unselect(person),
-        Command::Create(arguments) => mailbox::create(person, arguments).await,
-        Command::Delete(name) => mailbox::delete(person, &name).await,
-        Command::Rename { from, to } => mailbox::rename(person, &from, &to).await,
-        Command::Subscribe(name) => mailbox::subscribe(person, &name).await,
-        Command::Unsubscribe(name) => mailbox::unsubscribe(person, &name).await,
-        Command::List(arguments) => list::list(wire, dialect, person, arguments).await,
-        Command::Lsub(arguments) => list::lsub(wire, dialect, person, arguments).await,
-        Command::Status { mailbox, items } => status::status(wire, dialect, person, &mailbox, items).await,
+        Command::Create(arguments) => boxed(mailbox::create(person, arguments)).await,
+        Command::Delete(name) => boxed(mailbox::delete(person, &name)).await,
+        Command::Rename { from, to } => boxed(mailbox::rename(person, &from, &to)).await,
+        Command::Subscribe(name) => boxed(mailbox::subscribe(person, &name)).await,
+        Command::Unsubscribe(name) => boxed(mailbox::unsubscribe(person, &name)).await,
+        Command::List(arguments) => boxed(list::list(wire, dialect, person, arguments)).await,
+        Command::Lsub(arguments) => boxed(list::lsub(wire, dialect, person, arguments)).await,
+        Command::Status { mailbox, items } => {
+            boxed(status::status(wire, dialect, person, &mailbox, items)).await
+        }
         Command::Idle => idle::idle(connection, person, shutdown).await,
-        Command::Expunge(set) => expunge::expunge(wire, dialect, person, set).await,
-        Command::Search(arguments) => search::search(wire, person, tag, arguments).await,
-        Command::Fetch(arguments) => fetch::fetch(wire, dialect, person, arguments, already).await,
-        Command::Store(arguments) => store::store(wire, dialect, person, arguments, already).await,
-        Command::Copy(arguments) => copy_move::copy(person, arguments).await,
-        Command::Move(arguments) => copy_move::move_messages(wire, person, arguments).await,
+        Command::Expunge(set) => boxed(expunge::expunge(wire, dialect, person, set)).await,
+        Command::Search(arguments) => boxed(search::search(wire, person, tag, arguments)).await,
+        Command::Fetch(arguments) => boxed(fetch::fetch(wire, dialect, person, arguments, already)).await,
+        Command::Store(arguments) => boxed(store::store(wire, dialect, person, arguments, already)).await,
+        Command::Copy(arguments) => boxed(copy_move::copy(person, arguments)).await,
+        Command::Move(arguments) => boxed(copy_move::move_messages(wire, person, arguments)).await,
         Command::GetQuota { root } => quota::get_quota(wire.output(), person, &root),
-        Command::GetQuotaRoot(name) => quota::get_quota_root(wire, dialect, person, &name).await,
+        Command::GetQuotaRoot(name) => boxed(quota::get_quota_root(wire, dialect, person, &name)).await,
         Command::SetQuota { .. } => Err(Refusal::QuotaIsTheOperators.into()),
         Command::StartTls | Command::Login(_) | Command::Authenticate(_) => {
             Err(Refusal::WrongState("Somebody has logged in already").into())
@@ -136,6 +140,12 @@ async fn carry_out(
         // Answered before it came here, as nothing is told after it.
         Command::Logout => Err(Stop::Ended(Ending::Logout)),
     }
+}
+
+/// A verb's work, in memory of its own that is given back when the verb is done: where sessions spend hours, in IDLE,
+/// the place for the largest of all verbs would be held too.
+fn boxed<F: Future>(work: F) -> Pin<Box<F>> {
+    Box::pin(work)
 }
 
 /// What the operator must know of a refusal.

@@ -65,6 +65,13 @@ impl House {
 
     /// A connection at its greeting.
     pub(crate) fn connect(&self, security: Security) -> Stream {
+        let (stream, session) = self.session(security);
+        tokio::spawn(session);
+        stream
+    }
+
+    /// The client's end of a connection, and the session at its other end, which does not run yet.
+    pub(crate) fn session(&self, security: Security) -> (Stream, impl Future<Output = ()> + Send + use<>) {
         let (ours, theirs) = Stream::pair(256 * 1024);
         let accepted = Accepted {
             stream: theirs,
@@ -75,8 +82,7 @@ impl House {
             shutdown: self.shutdown.clone(),
         };
         let door = self.door.clone();
-        tokio::spawn(async move { door.serve(accepted, security).await });
-        ours
+        (ours, async move { door.serve(accepted, security).await })
     }
 
     /// A client that has read the greeting.

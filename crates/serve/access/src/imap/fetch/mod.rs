@@ -26,9 +26,11 @@ use super::select::{intersect, subtract};
 use super::updates::{self, AlreadyTold};
 use plan::{Needs, Plan};
 
-/// Messages whose rows are read, and which are marked as seen, together. Two batches are in memory at a time, and the
-/// summary of a message made to be hard has some hundred KiB.
+/// Messages whose summaries are read, and which are marked as seen, together. Two batches are in memory at a time, and
+/// the summary of a message made to be hard has some hundred KiB.
 const BATCH_MESSAGES: usize = 64;
+/// Messages of which only facts are read together.
+const FACTS_BATCH_MESSAGES: usize = 1_024;
 
 /// FETCH or UID FETCH.
 pub(crate) async fn fetch(
@@ -163,7 +165,9 @@ impl Fetching<'_> {
     ) -> Result<bool, Stop> {
         let mut all_exist = true;
         let mut entries = named.numbers.iter().flat_map(|&(first, last)| self.view.range(first, last));
-        let mut take = || entries.by_ref().take(BATCH_MESSAGES).collect::<Vec<_>>();
+        let is_small = self.plan.needs == Needs::Facts && !self.plan.reads;
+        let batch_messages = if is_small { FACTS_BATCH_MESSAGES } else { BATCH_MESSAGES };
+        let mut take = || entries.by_ref().take(batch_messages).collect::<Vec<_>>();
         let mut batch = self.load(take()).await?;
         loop {
             all_exist &= batch.all_exist;
