@@ -409,6 +409,7 @@ fn sync_any(fd: c_int, call: c_long) -> c_int {
     };
     let inode = raw::fstat(fd).map_or(0, |stat| stat.st_ino);
     match shim.sort(fd) {
+        Sort::File if shim.fails_sync() => return raw::fail(libc::EIO),
         Sort::File => shim.sync(Record { inode, ..Record::new(Kind::SyncFile) }),
         Sort::Directory => shim.sync(Record { directory: inode, ..Record::new(Kind::SyncDirectory) }),
         // SAFETY: no memory is involved.

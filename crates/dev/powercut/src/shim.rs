@@ -6,7 +6,7 @@ use crate::raw;
 use libc::c_int;
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Descriptors beyond this are looked at anew for each call.
@@ -35,6 +35,9 @@ pub(crate) struct Shim {
     directory: Vec<u8>,
     journal_directory: Vec<u8>,
     sync_micros: u64,
+    /// Every so many file syncs fail; 0: none.
+    failing_syncs: u64,
+    syncs: AtomicU64,
     journal: Mutex<Journal>,
 }
 
@@ -69,8 +72,8 @@ impl Shim {
     fn from_environment() -> Option<Shim> {
         let directory = CString::new(std::env::var_os("POWERCUT_DIR")?.into_vec()).ok()?;
         let journal = CString::new(std::env::var_os("POWERCUT_JOURNAL")?.into_vec()).ok()?;
-        let sync_micros =
-            std::env::var("POWERCUT_SYNC_MICROS").ok().and_then(|micros| micros.parse().ok()).unwrap_or(200);
+        let sync_micros = number_from("POWERCUT_SYNC_MICROS").unwrap_or(200);
+        let failing_syncs = number_from("POWERCUT_FAIL_SYNC_EVERY").unwrap_or(0);
         let directory = canonical(&directory)?;
         raw::mkdir(&journal);
         let journal_directory = canonical(&journal)?;
@@ -83,7 +86,8 @@ impl Shim {
         }
         let saved_prefix = format!("saved-{process}-").into_bytes();
         let journal = Mutex::new(Journal { fd, number: 0, saved_prefix });
-        Some(Shim { directory, journal_directory, sync_micros, journal })
+        let syncs = AtomicU64::new(0);
+        Some(Shim { directory, journal_directory, sync_micros, failing_syncs, syncs, journal })
     }
 
     /// The journal, and with it the right to change files.
@@ -149,6 +153,12 @@ impl Shim {
         let (parent, stat) = found?;
         let path = join(&parent, name)?;
         self.watches(path.to_bytes()).then_some(Name { path, directory: stat.st_ino })
+    }
+
+    /// Whether it is this file sync's turn to fail.
+    pub(crate) fn fails_sync(&self) -> bool {
+        let number = self.syncs.fetch_add(1, Ordering::Relaxed) + 1;
+        self.failing_syncs != 0 && number.is_multiple_of(self.failing_syncs)
     }
 
     /// A sync: what was there when it began is durable when it ends.
@@ -222,6 +232,10 @@ impl Journal {
             raw::link(&name.path, &saved);
         }
     }
+}
+
+fn number_from(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
 }
 
 fn canonical(path: &CStr) -> Option<Vec<u8>> {
