@@ -124,7 +124,11 @@ impl Postfix {
         let without_chroot = |line: &str| -> String {
             let words: Vec<&str> = line.split_whitespace().collect();
             let is_service = !line.starts_with(['#', ' ', '\t']) && words.len() >= 8;
-            if is_service { format!("{} n {}", words[..4].join(" "), words[5..].join(" ")) } else { line.to_owned() }
+            if is_service {
+                format!("{} n {}", words[..4].join(" "), words[5..].join(" "))
+            } else {
+                line.to_owned()
+            }
         };
         let is_listener = |line: &&str| line.split_whitespace().nth(1) == Some("inet");
         let lines = shipped.lines().filter(|line| !is_listener(line)).map(without_chroot);
@@ -397,20 +401,26 @@ fn neomutt_shows_a_mailbox() -> Result<()> {
     server.smtp()?.send("eve@elsewhere.example", &[Server::ANN], MESSAGE.as_bytes())?;
     let copy = server.directory().join("copy");
     let rc = server.directory().join("muttrc");
+    let pager = server.directory().join("pager");
+    std::fs::write(&pager, format!("#!/bin/sh\ncat \"$1\" >{}\n", copy.display()))?;
+    std::fs::set_permissions(&pager, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    // neomutt asks whether to make this directory, and waits for an answer, where it is missing.
+    std::fs::create_dir_all(server.directory().join("Mail"))?;
     std::fs::write(
         &rc,
         format!(
             "set imap_user = \"{}\"\nset imap_pass = \"{}\"\nset certificate_file = \"{}\"\nset ssl_force_tls = yes\nset ssl_verify_host = no\n\
          set imap_check_subscribed = no\nset header_cache = \"\"\nset confirmcreate = no\nset confirmappend = no\nset quit = yes\nset delete = no\n\
-         set mbox_type = mbox\nset wait_key = no\n",
+         set wait_key = no\nset prompt_after = no\nset pager = \"{}\"\n",
             Server::ANN,
             Server::PASSWORD,
             server.certificate().display(),
+            pager.display(),
         ),
     )?;
+    // Opening the message shows it in the pager, which is a program of ours here: it keeps what it is shown.
     let folder = format!("imaps://localhost:{}/INBOX", server.address(993).port());
-    let push = format!("push '<pipe-message>cat >{}<enter><quit>'", copy.display());
-    let neomutt = format!("neomutt -n -F {} -f {folder} -e \"{push}\"", rc.display());
+    let neomutt = format!("neomutt -n -F {} -f {folder} -e \"push <display-message><quit>\"", rc.display());
     let mut command = Command::new("timeout");
     command
         .args(["60", "script", "-qec", &neomutt, "/dev/null"])

@@ -131,7 +131,8 @@ impl Scribe {
                         if let Err(error) = self.database.checkpoint() {
                             tracing::warn!(%error, "the record of messages' ways could not be made durable");
                         }
-                        drop(answer.send(()));
+                        // Nobody waits any more when the close was given up.
+                        let _ = answer.send(());
                         return;
                     }
                 }
