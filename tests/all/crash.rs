@@ -21,7 +21,7 @@ fn kill_nine_loses_nothing() -> Result<()> {
 
 #[test]
 fn a_power_cut_loses_nothing() -> Result<()> {
-    let library = beside("libpowercut.so")?;
+    let library = beside("libpowercut_shim.so")?;
     let place = tempfile::tempdir()?;
     let journal = place.path().join("journal");
     let store = place.path().join("store");
