@@ -125,3 +125,26 @@ impl Command {
         print::answer(&admin::ask(&config, request)?, json)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Command;
+
+    /// Every command below this one that does something itself.
+    fn leaves(command: &clap::Command) -> Vec<&clap::Command> {
+        let below: Vec<_> = command.get_subcommands().flat_map(leaves).collect();
+        if below.is_empty() { vec![command] } else { below }
+    }
+
+    #[test]
+    fn the_command_line_is_sound_and_every_command_shows_an_example() {
+        let command = Command::command();
+        command.clone().debug_assert();
+        for leaf in leaves(&command) {
+            let example = leaf.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(example.contains("Example") && example.contains("mailstead "), "{}", leaf.get_name());
+        }
+    }
+}

@@ -115,4 +115,16 @@ mod tests {
                 .is_ok()
         );
     }
+
+    #[test]
+    fn the_manual_shows_every_setting() {
+        let file =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/manual/settings.toml");
+        let shown = show_toml(None, Scope::Defaults);
+        if std::env::var_os("MAILSTEAD_BLESS").is_some() {
+            std::fs::write(&file, &shown).unwrap();
+        }
+        let manual = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(manual, shown, "MAILSTEAD_BLESS=1 cargo test -p mailstead writes it anew");
+    }
 }
