@@ -241,18 +241,17 @@ impl<R> Session<R> {
     }
 
     fn on_command(&mut self, command: Command<'_>, out: &mut Vec<u8>) -> Step<R> {
-        if !matches!(command, Command::Rcpt(_) | Command::Data | Command::Bdat { .. } | Command::Quit) {
-            self.counts.idle_commands += 1;
-            if self.counts.idle_commands > self.settings.idle_commands_max {
-                return self.hang_up(replies::TOO_MANY_COMMANDS, out);
-            }
+        if !matches!(command, Command::Rcpt(_) | Command::Data | Command::Bdat { .. } | Command::Quit)
+            && self.is_idle_too_long()
+        {
+            return self.hang_up(replies::TOO_MANY_COMMANDS, out);
         }
         match command {
             Command::Hello(verb, name) => self.on_hello(verb, name, out),
             Command::Mail(path, parameters) => self.on_mail(path, parameters, out),
             Command::Rcpt(path) => self.on_rcpt(path, out),
             Command::Data => self.on_data(out),
-            Command::Bdat { octets, last } => self.on_bdat(octets, last),
+            Command::Bdat { octets, last } => self.on_bdat(octets, last, out),
             Command::Rset => {
                 self.transaction = Transaction::Idle;
                 self.answer(replies::RESET, out)
@@ -338,6 +337,12 @@ impl<R> Session<R> {
         }
         replies::TLS_READY.write_to(out);
         Step::StartTls
+    }
+
+    /// Counts a command that brings no mail; tells whether there were too many of them.
+    fn is_idle_too_long(&mut self) -> bool {
+        self.counts.idle_commands += 1;
+        self.counts.idle_commands > self.settings.idle_commands_max
     }
 
     /// An answer that is nobody's fault.

@@ -24,7 +24,11 @@ impl<R> From<Reply> for Box<RefusedChunk<R>> {
 
 impl<R> Session<R> {
     /// The reply follows the chunk, for only then do client and server agree where they are.
-    pub(super) fn on_bdat(&mut self, octets: u64, last: bool) -> Step<R> {
+    pub(super) fn on_bdat(&mut self, octets: u64, last: bool, out: &mut Vec<u8>) -> Step<R> {
+        // A chunk that neither brings nor ends anything could be sent for ever.
+        if octets == 0 && !last && self.is_idle_too_long() {
+            return self.hang_up(replies::TOO_MANY_COMMANDS, out);
+        }
         match self.begin_chunk(octets, last) {
             Ok(text) => Step::ReadChunk(ChunkReader::new(octets, last, text, ChunkDestiny::Keep)),
             Err(refused) => {
@@ -103,8 +107,7 @@ impl<R> Session<R> {
         for _ in 0..refused.replies_owed {
             refused.reply.write_to(out);
         }
-        self.counts.idle_commands += 1;
-        if self.counts.idle_commands > self.settings.idle_commands_max {
+        if self.is_idle_too_long() {
             return self.hang_up(replies::TOO_MANY_COMMANDS, out);
         }
         Step::NextLine

@@ -76,6 +76,19 @@ fn order_of_commands() {
 }
 
 #[test]
+fn chunks_that_bring_nothing_end_the_session() {
+    let mut door = Door::greeted(settings());
+    door.say("MAIL FROM:<ann@example.org>");
+    door.say("RCPT TO:<bob@example.org>");
+    // EHLO and MAIL were counted too.
+    for _ in 2..settings().idle_commands_max {
+        assert_eq!(door.say("BDAT 0"), "250 2.0.0 Chunk received\r\n");
+    }
+    assert_eq!(door.say("BDAT 0"), "421 4.7.0 Too many commands without mail\r\n");
+    assert!(door.is_closed());
+}
+
+#[test]
 fn errors_end_the_session() {
     let mut door = Door::greeted(settings());
     for _ in 0..settings().errors_max - 1 {
