@@ -15,7 +15,7 @@ mod lock;
 mod packs;
 mod position;
 
-pub use blake3::Hash;
+pub use blake3::{self, Hash};
 pub use blob_reader::BlobReader;
 pub use blob_writer::{BlobWriter, PreparedBlob};
 pub use check::{CheckReport, Finding, check};

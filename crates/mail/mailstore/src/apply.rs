@@ -93,8 +93,10 @@ fn run(queue: &mpsc::Receiver<Work>) {
 fn apply(mut jobs: Vec<Job>) {
     let Some(core) = jobs.first().map(|job| Arc::clone(&job.core)) else { return };
     // A bug that panics here costs this account's index a catch-up, not the other accounts their applier.
-    let outcome = catch_unwind(AssertUnwindSafe(|| apply_to_index(&core, &jobs)))
-        .unwrap_or_else(|_| Err(StoreError::Corrupt("applying a change panicked".to_owned())));
+    let outcome = catch_unwind(AssertUnwindSafe(|| apply_to_index(&core, &jobs))).unwrap_or_else(|_| {
+        let (place, what) = (format!("account {}", core.id), "applying a change panicked".to_owned());
+        Err(leave_behind(&core, &StorageError::Corrupt { place, what }))
+    });
     for job in &mut jobs {
         // Published or not, what was reserved is no longer under way.
         job.reservations.clear();

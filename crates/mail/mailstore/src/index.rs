@@ -118,6 +118,9 @@ pub(crate) struct EmailPlace {
     pub(crate) thread: ThreadId,
 }
 
+/// Takes a message's folded header text, if it has that header; says whether to go on.
+pub(crate) type VisitHeader<'a> = &'a mut dyn FnMut(Uid, Option<&[u8]>) -> ControlFlow<()>;
+
 /// An account's mail, indexed.
 pub(crate) trait AccountIndex {
     /// Takes entries of the log, all or none of them.
@@ -146,7 +149,7 @@ pub(crate) trait AccountIndex {
         mailbox: MailboxId,
         uids: &UidSet,
         field: HeaderField,
-        visit: &mut dyn FnMut(Uid, Option<&[u8]>) -> ControlFlow<()>,
+        visit: VisitHeader<'_>,
     ) -> Result<(), StorageError>;
 
     /// Forgets messages expunged before a time, and emails that have no place any more; says how many messages.

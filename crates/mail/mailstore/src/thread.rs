@@ -6,6 +6,7 @@
 //! email id.
 
 use message::Summary;
+use storage::blake3::Hasher;
 
 use crate::digest::decoded;
 use crate::search::fold;
@@ -21,7 +22,7 @@ pub(crate) fn links(summary: &Summary) -> Vec<u64> {
     let own = envelope.message_id.iter().map(|id| without_brackets(id));
     let references = summary.references.iter().rev().map(Vec::as_slice);
     let mut links: Vec<u64> = Vec::new();
-    for id in own.chain(references.clone().take(LINKS_MAX - 2)).chain(references.last()) {
+    for id in own.chain(references.take(LINKS_MAX - 2)).chain(summary.references.first().map(Vec::as_slice)) {
         let link = link(id, &subject);
         if !links.contains(&link) {
             links.push(link);
@@ -37,7 +38,7 @@ fn without_brackets(id: &[u8]) -> &[u8] {
 
 /// A sender cannot choose two ids with one link: BLAKE3, of which 63 bits fit a column.
 fn link(id: &[u8], subject: &str) -> u64 {
-    let mut hasher = blake3::Hasher::new();
+    let mut hasher = Hasher::new();
     hasher.update(&(id.len() as u64).to_le_bytes()).update(id).update(subject.as_bytes());
     let mut first = [0; 8];
     hasher.finalize_xof().fill(&mut first);

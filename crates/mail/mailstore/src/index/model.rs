@@ -1,7 +1,7 @@
 //! The account index in plain maps, written as simply as can be: what the real one is compared with in tests.
 
 use std::collections::BTreeMap;
-use std::ops::{ControlFlow, RangeInclusive};
+use std::ops::RangeInclusive;
 
 use mail_types::{EmailId, MailboxId, MailboxName, ModSeq, SystemFlag, ThreadId, Uid, UidSet};
 use platform::clock::Timestamp;
@@ -10,6 +10,7 @@ use storage::{BlobRef, PackId, StorageError};
 use super::sqlite::shared_keywords;
 use super::{
     AccountIndex, AccountRow, Applied, EmailPlace, MailboxRow, Move, Order, StoredEmail, ToApply, Vanished,
+    VisitHeader,
 };
 use crate::digest::{self, Digest};
 use crate::fetch::{Row, Want};
@@ -233,7 +234,7 @@ impl AccountIndex for ModelIndex {
         mailbox: MailboxId,
         uids: &UidSet,
         field: HeaderField,
-        visit: &mut dyn FnMut(Uid, Option<&[u8]>) -> ControlFlow<()>,
+        visit: VisitHeader<'_>,
     ) -> Result<(), StorageError> {
         let messages = self.mailboxes.get(&mailbox).map(|mailbox| mailbox.messages.values());
         for message in messages.into_iter().flatten().filter(|message| uids.contains(message.uid)) {

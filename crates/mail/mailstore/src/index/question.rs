@@ -1,15 +1,13 @@
 //! The longer questions to the SQLite index: a whole mailbox, rows, tombstones, headers.
 
-use std::ops::ControlFlow;
-
 use mail_types::{EmailId, Flags, MailboxId, ModSeq, ThreadId, Uid, UidSet};
 use platform::clock::Timestamp;
 use storage::StorageError;
 use storage::rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 
-use super::Vanished;
 use super::batch::whole;
 use super::sqlite::{MAILBOX_COLUMNS, mailbox_row, number, shared_keywords, unsigned};
+use super::{Vanished, VisitHeader};
 use crate::digest;
 use crate::fetch::{Row, Want};
 use crate::search::HeaderField;
@@ -109,7 +107,7 @@ pub(super) fn headers(
     mailbox: MailboxId,
     uids: &UidSet,
     field: HeaderField,
-    visit: &mut dyn FnMut(Uid, Option<&[u8]>) -> ControlFlow<()>,
+    visit: VisitHeader<'_>,
 ) -> Result<(), StorageError> {
     let sql = "SELECT m.uid, h.folded FROM messages m JOIN headers h ON h.email = m.email \
                WHERE m.mailbox = ?1 AND m.uid BETWEEN ?2 AND ?3 ORDER BY m.uid";

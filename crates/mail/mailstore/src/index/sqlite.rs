@@ -1,6 +1,6 @@
 //! The account index in a SQLite file: opening, and the short reads.
 
-use std::ops::{ControlFlow, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::batch::Batch;
 use super::schema::MIGRATIONS;
 use super::{
     AccountIndex, AccountRow, Applied, EmailPlace, MailboxRow, Move, Order, StoredEmail, ToApply, Vanished,
-    places, question,
+    VisitHeader, places, question,
 };
 use crate::fetch::{Row, Want};
 use crate::note::{MailboxState, Record};
@@ -131,7 +131,7 @@ impl AccountIndex for SqliteIndex {
         mailbox: MailboxId,
         uids: &UidSet,
         field: HeaderField,
-        visit: &mut dyn FnMut(Uid, Option<&[u8]>) -> ControlFlow<()>,
+        visit: VisitHeader<'_>,
     ) -> Result<(), StorageError> {
         question::headers(self.connection(), mailbox, uids, field, visit)
     }

@@ -287,7 +287,7 @@ impl Pair {
                 }
             }
             // A purge that was interrupted leaves both.
-            if keep % 2 == 0 {
+            if keep.is_multiple_of(2) {
                 log.push(entry);
             }
             log.push(copy);

@@ -12,6 +12,9 @@ use crate::house::{
     uids,
 };
 
+/// Something that happens to a file or its octets.
+type Damage<'a, T> = &'a dyn Fn(&mut T);
+
 /// The data directory as a crash would leave it now.
 fn crashed(house: &House) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
@@ -89,7 +92,7 @@ async fn unsynced_index_changes_come_back_from_the_log() {
     let garble = |octets: &mut Vec<u8>| octets.iter_mut().skip(40).for_each(|octet| *octet ^= 0x55);
     let halve = |octets: &mut Vec<u8>| octets.truncate(octets.len() / 2);
     let empty = |octets: &mut Vec<u8>| octets.clear();
-    let damages: [&dyn Fn(&mut Vec<u8>); 3] = [&garble, &halve, &empty];
+    let damages: [Damage<'_, Vec<u8>>; 3] = [&garble, &halve, &empty];
     for damage in damages {
         let data = crashed(&house);
         for file in index_files(data.path()) {

@@ -1,5 +1,7 @@
 //! The store's promise, asked through its public door.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod concurrency;
 mod crash;
 mod filing;
