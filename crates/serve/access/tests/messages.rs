@@ -620,3 +620,50 @@ async fn searches_for_mod_sequences_tell_the_highest() {
     let answer = client.command("a6 UID FETCH 1:* (FLAGS) (CHANGEDSINCE 1)").await;
     assert_eq!(with_word(&answer, "FETCH (UID ").len(), 3, "{answer:?}");
 }
+
+#[tokio::test]
+async fn appends_without_waiting_are_answered_in_order() {
+    let house = House::new().await;
+    let mut client = house.ann().await;
+    let mut commands = String::new();
+    for number in 1..=200 {
+        // Some are refused in between, and nothing loses its place.
+        let mailbox = if number % 50 == 0 { "Nowhere" } else { "INBOX" };
+        let message = format!("Subject: {number}\r\n\r\nbody\r\n");
+        commands.push_str(&format!("t{number} APPEND {mailbox} {{{}+}}\r\n{message}\r\n", message.len()));
+    }
+    client.send(&format!("{commands}end STATUS INBOX (MESSAGES)\r\n")).await;
+    let mut uid = 0;
+    for number in 1..=200 {
+        let line = client.line().await;
+        if number % 50 == 0 {
+            assert_eq!(line, format!("t{number} NO [TRYCREATE] No such mailbox; create it first"));
+        } else {
+            uid += 1;
+            assert!(matches_append(&line, number, uid), "{line}");
+        }
+    }
+    assert_eq!(client.until("end").await, ["* STATUS INBOX (MESSAGES 196)", "end OK STATUS completed"]);
+}
+
+fn matches_append(line: &str, number: u32, uid: u32) -> bool {
+    house::matches(&format!("t{number} OK [APPENDUID … {uid}] APPEND completed"), line)
+}
+
+#[tokio::test]
+async fn an_append_into_the_selected_mailbox_is_seen_at_once() {
+    let house = House::new().await;
+    let mut client = house.ann().await;
+    client.command("s SELECT INBOX").await;
+    client
+        .play(
+            "C: a1 APPEND INBOX {8+}
+             C: A: 1abcd
+             S: * 1 EXISTS
+             S: a1 OK [APPENDUID … 1] APPEND completed
+             C: a2 UID FETCH 1 (UID RFC822.SIZE)
+             S: * 1 FETCH (UID 1 RFC822.SIZE 8)
+             S: a2 OK FETCH completed",
+        )
+        .await;
+}

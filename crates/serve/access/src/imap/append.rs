@@ -1,7 +1,9 @@
 //! APPEND of one message or several: octets stream into the store as they come, and are filed all or none
 //! (RFC 9051 §6.3.12, RFC 3502, 3516, 4315, 7889).
 
-use imap::command::{Append, AppendForm, AppendMessage};
+use std::sync::Arc;
+
+use imap::command::{Append, AppendForm, AppendMessage, Tag};
 use imap::response;
 use mail_types::{MailboxId, UidSet};
 use mailstore::{Append as Appended, FlagNames, Intake, QuotaUsage, StoreError};
@@ -10,6 +12,7 @@ use tokio::time::Instant;
 
 use super::connection::{Connection, Event};
 use super::dispatch::{self, Answered};
+use super::filings::Filings;
 use super::person::Person;
 use super::replies::{Done, DoneCode, Ending, Farewell, Refusal, Stop};
 use super::updates::{AlreadyTold, Telling};
@@ -19,49 +22,99 @@ const MESSAGES_MAX: usize = 256;
 /// Octets of an APPEND of several messages together, beyond the first message.
 const MORE_OCTETS_MAX: u64 = 16 * 1024 * 1024;
 
-/// APPEND, from its first line to its answer.
+/// APPEND, from its first line to its last octet. Its answer comes when the messages are on disk; meanwhile the next
+/// APPEND may come.
 pub(crate) async fn append(
     connection: &mut Connection,
     person: &mut Person,
+    filings: &mut Filings,
     command: Append,
 ) -> Result<Answered, Ending> {
-    let outcome = take_and_file(connection, person, &command).await;
-    if matches!(outcome, Err(Stop::Refused(_))) {
-        // What the client still sends of it is skipped; does nothing when all has come.
-        connection.refuse_append();
+    if filings.is_full() {
+        settle(connection, person, filings).await?;
     }
-    dispatch::answer(connection, person, &command.tag, outcome, Telling::Everything, &AlreadyTold::default())
-        .await
+    match take(connection, person, filings, &command).await {
+        Ok((target, taken)) => {
+            let octets = taken.iter().map(|message| message.message.octets()).sum();
+            filings.begin(command.tag, octets, file(person, target, taken)).await;
+            Ok(Answered::Fine)
+        }
+        Err(stop) => {
+            if matches!(stop, Stop::Refused(_)) {
+                // What the client still sends of it is skipped; does nothing when all has come.
+                connection.refuse_append();
+            }
+            settle(connection, person, filings).await?;
+            let already = AlreadyTold::default();
+            dispatch::answer(connection, person, &command.tag, Err(stop), Telling::Everything, &already).await
+        }
+    }
 }
 
-async fn take_and_file(connection: &mut Connection, person: &Person, command: &Append) -> Result<Done, Stop> {
+/// Answers every APPEND that waits for the disk.
+pub(crate) async fn settle(
+    connection: &mut Connection,
+    person: &mut Person,
+    filings: &mut Filings,
+) -> Result<(), Ending> {
+    while !filings.is_empty() {
+        let (tag, outcome) = filings.next().await;
+        answer(connection, person, &tag, outcome).await?;
+    }
+    Ok(())
+}
+
+/// Answers an APPEND whose filing has ended.
+pub(crate) async fn answer(
+    connection: &mut Connection,
+    person: &mut Person,
+    tag: &Tag,
+    outcome: Result<Done, Stop>,
+) -> Result<Answered, Ending> {
+    let already = AlreadyTold::default();
+    dispatch::answer(connection, person, tag, outcome, Telling::Everything, &already).await
+}
+
+async fn take(
+    connection: &mut Connection,
+    person: &mut Person,
+    filings: &mut Filings,
+    command: &Append,
+) -> Result<(MailboxId, Vec<Appended>), Stop> {
     let target = person.target(&command.mailbox).await?;
-    let mut taking = Taking { person, messages: Vec::new(), octets: 0 };
+    let mut taking = Taking { person, filings, messages: Vec::new(), octets: 0 };
     taking.take_all(connection).await?;
-    let messages = taking.messages;
-    file(person, target, messages).await
+    Ok((target, taking.messages))
 }
 
-async fn file(person: &Person, target: MailboxId, messages: Vec<Appended>) -> Result<Done, Stop> {
-    let count = messages.len() as u64;
-    let way = (person.door.rooms.next_transaction)();
-    let filed =
-        person.account.append(target, messages, person.quota(), way).await.map_err(|error| match error {
+/// Files the messages: the work that the session need not wait for.
+fn file(
+    person: &Person,
+    target: MailboxId,
+    messages: Vec<Appended>,
+) -> impl Future<Output = Result<Done, Stop>> + Send + use<> {
+    let (door, account, quota) = (Arc::clone(&person.door), person.account.clone(), person.quota());
+    async move {
+        let count = messages.len() as u64;
+        let way = (door.rooms.next_transaction)();
+        let filed = account.append(target, messages, quota, way).await.map_err(|error| match error {
             StoreError::NoSuchMailbox => Refusal::TryCreate,
             error => Refusal::Store(error),
         })?;
-    person.door.counts.appended.add(count);
-    tracing::info!(way = %way.to_text(), messages = count, "appended");
-    let uids: UidSet = filed.iter().map(|filed| filed.uid).collect();
-    match filed.first() {
-        Some(first) => Ok(Done::with(DoneCode::AppendUid(first.uid_validity, uids), "APPEND completed")),
-        None => Ok(Done::plain("APPEND completed")),
+        door.counts.appended.add(count);
+        tracing::info!(way = %way.to_text(), messages = count, "appended");
+        let uids: UidSet = filed.iter().map(|filed| filed.uid).collect();
+        match filed.first() {
+            Some(first) => Ok(Done::with(DoneCode::AppendUid(first.uid_validity, uids), "APPEND completed")),
+            None => Ok(Done::plain("APPEND completed")),
+        }
     }
 }
 
 /// An APPEND whose messages are coming.
 struct Taking<'a> {
-    person: &'a Person,
+    person: &'a mut Person,
+    filings: &'a mut Filings,
     messages: Vec<Appended>,
     octets: u64,
 }
@@ -81,6 +134,8 @@ impl Taking<'_> {
         self.check(&announced)?;
         let mut intake = self.person.door.rooms.store.intake()?;
         if announced.synchronising {
+            // A client that waits for leave to go on may wait for its answers first.
+            settle(connection, self.person, self.filings).await?;
             response::write_continuation(connection.wire.output(), "Ready for the message");
         }
         self.stream(connection, &mut intake).await?;
@@ -93,7 +148,7 @@ impl Taking<'_> {
         Ok(())
     }
 
-    async fn stream(&self, connection: &mut Connection, intake: &mut Intake) -> Result<(), Stop> {
+    async fn stream(&mut self, connection: &mut Connection, intake: &mut Intake) -> Result<(), Stop> {
         loop {
             match connection.receive(self.deadline()).await? {
                 Event::AppendOctets(octets) => {

@@ -13,6 +13,7 @@ mod dispatch;
 mod enable;
 mod expunge;
 mod fetch;
+mod filings;
 mod id;
 mod idle;
 mod list;
@@ -102,10 +103,18 @@ impl ImapDoor {
     #[must_use]
     pub fn new(rooms: Rooms, settings: Settings, metrics: &Metrics) -> Self {
         let counts = Counts {
-            sessions: metrics.gauge("imap_sessions", "IMAP sessions that have logged in.", &[]),
-            logins: metrics.counter("imap_logins_total", "IMAP logins.", &[("result", "accepted")]),
-            logins_refused: metrics.counter("imap_logins_total", "IMAP logins.", &[("result", "refused")]),
-            appended: metrics.counter("imap_appended_total", "Messages stored by IMAP APPEND.", &[]),
+            sessions: metrics.gauge("mailstead_imap_sessions", "IMAP sessions that have logged in.", &[]),
+            logins: metrics.counter("mailstead_imap_logins_total", "IMAP logins.", &[("result", "accepted")]),
+            logins_refused: metrics.counter(
+                "mailstead_imap_logins_total",
+                "IMAP logins.",
+                &[("result", "refused")],
+            ),
+            appended: metrics.counter(
+                "mailstead_imap_appended_total",
+                "Messages stored by IMAP APPEND.",
+                &[],
+            ),
         };
         Self(Arc::new(Door {
             rooms,

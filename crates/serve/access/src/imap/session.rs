@@ -12,6 +12,7 @@ use platform::tasks::Shutdown;
 use tokio::time::Instant;
 
 use super::connection::{Connection, Event};
+use super::filings::Filings;
 use super::person::Person;
 use super::replies::{Ending, Farewell, Stop};
 use super::stranger::{self, Stranger};
@@ -80,14 +81,17 @@ async fn secure(door: &Door, stream: Stream, security: Security) -> Option<(Stre
 /// Commands, one after the other, until the session ends.
 async fn serve(connection: &mut Connection, person: &mut Person, shutdown: &Shutdown) -> Ending {
     let mut mistakes = 0_u32;
+    let mut filings = Filings::default();
     loop {
-        let event = match next(connection, person, shutdown).await {
+        let event = match next(connection, person, &mut filings, shutdown).await {
             Ok(event) => event,
             Err(ending) => return ending,
         };
         let answered = match event {
             Event::Command(command) => Box::pin(dispatch::obey(connection, person, shutdown, *command)).await,
-            Event::Append(command) => Box::pin(append::append(connection, person, command)).await,
+            Event::Append(command) => {
+                Box::pin(append::append(connection, person, &mut filings, command)).await
+            }
             Event::Bad(bad) => {
                 if bad.must_close() {
                     return Ending::Bye(Farewell::OutOfStep);
@@ -115,27 +119,47 @@ async fn serve(connection: &mut Connection, person: &mut Person, shutdown: &Shut
     }
 }
 
-/// Waits for the next command, and for what may end the session meanwhile.
-async fn next(connection: &mut Connection, person: &Person, shutdown: &Shutdown) -> Result<Event, Ending> {
+/// Waits for the next command; meanwhile answers appends that have reached the disk, and hears of what ends the session.
+/// All appends are answered before anything but the next APPEND is handed out.
+async fn next(
+    connection: &mut Connection,
+    person: &mut Person,
+    filings: &mut Filings,
+    shutdown: &Shutdown,
+) -> Result<Event, Ending> {
     let mut people = person.door.rooms.directory.changes();
-    if !person.door.rooms.directory.is_current(&person.who) {
-        return Err(Ending::Bye(Farewell::AccountClosed));
-    }
+    check_account(person)?;
     let deadline = Instant::now() + person.settings.idle_timeout;
     loop {
         tokio::select! {
+            // In this order: with pipelined input at hand, the next APPEND joins those that wait.
+            biased;
             // Cancelling loses nothing: octets read and not taken stay in the wire.
-            received = connection.receive(deadline) => return received.map_err(Ending::Wire),
+            received = connection.receive(deadline) => {
+                let event = received.map_err(Ending::Wire)?;
+                if !filings.is_empty() && !matches!(event, Event::Append(_)) {
+                    Box::pin(append::settle(connection, person, filings)).await?;
+                }
+                return Ok(event);
+            }
+            // Cancelling loses nothing: a filing that is not waited for goes on.
+            (tag, outcome) = filings.next() => {
+                Box::pin(append::answer(connection, person, &tag, outcome)).await?;
+            }
             // Nothing to lose.
             () = shutdown.triggered() => return Err(Ending::Bye(Farewell::Shutdown)),
             // Nothing to lose: the generation is read anew.
-            Ok(()) = people.changed() => {
-                if !person.door.rooms.directory.is_current(&person.who) {
-                    return Err(Ending::Bye(Farewell::AccountClosed));
-                }
-            }
+            Ok(()) = people.changed() => check_account(person)?,
         }
     }
+}
+
+/// Whether the person may go on.
+fn check_account(person: &Person) -> Result<(), Ending> {
+    if person.door.rooms.directory.is_current(&person.who) {
+        return Ok(());
+    }
+    Err(Ending::Bye(Farewell::AccountClosed))
 }
 
 /// Says goodbye, as far as there is somebody to say it to.
