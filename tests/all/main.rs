@@ -6,3 +6,5 @@ mod crash;
 mod delivery;
 mod faults;
 mod internet;
+mod operation;
+mod threats;

@@ -283,20 +283,26 @@ impl NameChange {
     /// Makes it as if it had not happened. Whatever is not there any more need not be undone.
     fn undo(&self) -> io::Result<()> {
         let path = path_of(&self.record.path);
+        // Its directory may be lost too: then there is no place to come back to.
+        let has_place = path.parent().is_some_and(Path::exists);
         match self.record.kind {
             Kind::Create => match fs::symlink_metadata(&path) {
                 Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(&path),
                 Ok(_) => fs::remove_file(&path),
                 Err(_) => Ok(()),
             },
+            Kind::Remove | Kind::Rename if !has_place => Ok(()),
             Kind::Remove if self.saved.exists() => restore(&self.saved, &path),
             Kind::Remove => fs::create_dir(&path).or_else(ignore_existing),
+            // The kill came between the announcement and the change.
+            Kind::Rename if fs::symlink_metadata(&path).is_ok() => Ok(()),
             Kind::Rename => {
                 let other = path_of(&self.record.other);
                 if fs::symlink_metadata(&other).is_ok() {
                     fs::rename(&other, &path)?;
                 }
-                if self.saved.exists() { restore(&self.saved, &other) } else { Ok(()) }
+                let had_other = self.saved.exists() && other.parent().is_some_and(Path::exists);
+                if had_other { restore(&self.saved, &other) } else { Ok(()) }
             }
             _ => Ok(()),
         }
