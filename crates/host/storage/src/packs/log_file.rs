@@ -50,22 +50,20 @@ impl LogFile {
     /// Founds a pack, durably: header and directory entry are synced before the first group is written.
     pub(super) fn create(files: &PackFiles, header: &FileHeader) -> Result<LogFile, StorageError> {
         let path = files.path(PackKind::Log, header.pack);
-        let create = || -> io::Result<File> {
-            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-            file.write_all_at(&header.encode(), 0)?;
-            file.sync_all()?;
-            platform::durable::sync_directory(files.directory())?;
-            Ok(file)
-        };
-        let length = FILE_HEADER_OCTETS as u64;
-        match create() {
-            Ok(file) => Ok(LogFile { file, path, pack: header.pack, durable: length, allocated: length }),
-            Err(error) => {
-                // Without an entry it means nothing; if it cannot be removed, it is an empty pack.
-                let _ = fs::remove_file(&path);
-                Err(StorageError::io("create", &path, error))
-            }
+        let io_error = |error| StorageError::io("create", &path, error);
+        let file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(io_error)?;
+        let founded = file
+            .write_all_at(&header.encode(), 0)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| platform::durable::sync_directory(files.directory()));
+        if let Err(error) = founded {
+            // Without an entry it means nothing; if it cannot be removed, it is an empty pack.
+            let _ = fs::remove_file(&path);
+            return Err(io_error(error));
         }
+        let length = FILE_HEADER_OCTETS as u64;
+        Ok(LogFile { file, path, pack: header.pack, durable: length, allocated: length })
     }
 
     /// Opens a pack to go on at `end`; the file has been cut there.
@@ -120,5 +118,69 @@ impl LogFile {
     pub(super) fn cut_back(&mut self) -> io::Result<()> {
         self.allocated = self.durable;
         self.file.set_len(self.durable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packs::record::StoreKey;
+
+    const FIRST: u64 = FILE_HEADER_OCTETS as u64;
+
+    fn found(directory: &Path) -> LogFile {
+        let files = PackFiles::new(directory, 1);
+        let (pack, previous, key) = (PackId(1), PackId(0), StoreKey([0; 32]));
+        let header = FileHeader { kind: PackKind::Log, pack, previous, previous_octets: 0, key };
+        LogFile::create(&files, &header).unwrap()
+    }
+
+    fn octets(log: &LogFile) -> u64 {
+        fs::metadata(&log.path).unwrap().len()
+    }
+
+    #[test]
+    fn zeros_are_written_ahead_of_small_groups_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = found(directory.path());
+        log.commit(&mut vec![1; 100], Ahead::No).unwrap();
+        assert_eq!(octets(&log), FIRST + 100);
+        log.commit(&mut vec![2; AHEAD_GROUP_OCTETS_MAX + 1], Ahead::Allowed).unwrap();
+        assert_eq!(octets(&log), FIRST + 101 + AHEAD_GROUP_OCTETS_MAX as u64);
+        let mut group = vec![3; AHEAD_GROUP_OCTETS_MAX];
+        log.commit(&mut group, Ahead::Allowed).unwrap();
+        assert_eq!((group.len(), octets(&log)), (AHEAD_GROUP_OCTETS_MAX, AHEAD_OCTETS));
+        let end = log.durable;
+        log.cut_back().unwrap();
+        assert_eq!(octets(&log), end);
+        let content = fs::read(&log.path).unwrap();
+        assert_eq!(content.iter().filter(|octet| **octet == 3).count(), AHEAD_GROUP_OCTETS_MAX);
+        assert!(content.ends_with(&[3]));
+    }
+
+    #[test]
+    fn a_pack_that_cannot_be_written_or_cut_is_to_be_left() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = found(directory.path());
+        log.commit(&mut vec![1; 100], Ahead::No).unwrap();
+        log.file = File::open(&log.path).unwrap();
+        assert!(matches!(log.commit(&mut vec![2; 100], Ahead::No), Err(WriteFault::Unknown(_))));
+        assert_eq!((log.durable, octets(&log)), (FIRST + 100, FIRST + 100));
+    }
+
+    #[test]
+    fn a_founded_pack_is_not_founded_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = found(directory.path());
+        let files = PackFiles::new(directory.path(), 1);
+        let header = FileHeader {
+            kind: PackKind::Log,
+            pack: log.pack,
+            previous: PackId(0),
+            previous_octets: 0,
+            key: StoreKey([0; 32]),
+        };
+        assert!(LogFile::create(&files, &header).is_err());
+        assert_eq!(octets(&log), FIRST, "and not taken away");
     }
 }
