@@ -58,7 +58,9 @@ pub(crate) async fn answer(
     let told = updates::tell(&mut connection.wire, dialect, person, telling, already).await;
     let outcome = match told {
         Ok(()) => outcome,
-        Err(stop) => outcome.and(Err(stop)),
+        // What ends the session, such as that the mailbox is gone, outweighs what became of the command.
+        Err(Stop::Ended(ending)) => return Err(ending),
+        Err(refused) => outcome.and(Err(refused)),
     };
     let out = connection.wire.output();
     match outcome {
