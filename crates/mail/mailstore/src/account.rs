@@ -6,8 +6,8 @@ use std::sync::Arc;
 use mail_types::{AccountId, MailboxId};
 use tokio::sync::watch;
 
-use crate::core::Core;
 use crate::error::StoreError;
+use crate::open_account::OpenAccount;
 use crate::quota::QuotaUsage;
 use crate::view::View;
 
@@ -15,15 +15,15 @@ use crate::view::View;
 /// every question is answered with that error: ask the store for the account anew.
 #[derive(Clone)]
 pub struct Account {
-    core: Arc<Core>,
+    core: Arc<OpenAccount>,
 }
 
 impl Account {
-    pub(crate) fn new(core: Arc<Core>) -> Self {
+    pub(crate) fn new(core: Arc<OpenAccount>) -> Self {
         Self { core }
     }
 
-    pub(crate) fn core(&self) -> &Arc<Core> {
+    pub(crate) fn core(&self) -> &Arc<OpenAccount> {
         &self.core
     }
 

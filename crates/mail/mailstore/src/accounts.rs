@@ -11,12 +11,12 @@ use parking_lot::{Mutex, MutexGuard};
 use storage::StorageError;
 use tokio::sync::oneshot;
 
-use crate::core::Core;
 use crate::engine::{Behind, Done, Engine, Entry, Share, Then, Turn, log_index_failure, received};
 use crate::error::StoreError;
 use crate::index::{AccountIndex, SqliteIndex, is_damage};
 use crate::known::Known;
 use crate::note::{Record, Subscription};
+use crate::open_account::OpenAccount;
 use crate::replay::{self, IsRemoved};
 use crate::state::AccountState;
 
@@ -51,7 +51,7 @@ struct Open {
 
 #[derive(Debug)]
 struct Slot {
-    core: Arc<Core>,
+    core: Arc<OpenAccount>,
     used: u64,
 }
 
@@ -67,7 +67,7 @@ impl Accounts {
     }
 
     /// The account, opened if it is not.
-    pub(crate) async fn account(self: &Arc<Self>, id: AccountId) -> Result<Arc<Core>, StoreError> {
+    pub(crate) async fn account(self: &Arc<Self>, id: AccountId) -> Result<Arc<OpenAccount>, StoreError> {
         if let Some(core) = self.if_open(id) {
             return Ok(core);
         }
@@ -76,7 +76,7 @@ impl Accounts {
     }
 
     /// The account if it is open and sound.
-    fn if_open(&self, id: AccountId) -> Option<Arc<Core>> {
+    fn if_open(&self, id: AccountId) -> Option<Arc<OpenAccount>> {
         let mut open = self.open.lock();
         open.uses += 1;
         let uses = open.uses;
@@ -91,7 +91,7 @@ impl Accounts {
     }
 
     /// Opens the account on this thread.
-    pub(crate) fn open_here(self: &Arc<Self>, id: AccountId) -> Result<Arc<Core>, StoreError> {
+    pub(crate) fn open_here(self: &Arc<Self>, id: AccountId) -> Result<Arc<OpenAccount>, StoreError> {
         let _opening = self.opening_lock(id)?;
         if let Some(core) = self.if_open(id) {
             return Ok(core);
@@ -132,7 +132,7 @@ impl Accounts {
         Ok(())
     }
 
-    fn open_index(&self, id: AccountId, status: Option<IsRemoved>) -> Result<Core, StoreError> {
+    fn open_index(&self, id: AccountId, status: Option<IsRemoved>) -> Result<OpenAccount, StoreError> {
         let path = replay::index_path(&self.directory, id);
         let behind = self.engine.behind(id);
         let is_lost = status.is_some() && !path.exists();
@@ -150,7 +150,7 @@ impl Accounts {
             },
         };
         self.engine.caught_up(id);
-        Ok(Core::new(id, Arc::clone(&self.engine), path, state, index))
+        Ok(OpenAccount::new(id, Arc::clone(&self.engine), path, state, index))
     }
 
     fn opened(
@@ -253,7 +253,7 @@ fn load(index: &SqliteIndex) -> Result<AccountState, StorageError> {
 }
 
 /// A new account gets its INBOX and a mailbox for each special use, all subscribed (RFC 6154 §2).
-fn found(core: &Arc<Core>) -> Result<(), StoreError> {
+fn found(core: &Arc<OpenAccount>) -> Result<(), StoreError> {
     let (sender, receiver) = oneshot::channel();
     {
         let mut state = core.state();

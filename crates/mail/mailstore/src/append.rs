@@ -6,13 +6,13 @@ use mail_types::{AccountId, EmailId, Flags, MailboxId, ModSeq, TransactionId, Ui
 use platform::clock::Timestamp;
 
 use crate::account::Account;
-use crate::core::{Core, Decided};
 use crate::engine::{Entry, Share, Turn, received};
 use crate::error::StoreError;
 use crate::flags::FlagNames;
 use crate::intake::Arriving;
 use crate::keywords::{KeywordTable, known_flags};
 use crate::note::{FiledRecord, Record, Stored};
+use crate::open_account::{Decided, OpenAccount};
 use crate::quota::{QuotaLimit, QuotaUsage};
 use crate::state::AccountState;
 
@@ -78,7 +78,7 @@ impl Account {
     }
 }
 
-impl Core {
+impl OpenAccount {
     /// An entry and a proof for each message; the proofs are given out when the entries are durable.
     fn filings(
         self: &Arc<Self>,

@@ -13,10 +13,10 @@ use mail_types::AccountId;
 use parking_lot::Mutex;
 use storage::StorageError;
 
-use crate::core::Core;
 use crate::engine::{Behind, Job, log_index_failure};
 use crate::error::StoreError;
 use crate::index::{AccountIndex, Order, ToApply, is_damage};
+use crate::open_account::OpenAccount;
 
 /// Appliers: one core's worth of SQLite each; accounts are dealt out among them.
 const APPLIERS: u32 = 2;
@@ -107,7 +107,7 @@ fn apply(mut jobs: Vec<Job>) {
     }
 }
 
-fn apply_to_index(core: &Arc<Core>, jobs: &[Job]) -> Result<(), StoreError> {
+fn apply_to_index(core: &Arc<OpenAccount>, jobs: &[Job]) -> Result<(), StoreError> {
     core.check()?;
     let entries: Vec<ToApply<'_>> = jobs
         .iter()
@@ -138,7 +138,7 @@ fn apply_to_index(core: &Arc<Core>, jobs: &[Job]) -> Result<(), StoreError> {
     }
 }
 
-fn leave_behind(core: &Core, error: &StorageError) -> StoreError {
+fn leave_behind(core: &OpenAccount, error: &StorageError) -> StoreError {
     log_index_failure(core.id, error);
     let failure = StoreError::from(error.clone());
     let behind = Behind { applied: core.applied(), is_damaged: is_damage(error) };

@@ -7,13 +7,13 @@ use platform::clock::Timestamp;
 
 use crate::account::Account;
 use crate::append::Place;
-use crate::core::{Core, Decided};
 use crate::engine::{Entry, Share, Turn, received};
 use crate::error::StoreError;
 use crate::fetch::{Row, Want};
 use crate::index::AccountIndex;
 use crate::keywords::KeywordTable;
 use crate::note::{Expunged, Record};
+use crate::open_account::{Decided, OpenAccount};
 use crate::quota::{QuotaLimit, QuotaUsage};
 use crate::state::AccountState;
 
@@ -90,7 +90,7 @@ impl Account {
     }
 }
 
-impl Core {
+impl OpenAccount {
     pub(crate) async fn move_messages(
         self: &Arc<Self>,
         mut turn: Turn,
@@ -126,7 +126,7 @@ struct Copies {
 
 impl Copies {
     async fn read(
-        core: &Arc<Core>,
+        core: &Arc<OpenAccount>,
         from: MailboxId,
         uids: &UidSet,
         to: MailboxId,
@@ -194,7 +194,7 @@ impl CopyOutcome {
 }
 
 /// Records in as many entries as they need; the log takes them all or none.
-fn entries_of(core: &Arc<Core>, records: Vec<Record>) -> Vec<Entry> {
+fn entries_of(core: &Arc<OpenAccount>, records: Vec<Record>) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut records = records.into_iter();
     loop {

@@ -9,13 +9,13 @@ use platform::clock::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::append::{Filed, Place};
-use crate::core::{Core, Reservation};
 use crate::engine::{Entry, Share, Then, received};
 use crate::error::StoreError;
 use crate::flags::FlagNames;
 use crate::intake::Arriving;
 use crate::keywords::known_flags;
 use crate::note::{Record, Stored};
+use crate::open_account::{OpenAccount, Reservation};
 use crate::quota::{QuotaLimit, QuotaUsage};
 use crate::state::AccountState;
 use crate::store::Store;
@@ -53,7 +53,7 @@ const PREPARATIONS_MAX: usize = 3;
 
 /// A filing whose account is open and whose mailbox is there.
 struct Prepared {
-    core: Arc<Core>,
+    core: Arc<OpenAccount>,
     mailbox: MailboxId,
     flags: Flags,
 }
@@ -137,7 +137,7 @@ fn find(state: &AccountState, target: &FilingTarget) -> Result<Option<MailboxId>
     Ok(found.map(|mailbox| mailbox.row.state.id))
 }
 
-async fn make(core: &Arc<Core>, target: &FilingTarget) -> Result<(), StoreError> {
+async fn make(core: &Arc<OpenAccount>, target: &FilingTarget) -> Result<(), StoreError> {
     let (name, special_use) = match target {
         FilingTarget::Id(_) => return Err(StoreError::NoSuchMailbox),
         FilingTarget::Name(name) => (name.clone(), None),
@@ -169,7 +169,7 @@ struct Delivery<'a> {
 
 /// One account that receives.
 struct Receiving<'a> {
-    core: &'a Arc<Core>,
+    core: &'a Arc<OpenAccount>,
     state: MutexGuard<'a, AccountState>,
     email: Option<EmailId>,
     records: Vec<Record>,
@@ -178,9 +178,9 @@ struct Receiving<'a> {
 
 impl<'a> Delivery<'a> {
     fn lock(prepared: &'a [Result<Prepared, StoreError>], octets: u64, now: Timestamp) -> Self {
-        let cores: BTreeMap<AccountId, &Arc<Core>> =
+        let cores: BTreeMap<AccountId, &Arc<OpenAccount>> =
             prepared.iter().flatten().map(|prepared| (prepared.core.id, &prepared.core)).collect();
-        let receive = |(id, core): (AccountId, &'a Arc<Core>)| {
+        let receive = |(id, core): (AccountId, &'a Arc<OpenAccount>)| {
             let state = core.state();
             (id, Receiving { core, state, email: None, records: Vec::new(), reservations: Vec::new() })
         };

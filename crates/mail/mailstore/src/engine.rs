@@ -18,10 +18,10 @@ use storage::{
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::apply::Appliers;
-use crate::core::{Core, Reservation};
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::note::{self, Record};
+use crate::open_account::{OpenAccount, Reservation};
 use crate::settings::Settings;
 
 /// Digests that may wait for the index, in KiB: what bounds the memory between log and index when mail comes
@@ -77,7 +77,7 @@ pub(crate) struct Entry {
 /// What an entry means to one account.
 #[derive(Debug)]
 pub(crate) struct Share {
-    pub(crate) core: Arc<Core>,
+    pub(crate) core: Arc<OpenAccount>,
     pub(crate) records: Vec<Record>,
     pub(crate) reservations: Vec<Reservation>,
 }
@@ -119,7 +119,7 @@ impl Turn {
 /// Work for an applier: a durable entry, as far as it concerns one account.
 #[derive(Debug)]
 pub(crate) struct Job {
-    pub(crate) core: Arc<Core>,
+    pub(crate) core: Arc<OpenAccount>,
     pub(crate) position: LogPosition,
     pub(crate) blob: Option<BlobRef>,
     pub(crate) records: Vec<Record>,

@@ -3,10 +3,10 @@
 use mail_types::{MailboxId, ModSeq, SystemFlag, Uid, UidSet};
 
 use crate::account::Account;
-use crate::core::Decided;
 use crate::error::StoreError;
 use crate::index::{AccountIndex, Vanished};
 use crate::note::{Expunged, Record};
+use crate::open_account::Decided;
 use crate::state::AccountState;
 
 impl Account {

@@ -10,9 +10,9 @@ use platform::workers::Workers;
 use storage::{BlobReader, StorageError};
 
 use crate::account::Account;
-use crate::core::Core;
 use crate::error::StoreError;
 use crate::index::AccountIndex;
+use crate::open_account::OpenAccount;
 
 /// Most octets that one read returns, so that no message sits in memory whole.
 pub const READ_OCTETS_MAX: usize = 64 * 1024;
@@ -128,7 +128,7 @@ impl Account {
     }
 }
 
-fn open_blob(core: &Core, email: EmailId) -> Result<BlobReader, StoreError> {
+fn open_blob(core: &OpenAccount, email: EmailId) -> Result<BlobReader, StoreError> {
     for _ in 0..LOOK_UPS_MAX {
         let place = core.read_here(|index| index.email(email))?.ok_or(StoreError::NoSuchMessage)?;
         match core.engine.packs.read(place.blob) {

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use mail_types::{Flags, Keyword, MailboxId, ModSeq, UidSet};
 
 use crate::account::Account;
-use crate::core::Decided;
 use crate::error::StoreError;
 use crate::keywords::KeywordTable;
 use crate::note::{FlagsSet, Record};
+use crate::open_account::Decided;
 use crate::state::AccountState;
 use crate::view::View;
 

@@ -6,6 +6,7 @@
 
 mod batch;
 mod check;
+mod emails;
 #[cfg(test)]
 mod model;
 mod places;
@@ -14,6 +15,7 @@ mod schema;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod tombstones;
 
 use std::ops::{ControlFlow, RangeInclusive};
 

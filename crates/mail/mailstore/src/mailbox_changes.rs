@@ -6,10 +6,10 @@ use mail_types::{MailboxId, MailboxName, SpecialUse, UidSet};
 use platform::clock::Timestamp;
 
 use crate::account::Account;
-use crate::core::{Core, Decided};
 use crate::error::StoreError;
 use crate::mailbox::MailboxList;
 use crate::note::{MailboxDeleted, MailboxState, Record, Subscription};
+use crate::open_account::{Decided, OpenAccount};
 use crate::state::AccountState;
 
 /// Mailboxes of one account, far beyond what people make and few enough for a list in memory.
@@ -107,7 +107,7 @@ impl Account {
     }
 }
 
-impl Core {
+impl OpenAccount {
     pub(crate) async fn create_mailbox(
         self: &Arc<Self>,
         name: &MailboxName,

@@ -4,17 +4,17 @@ use std::sync::Weak;
 
 use mail_types::MailboxId;
 
-use crate::core::Core;
+use crate::open_account::OpenAccount;
 
 /// Held by every view of one open mailbox. When the last is dropped, the account drops the snapshot.
 #[derive(Debug)]
 pub(crate) struct OpenMailbox {
-    core: Weak<Core>,
+    core: Weak<OpenAccount>,
     mailbox: MailboxId,
 }
 
 impl OpenMailbox {
-    pub(crate) fn new(core: Weak<Core>, mailbox: MailboxId) -> Self {
+    pub(crate) fn new(core: Weak<OpenAccount>, mailbox: MailboxId) -> Self {
         Self { core, mailbox }
     }
 }

@@ -135,7 +135,7 @@ impl Store {
         };
         let turn = core.turn().await?;
         let remove = |_: &mut crate::state::AccountState| {
-            Ok(crate::core::Decided::new(vec![Record::AccountRemoved], ()))
+            Ok(crate::open_account::Decided::new(vec![Record::AccountRemoved], ()))
         };
         // The turn is kept: nothing else begins on what is going.
         let ((), _turn) = core.change(turn, remove).await?;

@@ -6,34 +6,29 @@
 
 use std::collections::BTreeMap;
 
-use mail_types::{Flags, KeywordSet, MailboxId, ModSeq, SystemFlag, Uid, UidSet};
+use mail_types::{Flags, KeywordSet, MailboxId, ModSeq, SystemFlag, Uid};
 use platform::clock::Timestamp;
 use storage::rusqlite::{self, CachedStatement, Connection, OptionalExtension, params};
 
 use super::sqlite::{MAILBOX_COLUMNS, account_row, keywords_text, mailbox_row, number};
 use super::{AccountRow, Applied, MailboxRow, Order, Phase, ToApply};
-use crate::note::{
-    Expunged, FiledRecord, FlagsSet, MailboxDeleted, MailboxState, Record, Stored, Subscription,
-};
+use crate::note::{Expunged, FiledRecord, FlagsSet, MailboxDeleted, MailboxState, Record, Subscription};
 
-/// Ranges of expunged identifiers that a mailbox remembers for QRESYNC. At a thousand expunges a day it is weeks;
-/// beyond them a client gets the conservative answer of RFC 7162 §3.2.5.2.
-pub(crate) const TOMBSTONES_MAX: u64 = 20_000;
-
-type SqlResult<T> = Result<T, rusqlite::Error>;
+pub(super) type SqlResult<T> = Result<T, rusqlite::Error>;
 
 /// A batch under way.
 pub(super) struct Batch<'a> {
     connection: &'a Connection,
-    order: Order,
+    pub(super) order: Order,
     account: AccountRow,
     mailboxes: BTreeMap<MailboxId, Option<Touched>>,
 }
 
-struct Touched {
+/// A mailbox while its batch is applied.
+pub(super) struct Touched {
     row: MailboxRow,
-    tombstones: u64,
-    vanished_known_from: ModSeq,
+    pub(super) tombstones: u64,
+    pub(super) vanished_known_from: ModSeq,
     is_changed: bool,
 }
 
@@ -88,83 +83,6 @@ impl<'a> Batch<'a> {
             Record::Subscription(subscription) => self.subscription(subscription),
             Record::AccountRemoved => self.account_removed(),
         }
-    }
-
-    fn stored(&mut self, stored: &Stored, entry: &ToApply<'_>) -> SqlResult<()> {
-        self.stamp(ModSeq(stored.email.0));
-        let Some(blob) = entry.blob else { return Ok(()) };
-        let (pack, offset) = (blob.pack.0, number(blob.offset));
-        // A blob in a pack of its own takes next to nothing of the log.
-        let is_in_log = entry.position.pack == blob.pack && entry.position.offset > blob.offset;
-        let in_log = if is_in_log { entry.position.offset - blob.offset } else { 0 };
-        // A purge moved the octets, or left them twice: both places are good while their packs stand.
-        let moved = self
-            .statement(
-                "UPDATE emails SET pack = ?2, offset = ?3, stored = ?4, thread = IIF(thread = 0, ?5, thread) \
-                 WHERE id = ?1",
-            )?
-            .execute(params![
-                number(stored.email.0),
-                pack,
-                offset,
-                number(in_log),
-                number(stored.thread.map_or(0, |thread| thread.0))
-            ])?;
-        let Some(digest) = entry.digest.filter(|_| moved == 0) else { return Ok(()) };
-        let thread = match (stored.thread, self.order) {
-            (Some(thread), _) => thread.0,
-            (None, Order::Log) => self.thread_among(&digest.links)?.unwrap_or(stored.email.0),
-            // The threads of a rebuild are chosen at its end, in the order in which mail came.
-            (None, Order::Rebuild(_)) => 0,
-        };
-        self.statement(
-            "INSERT INTO emails(id, pack, offset, stored, octets, thread, summary) \
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![
-            number(stored.email.0),
-            pack,
-            offset,
-            number(in_log),
-            number(stored.octets),
-            number(thread),
-            digest.summary
-        ])?;
-        self.statement("INSERT OR REPLACE INTO headers(email, folded) VALUES(?1, ?2)")?
-            .execute(params![number(stored.email.0), digest.headers])?;
-        if thread == 0 {
-            self.keep_links(stored, &digest.links)
-        } else {
-            self.join_thread(&digest.links, thread)
-        }
-    }
-
-    fn thread_among(&self, links: &[u64]) -> SqlResult<Option<u64>> {
-        let mut statement = self.statement("SELECT thread FROM threads WHERE link = ?1")?;
-        for link in links {
-            let thread: Option<i64> = statement.query_row([number(*link)], |row| row.get(0)).optional()?;
-            if let Some(thread) = thread {
-                return Ok(Some(thread as u64));
-            }
-        }
-        Ok(None)
-    }
-
-    fn join_thread(&self, links: &[u64], thread: u64) -> SqlResult<()> {
-        let mut statement = self.statement("INSERT OR IGNORE INTO threads(link, thread) VALUES(?1, ?2)")?;
-        for link in links {
-            statement.execute([number(*link), number(thread)])?;
-        }
-        Ok(())
-    }
-
-    fn keep_links(&self, stored: &Stored, links: &[u64]) -> SqlResult<()> {
-        let mut statement =
-            self.statement("INSERT OR REPLACE INTO links_to_thread(email, number, link) VALUES(?1, ?2, ?3)")?;
-        for (at, link) in links.iter().enumerate() {
-            statement.execute([number(stored.email.0), at as i64, number(*link)])?;
-        }
-        Ok(())
     }
 
     fn filed(&mut self, filed: &FiledRecord) -> SqlResult<()> {
@@ -348,36 +266,6 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    fn add_tombstones(&mut self, mailbox: MailboxId, modseq: ModSeq, uids: &UidSet) -> SqlResult<()> {
-        let mut added = 0;
-        {
-            let mut statement = self.statement(
-                "INSERT OR IGNORE INTO tombstones(mailbox, modseq, first, last) VALUES(?1, ?2, ?3, ?4)",
-            )?;
-            for &(first, last) in uids.ranges() {
-                added += statement.execute(params![mailbox.0, number(modseq.0), first, last])? as u64;
-            }
-        }
-        let Some(touched) = self.mailbox(mailbox)? else { return Ok(()) };
-        touched.tombstones += added;
-        if touched.tombstones > TOMBSTONES_MAX { self.halve_tombstones(mailbox) } else { Ok(()) }
-    }
-
-    fn halve_tombstones(&mut self, mailbox: MailboxId) -> SqlResult<()> {
-        let sql = "SELECT modseq FROM tombstones WHERE mailbox = ?1 ORDER BY modseq DESC LIMIT 1 OFFSET ?2";
-        let until: i64 = self
-            .statement(sql)?
-            .query_row(params![mailbox.0, number(TOMBSTONES_MAX / 2)], |row| row.get(0))?;
-        let gone = self
-            .statement("DELETE FROM tombstones WHERE mailbox = ?1 AND modseq <= ?2")?
-            .execute(params![mailbox.0, until])?;
-        if let Some(touched) = self.mailbox(mailbox)? {
-            touched.tombstones = touched.tombstones.saturating_sub(gone as u64);
-            touched.vanished_known_from = touched.vanished_known_from.max(ModSeq(until as u64));
-        }
-        Ok(())
-    }
-
     fn mailbox_state(&mut self, state: &MailboxState) -> SqlResult<()> {
         self.stamp(state.modseq);
         self.account.mailbox_last = self.account.mailbox_last.max(state.id);
@@ -464,11 +352,11 @@ impl<'a> Batch<'a> {
         })
     }
 
-    fn stamp(&mut self, modseq: ModSeq) {
+    pub(super) fn stamp(&mut self, modseq: ModSeq) {
         self.account.modseq_last = self.account.modseq_last.max(modseq);
     }
 
-    fn mailbox(&mut self, id: MailboxId) -> SqlResult<Option<&mut Touched>> {
+    pub(super) fn mailbox(&mut self, id: MailboxId) -> SqlResult<Option<&mut Touched>> {
         if !self.mailboxes.contains_key(&id) {
             let sql = format!(
                 "SELECT {MAILBOX_COLUMNS}, tombstones, vanished_known_from FROM mailboxes WHERE id = ?1"
@@ -489,7 +377,7 @@ impl<'a> Batch<'a> {
         Ok(self.mailboxes.get_mut(&id).and_then(Option::as_mut))
     }
 
-    fn statement(&self, sql: &str) -> SqlResult<CachedStatement<'a>> {
+    pub(super) fn statement(&self, sql: &str) -> SqlResult<CachedStatement<'a>> {
         self.connection.prepare_cached(sql)
     }
 

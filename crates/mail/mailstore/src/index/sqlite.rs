@@ -56,11 +56,15 @@ impl SqliteIndex {
 /// Whether an error means that the file is not a sound index and has to be made anew.
 pub(crate) fn is_damage(error: &StorageError) -> bool {
     let StorageError::Database(error) = error else { return matches!(error, StorageError::Corrupt { .. }) };
-    let is_code = matches!(
-        error.sqlite_error_code(),
-        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
-    );
-    // A row that is not what we write: a missing table or column, a name that is no name.
+    let is_code = match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => true,
+        // Our statements are right, so a statement that is wrong finds other tables than ours.
+        Some(rusqlite::ErrorCode::Unknown) => {
+            error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_ERROR)
+        }
+        _ => false,
+    };
+    // A row that is not what we write: a missing column, a name that is no name.
     is_code
         || matches!(
             **error,

@@ -194,3 +194,33 @@ async fn verify_finds_what_is_wrong() {
     assert_eq!(account.vanished_since(inbox, ModSeq(0)).await.unwrap(), uids(""));
     assert_eq!(account.rows(inbox, &all(), Want::Facts).await.unwrap().len(), 10);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_damaged_while_it_is_open_is_made_anew() {
+    let house = House::new();
+    let account = house.account(ANN).await;
+    let inbox = mailbox(&account, "INBOX").await;
+    fill(&house.store, &account, inbox, 0, 5).await;
+    let damage = |sql: &str| {
+        let index = house.data.path().join("accounts/1/index.db");
+        let connection = storage::rusqlite::Connection::open(index).unwrap();
+        connection.execute_batch(sql).unwrap();
+    };
+    // Found by a reader.
+    damage("DROP TABLE headers");
+    let field = mailstore::HeaderField::Subject;
+    assert!(matches!(account.search_header(inbox, &all(), field, "").await, Err(StoreError::Corrupt(_))));
+    assert!(account.open_mailbox(inbox).await.is_err(), "the old handle knows");
+    let account = house.account(ANN).await;
+    assert_eq!(account.search_header(inbox, &all(), field, "").await.unwrap(), uids("1:5"));
+    // Found by the applier; what was delivered was told and is there.
+    damage("DROP TABLE emails");
+    deliver(&house.store, ANN, &text(5)).await;
+    house.store.checkpoint().await.unwrap();
+    assert!(account.open_mailbox(inbox).await.is_err());
+    drop(account);
+    let account = house.account(ANN).await;
+    assert_eq!(account.open_mailbox(inbox).await.unwrap().messages(), 6);
+    assert_eq!(read(&account, inbox, 6).await, text(5));
+    assert_sound(&house.store).await;
+}

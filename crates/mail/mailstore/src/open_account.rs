@@ -9,9 +9,9 @@ use parking_lot::{Mutex, MutexGuard};
 use storage::{LogPosition, StorageError};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
-use crate::engine::{Done, Engine, Entry, Share, Then, Turn, log_index_failure, received};
+use crate::engine::{Behind, Done, Engine, Entry, Share, Then, Turn, log_index_failure, received};
 use crate::error::StoreError;
-use crate::index::{Applied, SqliteIndex};
+use crate::index::{Applied, SqliteIndex, is_damage};
 use crate::note::Record;
 use crate::open_mailbox::OpenMailbox;
 use crate::quota::{QuotaLimit, QuotaUsage};
@@ -26,7 +26,7 @@ const READINGS_MAX: usize = 3;
 
 /// An open account.
 #[derive(Debug)]
-pub(crate) struct Core {
+pub(crate) struct OpenAccount {
     pub(crate) id: AccountId,
     pub(crate) engine: Arc<Engine>,
     path: PathBuf,
@@ -48,7 +48,7 @@ pub(crate) struct Core {
 /// Room in an account's quota for something under way. Given back when it is published, or has failed.
 #[derive(Debug)]
 pub(crate) struct Reservation {
-    core: Arc<Core>,
+    core: Arc<OpenAccount>,
     octets: u64,
     messages: u64,
 }
@@ -60,7 +60,7 @@ impl Drop for Reservation {
     }
 }
 
-impl Core {
+impl OpenAccount {
     pub(crate) fn new(
         id: AccountId,
         engine: Arc<Engine>,
@@ -211,12 +211,21 @@ impl Core {
             Some(index) => index,
             None => SqliteIndex::open_reader(&self.path)?,
         };
-        let answer = question(&index).inspect_err(|error| log_index_failure(self.id, error))?;
+        let answer = question(&index).inspect_err(|error| self.note_failure(error))?;
         let mut readers = self.readers.lock();
         if readers.len() < READERS_KEPT_MAX {
             readers.push(index);
         }
         Ok(answer)
+    }
+
+    /// A damaged index is made anew when the account is opened again; until then nothing more is asked of it.
+    fn note_failure(&self, error: &StorageError) {
+        log_index_failure(self.id, error);
+        if is_damage(error) {
+            self.engine.mark_behind(self.id, Behind { applied: self.applied(), is_damaged: true });
+            self.fail(error.clone().into());
+        }
     }
 
     /// The mailbox now; read from the index for the first session that opens it.
@@ -282,7 +291,7 @@ impl<T> Decided<T> {
 
 /// Ends the keeping of changes for a reading that was given up.
 struct StopReading<'a> {
-    core: &'a Core,
+    core: &'a OpenAccount,
     mailbox: MailboxId,
 }
 
