@@ -70,10 +70,11 @@ impl<R> Session<R> {
         Ok(text)
     }
 
-    /// Why the chunk that is being read over was refused.
+    /// Why the chunk that is being read over was refused, if its message is lost with it.
     #[must_use]
     pub fn chunk_refusal(&self) -> Option<&Reply> {
-        self.refused_chunk.as_ref().map(|refused| &refused.reply)
+        let refused = self.refused_chunk.as_ref().filter(|refused| refused.envelope.is_some());
+        refused.map(|refused| &refused.reply)
     }
 
     /// The chunk was read to its end; `received` says whether its octets could be kept.

@@ -42,6 +42,20 @@ async fn binary_octets_come_through_untouched() {
 }
 
 #[tokio::test]
+async fn a_chunk_that_came_too_early_costs_nothing_but_itself() {
+    let house = House::new();
+    let mut peer = greeted(&house).await;
+    peer.say("MAIL FROM:<>").await;
+    peer.send(b"BDAT 6 LAST\r\nRSET\r\n").await;
+    assert_eq!(peer.reply().await, "503 5.5.1 Need RCPT first");
+    peer.send(b"RCPT TO:<ann@example.org>\r\nBDAT 11 LAST\r\nX: y\r\n\r\nz\r\n").await;
+    assert_eq!(peer.reply().await, "250 2.1.5 Recipient ok");
+    assert!(peer.reply().await.starts_with("250 2.0.0 Kept as"));
+    let stored = house.read(&house.only_filings()[0]).await;
+    assert_eq!(without_trace(&stored), b"X: y\r\n\r\nz\r\n");
+}
+
+#[tokio::test]
 async fn a_large_message_comes_through() {
     let house = House::new();
     let mut peer = greeted(&house).await;
