@@ -100,7 +100,10 @@ fn bent_responses_log_nobody_in() -> Result<()> {
     ensure!(try_auth(&server, "LOGIN", "*")? == "501", "a cancelled exchange");
     // A response beyond the longest line.
     ensure!(try_auth(&server, "PLAIN", &"A".repeat(20_000))? == "500");
-    ensure!(try_auth(&server, "PLAIN", &STANDARD.encode("\0a\0".to_owned() + &"p".repeat(8_000)))?.starts_with('5'));
+    ensure!(
+        try_auth(&server, "PLAIN", &STANDARD.encode("\0a\0".to_owned() + &"p".repeat(8_000)))?
+            .starts_with('5')
+    );
     // Who says the same in good order gets in.
     server.submission(Server::ANN)?.quit()?;
     is_well(&server)
@@ -215,10 +218,8 @@ fn unknown_people_look_like_known_ones() -> Result<()> {
 
 #[test]
 fn guessers_are_slowed_down_and_shut_out() -> Result<()> {
-    let server = server_with(&[
-        ("MAILSTEAD_LISTEN_TRUSTED_NETWORKS", "[]"),
-        ("MAILSTEAD_AUTH_FAILURES_MAX", "3"),
-    ])?;
+    let server =
+        server_with(&[("MAILSTEAD_LISTEN_TRUSTED_NETWORKS", ""), ("MAILSTEAD_AUTH_FAILURES_MAX", "3")])?;
     for attempt in 0..3 {
         let mut imap = ImapClient::connect(server.address(143))?;
         let told = imap.command(&format!("LOGIN person{attempt}@example.test wrong"))?.tagged;
@@ -245,7 +246,8 @@ fn passwords_are_never_logged() -> Result<()> {
     let mut imap = ImapClient::connect(server.address(143))?;
     imap.command(&format!("LOGIN bob@example.test {wrong}"))?;
     imap.command(&format!("LOGIN {wrong} {wrong} {wrong}"))?;
-    imap.dialogue.send_octets(format!("x LOGIN {{3+}}\r\nbob {{{}+}}\r\n{wrong}\r\n", wrong.len()).as_bytes())?;
+    imap.dialogue
+        .send_octets(format!("x LOGIN {{3+}}\r\nbob {{{}+}}\r\n{wrong}\r\n", wrong.len()).as_bytes())?;
     imap.dialogue.expect("x NO ")?;
     let mut smtp = SmtpClient::connect(server.address(587))?;
     smtp.reply_after(&format!("AUTH PLAIN {}", plain("", Server::BOB, wrong)))?;
@@ -256,8 +258,13 @@ fn passwords_are_never_logged() -> Result<()> {
     let log = server.log();
     ensure!(log.contains("login refused"), "the log is not as talkative as it must be for this");
     for secret in [Server::PASSWORD, wrong, new] {
-        for form in [secret.to_owned(), STANDARD.encode(secret), plain("", Server::BOB, secret), plain("", Server::ANN, secret)] {
-            let found = log.lines().find(|line| line.contains(&form) && !line.contains("user="));
+        for form in [
+            secret.to_owned(),
+            STANDARD.encode(secret),
+            plain("", Server::BOB, secret),
+            plain("", Server::ANN, secret),
+        ] {
+            let found = log.lines().find(|line| line.contains(&form));
             ensure!(found.is_none(), "{found:?}");
         }
     }

@@ -19,9 +19,12 @@ fn start_smtp_tls(server: &Server, port: u16, behind: &str) -> Result<Dialogue> 
 #[test]
 fn commands_behind_smtp_starttls_are_thrown_away() -> Result<()> {
     let server = strict_server()?;
-    let mail = format!("MAIL FROM:<{EVE}>\r\nRCPT TO:<{}>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\n", Server::ANN);
+    let mail =
+        format!("MAIL FROM:<{EVE}>\r\nRCPT TO:<{}>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\n", Server::ANN);
     for port in [25, 587] {
-        for behind in ["EHLO injected.example\r\n", &format!("EHLO injected.example\r\n{mail}"), "RSET\r\nNOOP", "\0"] {
+        for behind in
+            ["EHLO injected.example\r\n", &format!("EHLO injected.example\r\n{mail}"), "RSET\r\nNOOP", "\0"]
+        {
             let mut tls = start_smtp_tls(&server, port, behind)?;
             // One answer to one command, and nobody has said hello.
             tls.send("VRFY who")?;
@@ -59,7 +62,12 @@ fn what_was_said_before_smtp_starttls_is_forgotten() -> Result<()> {
     smtp.dialogue.send("STARTTLS")?;
     smtp.reply_of("220")?;
     let (mut tls, _) = smtp.dialogue.start_tls()?;
-    for (command, code) in [("BDAT 3 LAST\r\nx\r\n", "503"), ("DATA\r\n", "503"), ("STARTTLS\r\n", "503"), ("RCPT TO:<ann@example.test>\r\n", "503")] {
+    for (command, code) in [
+        ("BDAT 3 LAST\r\nx\r\n", "503"),
+        ("DATA\r\n", "503"),
+        ("STARTTLS\r\n", "503"),
+        ("RCPT TO:<ann@example.test>\r\n", "503"),
+    ] {
         tls.send_octets(command.as_bytes())?;
         tls.expect(code)?;
     }
