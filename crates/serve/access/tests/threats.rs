@@ -163,6 +163,6 @@ async fn a_search_without_end_is_given_up() {
     client.command("s SELECT INBOX").await;
     let answer = client.command("a UID SEARCH RETURN (SAVE) BODY x").await;
     assert_eq!(answer, ["a NO [LIMIT] Search took too long; ask for less"]);
-    let answer = client.command("b SEARCH UNSEEN").await;
-    assert_eq!(answer[0], "* SEARCH 1 2 3");
+    let answer = client.command("b FETCH 1:3 UID").await;
+    assert_eq!(answer.len(), 4, "{answer:?}");
 }

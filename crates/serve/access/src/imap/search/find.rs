@@ -69,6 +69,9 @@ impl<'a> Finder<'a> {
             if among.is_empty() {
                 return Ok(among);
             }
+            // A command may hold thousands of keys, each a walk through the whole view.
+            self.check_time()?;
+            tokio::task::yield_now().await;
             match key {
                 SearchKey::And(keys) => self.all_of(keys, among).await,
                 SearchKey::Or(keys) => self.any_of(keys, among).await,
