@@ -72,6 +72,8 @@ impl BlobWriter {
             self.pending.extend_from_slice(piece);
             octets = rest;
             if self.pending.len() == FRAME_ORIGINAL_OCTETS {
+                // Many large mails at once must not eat what the disk keeps for deletions, whether they end or not.
+                self.shared.check_space()?;
                 large.write_frame(&self.pending)?;
                 self.pending.clear();
             }

@@ -134,7 +134,7 @@ impl PackStore {
 
     /// Begins a blob. [`StorageError::Full`] when the disk is short.
     pub fn new_blob(&self) -> Result<BlobWriter, StorageError> {
-        self.shared().space.check()?;
+        self.shared().check_space()?;
         Ok(BlobWriter::new(Arc::clone(self.shared())))
     }
 
@@ -280,6 +280,11 @@ struct Log {
 }
 
 impl Shared {
+    /// [`StorageError::Full`] when the disk is too short for new mail.
+    pub(crate) fn check_space(&self) -> Result<(), StorageError> {
+        self.space.check()
+    }
+
     /// A pack number that was never used and will not be used again.
     pub(crate) fn spend_pack_number(&self) -> Result<PackId, StorageError> {
         self.next_pack

@@ -147,3 +147,23 @@ fn writers_that_meet_a_full_disk_together_all_get_the_truth() {
         assert!(store.read(blob).unwrap().read_at(0..u64::MAX).unwrap() == mail(number, 9_000));
     }
 }
+
+#[test]
+fn large_mail_on_its_way_leaves_the_disk_its_free_octets() {
+    let Some(disk) = SmallDisk::mount(12 << 20) else { return };
+    let settings = PackSettings { free_octets_min: 4 << 20, ..settings() };
+    let (store, _) = PackStore::open(&packs_on(&disk), settings).unwrap();
+    let mut writers: Vec<_> = (0..4).map(|_| store.new_blob().unwrap()).collect();
+    // None of them ever ends.
+    let refused = (0..1_000).flat_map(|number| {
+        let piece = mail(number, 128 << 10);
+        writers.iter_mut().map(|writer| writer.write(&piece)).collect::<Vec<_>>()
+    });
+    let refusal = refused.filter_map(Result::err).next();
+    assert!(matches!(refusal, Some(StorageError::Full)), "{refusal:?}");
+    let free = storage::free_octets(disk.path()).unwrap();
+    assert!(free > 3 << 20, "{free}");
+    delete(&store, 1);
+    drop(writers);
+    store_mail(&store, &mail(1, 1 << 20)).unwrap();
+}
