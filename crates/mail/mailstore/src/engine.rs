@@ -39,6 +39,8 @@ pub(crate) struct Engine {
     /// For messages that arrive.
     pub(crate) writers: Workers,
     pub(crate) appliers: Appliers,
+    /// The places of larger messages on their way in.
+    pub(crate) large_intakes: Arc<Semaphore>,
     backlog: Arc<Semaphore>,
     progress: Mutex<Progress>,
 }
@@ -145,6 +147,7 @@ impl Engine {
             readers,
             writers,
             appliers,
+            large_intakes: Arc::new(Semaphore::new(crate::intake::LARGE_MAX)),
             backlog: Arc::new(Semaphore::new(BACKLOG_KIB_MAX as usize)),
             progress: Mutex::default(),
         }
@@ -263,6 +266,11 @@ impl Engine {
         self.progress.lock().behind.remove(&account);
     }
 
+    /// Accounts whose index could not follow the log.
+    pub(crate) fn accounts_behind(&self) -> Vec<AccountId> {
+        self.progress.lock().behind.keys().copied().collect()
+    }
+
     /// The position from which some index has to catch up, if any has.
     pub(crate) fn furthest_behind(&self) -> Option<LogPosition> {
         self.progress.lock().behind.values().map(|behind| behind.applied).min()
@@ -280,6 +288,7 @@ struct Pending {
 impl Pending {
     fn into_job(mut self, committed: &Committed, done: Option<Done>) -> Option<Job> {
         let share = self.share.take()?;
+        share.core.note_dispatched(committed.position);
         Some(Job {
             core: share.core,
             position: committed.position,

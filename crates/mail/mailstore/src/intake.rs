@@ -5,10 +5,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use message::{Limits, Scanner, Summary};
 use platform::workers::Workers;
 use storage::{BlobWriter, PreparedBlob, StorageError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::digest::Digest;
 use crate::error::StoreError;
@@ -17,6 +19,13 @@ use crate::error::StoreError;
 /// millisecond of scanning and packing.
 const PIECE_OCTETS: usize = 64 * 1024;
 
+/// Larger messages that may be coming at a time. Each may need 400 KiB on its way to the disk, so that senders who
+/// begin thousands of messages and never end them take 100 MiB at most.
+pub(crate) const LARGE_MAX: usize = 256;
+
+/// How long a larger message waits for its place; its sender meanwhile finds that we read no more.
+const PLACE_WAIT: Duration = Duration::from_secs(30);
+
 /// Takes a message's octets as they come.
 pub struct Intake {
     octets: u64,
@@ -24,6 +33,10 @@ pub struct Intake {
     /// Away while a writing thread has it; missing for ever after that failed.
     work: Option<Work>,
     writers: Workers,
+    /// The places of larger messages.
+    places: Arc<Semaphore>,
+    /// This one's place, once it has become larger.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 /// Where the octets go.
@@ -40,9 +53,9 @@ pub struct Arriving {
 }
 
 impl Intake {
-    pub(crate) fn new(blob: BlobWriter, writers: Workers) -> Self {
+    pub(crate) fn new(blob: BlobWriter, writers: Workers, places: Arc<Semaphore>) -> Self {
         let work = Work { blob, scanner: Scanner::new(Limits::default()) };
-        Self { octets: 0, piece: Vec::new(), work: Some(work), writers }
+        Self { octets: 0, piece: Vec::new(), work: Some(work), writers, places, place: None }
     }
 
     /// Takes the next octets.
@@ -64,6 +77,15 @@ impl Intake {
     /// Gives a full piece to a writing thread.
     async fn work_off(&mut self) -> Result<(), StoreError> {
         let mut work = self.work.take().ok_or(StoreError::Busy)?;
+        if self.place.is_none() {
+            let place = tokio::time::timeout(PLACE_WAIT, Arc::clone(&self.places).acquire_owned());
+            self.place = place.await.ok().and_then(Result::ok);
+            if self.place.is_none() {
+                // What has come is given back at once: the message is lost.
+                self.piece = Vec::new();
+                return Err(StoreError::Busy);
+            }
+        }
         let mut piece = std::mem::take(&mut self.piece);
         let done = self.writers.run(move || {
             let result = work.take(&piece);

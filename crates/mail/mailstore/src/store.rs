@@ -113,7 +113,8 @@ impl Store {
     /// [`StoreError::Full`] when the disk is short.
     pub fn intake(&self) -> Result<Intake, StoreError> {
         let engine = &self.shared.accounts.engine;
-        Ok(Intake::new(engine.packs.new_blob()?, engine.writers.clone()))
+        let places = Arc::clone(&engine.large_intakes);
+        Ok(Intake::new(engine.packs.new_blob()?, engine.writers.clone(), places))
     }
 
     /// Opens an account; one seen for the first time gets INBOX and the mailboxes for special use.

@@ -217,3 +217,27 @@ async fn many_deliveries_at_once_share_syncs() {
     assert_eq!(after.entries - before.entries, 200);
     assert_sound(&house.store).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn large_messages_that_never_end_take_a_bounded_number_of_places() {
+    let house = House::new();
+    let piece = vec![b'x'; 70_000];
+    let mut unfinished = Vec::new();
+    for _ in 0..256 {
+        let mut intake = house.store.intake().unwrap();
+        intake.write(&piece).await.unwrap();
+        unfinished.push(intake);
+    }
+    let mut late = house.store.intake().unwrap();
+    assert!(matches!(late.write(&piece).await, Err(StoreError::Busy)));
+    // Its message is lost, and stays so.
+    unfinished.pop();
+    assert!(matches!(late.write(&piece).await, Err(StoreError::Busy)));
+    // Small ones come all the same, and a place given back is another's.
+    arriving(&house.store, &text(1)).await;
+    let mut next = house.store.intake().unwrap();
+    next.write(&piece).await.unwrap();
+    next.finish().await.unwrap();
+    let mut other = house.store.intake().unwrap();
+    other.write(&piece).await.unwrap();
+}
