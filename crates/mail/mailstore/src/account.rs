@@ -44,6 +44,7 @@ impl Account {
     /// # Errors
     /// [`StoreError::NoSuchMailbox`], [`StoreError::Busy`], or what the disk says.
     pub async fn open_mailbox(&self, mailbox: MailboxId) -> Result<Arc<View>, StoreError> {
+        self.core.settle().await;
         self.core.open_mailbox(mailbox).await.map(Arc::new)
     }
 

@@ -18,11 +18,12 @@ pub(crate) const MAILBOXES_MAX: usize = 10_000;
 pub(crate) const SUBSCRIPTIONS_MAX: usize = 10_000;
 
 impl Account {
-    /// All mailboxes now.
+    /// All mailboxes now, with everything in them that was durable when this was called.
     ///
     /// # Errors
     /// What the disk said, if the account's index failed.
     pub async fn mailboxes(&self) -> Result<Arc<MailboxList>, StoreError> {
+        self.core().settle().await;
         self.core().check()?;
         Ok(self.core().state().list())
     }

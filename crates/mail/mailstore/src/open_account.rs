@@ -41,6 +41,8 @@ pub(crate) struct OpenAccount {
     reserved_messages: AtomicU64,
     /// Changes submitted and not yet applied.
     pub(crate) in_flight: AtomicUsize,
+    /// How far the log has durable changes of this account that were handed on to be applied.
+    dispatched: Mutex<Option<LogPosition>>,
     changes: watch::Sender<u64>,
     failure: Mutex<Option<StoreError>>,
 }
@@ -80,6 +82,7 @@ impl OpenAccount {
             reserved_octets: AtomicU64::new(0),
             reserved_messages: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
+            dispatched: Mutex::default(),
             changes: watch::Sender::new(0),
             failure: Mutex::new(None),
         }
@@ -95,6 +98,25 @@ impl OpenAccount {
 
     pub(crate) fn applied(&self) -> LogPosition {
         self.state().applied()
+    }
+
+    /// Notes that a change is durable. The committer calls it before anybody is told.
+    pub(crate) fn note_dispatched(&self, position: LogPosition) {
+        let mut dispatched = self.dispatched.lock();
+        *dispatched = (*dispatched).max(Some(position));
+    }
+
+    /// Waits until what is durable now can be read: whoever was told 250 finds the message, a moment that is over in
+    /// a few milliseconds.
+    pub(crate) async fn settle(&self) {
+        let Some(goal) = *self.dispatched.lock() else { return };
+        let mut changes = self.watch();
+        while self.applied() < goal && self.check().is_ok() {
+            // The sender lives as long as `self`.
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Says why the account can no longer be used, if so: it has to be opened anew.

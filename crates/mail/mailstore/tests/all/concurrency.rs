@@ -182,3 +182,18 @@ async fn more_accounts_than_may_be_open() {
     assert!(store.stats().await.unwrap().accounts_open <= 3);
     drop(last);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_told_that_a_message_is_kept_finds_it() {
+    let house = House::new();
+    let account = house.account(ANN).await;
+    let inbox = mailbox(&account, "INBOX").await;
+    for number in 0..100 {
+        let filed = deliver(&house.store, ANN, &text(number)).await;
+        let listed = account.mailboxes().await.unwrap();
+        assert_eq!(listed.by_id(inbox).unwrap().messages as usize, number + 1);
+        let view = account.open_mailbox(inbox).await.unwrap();
+        assert_eq!(view.messages() as usize, number + 1);
+        assert!(view.iter().any(|(_, entry)| entry.uid == filed.uid));
+    }
+}
