@@ -22,7 +22,9 @@ pub(crate) async fn select(
     if arguments.qresync.is_some() && !person.enabled.qresync {
         return Err(Refusal::Senseless("Say ENABLE QRESYNC first").into());
     }
-    if person.selected.take().is_some() {
+    // Held until the new one is open: selecting the same mailbox again then costs no look at the disk.
+    let previous = person.selected.take();
+    if previous.is_some() {
         // What follows is about another mailbox, also when this one cannot be opened (RFC 9051 §6.3.2).
         response::write_untagged(
             wire.output(),
@@ -38,6 +40,7 @@ pub(crate) async fn select(
     let mut changes = person.account.watch();
     changes.borrow_and_update();
     let view = person.account.open_mailbox(mailbox.id).await?;
+    drop(previous);
     let selected = Selected {
         mailbox: mailbox.id,
         opening: arguments.opening,
