@@ -91,6 +91,7 @@ impl Checkpoints {
     pub(crate) fn make(&self) -> Result<(), StoreError> {
         let _turn = self.turn.lock();
         let engine = &self.accounts.engine;
+        self.help_behind();
         let Some(mut upto) = engine.dispatched() else { return Ok(()) };
         engine.appliers.wait();
         let mut failed = None;
@@ -110,6 +111,15 @@ impl Checkpoints {
         let written = self.accounts.known.lock().write(&self.known_path);
         written.map_err(|error| StoreError::io("cannot write the list of accounts", error))?;
         Ok(engine.packs.checkpoint(upto)?)
+    }
+
+    /// Opens accounts whose index could not follow, which lets it catch up: else the mark would wait for their owners.
+    fn help_behind(&self) {
+        for account in self.accounts.engine.accounts_behind() {
+            if let Err(error) = self.accounts.open_here(account) {
+                tracing::warn!(%account, %error, "an index that fell behind cannot catch up yet");
+            }
+        }
     }
 
     fn sync(&self, account: AccountId) -> Result<(), StoreError> {

@@ -118,7 +118,8 @@ impl<'a> Replayer<'a> {
     pub(crate) fn apply(&mut self) -> Result<(), StoreError> {
         (self.entries, self.octets) = (0, 0);
         for (account, gathered) in std::mem::take(&mut self.gathered) {
-            if self.behind.contains_key(&account) {
+            let removed = [self.known.status(account), self.seen.get(&account).copied()];
+            if self.behind.contains_key(&account) || removed.contains(&Some(IsRemoved::Yes)) {
                 continue;
             }
             let path = index_path(self.accounts, account);

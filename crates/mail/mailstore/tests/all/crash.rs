@@ -200,3 +200,18 @@ async fn crashes_in_the_midst_of_work_lose_nothing_that_was_told() {
     }
     work.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_account_does_not_come_back_with_a_crash() {
+    let (house, _, ben) = lived_in().await;
+    house.store.remove_account(ANN).await.unwrap();
+    let data = crashed(&house);
+    for _ in 0..2 {
+        let store = open(data.path(), &house.clock);
+        assert!(matches!(store.account(ANN).await, Err(mailstore::StoreError::NoSuchAccount)));
+        assert_eq!(picture(&store.account(BEN).await.unwrap()).await, ben);
+        store.checkpoint().await.unwrap();
+        assert!(!data.path().join("accounts/1").exists());
+        assert_sound(&store).await;
+    }
+}
