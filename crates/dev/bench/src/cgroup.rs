@@ -1,9 +1,10 @@
 //! CPU time and memory of a server with all its processes, dead ones included: the kernel's control groups (v1).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// A control group for one server.
 #[derive(Debug)]
@@ -29,6 +30,19 @@ impl Group {
         for folder in [&self.cpu, &self.memory] {
             std::fs::write(folder.join("cgroup.procs"), process.to_string())?;
         }
+        Ok(())
+    }
+
+    /// Starts a daemon inside the group, so that all its processes are in it from the first on. Its words go to a file:
+    /// the processes that stay would hold a pipe open for ever.
+    pub(crate) fn start(&self, daemon: &str, arguments: &[&Path], log: &Path) -> Result<()> {
+        let words = std::fs::File::create(log)?;
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "echo $$ >\"$0\" && echo $$ >\"$1\" && shift && exec \"$@\""]);
+        command.arg(self.cpu.join("cgroup.procs")).arg(self.memory.join("cgroup.procs"));
+        command.arg(daemon).args(arguments);
+        let status = command.stdin(Stdio::null()).stdout(words.try_clone()?).stderr(words).status()?;
+        ensure!(status.success(), "{daemon}: {status}\n{}", std::fs::read_to_string(log)?);
         Ok(())
     }
 

@@ -34,10 +34,8 @@ impl Dovecot {
         std::fs::write(directory.join("cert.pem"), pair.chain)?;
         std::fs::write(directory.join("key.pem"), pair.key)?;
         std::fs::write(dovecot.config(), dovecot.config_text()?)?;
-        run(Command::new("/usr/sbin/dovecot").arg("-c").arg(dovecot.config()))?;
-        let id =
-            std::fs::read_to_string(directory.join("run/master.pid")).context("Dovecot did not start")?;
-        group.take(id.trim().parse()?)?;
+        let arguments = [Path::new("-c"), &dovecot.config()];
+        group.start("/usr/sbin/dovecot", &arguments, &directory.join("start.log"))?;
         Ok(dovecot)
     }
 

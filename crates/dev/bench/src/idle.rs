@@ -8,24 +8,15 @@ use platform::lines::{INPUT_OCTETS_MAX, Wire, WireSettings};
 use platform::stream::Stream;
 use tls::{Connector, ConnectorTrust};
 
-use crate::dovecot::Format;
-use crate::mailstead::Mailstead;
 use crate::peer::{PASSWORD, Peer, account};
-use crate::postfix::PostfixDovecot;
 use crate::report::{Better, Report};
 
-/// Dovecot needs a process for each session: more would only swap.
-const DOVECOT_SESSIONS_MAX: u32 = 500;
 /// Handshakes under way at a time.
 const OPENING_MAX: usize = 32;
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-pub(crate) fn run(report: &mut Report, sessions: u32) -> Result<()> {
-    run_on(report, &Mailstead::start()?, sessions)?;
-    run_on(report, &PostfixDovecot::start(Format::Maildir)?, sessions.min(DOVECOT_SESSIONS_MAX))
-}
-
-fn run_on(report: &mut Report, peer: &dyn Peer, sessions: u32) -> Result<()> {
+pub(crate) fn run(report: &mut Report, peer: &dyn Peer, sessions: u32) -> Result<()> {
+    let sessions = sessions.min(peer.sessions_max());
     let mib = |octets: u64| octets as f64 / f64::from(1 << 20);
     let rest = peer.resident_octets()?;
     report.add("memory at rest, 10 accounts", &peer.name(), mib(rest), "MiB", Better::Less);
@@ -71,7 +62,9 @@ async fn open(address: std::net::SocketAddr, sessions: u32) -> Result<Vec<Wire>>
 
 /// One session: log in, select, idle.
 async fn idle(connector: &Connector, address: std::net::SocketAddr, user: &str) -> Result<Wire> {
-    let stream = Stream::Tcp(tokio::net::TcpStream::connect(address).await?);
+    let stream = tokio::net::TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let stream = Stream::Tcp(stream);
     let (stream, _) = connector.connect(stream, "localhost").await?;
     let settings = WireSettings { input_octets_max: INPUT_OCTETS_MAX, write_timeout: TIMEOUT };
     let mut wire = Wire::new(stream, settings);

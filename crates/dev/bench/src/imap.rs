@@ -6,11 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::dovecot::Format;
 use crate::mail::message;
-use crate::mailstead::Mailstead;
 use crate::peer::{PASSWORD, Peer, account};
-use crate::postfix::PostfixDovecot;
 use crate::report::{Better, Report};
 
 /// A command is given so often; the first time warms caches, the best of the others counts.
@@ -104,7 +101,7 @@ fn best(fast: &mut Fast, command: &str) -> Result<Duration> {
     times.into_iter().skip(1).min().context("no times")
 }
 
-fn run_on(report: &mut Report, peer: &dyn Peer, messages: u32) -> Result<()> {
+pub(crate) fn run(report: &mut Report, peer: &dyn Peer, messages: u32) -> Result<()> {
     let mut fast = Fast::login(peer, &account(0))?;
     let name = peer.name();
     let time = fast.append("INBOX", 0..APPENDED)?;
@@ -156,13 +153,5 @@ fn run_on(report: &mut Report, peer: &dyn Peer, messages: u32) -> Result<()> {
     fast.ok("STORE 1:* +FLAGS.SILENT (\\Deleted)")?;
     let (_, expunged) = fast.ok("EXPUNGE")?;
     milliseconds(&format!("EXPUNGE of {APPENDED}"), expunged);
-    Ok(())
-}
-
-pub(crate) fn run(report: &mut Report, messages: u32) -> Result<()> {
-    run_on(report, &Mailstead::start()?, messages)?;
-    for format in [Format::Maildir, Format::Mdbox] {
-        run_on(report, &PostfixDovecot::start(format)?, messages)?;
-    }
     Ok(())
 }

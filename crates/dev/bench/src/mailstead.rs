@@ -17,9 +17,10 @@ pub(crate) struct Mailstead {
 
 impl Mailstead {
     pub(crate) fn start() -> Result<Self> {
-        let settings = "[smtp]\nmessages_max = 1000000\nidle_commands_max = 100000\n[listen]\nconnections_per_address_max = 20000\n[imap]\nsessions_per_account_max = 20000";
+        let settings = "[smtp]\nmessages_max = 1000000\nidle_commands_max = 100000\n\
+                        [imap]\nsessions_per_account_max = 20000"
+            .to_owned();
         // The table [listen] was opened by quickstart.
-        let settings = settings.replace("[listen]\nconnections_per_address_max = 20000\n", "");
         let environment =
             vec![("MAILSTEAD_LISTEN_CONNECTIONS_PER_ADDRESS_MAX".to_owned(), "20000".to_owned())];
         let place = Some(std::env::current_dir()?.join("target"));
@@ -46,6 +47,13 @@ impl Peer for Mailstead {
     }
     fn imaps(&self) -> SocketAddr {
         self.server.address(993)
+    }
+    fn sessions_max(&self) -> u32 {
+        u32::MAX
+    }
+    fn wait_until_filed(&self) -> Result<()> {
+        // What it accepts it has filed.
+        Ok(())
     }
     fn cpu_time(&self) -> Result<Duration> {
         self.group.cpu_time()

@@ -15,6 +15,10 @@ pub(crate) trait Peer {
     fn imap(&self) -> SocketAddr;
     /// Where mail is read, with TLS.
     fn imaps(&self) -> SocketAddr;
+    /// How many sessions it can reasonably be asked to hold on a test machine.
+    fn sessions_max(&self) -> u32;
+    /// Waits until all mail it has accepted has reached its mailbox.
+    fn wait_until_filed(&self) -> Result<()>;
     /// CPU time used so far.
     fn cpu_time(&self) -> Result<Duration>;
     /// Memory resident now.

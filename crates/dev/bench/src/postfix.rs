@@ -1,21 +1,25 @@
 //! Debian's Postfix as shipped, in front of Dovecot by LMTP: what a self-hoster runs.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::cgroup::Group;
 use crate::dovecot::{Dovecot, Format, run};
 use crate::peer::Peer;
 
+/// Dovecot needs a process for each session: more would only swap.
+const DOVECOT_SESSIONS_MAX: u32 = 500;
+
+/// The fields go in their order: the servers before what they stand on.
 pub(crate) struct PostfixDovecot {
-    directory: tempfile::TempDir,
     dovecot: Dovecot,
     format: Format,
     group: Group,
+    directory: tempfile::TempDir,
 }
 
 impl PostfixDovecot {
@@ -24,7 +28,7 @@ impl PostfixDovecot {
         std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
         let group = Group::make(&format!("{format:?}"))?;
         let dovecot = Dovecot::start(&directory.path().join("dovecot"), format, &group)?;
-        let peer = Self { directory, dovecot, format, group };
+        let peer = Self { dovecot, format, group, directory };
         peer.start_postfix()?;
         Ok(peer)
     }
@@ -55,10 +59,8 @@ impl PostfixDovecot {
             .or_else(|_| std::fs::read_to_string("/etc/postfix/master.cf"))?;
         let master: Vec<String> = shipped.lines().map(|line| self.service(line)).collect();
         std::fs::write(self.path("conf").join("master.cf"), master.join("\n") + "\n")?;
-        run(Command::new("/usr/sbin/postfix").arg("-c").arg(self.path("conf")).arg("start"))?;
-        let id = std::fs::read_to_string(self.path("queue").join("pid/master.pid"))
-            .context("Postfix did not start")?;
-        self.group.take(id.trim().parse()?)
+        let arguments = [Path::new("-c"), &self.path("conf"), Path::new("start")];
+        self.group.start("/usr/sbin/postfix", &arguments, &self.path("start.log"))
     }
 
     fn service(&self, line: &str) -> String {
@@ -72,17 +74,6 @@ impl PostfixDovecot {
             words[0].to_owned()
         };
         format!("{name} {} {} {} n {}", words[1], words[2], words[3], words[5..].join(" "))
-    }
-
-    /// Waits until the queue is empty: everything accepted has reached its mailbox.
-    pub(crate) fn wait_until_delivered(&self) -> Result<()> {
-        loop {
-            let told = run(Command::new("/usr/sbin/postqueue").arg("-c").arg(self.path("conf")).arg("-p"))?;
-            if told.contains("is empty") {
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
     }
 }
 
@@ -106,6 +97,18 @@ impl Peer for PostfixDovecot {
     }
     fn imaps(&self) -> SocketAddr {
         self.dovecot.address(993)
+    }
+    fn sessions_max(&self) -> u32 {
+        DOVECOT_SESSIONS_MAX
+    }
+    fn wait_until_filed(&self) -> Result<()> {
+        loop {
+            let told = run(Command::new("/usr/sbin/postqueue").arg("-c").arg(self.path("conf")).arg("-p"))?;
+            if told.contains("is empty") {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
     fn cpu_time(&self) -> Result<Duration> {
         self.group.cpu_time()

@@ -51,18 +51,21 @@ impl Report {
     }
 
     pub(crate) fn to_text(&self) -> String {
-        let mut text = String::from("\n");
-        let mut last = "";
-        for figure in &self.figures {
-            if figure.work != last {
-                let _ = writeln!(text, "{}", figure.work);
-                last = &figure.work;
+        let mut text = String::new();
+        let mut told: Vec<&str> = Vec::new();
+        for Figure { work, .. } in &self.figures {
+            if told.contains(&work.as_str()) {
+                continue;
             }
-            let _ = write!(text, "    {:<28} {:>14.3} {:<12}", figure.peer, figure.value, figure.unit);
-            if let Some(ratio) = self.ratio(figure) {
-                let _ = write!(text, " mailstead is {ratio:.2} times as good");
+            told.push(work);
+            let _ = writeln!(text, "{work}");
+            for figure in self.figures.iter().filter(|figure| figure.work == *work) {
+                let _ = write!(text, "    {:<26} {:>12.3} {}", figure.peer, figure.value, figure.unit);
+                if let Some(ratio) = self.ratio(figure) {
+                    let _ = write!(text, " (mailstead: {ratio:.2} times as good)");
+                }
+                text.push('\n');
             }
-            text.push('\n');
         }
         text
     }
