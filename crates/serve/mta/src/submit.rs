@@ -127,7 +127,11 @@ impl<'a> Found<'a> {
 }
 
 fn check_authors(field: &Field<'_>, author: &Author) -> Result<(), Reply> {
-    let entries = parse_addresses(field.value, AUTHORS_MAX);
+    let entries = parse_addresses(field.value, AUTHORS_MAX + 1);
+    if entries.len() > AUTHORS_MAX {
+        // Somebody else could hide behind those that are looked at.
+        return Err(replies::FROM_MALFORMED);
+    }
     let mut addresses = 0;
     for entry in &entries {
         let Addressee::Mailbox { local_part, domain, .. } = entry else { continue };

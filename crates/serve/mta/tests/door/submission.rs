@@ -141,6 +141,7 @@ async fn nobody_sends_as_somebody_else() {
         "From: Ann\r\n\r\n",
         "From:\r\n\r\n",
         "From: ann@-example-\r\n\r\n",
+        &format!("From: {}bob@example.org\r\n\r\n", "ann@example.org,\r\n ".repeat(100)),
     ] {
         let reply = submit(&mut peer, from).await;
         assert_eq!(reply, "550 5.6.0 From must be one field with a whole address", "{from}");
