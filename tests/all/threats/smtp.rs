@@ -146,6 +146,29 @@ fn floods_of_empty_chunks_come_to_an_end() -> Result<()> {
 }
 
 #[test]
+fn messages_that_never_end_take_bounded_memory() -> Result<()> {
+    let server = Server::start(ServerOptions::default())?;
+    let before = weight(&server)?;
+    let piece = b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd\r\n".repeat(6_000);
+    let mut endless = Vec::new();
+    for _ in 0..350 {
+        let mut smtp = server.smtp()?;
+        begin_mail(&mut smtp, Server::ANN)?;
+        smtp.command("DATA", "354")?;
+        // As much as the server takes: who gets no place is not read from.
+        smtp.dialogue.socket().set_nonblocking(true)?;
+        drop(smtp.dialogue.send_octets(&piece));
+        endless.push(smtp);
+    }
+    is_well(&server)?;
+    ensure_grown_at_most(&server, before, 128 << 20)?;
+    drop(endless);
+    is_well(&server)?;
+    ensure!(count(&server, Server::ANN)? == 0);
+    Ok(())
+}
+
+#[test]
 fn a_proxy_header_from_elsewhere_is_a_bad_command() -> Result<()> {
     let server = Server::start(ServerOptions::default())?;
     let mut smtp = Dialogue::connect(server.address(25))?;
