@@ -5,6 +5,7 @@ mod house;
 mod imap;
 mod login;
 mod mail;
+mod model;
 mod smtp;
 mod tls;
 
