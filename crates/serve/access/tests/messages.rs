@@ -225,7 +225,7 @@ async fn reading_marks_as_seen_and_peeking_does_not() {
               S: a3 OK FETCH completed
               C: a4 FETCH 2 (FLAGS RFC822.TEXT MODSEQ)
               S: * OK [HIGHESTMODSEQ …
-              S: * 2 FETCH (FLAGS (\Seen) RFC822.TEXT {8}…body 2… MODSEQ (…))
+              S: * 2 FETCH (FLAGS (\Seen) RFC822.TEXT {8}…body 2… MODSEQ (…) UID 2)
               S: a4 OK FETCH completed
               C: a5 EXAMINE INBOX",
         )
@@ -590,6 +590,31 @@ async fn extended_searches_answer_as_asked() {
                C: b3 UID SEARCH ALL
                S: * ESEARCH (TAG "b3") UID ALL 3:5
                S: b3 OK SEARCH completed"#,
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn a_search_refused_leaves_nothing_saved_and_a_wrong_one_what_was() {
+    let house = House::new().await;
+    let mut client = house.ann().await;
+    client.append_many("INBOX", 3).await;
+    client.command("s SELECT INBOX").await;
+    client
+        .play(
+            "C: a1 SEARCH RETURN (SAVE) 2
+             S: a1 OK SEARCH completed
+             C: a2 SEARCH RETURN (SAVE) 9
+             S: a2 BAD …
+             C: a3 SEARCH CHARSET KLINGON ALL
+             S: a3 NO [BADCHARSET …
+             C: a4 FETCH $ UID
+             S: * 2 FETCH (UID 2)
+             S: a4 OK FETCH completed
+             C: a5 SEARCH RETURN (SAVE) CHARSET KLINGON ALL
+             S: a5 NO [BADCHARSET …
+             C: a6 FETCH $ UID
+             S: a6 OK FETCH completed",
         )
         .await;
 }

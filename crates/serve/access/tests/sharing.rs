@@ -139,13 +139,40 @@ async fn conditional_store_leaves_what_others_changed() {
         r"C: a2 UID STORE 1:3 (UNCHANGEDSINCE {modseq}) +FLAGS.SILENT (\Seen)
           S: * 1 FETCH (UID 1 MODSEQ (…))
           S: * 3 FETCH (UID 3 MODSEQ (…))
-          S: * 2 FETCH (FLAGS (\Answered) MODSEQ (…))
+          S: * 2 FETCH (UID 2 FLAGS (\Answered) MODSEQ (…))
           S: a2 OK [MODIFIED 2] …
           C: a3 STORE 4 (UNCHANGEDSINCE {modseq}) FLAGS (\Flagged)
-          S: * 4 FETCH (FLAGS (\Flagged) MODSEQ (…))
+          S: * 4 FETCH (UID 4 FLAGS (\Flagged) MODSEQ (…))
           S: a3 OK STORE completed"
     ))
     .await;
+}
+
+#[tokio::test]
+async fn expunges_kept_back_keep_the_safe_mod_sequence_back() {
+    let house = House::new().await;
+    let (mut one, mut other) = two(&house).await;
+    let answer = one.command("e ENABLE QRESYNC").await;
+    let code = answer.iter().find(|line| line.contains("[HIGHESTMODSEQ ")).unwrap();
+    let safe: u64 = code.split(' ').nth(3).unwrap().trim_end_matches(']').parse().unwrap();
+    other.command("a STORE 2 +FLAGS.SILENT (\\Deleted)").await;
+    other.command("b EXPUNGE").await;
+    one.play(&format!(
+        r"C: a1 STORE 4 +FLAGS (\Seen)
+          S: * 4 FETCH (UID 4 FLAGS (\Seen) MODSEQ (…))
+          S: * OK [HIGHESTMODSEQ {safe}] …
+          S: a1 OK STORE completed
+          C: a2 STORE 4 +FLAGS.SILENT (\Flagged)
+          S: * 4 FETCH (UID 4 MODSEQ (…))
+          S: * OK [HIGHESTMODSEQ {safe}] …
+          S: a2 OK STORE completed"
+    ))
+    .await;
+    let answer = one.command("a3 NOOP").await;
+    assert_eq!(answer[0], "* VANISHED 2");
+    let settled: u64 = answer[1].split(' ').nth(3).unwrap().trim_end_matches(']').parse().unwrap();
+    assert!(answer[1].starts_with("* OK [HIGHESTMODSEQ ") && settled > safe, "{answer:?}");
+    one.play("C: a4 NOOP\n S: a4 OK NOOP completed").await;
 }
 
 #[tokio::test]

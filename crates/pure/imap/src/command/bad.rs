@@ -35,7 +35,10 @@ pub enum BadKind {
     MailboxName(#[source] MailboxNameError),
     /// A charset of SEARCH that we don't know: NO with the code BADCHARSET.
     #[error("Unknown charset")]
-    Charset,
+    Charset {
+        /// Whether the search was to save its result: that it failed leaves nothing saved (RFC 9051 §6.4.4.1).
+        saves: bool,
+    },
     /// A special use of CREATE that we don't know: NO with the code USEATTR (RFC 6154 §3).
     #[error("Unknown special use")]
     SpecialUse,

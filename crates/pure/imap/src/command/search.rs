@@ -29,17 +29,18 @@ pub(super) fn search(cursor: &mut Cursor<'_>, numbering: Numbering) -> Parsed<Se
     } else {
         None
     };
+    let saves = returns.is_some_and(|returns| returns.save);
     let mut charset = Cow::Borrowed("US-ASCII");
     if cursor.take_word("CHARSET") {
         cursor.space()?;
         let name = cursor.astring("Expected a charset")?;
         charset = Cow::Owned(String::from_utf8_lossy(&name).into_owned());
         if !charset::is_known(&charset) {
-            return Err(BadKind::Charset);
+            return Err(BadKind::Charset { saves });
         }
         cursor.space()?;
     }
-    let mut keys = Keys { charset, left: KEYS_MAX };
+    let mut keys = Keys { charset, saves, left: KEYS_MAX };
     let key = keys.all_until_end(cursor)?;
     Ok(Search { numbering, returns, key })
 }
@@ -71,6 +72,7 @@ fn return_options(cursor: &mut Cursor<'_>) -> Parsed<SearchReturn> {
 /// The keys of one command: what they have in common.
 struct Keys {
     charset: Cow<'static, str>,
+    saves: bool,
     left: usize,
 }
 
@@ -183,7 +185,8 @@ impl Keys {
     /// Text to find, in UTF-8 whatever it came in.
     fn needle(&mut self, cursor: &mut Cursor<'_>) -> Parsed<Needle> {
         let octets = cursor.astring("Expected a text to find")?;
-        charset::to_utf8(&self.charset, &octets).map(Needle).ok_or(BadKind::Charset)
+        let text = charset::to_utf8(&self.charset, &octets);
+        text.map(Needle).ok_or(BadKind::Charset { saves: self.saves })
     }
 }
 

@@ -164,7 +164,7 @@ pub fn write_bad(out: &mut Vec<u8>, bad: &BadCommand) {
         BadKind::Syntax { .. } | BadKind::UnknownCommand => (Condition::Bad, None),
         BadKind::TooLarge(_) => (Condition::Bad, Some(Code::TooBig)),
         BadKind::MailboxName(_) => (Condition::No, Some(Code::Cannot)),
-        BadKind::Charset => (Condition::No, Some(Code::BadCharset)),
+        BadKind::Charset { .. } => (Condition::No, Some(Code::BadCharset)),
         BadKind::SpecialUse => (Condition::No, Some(Code::UseAttr)),
     };
     match &bad.tag {

@@ -1,11 +1,13 @@
 //! COPY and MOVE, by sequence number or UID (RFC 9051 §6.4.7, §6.4.8; RFC 4315, RFC 6851).
 
+use imap::Dialect;
 use imap::command::Copy;
 use imap::response::{self, Code, Condition};
 use mail_types::UidSet;
 use mailstore::{CopyOutcome, StoreError};
 use platform::lines::Wire;
 
+use super::expunge;
 use super::person::Person;
 use super::replies::{Done, DoneCode, Refusal, Stop};
 
@@ -28,6 +30,7 @@ pub(crate) async fn copy(person: &mut Person, arguments: Copy) -> Result<Done, S
 /// MOVE. COPYUID comes before the EXPUNGE responses, which would change what it means (RFC 6851 §4.3).
 pub(crate) async fn move_messages(
     wire: &mut Wire,
+    dialect: Dialect,
     person: &mut Person,
     arguments: Copy,
 ) -> Result<Done, Stop> {
@@ -44,7 +47,7 @@ pub(crate) async fn move_messages(
     }
     let code = Code::CopyUid { uid_validity: outcome.uid_validity, from: &outcome.from, to: &outcome.to };
     response::write_untagged(wire.output(), Condition::Ok, Some(&code), "Moved");
-    Ok(Done::plain("MOVE completed"))
+    expunge::tell(wire, dialect, person, "MOVE completed").await
 }
 
 fn named(person: &Person, arguments: &Copy) -> Result<UidSet, Refusal> {

@@ -132,7 +132,7 @@ async fn carry_out(
         Command::Fetch(arguments) => boxed(fetch::fetch(wire, dialect, person, arguments, already)).await,
         Command::Store(arguments) => boxed(store::store(wire, dialect, person, arguments, already)).await,
         Command::Copy(arguments) => boxed(copy_move::copy(person, arguments)).await,
-        Command::Move(arguments) => boxed(copy_move::move_messages(wire, person, arguments)).await,
+        Command::Move(arguments) => boxed(copy_move::move_messages(wire, dialect, person, arguments)).await,
         Command::GetQuota { root } => quota::get_quota(wire.output(), person, &root),
         Command::GetQuotaRoot(name) => boxed(quota::get_quota_root(wire, dialect, person, &name)).await,
         Command::SetQuota { .. } => Err(Refusal::QuotaIsTheOperators.into()),

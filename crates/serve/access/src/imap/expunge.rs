@@ -20,11 +20,24 @@ pub(crate) async fn expunge(
         None => None,
     };
     let expunged = person.account.expunge(selected.mailbox, within.as_ref()).await?;
-    // Told first: the code below may name no mod-sequence whose changes the client has not heard of.
-    updates::tell(wire, dialect, person, Telling::Everything, &AlreadyTold::default()).await?;
-    if expunged.is_empty() || !person.enabled.condstore {
+    if expunged.is_empty() {
         return Ok(Done::plain("EXPUNGE completed"));
     }
+    tell(wire, dialect, person, "EXPUNGE completed").await
+}
+
+/// Tells what is gone, and where that leaves a client that counts in mod-sequences (RFC 7162 §3.2.7).
+pub(crate) async fn tell(
+    wire: &mut Wire,
+    dialect: Dialect,
+    person: &mut Person,
+    text: &'static str,
+) -> Result<Done, Stop> {
+    // Told first: the code below may name no mod-sequence whose changes the client has not heard of.
+    updates::tell(wire, dialect, person, Telling::Everything, &AlreadyTold::default()).await?;
+    if !person.enabled.condstore {
+        return Ok(Done::plain(text));
+    }
     let modseq = person.selected()?.view.highest_modseq();
-    Ok(Done::with(DoneCode::HighestModSeq(modseq), "EXPUNGE completed"))
+    Ok(Done::with(DoneCode::HighestModSeq(modseq), text))
 }

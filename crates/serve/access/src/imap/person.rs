@@ -5,7 +5,7 @@ use std::sync::Arc;
 use directory::Authenticated;
 use imap::command::Opening;
 use imap::{Numbering, SequenceSet};
-use mail_types::{MailboxId, MailboxName, Uid, UidSet};
+use mail_types::{MailboxId, MailboxName, ModSeq, Uid, UidSet};
 use mailstore::{Account, MailboxInfo, QuotaLimit, View};
 use platform::metrics::GaugeHold;
 use tokio::sync::watch;
@@ -37,9 +37,9 @@ pub(crate) struct Enabled {
 }
 
 impl Enabled {
-    /// Whether FETCH responses that nobody asked for name the message's UID (RFC 7162 §3.2.4, RFC 9051 §7.5.2).
+    /// Whether FETCH responses that tell changes name the message's UID (RFC 7162 §3.2.4, RFC 9051 §7.5.2).
     pub(crate) const fn tells_uids(self) -> bool {
-        self.qresync || self.rev2
+        self.condstore || self.rev2
     }
 }
 
@@ -56,8 +56,8 @@ pub(crate) struct Selected {
     pub(crate) changes: watch::Receiver<u64>,
     /// How many of the mailbox's keywords the client has heard of; they never become fewer while it is open.
     pub(crate) keywords_told: usize,
-    /// Whether messages are gone that the client still counts.
-    pub(crate) owes_expunges: bool,
+    /// While messages are gone that the client still counts: the mod-sequence up to which it has heard of everything.
+    pub(crate) owes_expunges: Option<ModSeq>,
 }
 
 /// Messages that a command names, found in the view that the client knows.

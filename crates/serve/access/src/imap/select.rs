@@ -48,7 +48,7 @@ pub(crate) async fn select(
         view,
         saved: UidSet::new(),
         changes,
-        owes_expunges: false,
+        owes_expunges: None,
     };
     describe(wire.output(), dialect, person, &selected, &mailbox);
     if let Some(known) = &arguments.qresync {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use directory::sasl::Channel;
 use imap::Dialect;
+use imap::command::BadKind;
 use imap::response;
+use mail_types::UidSet;
 use platform::lines::{Wire, WireError};
 use platform::listener::Accepted;
 use platform::stream::Stream;
@@ -95,6 +97,10 @@ async fn serve(connection: &mut Connection, person: &mut Person, shutdown: &Shut
             Event::Bad(bad) => {
                 if bad.must_close() {
                     return Ending::Bye(Farewell::OutOfStep);
+                }
+                if let (BadKind::Charset { saves: true }, Some(selected)) = (&bad.kind, &mut person.selected)
+                {
+                    selected.saved = UidSet::new();
                 }
                 response::write_bad(connection.wire.output(), &bad);
                 Ok(dispatch::Answered::Mistake)

@@ -8,7 +8,7 @@ use mailstore::{Entry, FlagChange, FlagChangeMode, FlagNames, StoreOutcome, View
 use platform::lines::Wire;
 
 use super::enable;
-use super::person::{Named, Person};
+use super::person::{Enabled, Named, Person};
 use super::replies::{Done, DoneCode, Refusal, Stop};
 use super::updates::AlreadyTold;
 
@@ -92,10 +92,11 @@ impl Answers<'_> {
                 }
                 if !is_silent {
                     let modseq = enabled.condstore.then_some(entry.modseq);
-                    self.write_one(wire.output(), number, &entry, Flags::Told, modseq);
+                    self.write_one(wire.output(), enabled, number, &entry, Flags::Told, modseq);
                 } else if enabled.condstore && self.is_changed(&entry) {
                     // Even .SILENT tells the new mod-sequence (RFC 7162 §3.1.3).
-                    self.write_one(wire.output(), number, &entry, Flags::Silent, Some(entry.modseq));
+                    let modseq = Some(entry.modseq);
+                    self.write_one(wire.output(), enabled, number, &entry, Flags::Silent, modseq);
                 }
                 wire.relieve().await?;
             }
@@ -108,9 +109,17 @@ impl Answers<'_> {
         self.arguments.unchanged_since.is_some() || changed.contains(entry.uid)
     }
 
-    fn write_one(&self, out: &mut Vec<u8>, number: u32, entry: &Entry, flags: Flags, modseq: Option<ModSeq>) {
+    fn write_one(
+        &self,
+        out: &mut Vec<u8>,
+        enabled: Enabled,
+        number: u32,
+        entry: &Entry,
+        flags: Flags,
+        modseq: Option<ModSeq>,
+    ) {
         let mut fetched = FetchResponse::start(out, number, self.dialect);
-        if self.arguments.numbering == Numbering::Uid {
+        if self.arguments.numbering == Numbering::Uid || enabled.tells_uids() {
             fetched.uid(out, entry.uid);
         }
         if flags == Flags::Told {

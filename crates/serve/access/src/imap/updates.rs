@@ -67,8 +67,12 @@ pub(crate) async fn tell(
     if Arc::ptr_eq(&now, &selected.view) {
         return Ok(());
     }
+    let owed = selected.owes_expunges;
     let (told, changes) = foresee(&now, selected, telling);
     announce(wire, dialect, *enabled, selected, &told, &changes, already).await?;
+    if enabled.condstore {
+        tell_safe_mod_seq(wire.output(), owed, selected.owes_expunges, &told);
+    }
     selected.saved = kept(&selected.saved, &changes);
     selected.view = told;
     Ok(())
@@ -77,13 +81,24 @@ pub(crate) async fn tell(
 /// The view that the client will know, and how it gets there.
 fn foresee(now: &Arc<View>, selected: &mut Selected, telling: Telling) -> (Arc<View>, Changes) {
     let changes = now.changes_since(&selected.view);
-    selected.owes_expunges = !changes.vanished.is_empty() && telling == Telling::KeepNumbers;
-    if !selected.owes_expunges {
+    if changes.vanished.is_empty() || telling == Telling::Everything {
+        selected.owes_expunges = None;
         return (Arc::clone(now), changes);
     }
+    selected.owes_expunges.get_or_insert(selected.view.highest_modseq());
     let kept = Arc::new(now.keeping_vanished_of(&selected.view));
     let changes = kept.changes_since(&selected.view);
     (kept, changes)
+}
+
+/// Up to which mod-sequence the client knows everything, when it could think otherwise: it has seen those of newer
+/// changes while expunges are kept back, and would never ask for these again (RFC 7162 §3.2, §6).
+fn tell_safe_mod_seq(out: &mut Vec<u8>, owed: Option<ModSeq>, owes: Option<ModSeq>, told: &View) {
+    let settled = owed.map(|_| told.highest_modseq());
+    if let Some(modseq) = owes.or(settled) {
+        let code = Code::HighestModSeq(modseq);
+        response::write_untagged(out, Condition::Ok, Some(&code), "Highest mod-sequence");
+    }
 }
 
 async fn announce(
@@ -181,7 +196,7 @@ fn kept(saved: &UidSet, changes: &Changes) -> UidSet {
 
 impl Selected {
     fn may_have_news(&self, telling: Telling) -> bool {
-        let may_settle = self.owes_expunges && telling == Telling::Everything;
+        let may_settle = self.owes_expunges.is_some() && telling == Telling::Everything;
         // A closed channel means that the account was closed under us: opening the mailbox will say so.
         may_settle || self.changes.has_changed().unwrap_or(true)
     }

@@ -386,6 +386,10 @@ impl Fetching<'_> {
     /// The flags that the message got by being read, unless they were asked for anyway.
     fn write_newly_seen(&self, out: &mut Vec<u8>, fetched: &mut FetchResponse, loaded: &Loaded) {
         let Some((flags, modseq)) = loaded.newly_seen else { return };
+        let tells_uid = self.plan.attributes.contains(&FetchAttribute::Uid);
+        if self.enabled.tells_uids() && !tells_uid {
+            fetched.uid(out, loaded.entry.uid);
+        }
         if !self.plan.attributes.contains(&FetchAttribute::Flags) {
             fetched.flags(out, flags, self.view.keywords());
         }

@@ -34,8 +34,9 @@ pub(crate) async fn search(
     let found = match Finder::new(person, selected).find(&arguments.key).await {
         Ok(found) => found,
         Err(stop) => {
-            if saves {
-                // A search that fails with NO leaves nothing saved (RFC 5182 §2.1).
+            let is_no = matches!(&stop, Stop::Refused(refusal) if !refusal.is_clients_mistake());
+            if saves && is_no {
+                // A search that fails with NO leaves nothing saved; BAD has no effect (RFC 9051 §6.4.4.1).
                 person.selected_mut()?.saved = mail_types::UidSet::new();
             }
             return Err(stop);
