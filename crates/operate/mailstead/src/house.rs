@@ -35,7 +35,7 @@ impl House {
         let directory =
             Directory::open(&data.join("directory.db"), directory_settings(settings), clock.clone(), metrics)
                 .with_context(|| place("directory.db"))?;
-        let store = Store::open(&data, store_settings(settings), clock.clone())
+        let store = Store::open_measured(&data, store_settings(settings), clock.clone(), metrics)
             .with_context(|| place("the store"))?;
         let way = WayBook::open(&data.join("state.db"), clock.clone()).with_context(|| place("state.db"))?;
         Ok(Self { directory, store, way, settings: settings.clone(), _lock: lock.into() })

@@ -277,6 +277,27 @@ pub(crate) static TABLE: &[Row] = &[
         "How many errors a connection may make before it is closed.",
     ),
     row(
+        "smtp.refused_recipients_max",
+        Number { min: 1, max: 100_000 },
+        "100",
+        Live,
+        "How many recipients of a connection may be refused before it is closed: a list of guessed names.",
+    ),
+    row(
+        "smtp.login_failures_max",
+        Number { min: 1, max: 1_000 },
+        "3",
+        Live,
+        "How many failed logins a connection may make before it is closed.",
+    ),
+    row(
+        "smtp.targets_max",
+        Number { min: 100, max: 1_000_000 },
+        "10000",
+        Live,
+        "How many mailboxes one message may reach, aliases followed.",
+    ),
+    row(
         "smtp.idle_commands_max",
         Number { min: 5, max: 100_000 },
         "200",
@@ -319,6 +340,13 @@ pub(crate) static TABLE: &[Row] = &[
         "How long a connection may last in all before it is asked to come again.",
     ),
     row(
+        "smtp.write_timeout",
+        Seconds { min: 5, max: HOUR },
+        "\"2m\"",
+        Live,
+        "How long a client may take to read our replies.",
+    ),
+    row(
         "submission.recipients_max",
         Number { min: 1, max: 100_000 },
         "1000",
@@ -359,6 +387,20 @@ pub(crate) static TABLE: &[Row] = &[
         "\"60s\"",
         Live,
         "How long a client may take to log in.",
+    ),
+    row(
+        "imap.write_timeout",
+        Seconds { min: 5, max: HOUR },
+        "\"2m\"",
+        Live,
+        "How long a client may go on without taking what we send.",
+    ),
+    row(
+        "imap.search_timeout",
+        Seconds { min: 1, max: HOUR },
+        "\"1m\"",
+        Live,
+        "How long one SEARCH may take before it is given up.",
     ),
     row(
         "imap.sessions_per_account_max",
