@@ -216,6 +216,5 @@ fn imap_settings(settings: &Settings) -> access::Settings {
         sessions_per_account_max: settings.count("imap.sessions_per_account_max"),
         errors_max: small(settings.number("imap.errors_max")),
         quota_default: quota_default(settings),
-        ..access::Settings::default()
     }
 }
