@@ -48,6 +48,19 @@ fn is_well(server: &Server) -> Result<()> {
     Ok(())
 }
 
+/// The log, once it has this in it.
+fn log_with(server: &Server, text: &str) -> Result<String> {
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < testkit::WAIT_MAX {
+        let log = server.log();
+        if log.contains(text) {
+            return Ok(log);
+        }
+        std::thread::yield_now();
+    }
+    bail!("the log never says {text:?}:\n{}", server.log())
+}
+
 /// Opens a transaction as a stranger.
 fn begin_mail(smtp: &mut SmtpClient, recipient: &str) -> Result<()> {
     smtp.command(&format!("MAIL FROM:<{EVE}>"), "250")?;

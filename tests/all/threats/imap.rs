@@ -317,7 +317,7 @@ fn clients_that_do_not_read_are_not_buffered() -> Result<()> {
         // A person who asks for 20 MB a hundred times, and strangers who ask what we can do; none of them reads.
         let mut person = server.imap(Server::ANN)?;
         person.ok("SELECT INBOX")?;
-        person.dialogue.send_octets("x FETCH 1 BODY.PEEK[]\r\n".repeat(100).as_bytes())?;
+        person.dialogue.send_octets("x FETCH 1 BODY[]\r\n".repeat(100).as_bytes())?;
         silent.push(person);
     }
     for _ in 0..50 {
@@ -329,6 +329,11 @@ fn clients_that_do_not_read_are_not_buffered() -> Result<()> {
         silent.push(stranger);
     }
     is_well(&server)?;
+    // Nor do they hold up the account: another of its sessions changes what they are reading.
+    let mut other = server.imap(Server::ANN)?;
+    other.ok("SELECT INBOX")?;
+    other.ok("STORE 1 +FLAGS (\\Flagged \\Deleted)")?;
+    ensure!(other.ok("EXPUNGE")?.number_of("EXPUNGE") == Some(1));
     ensure_grown_at_most(&server, before, 64 << 20)?;
     Ok(())
 }

@@ -19,8 +19,8 @@ use crate::error::StoreError;
 /// millisecond of scanning and packing.
 const PIECE_OCTETS: usize = 64 * 1024;
 
-/// Larger messages that may be coming at a time. Each may need 400 KiB on its way to the disk, so that senders who
-/// begin thousands of messages and never end them take 100 MiB at most.
+/// Larger messages that may be coming at a time. Each may need half a MiB on its way to the disk, its connection's
+/// input included, so that senders who begin thousands of messages and never end them take 128 MiB at most.
 pub(crate) const LARGE_MAX: usize = 256;
 
 /// How long a larger message waits for its place; its sender meanwhile finds that we read no more.
