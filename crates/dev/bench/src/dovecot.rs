@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use crate::cgroup::Group;
-use crate::peer::{PASSWORD, account};
+use crate::peer::account;
 
 /// How Dovecot keeps mail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,7 +67,7 @@ impl Dovecot {
             "protocols = imap lmtp\nbase_dir = {run}\nstate_dir = {state}\nlog_path = {log}\nlisten = 127.0.0.1\n\
              mail_location = {location}\nmail_uid = {user}\nmail_gid = {group}\nfirst_valid_uid = 1\ndisable_plaintext_auth = no\n\
              ssl = yes\nssl_cert = <{cert}\nssl_key = <{key}\nmail_max_userip_connections = 20000\n\
-             passdb {{\n driver = static\n args = password={PASSWORD}\n}}\n\
+             passdb {{\n driver = static\n args = nopassword=y\n}}\n\
              userdb {{\n driver = static\n args = uid={user} gid={group} home={mail}/%n allow_all_users=yes\n}}\n\
              auth_username_format = %Ln\n\
              namespace inbox {{\n inbox = yes\n mailbox Archive {{\n auto = create\n special_use = \\Archive\n }}\n}}\n\
