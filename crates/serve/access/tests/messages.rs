@@ -114,6 +114,27 @@ async fn envelope_and_structure_come_from_the_summary() {
 }
 
 #[tokio::test]
+async fn message_global_is_opened_for_those_who_know_it() {
+    let house = House::new().await;
+    let mut client = house.ann().await;
+    client.append("INBOX", "", "Content-Type: message/global\r\n\r\nSubject: in\r\n\r\nx\r\n").await;
+    client.command("s SELECT INBOX").await;
+    client
+        .play(
+            r#"C: a1 FETCH 1 BODY
+               S: * 1 FETCH (BODY ("message" "global" NIL NIL NIL "7bit" 18))
+               S: a1 OK FETCH completed
+               C: a2 ENABLE IMAP4rev2
+               S: * ENABLED IMAP4rev2
+               S: a2 OK ENABLE completed
+               C: a3 FETCH 1 BODY
+               S: * 1 FETCH (BODY ("message" "global" NIL NIL NIL "7bit" 18 (NIL "in" … 3))
+               S: a3 OK FETCH completed"#,
+        )
+        .await;
+}
+
+#[tokio::test]
 async fn sections_are_exactly_the_octets_that_came() {
     let house = House::new().await;
     let mut client = with_multipart(&house).await;

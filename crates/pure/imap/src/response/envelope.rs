@@ -91,7 +91,10 @@ pub(super) fn write_part(out: &mut Vec<u8>, part: &Part, detail: Detail, encodin
         }
         Content::Message(embedded) => {
             write_fields(out, part, encoding);
-            write_embedded(out, part, embedded, detail, encoding);
+            // To a client of RFC 3501 alone, message/global is a part like any other (RFC 3501 §9, `body-type-msg`).
+            if part.subtype == b"rfc822" || encoding == NameEncoding::Utf8 {
+                write_embedded(out, part, embedded, detail, encoding);
+            }
             write_single_extension(out, part, detail, encoding);
         }
     }

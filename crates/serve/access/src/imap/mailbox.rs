@@ -2,6 +2,7 @@
 
 use imap::command::Create;
 use mail_types::MailboxName;
+use mailstore::StoreError;
 
 use super::person::Person;
 use super::replies::{Done, DoneCode, Refusal, Stop};
@@ -13,7 +14,11 @@ pub(crate) async fn create(person: &Person, arguments: Create) -> Result<Done, S
         [special_use] => Some(*special_use),
         _ => return Err(Refusal::OneSpecialUse.into()),
     };
-    let id = person.account.create_mailbox(&arguments.mailbox, special_use).await?;
+    let created = person.account.create_mailbox(&arguments.mailbox, special_use).await;
+    let id = created.map_err(|error| match error {
+        StoreError::NotAllowed(_) if special_use.is_some() => Refusal::SpecialUseTaken,
+        error => Refusal::Store(error),
+    })?;
     Ok(Done::with(DoneCode::MailboxId(id), "CREATE completed"))
 }
 

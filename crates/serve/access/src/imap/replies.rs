@@ -120,6 +120,8 @@ pub(crate) enum Refusal {
     SearchTooCostly,
     /// Only one special use fits a mailbox.
     OneSpecialUse,
+    /// Only one mailbox has a special use.
+    SpecialUseTaken,
     /// What the store says.
     Store(StoreError),
 }
@@ -251,6 +253,7 @@ impl Refusal {
             Self::NoSuchQuotaRoot => (No, Some(Code::NonExistent), "No such quota root"),
             Self::UnknownEncoding => (No, Some(Code::UnknownCte), "Transfer encoding is unknown"),
             Self::SearchTooCostly => (No, Some(Code::Limit), "Search took too long; ask for less"),
+            Self::SpecialUseTaken => (No, Some(Code::UseAttr), "Another mailbox has that special use"),
             Self::OneSpecialUse => (No, Some(Code::UseAttr), "A mailbox has one special use at most"),
             Self::Store(error) => store_answer(error),
         }
