@@ -24,7 +24,7 @@ pub struct Settings {
     pub errors_max: u32,
     /// What accounts may keep that have no quota of their own.
     pub quota_default: QuotaLimit,
-    /// How long one SEARCH may take before it is given up.
+    /// How long one SEARCH or LIST may take before it is given up.
     pub search_time_max: Duration,
 }
 

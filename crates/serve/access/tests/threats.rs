@@ -166,3 +166,19 @@ async fn a_search_without_end_is_given_up() {
     let answer = client.command("b FETCH 1:3 UID").await;
     assert_eq!(answer.len(), 4, "{answer:?}");
 }
+
+#[tokio::test]
+async fn a_list_without_end_is_given_up() {
+    let settings = Settings { search_time_max: std::time::Duration::ZERO, ..Settings::default() };
+    let house = House::with(settings, Quota::default()).await;
+    let mut client: Client = house.ann().await;
+    for number in 0..10 {
+        client.command(&format!("c CREATE x{number}")).await;
+        client.command(&format!("c SUBSCRIBE x{number}")).await;
+    }
+    for command in ["LIST \"\" *", "LIST (SUBSCRIBED RECURSIVEMATCH) \"\" *", "LSUB \"\" *"] {
+        let answer = client.command(&format!("l {command}")).await;
+        assert_eq!(answer, ["l NO [LIMIT] Search took too long; ask for less"], "{command}");
+    }
+    assert_eq!(client.command("n NOOP").await, ["n OK NOOP completed"]);
+}

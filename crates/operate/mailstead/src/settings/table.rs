@@ -400,7 +400,7 @@ pub(crate) static TABLE: &[Row] = &[
         Seconds { min: 1, max: HOUR },
         "\"1m\"",
         Live,
-        "How long one SEARCH may take before it is given up.",
+        "How long one SEARCH, or one LIST, may take before it is given up.",
     ),
     row(
         "imap.sessions_per_account_max",

@@ -2,16 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imap::command::{List, Lsub};
+use imap::command::{List, ListSelection, Lsub};
 use imap::response::{self, ListAttributes, ListEntry};
 use imap::{Dialect, ListPattern};
 use mail_types::MailboxName;
 use mailstore::{MailboxInfo, MailboxList};
 use platform::lines::Wire;
+use tokio::time::Instant;
 
 use super::person::Person;
-use super::replies::{Done, Stop};
+use super::replies::{Done, Refusal, Stop};
 use super::{enable, status};
+
+/// Names held against the patterns before others get the thread: ten thousand names of the longest, against as many
+/// patterns as one LIST may have, would take it for minutes.
+const NAMES_AT_A_TIME: u32 = 8;
 
 /// LIST.
 pub(crate) async fn list(
@@ -28,7 +33,8 @@ pub(crate) async fn list(
     if arguments.returns.status.is_some_and(|items| items.highest_mod_seq) {
         enable::imply_condstore(wire.output(), person);
     }
-    for found in find(&mailboxes, &arguments) {
+    let matcher = Matcher::new(&arguments.patterns, person);
+    for found in find(&mailboxes, &arguments, matcher).await? {
         let attributes = ListAttributes {
             // Clients that know nothing of LIST-EXTENDED know this word (RFC 5258 §3.4).
             no_select: found.mailbox.is_none() && !person.enabled.rev2,
@@ -62,7 +68,8 @@ pub(crate) async fn lsub(
         return Ok(Done::plain("LSUB completed"));
     };
     let mailboxes = person.account.mailboxes().await?;
-    for (name, is_subscribed) in subscribed_for_lsub(&mailboxes.subscriptions, &pattern) {
+    let matcher = Matcher::new(std::slice::from_ref(&pattern), person);
+    for (name, is_subscribed) in subscribed_for_lsub(&mailboxes.subscriptions, matcher).await? {
         let attributes = ListAttributes { no_select: !is_subscribed, ..ListAttributes::default() };
         response::write_lsub(wire.output(), &name, &attributes, dialect);
         wire.relieve().await?;
@@ -86,23 +93,38 @@ struct Found<'a> {
     has_subscribed_below: bool,
 }
 
+/// Holds names against patterns, and stops when it takes too long.
+struct Matcher<'a> {
+    patterns: &'a [ListPattern],
+    looked_at: u32,
+    deadline: Instant,
+}
+
+impl<'a> Matcher<'a> {
+    fn new(patterns: &'a [ListPattern], person: &Person) -> Self {
+        Self { patterns, looked_at: 0, deadline: Instant::now() + person.settings.search_time_max }
+    }
+
+    async fn matches(&mut self, name: &MailboxName) -> Result<bool, Stop> {
+        self.looked_at = self.looked_at.wrapping_add(1);
+        if self.looked_at.is_multiple_of(NAMES_AT_A_TIME) {
+            tokio::task::yield_now().await;
+            if Instant::now() > self.deadline {
+                return Err(Refusal::SearchTooCostly.into());
+            }
+        }
+        Ok(self.patterns.iter().any(|pattern| pattern.matches(name)))
+    }
+}
+
 /// What LIST finds, ascending by name.
-fn find<'a>(mailboxes: &'a MailboxList, arguments: &List) -> Vec<Found<'a>> {
+async fn find<'a>(
+    mailboxes: &'a MailboxList,
+    arguments: &List,
+    matcher: Matcher<'_>,
+) -> Result<Vec<Found<'a>>, Stop> {
     let selection = arguments.selection;
-    let matches = |name: &MailboxName| arguments.patterns.iter().any(|pattern| pattern.matches(name));
-    let mut names: BTreeMap<MailboxName, bool> = BTreeMap::new();
-    if selection.subscribed {
-        names
-            .extend(mailboxes.subscriptions.iter().filter(|name| matches(name)).cloned().map(|n| (n, false)));
-    } else {
-        let existing = mailboxes.mailboxes.iter().map(|mailbox| &mailbox.name);
-        names.extend(existing.filter(|name| matches(name)).cloned().map(|n| (n, false)));
-        let superiors = mailboxes.superiors_without_mailbox();
-        names.extend(superiors.into_iter().filter(|name| matches(name)).map(|n| (n, false)));
-    }
-    if selection.recursive_match {
-        mark_superiors(&mut names, &mailboxes.subscriptions, matches);
-    }
+    let names = matching(mailboxes, selection, matcher).await?;
     let found = names.into_iter().map(|(name, has_subscribed_below)| Found {
         mailbox: mailboxes.by_name(&name),
         has_children: has_children(mailboxes, &name),
@@ -113,28 +135,60 @@ fn find<'a>(mailboxes: &'a MailboxList, arguments: &List) -> Vec<Found<'a>> {
     let is_wanted = |found: &Found<'_>| {
         !selection.special_use || found.mailbox.is_some_and(|mailbox| mailbox.special_use.is_some())
     };
-    found.filter(is_wanted).collect()
+    Ok(found.filter(is_wanted).collect())
+}
+
+/// The names that match, and whether something subscribed below is why they are told.
+async fn matching(
+    mailboxes: &MailboxList,
+    selection: ListSelection,
+    mut matcher: Matcher<'_>,
+) -> Result<BTreeMap<MailboxName, bool>, Stop> {
+    let mut names = BTreeMap::new();
+    if selection.subscribed {
+        for name in &mailboxes.subscriptions {
+            if matcher.matches(name).await? {
+                names.insert(name.clone(), false);
+            }
+        }
+    } else {
+        for mailbox in &mailboxes.mailboxes {
+            if matcher.matches(&mailbox.name).await? {
+                names.insert(mailbox.name.clone(), false);
+            }
+        }
+        for name in mailboxes.superiors_without_mailbox() {
+            if matcher.matches(&name).await? {
+                names.insert(name, false);
+            }
+        }
+    }
+    if selection.recursive_match {
+        mark_superiors(&mut names, &mailboxes.subscriptions, &mut matcher).await?;
+    }
+    Ok(names)
 }
 
 /// Adds or marks the superior names that match and have something subscribed below them. A name that is here for
 /// nothing else is added only for what is not listed itself (RFC 5258 §3.5: no redundant CHILDINFO).
-fn mark_superiors(
+async fn mark_superiors(
     names: &mut BTreeMap<MailboxName, bool>,
     subscriptions: &BTreeSet<MailboxName>,
-    matches: impl Fn(&MailboxName) -> bool,
-) {
+    matcher: &mut Matcher<'_>,
+) -> Result<(), Stop> {
     for subscribed in subscriptions {
-        let is_listed = matches(subscribed);
+        let is_listed = matcher.matches(subscribed).await?;
         let mut superior = subscribed.parent();
         while let Some(name) = superior {
             superior = name.parent();
             if let Some(has_subscribed_below) = names.get_mut(&name) {
                 *has_subscribed_below = true;
-            } else if !is_listed && matches(&name) {
+            } else if !is_listed && matcher.matches(&name).await? {
                 names.insert(name, true);
             }
         }
     }
+    Ok(())
 }
 
 /// Whether any mailbox lies below the name: the first name behind `name/` tells.
@@ -145,23 +199,23 @@ fn has_children(mailboxes: &MailboxList, name: &MailboxName) -> bool {
 }
 
 /// The names that LSUB tells, and whether each is subscribed itself.
-fn subscribed_for_lsub(
+async fn subscribed_for_lsub(
     subscriptions: &BTreeSet<MailboxName>,
-    pattern: &ListPattern,
-) -> BTreeMap<MailboxName, bool> {
+    mut matcher: Matcher<'_>,
+) -> Result<BTreeMap<MailboxName, bool>, Stop> {
     let mut names = BTreeMap::new();
     for subscribed in subscriptions {
-        if pattern.matches(subscribed) {
+        if matcher.matches(subscribed).await? {
             names.insert(subscribed.clone(), true);
             continue;
         }
         let mut superior = subscribed.parent();
         while let Some(name) = superior {
             superior = name.parent();
-            if pattern.matches(&name) {
+            if matcher.matches(&name).await? {
                 names.entry(name).or_insert(false);
             }
         }
     }
-    names
+    Ok(names)
 }
