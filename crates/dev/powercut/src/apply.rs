@@ -126,7 +126,8 @@ fn find_inodes(directory: &Path, paths: &mut HashMap<u64, PathBuf>) -> io::Resul
         let metadata = entry.metadata()?;
         if metadata.is_dir() {
             find_inodes(&entry.path(), paths)?;
-        } else {
+        } else if metadata.is_file() {
+            // Sockets hold nothing, and may have the number of a file that is gone.
             paths.entry(metadata.ino()).or_insert_with(|| entry.path());
         }
     }
