@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail};
 use mail_types::{Address, DomainName};
@@ -55,7 +55,12 @@ struct Plan {
     tls: PathBuf,
     port_offset: u32,
     listen: Vec<IpAddr>,
+    /// The system user the server becomes; none where it stays who started it.
+    user: Option<&'static str>,
 }
+
+/// The system user of a server that root sets up for the whole machine.
+const SYSTEM_USER: &str = "mailstead";
 
 pub(super) fn run(arguments: Arguments, json: bool) -> anyhow::Result<ExitCode> {
     let plan = Plan::new(&arguments)?;
@@ -66,6 +71,7 @@ pub(super) fn run(arguments: Arguments, json: bool) -> anyhow::Result<ExitCode> 
     };
     plan.write_files()?;
     plan.add_account(password.clone())?;
+    plan.hand_over()?;
     let made = is_made.then_some(&password);
     if json {
         println!("{:#}", plan.to_json(made));
@@ -142,7 +148,35 @@ impl Plan {
             tls,
             port_offset: arguments.port_offset,
             listen: arguments.listen.clone(),
+            user: (arguments.dir.is_none() && platform::privileges::is_root()).then_some(SYSTEM_USER),
         })
+    }
+
+    /// Gives data and key to the user that the server becomes, who is made where he is missing.
+    fn hand_over(&self) -> anyhow::Result<()> {
+        let Some(user) = self.user else { return Ok(()) };
+        let run = |program: &str, arguments: &[&std::ffi::OsStr]| -> anyhow::Result<bool> {
+            let output = Command::new(program)
+                .args(arguments)
+                .output()
+                .with_context(|| format!("running {program}"))?;
+            Ok(output.status.success())
+        };
+        if !run("id", &["-u".as_ref(), user.as_ref()])? {
+            let made = run(
+                "useradd",
+                &["--system", "--no-create-home", "--shell", "/usr/sbin/nologin", user].map(AsRef::as_ref),
+            )?;
+            anyhow::ensure!(
+                made,
+                "cannot make the system user {user}; make it with useradd and run this again"
+            );
+        }
+        let owner = format!("{user}:{user}");
+        let given =
+            run("chown", &["-R".as_ref(), owner.as_ref(), self.data.as_os_str(), self.tls.as_os_str()])?;
+        anyhow::ensure!(given, "cannot give {} and {} to {user}", self.data.display(), self.tls.display());
+        Ok(())
     }
 
     /// Writes certificate and configuration, never over what is there.
@@ -185,7 +219,11 @@ impl Plan {
         let mut text = String::from(
             "# mailstead's configuration. Every setting with its default and meaning: mailstead config show --defaults\n\n",
         );
-        let _ = writeln!(text, "hostname = \"{}\"\ndata = {}\n\n[listen]", self.hostname, quote(&self.data));
+        let _ = writeln!(text, "hostname = \"{}\"\ndata = {}", self.hostname, quote(&self.data));
+        if let Some(user) = self.user {
+            let _ = writeln!(text, "user = \"{user}\"");
+        }
+        text.push_str("\n[listen]\n");
         if !self.listen.is_empty() {
             let addresses: Vec<String> = self.listen.iter().map(|ip| format!("\"{ip}\"")).collect();
             let _ = writeln!(text, "addresses = [{}]", addresses.join(", "));
