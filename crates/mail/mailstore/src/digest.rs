@@ -34,8 +34,14 @@ impl Digest {
 }
 
 /// The order in which the texts stand in the column.
-const FIELDS: [HeaderField; 5] =
-    [HeaderField::Subject, HeaderField::From, HeaderField::To, HeaderField::Cc, HeaderField::Bcc];
+const FIELDS: [HeaderField; 6] = [
+    HeaderField::Subject,
+    HeaderField::From,
+    HeaderField::To,
+    HeaderField::Cc,
+    HeaderField::Bcc,
+    HeaderField::MessageId,
+];
 
 fn folded_headers(summary: &Summary) -> Vec<u8> {
     let envelope = &summary.envelope;
@@ -47,6 +53,7 @@ fn folded_headers(summary: &Summary) -> Vec<u8> {
             HeaderField::To => addresses(&envelope.to),
             HeaderField::Cc => addresses(&envelope.cc),
             HeaderField::Bcc => addresses(&envelope.bcc),
+            HeaderField::MessageId => envelope.message_id.as_deref().map(decoded),
         };
         // No text is 0, an empty one 1: a search for nothing finds those that have the field.
         let Some(text) = text.map(|text| fold(&text)) else {
@@ -130,7 +137,7 @@ mod tests {
     fn headers_are_decoded_folded_and_apart() {
         let summary = summary(
             "Subject: =?utf-8?q?GR=C3=9C=C3=9FE?= World\nFrom: \"Ann B\" <Ann@Example.ORG>\n\
-             To: crew: a@x, b@y;\nCc:\n\nbody\n",
+             To: crew: a@x, b@y;\nCc:\nMessage-ID: <One@Example.ORG>\n\nbody\n",
         );
         let column = Digest::of(&summary).headers;
         let text = |field| header(&column, field).map(|text| String::from_utf8(text.to_vec()).unwrap());
@@ -138,6 +145,7 @@ mod tests {
         assert_eq!(text(HeaderField::From).unwrap(), "ann b <ann@example.org>");
         assert!(text(HeaderField::To).unwrap().contains("<b@y>"));
         assert_eq!(text(HeaderField::Bcc), None);
+        assert_eq!(text(HeaderField::MessageId).unwrap(), "<one@example.org>");
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub enum HeaderField {
     Cc,
     /// Bcc.
     Bcc,
+    /// Message-ID: how clients look for one message they know.
+    MessageId,
 }
 
 /// Text as it is compared in searches: what is kept in the columns went through the same function.

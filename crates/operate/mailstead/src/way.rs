@@ -8,7 +8,7 @@ mod step;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -23,6 +23,10 @@ pub(crate) use step::message_step;
 const WAITING_MAX: usize = 8_192;
 /// Steps written in one transaction.
 const BATCH_MAX: usize = 512;
+/// How long more steps are waited for, and how often, before a batch is written: nobody waits for the record, and each
+/// transaction costs some pages, however few steps it brings.
+const GATHERING_WAIT: Duration = Duration::from_millis(20);
+const GATHERING_WAITS_MAX: u32 = 10;
 /// How long steps are kept.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Steps kept at the most: about 500 MB.
@@ -114,8 +118,7 @@ struct Scribe {
 impl Scribe {
     fn work(mut self, waiting: &Receiver<Order>) {
         while let Ok(first) = waiting.recv() {
-            let batch: Vec<Order> =
-                std::iter::once(first).chain(waiting.try_iter().take(BATCH_MAX)).collect();
+            let batch = gather(waiting, first);
             let mut steps = Vec::new();
             for order in batch {
                 match order {
@@ -155,6 +158,10 @@ impl Scribe {
         }
         if self.since_tidy >= TIDY_EVERY {
             self.since_tidy = 0;
+            // Nobody else moves the write-ahead log into the file: without this it would grow for ever.
+            if let Err(error) = self.database.checkpoint() {
+                tracing::warn!(%error, "the record of messages' ways could not be made durable");
+            }
             let newest = steps.last().map(|step| step.0).unwrap_or_default();
             if let Err(error) = self.tidy(newest) {
                 tracing::warn!(
@@ -216,6 +223,26 @@ impl Scribe {
         transaction.commit()?;
         Ok(())
     }
+}
+
+/// What is worked on together: orders that are there or come soon, up to the first that somebody waits for.
+fn gather(waiting: &Receiver<Order>, first: Order) -> Vec<Order> {
+    let mut batch = vec![first];
+    let mut waits = 0;
+    while batch.len() < BATCH_MAX && matches!(batch.last(), Some(Order::Write(..))) {
+        let next = match waiting.try_recv() {
+            Err(TryRecvError::Empty) if waits < GATHERING_WAITS_MAX => {
+                waits += 1;
+                waiting.recv_timeout(GATHERING_WAIT).ok()
+            }
+            next => next.ok(),
+        };
+        match next {
+            Some(order) => batch.push(order),
+            None => break,
+        }
+    }
+    batch
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::{
     VisitHeader,
 };
 use crate::digest::{self, Digest};
-use crate::fetch::{Row, Want};
+use crate::fetch::{Row, StoredAt, Want};
 use crate::note::{FiledRecord, MailboxState, Record, Subscription};
 use crate::search::HeaderField;
 use crate::view::{Draft, Entry, Snapshot};
@@ -207,6 +207,7 @@ impl AccountIndex for ModelIndex {
                 octets: message.octets,
                 email: message.email,
                 thread: place.thread,
+                stored: StoredAt(place.blob),
                 summary: (want == Want::Summaries).then(|| digest.summary.clone().into()),
             })
         };

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use imap::fetch::FieldName;
 use imap::search::{DateIs, DateOf, EnvelopeField, Needle, SearchKey};
 use imap::{Day, Numbering};
 use mail_types::{Uid, UidSet};
@@ -176,9 +177,9 @@ impl<'a> Finder<'a> {
             SearchKey::Envelope(EnvelopeField::Cc, needle) => (HeaderField::Cc, needle),
             SearchKey::Envelope(EnvelopeField::From, needle) => (HeaderField::From, needle),
             SearchKey::Envelope(EnvelopeField::To, needle) => (HeaderField::To, needle),
-            SearchKey::Envelope(EnvelopeField::Subject, needle) | SearchKey::Header(_, needle) => {
-                (HeaderField::Subject, needle)
-            }
+            SearchKey::Envelope(EnvelopeField::Subject, needle) => (HeaderField::Subject, needle),
+            SearchKey::Header(name, needle) if is_message_id(name) => (HeaderField::MessageId, needle),
+            SearchKey::Header(_, needle) => (HeaderField::Subject, needle),
             _ => return Ok(Hits::none(self.selected.view.messages())),
         };
         self.check_time()?;
@@ -327,10 +328,15 @@ fn cost(key: &SearchKey) -> Cost {
         | SearchKey::EmailId(Some(_))
         | SearchKey::ThreadId(Some(_)) => Cost::Facts,
         SearchKey::Envelope(..) => Cost::Columns,
+        SearchKey::Header(name, _) if is_message_id(name) => Cost::Columns,
         SearchKey::Header(name, _) if name.as_str().eq_ignore_ascii_case("Subject") => Cost::Columns,
         SearchKey::Date { of: DateOf::Sent, .. } | SearchKey::Header(..) => Cost::Summaries,
         SearchKey::Body(_) | SearchKey::Text(_) => Cost::Octets,
     }
+}
+
+fn is_message_id(name: &FieldName) -> bool {
+    name.as_str().eq_ignore_ascii_case("Message-ID")
 }
 
 fn cheapest_first(keys: &[SearchKey]) -> Vec<&SearchKey> {
