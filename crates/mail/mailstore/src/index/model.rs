@@ -7,13 +7,14 @@ use mail_types::{EmailId, MailboxId, MailboxName, ModSeq, SystemFlag, ThreadId, 
 use platform::clock::Timestamp;
 use storage::{BlobRef, PackId, StorageError};
 
+use super::places::LINKS_PER_EMAIL_MAX;
 use super::sqlite::shared_keywords;
 use super::{
     AccountIndex, AccountRow, Applied, EmailPlace, MailboxRow, Move, Order, StoredEmail, ToApply, Vanished,
     VisitHeader,
 };
 use crate::digest::{self, Digest};
-use crate::fetch::{Row, StoredAt, Want};
+use crate::fetch::{Row, Want};
 use crate::note::{FiledRecord, MailboxState, Record, Subscription};
 use crate::search::HeaderField;
 use crate::view::{Draft, Entry, Snapshot};
@@ -207,7 +208,6 @@ impl AccountIndex for ModelIndex {
                 octets: message.octets,
                 email: message.email,
                 thread: place.thread,
-                stored: StoredAt(place.blob),
                 summary: (want == Want::Summaries).then(|| digest.summary.clone().into()),
             })
         };
@@ -256,6 +256,10 @@ impl AccountIndex for ModelIndex {
             .map(|message| message.email)
             .collect();
         self.emails.retain(|email, _| needed.contains(email));
+        if self.links.len() > LINKS_PER_EMAIL_MAX * self.emails.len() {
+            let alive: Vec<ThreadId> = self.emails.values().map(|(place, _, _)| place.thread).collect();
+            self.links.retain(|_, thread| alive.contains(thread));
+        }
         let expunged = &self.expunged;
         self.mailboxes.retain(|id, mailbox| {
             mailbox.deleted_at.is_none() || expunged.keys().any(|(mailbox, _)| mailbox == id)

@@ -10,7 +10,7 @@ use super::{AccountIndex, EmailPlace, Move};
 use crate::note::{FlagsSet, Record, Stored};
 
 /// How many links to threads are kept for each email, at most, before those of dead threads are dropped.
-const LINKS_PER_EMAIL_MAX: u64 = 8;
+pub(super) const LINKS_PER_EMAIL_MAX: usize = 8;
 
 pub(super) fn forget_expunged(connection: &Connection, before: Timestamp) -> Result<u64, StorageError> {
     connection.execute_batch("CREATE TEMP TABLE IF NOT EXISTS forgotten(email INTEGER PRIMARY KEY)")?;
@@ -34,10 +34,10 @@ pub(super) fn forget_expunged(connection: &Connection, before: Timestamp) -> Res
 }
 
 fn drop_dead_links(connection: &Connection) -> Result<(), StorageError> {
-    let count = |table: &str| -> Result<u64, StorageError> {
+    let count = |table: &str| -> Result<usize, StorageError> {
         let count: i64 =
             connection.query_row(&format!("SELECT COUNT(*) FROM {table}"), [], |row| row.get(0))?;
-        Ok(count as u64)
+        Ok(usize::try_from(count).unwrap_or_default())
     };
     if count("threads")? > LINKS_PER_EMAIL_MAX * count("emails")? {
         connection.execute("DELETE FROM threads WHERE thread NOT IN (SELECT thread FROM emails)", [])?;
