@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mail_types::{EmailId, MailboxId, ThreadId, Uid, UidSet};
 use platform::clock::Timestamp;
 use platform::workers::Workers;
-use storage::{BlobReader, BlobRef, StorageError};
+use storage::{BlobReader, StorageError};
 
 use crate::account::Account;
 use crate::error::StoreError;
@@ -33,18 +33,6 @@ pub enum Want {
     Summaries,
 }
 
-/// Where a message's octets were when its row was read: spares [`Account::readers`] a look-up. A purge may have moved
-/// them since.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct StoredAt(pub(crate) BlobRef);
-
-impl fmt::Debug for StoredAt {
-    /// Without the place, which says nothing about the message.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoredAt").finish_non_exhaustive()
-    }
-}
-
 /// One message of a mailbox. Flags are in the `View`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Row {
@@ -60,8 +48,6 @@ pub struct Row {
     pub email: EmailId,
     /// THREADID (RFC 8474).
     pub thread: ThreadId,
-    /// Where its octets were.
-    pub stored: StoredAt,
     /// The summary as `message::Summary::decode` reads it, if wanted.
     pub summary: Option<Box<[u8]>>,
 }
@@ -130,28 +116,15 @@ impl Account {
     /// [`StoreError::Busy`], or what the disk says; of each message as [`Self::reader`] says.
     pub async fn readers(
         &self,
-        messages: Vec<(EmailId, StoredAt)>,
+        emails: Vec<EmailId>,
     ) -> Result<Vec<Result<MessageReader, StoreError>>, StoreError> {
         let core = Arc::clone(self.core());
         core.check()?;
         let readers = core.engine.readers.clone();
-        let open = move || {
-            messages.into_iter().map(|(email, stored)| open_stored(&core, email, stored)).collect::<Vec<_>>()
-        };
+        let open = move || emails.into_iter().map(|email| open_blob(&core, email)).collect::<Vec<_>>();
         let blobs = readers.run(open).await?;
         let opened = |blob| MessageReader { blob: Arc::new(blob), readers: readers.clone() };
         Ok(blobs.into_iter().map(|blob| blob.map(opened)).collect())
-    }
-}
-
-fn open_stored(
-    core: &OpenAccount,
-    email: EmailId,
-    StoredAt(blob): StoredAt,
-) -> Result<BlobReader, StoreError> {
-    match core.engine.packs.read(blob) {
-        Err(StorageError::Gone(_)) => open_blob(core, email),
-        blob => Ok(blob?),
     }
 }
 

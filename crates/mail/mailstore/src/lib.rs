@@ -44,7 +44,7 @@ pub use append::{Append, Filed};
 pub use copy_move::CopyOutcome;
 pub use deliver::{Filing, FilingTarget};
 pub use error::StoreError;
-pub use fetch::{MessageReader, READ_OCTETS_MAX, Row, StoredAt, Want};
+pub use fetch::{MessageReader, READ_OCTETS_MAX, Row, Want};
 pub use flags::{FlagChange, FlagChangeMode, FlagNames, StoreOutcome};
 pub use intake::{Arriving, Intake};
 pub use mailbox::{MailboxInfo, MailboxList};

@@ -2,14 +2,14 @@
 
 use mail_types::{EmailId, Flags, MailboxId, ModSeq, ThreadId, Uid, UidSet};
 use platform::clock::Timestamp;
+use storage::StorageError;
 use storage::rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
-use storage::{BlobRef, PackId, StorageError};
 
 use super::batch::whole;
 use super::sqlite::{MAILBOX_COLUMNS, mailbox_row, number, shared_keywords, unsigned};
 use super::{Vanished, VisitHeader};
 use crate::digest;
-use crate::fetch::{Row, StoredAt, Want};
+use crate::fetch::{Row, Want};
 use crate::search::HeaderField;
 use crate::view::{Draft, Entry, Snapshot};
 
@@ -54,7 +54,7 @@ pub(super) fn rows(
         Want::Summaries => "e.summary",
     };
     let sql = format!(
-        "SELECT m.uid, m.internal_date, m.save_date, m.octets, m.email, e.thread, e.pack, e.offset, {summary} \
+        "SELECT m.uid, m.internal_date, m.save_date, m.octets, m.email, e.thread, {summary} \
          FROM messages m JOIN emails e ON e.id = m.email \
          WHERE m.mailbox = ?1 AND m.uid BETWEEN ?2 AND ?3 ORDER BY m.uid"
     );
@@ -76,8 +76,7 @@ fn message_row(row: &SqlRow<'_>) -> Result<Row, storage::rusqlite::Error> {
         octets: unsigned(row, 3)?,
         email: EmailId(unsigned(row, 4)?),
         thread: ThreadId(unsigned(row, 5)?),
-        stored: StoredAt(BlobRef { pack: PackId(row.get(6)?), offset: unsigned(row, 7)? }),
-        summary: row.get_ref(8)?.as_blob_or_null()?.map(Into::into),
+        summary: row.get_ref(6)?.as_blob_or_null()?.map(Into::into),
     })
 }
 

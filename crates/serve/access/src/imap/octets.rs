@@ -37,7 +37,7 @@ impl Octets {
         account: &Account,
         rows: impl Iterator<Item = &Row>,
     ) -> Result<Vec<Result<Self, StoreError>>, StoreError> {
-        let readers = account.readers(rows.map(|row| (row.email, row.stored)).collect()).await?;
+        let readers = account.readers(rows.map(|row| row.email).collect()).await?;
         let open = |reader: MessageReader| {
             let len = reader.octets();
             Self { len, source: Source::Open(reader), window_start: 0, window: Vec::new() }
