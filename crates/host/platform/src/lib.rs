@@ -8,6 +8,7 @@ pub mod durable;
 pub mod guard;
 pub mod lines;
 pub mod listener;
+pub mod memory;
 pub mod metrics;
 pub mod network;
 pub mod privileges;

@@ -12,5 +12,6 @@ mod way;
 mod wire;
 
 fn main() -> std::process::ExitCode {
+    platform::memory::give_back_large_blocks();
     cli::run()
 }
