@@ -15,7 +15,7 @@ pub use address::{Address, AddressDomain, AddressError, ForwardPath, LOCAL_PART_
 pub use domain::{AddressLiteral, DOMAIN_OCTETS_MAX, DomainError, DomainName};
 pub use flags::{Flags, KEYWORDS_MAX, Keyword, KeywordError, KeywordSet, SystemFlag};
 pub use ids::{
-    AccountId, ConnectionId, EmailId, MailboxId, MailboxUid, ModSeq, ThreadId, TransactionId, Uid,
+    AccountId, ConnectionId, EmailId, MailboxId, MailboxUid, ModSeq, QueueId, ThreadId, TransactionId, Uid,
     UidValidity,
 };
 pub use mailbox_name::{MAILBOX_NAME_OCTETS_MAX, MailboxName, MailboxNameError, SpecialUse};
