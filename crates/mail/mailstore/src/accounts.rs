@@ -269,7 +269,7 @@ fn found(core: &Arc<OpenAccount>) -> Result<(), StoreError> {
             records.push(Record::Subscription(Subscription { name, modseq, is_subscribed: true }));
         }
         let share = Share { core: Arc::clone(core), records, reservations: Vec::new() };
-        let entry = Entry { blob: None, digest: None, shares: vec![share] };
+        let entry = Entry { blob: None, digest: None, shares: vec![share], note: None };
         core.engine.submit(vec![entry], None, Then::Applied(Done { sender, turn: Turn::none() }));
     }
     received(receiver.blocking_recv()).map(drop)

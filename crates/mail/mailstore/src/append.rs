@@ -108,6 +108,7 @@ impl OpenAccount {
                 blob: Some(append.message.blob),
                 digest: Some(append.message.digest),
                 shares: vec![Share { core: Arc::clone(self), records, reservations: vec![reservation] }],
+                note: None,
             });
             filed.push(proof);
         }

@@ -93,7 +93,7 @@ impl Checkpoints {
         let engine = &self.accounts.engine;
         self.help_behind();
         let Some(mut upto) = engine.dispatched() else { return Ok(()) };
-        engine.appliers.wait();
+        engine.wait_applied();
         let mut failed = None;
         for account in engine.take_dirty() {
             if let Err(error) = self.sync(account) {
@@ -104,6 +104,7 @@ impl Checkpoints {
         if let Some(error) = failed {
             return Err(error);
         }
+        engine.tenants.checkpoint(upto)?;
         // An index that could not follow needs the log from where it stopped.
         if let Some(behind) = engine.furthest_behind() {
             upto = upto.min(behind);

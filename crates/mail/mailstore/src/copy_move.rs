@@ -203,6 +203,6 @@ fn entries_of(core: &Arc<OpenAccount>, records: Vec<Record>) -> Vec<Entry> {
             return entries;
         }
         let share = Share { core: Arc::clone(core), records: some, reservations: Vec::new() };
-        entries.push(Entry { blob: None, digest: None, shares: vec![share] });
+        entries.push(Entry { blob: None, digest: None, shares: vec![share], note: None });
     }
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use mail_types::{AccountId, EmailId, Flags, MailboxId, MailboxName, SpecialUse, TransactionId};
 use parking_lot::MutexGuard;
 use platform::clock::Timestamp;
+use storage::BlobRef;
 use tokio::sync::oneshot;
 
 use crate::append::{Filed, Place};
 use crate::engine::{Entry, Share, Then, received};
 use crate::error::StoreError;
+use crate::fetch::MessageReader;
 use crate::flags::FlagNames;
 use crate::intake::Arriving;
 use crate::keywords::known_flags;
@@ -19,6 +21,7 @@ use crate::open_account::{OpenAccount, Reservation};
 use crate::quota::{QuotaLimit, QuotaUsage};
 use crate::state::AccountState;
 use crate::store::Store;
+use crate::tenant::NewNote;
 
 /// Where a delivery goes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,6 +51,51 @@ pub struct Filing {
     pub way: TransactionId,
 }
 
+/// One entry on its way into the log.
+#[derive(Debug)]
+pub struct WritingEntry {
+    /// Its octets, if it has any; filings need them.
+    pub message: Option<Arriving>,
+    /// Where they are filed.
+    pub filings: Vec<Filing>,
+    /// What a tenant notes about them, or about anything.
+    pub note: Option<NewNote>,
+}
+
+impl WritingEntry {
+    /// What it takes of the memory between log and indexes.
+    fn backlog_octets(&self) -> usize {
+        let digest = self.message.as_ref().map_or(0, |message| message.digest.octets());
+        digest + self.note.as_ref().map_or(0, |note| note.octets.len())
+    }
+}
+
+/// Entries that were submitted together.
+#[derive(Debug)]
+pub struct Writing {
+    answers: Vec<Vec<Result<Filed, StoreError>>>,
+    receiver: Option<oneshot::Receiver<Result<(), StoreError>>>,
+}
+
+impl Writing {
+    /// Whether the disk has answered, or there was nothing to write.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.receiver.as_ref().is_none_or(|receiver| !receiver.is_empty() || receiver.is_terminated())
+    }
+
+    /// Waits for the disk; gives an answer for each filing of each entry, as [`Store::deliver`] does.
+    ///
+    /// # Errors
+    /// Nothing of it was written: [`StoreError::Full`], [`StoreError::Busy`], or what the disk says.
+    pub async fn durable(self) -> Result<Vec<Vec<Result<Filed, StoreError>>>, StoreError> {
+        if let Some(receiver) = self.receiver {
+            received(receiver.await)?;
+        }
+        Ok(self.answers)
+    }
+}
+
 /// How often a filing is prepared anew when its mailbox goes away meanwhile.
 const PREPARATIONS_MAX: usize = 3;
 
@@ -73,27 +121,70 @@ impl Store {
         message: Arriving,
         filings: Vec<Filing>,
     ) -> Result<Vec<Result<Filed, StoreError>>, StoreError> {
+        let entry = WritingEntry { message: Some(message), filings, note: None };
+        let mut answers = self.write(vec![entry]).await?.durable().await?;
+        Ok(answers.pop().unwrap_or_default())
+    }
+
+    /// Submits entries that become durable all together or not at all, and does not wait for the disk: see
+    /// [`Writing::durable`]. An entry of which nothing is left (no filing succeeds, and there is no note) is not
+    /// written. Nothing is submitted if this is cancelled.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when the store is closing.
+    pub async fn write(&self, entries: Vec<WritingEntry>) -> Result<Writing, StoreError> {
         let engine = Arc::clone(&self.shared().accounts.engine);
-        let mut prepared = Vec::with_capacity(filings.len());
-        for filing in &filings {
+        let mut prepared = Vec::with_capacity(entries.len());
+        for filing in entries.iter().flat_map(|entry| &entry.filings) {
             prepared.push(self.prepare(filing).await);
         }
-        let room = engine.room_for(message.digest.octets()).await?;
-        let (receiver, answers) = {
-            let mut delivery = Delivery::lock(&prepared, message.octets(), engine.clock.now());
-            let answers = delivery.decide(&filings, &prepared);
+        let room = engine.room_for(entries.iter().map(WritingEntry::backlog_octets).sum()).await?;
+        let mut delivery = Delivery::lock(&prepared, engine.clock.now());
+        let mut answers = Vec::with_capacity(entries.len());
+        let mut submitted = Vec::with_capacity(entries.len());
+        let mut rest = prepared.as_slice();
+        for WritingEntry { message, filings, note } in entries {
+            let (own, others) = rest.split_at_checked(filings.len()).unwrap_or_default();
+            rest = others;
+            let Some(Arriving { blob, digest, .. }) = message else {
+                answers.push(filings.iter().map(|_| Err(StoreError::NoSuchMessage)).collect());
+                submitted.push(Entry { blob: None, digest: None, shares: Vec::new(), note });
+                continue;
+            };
+            answers.push(delivery.decide(blob.octets(), &filings, own));
             let shares = delivery.shares();
-            if shares.is_empty() {
-                return Ok(answers);
+            if !shares.is_empty() || note.is_some() {
+                submitted.push(Entry { blob: Some(blob), digest: Some(digest), shares, note });
             }
-            let entry = Entry { blob: Some(message.blob), digest: Some(message.digest), shares };
-            let (sender, receiver) = oneshot::channel();
-            // The locks are held until the log has its place in the queue.
-            engine.submit(vec![entry], Some(room), Then::Durable(sender));
-            (receiver, answers)
-        };
-        received(receiver.await)?;
-        Ok(answers)
+        }
+        if submitted.is_empty() {
+            return Ok(Writing { answers, receiver: None });
+        }
+        let (sender, receiver) = oneshot::channel();
+        // The locks are held until the log has its place in the queue.
+        engine.submit(submitted, Some(room), Then::Durable(sender));
+        drop(delivery);
+        Ok(Writing { answers, receiver: Some(receiver) })
+    }
+
+    /// Submits a tenant's note without octets. Never waits.
+    pub fn write_note(&self, note: NewNote) -> Writing {
+        let entry = Entry { blob: None, digest: None, shares: Vec::new(), note: Some(note) };
+        let (sender, receiver) = oneshot::channel();
+        self.shared().accounts.engine.submit(vec![entry], None, Then::Durable(sender));
+        Writing { answers: Vec::new(), receiver: Some(receiver) }
+    }
+
+    /// Opens octets that a tenant has a note about. Octets that a purge has moved are
+    /// [`StoreError::NoSuchMessage`]: the tenant knows where to.
+    ///
+    /// # Errors
+    /// That, [`StoreError::Busy`], or what the disk says.
+    pub async fn read_blob(&self, blob: BlobRef) -> Result<MessageReader, StoreError> {
+        let engine = &self.shared().accounts.engine;
+        let (packs, readers) = (engine.packs.clone(), engine.readers.clone());
+        let opened = readers.run(move || packs.read(blob)).await??;
+        Ok(MessageReader::new(opened, readers))
     }
 
     /// Opens the account, makes a missing mailbox, makes unknown keywords known.
@@ -163,6 +254,7 @@ fn room_for_some(state: &AccountState, mailbox: MailboxId, names: &FlagNames) ->
 /// A delivery while its accounts are locked, in the order of their numbers.
 struct Delivery<'a> {
     accounts: BTreeMap<AccountId, Receiving<'a>>,
+    /// Of the message that is being filed.
     octets: u64,
     now: Timestamp,
 }
@@ -177,22 +269,24 @@ struct Receiving<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    fn lock(prepared: &'a [Result<Prepared, StoreError>], octets: u64, now: Timestamp) -> Self {
+    fn lock(prepared: &'a [Result<Prepared, StoreError>], now: Timestamp) -> Self {
         let cores: BTreeMap<AccountId, &Arc<OpenAccount>> =
             prepared.iter().flatten().map(|prepared| (prepared.core.id, &prepared.core)).collect();
         let receive = |(id, core): (AccountId, &'a Arc<OpenAccount>)| {
             let state = core.state();
             (id, Receiving { core, state, email: None, records: Vec::new(), reservations: Vec::new() })
         };
-        Self { accounts: cores.into_iter().map(receive).collect(), octets, now }
+        Self { accounts: cores.into_iter().map(receive).collect(), octets: 0, now }
     }
 
     /// Gives every filing its place, those into the same mailbox one together, with the flags of all.
     fn decide(
         &mut self,
+        octets: u64,
         filings: &[Filing],
         prepared: &[Result<Prepared, StoreError>],
     ) -> Vec<Result<Filed, StoreError>> {
+        self.octets = octets;
         let mut flags: BTreeMap<(AccountId, MailboxId), Flags> = BTreeMap::new();
         for prepared in prepared.iter().flatten() {
             let together = flags.entry((prepared.core.id, prepared.mailbox)).or_default();
@@ -239,8 +333,9 @@ impl<'a> Delivery<'a> {
         Ok(filed)
     }
 
-    /// What the log is to remember for each account.
+    /// What the log is to remember of one message for each account.
     fn shares(&mut self) -> Vec<Share> {
+        self.accounts.values_mut().for_each(|receiving| receiving.email = None);
         let receiving = self.accounts.values_mut().filter(|receiving| !receiving.records.is_empty());
         receiving
             .map(|receiving| Share {

@@ -23,6 +23,8 @@ use crate::error::StoreError;
 use crate::note::{self, Record};
 use crate::open_account::{OpenAccount, Reservation};
 use crate::settings::Settings;
+use crate::tenant::NewNote;
+use crate::tenants::Tenants;
 
 /// Digests that may wait for the index, in KiB: what bounds the memory between log and index when mail comes
 /// faster than it is indexed.
@@ -39,6 +41,7 @@ pub(crate) struct Engine {
     /// For messages that arrive.
     pub(crate) writers: Workers,
     pub(crate) appliers: Appliers,
+    pub(crate) tenants: Tenants,
     /// The places of larger messages on their way in.
     pub(crate) large_intakes: Arc<Semaphore>,
     backlog: Arc<Semaphore>,
@@ -74,6 +77,8 @@ pub(crate) struct Entry {
     pub(crate) blob: Option<PreparedBlob>,
     pub(crate) digest: Option<Arc<Digest>>,
     pub(crate) shares: Vec<Share>,
+    /// What it means to a tenant.
+    pub(crate) note: Option<NewNote>,
 }
 
 /// What an entry means to one account.
@@ -139,6 +144,7 @@ impl Engine {
         settings: Settings,
         (readers, writers): (Workers, Workers),
         appliers: Appliers,
+        tenants: Tenants,
     ) -> Self {
         Self {
             packs,
@@ -147,6 +153,7 @@ impl Engine {
             readers,
             writers,
             appliers,
+            tenants,
             large_intakes: Arc::new(Semaphore::new(crate::intake::LARGE_MAX)),
             backlog: Arc::new(Semaphore::new(BACKLOG_KIB_MAX as usize)),
             progress: Mutex::default(),
@@ -172,12 +179,16 @@ impl Engine {
     ) {
         let mut new_entries = Vec::with_capacity(entries.len());
         let mut jobs = Vec::with_capacity(entries.len());
+        let mut tenants_notes = Vec::new();
         for (number, entry) in entries.into_iter().enumerate() {
-            let notes = entry
-                .shares
-                .iter()
-                .map(|share| Note { owner: share.core.id.0, octets: note::encode(&share.records) });
-            new_entries.push(NewEntry { notes: notes.collect(), blob: entry.blob });
+            let of_share =
+                |share: &Share| Note { owner: share.core.id.0, octets: note::encode(&share.records) };
+            let mut notes: Vec<Note> = entry.shares.iter().map(of_share).collect();
+            if let Some(note) = entry.note {
+                notes.push(Note { owner: note.owner, octets: note.octets.clone() });
+                tenants_notes.push((number, note, room.clone()));
+            }
+            new_entries.push(NewEntry { notes, blob: entry.blob });
             for share in entry.shares {
                 share.core.in_flight.fetch_add(1, Ordering::AcqRel);
                 let digest = entry.digest.clone();
@@ -188,7 +199,14 @@ impl Engine {
         self.packs.submit_all(
             new_entries,
             Box::new(move |result| match result {
-                Ok(committed) => engine.dispatch(&committed, jobs, then),
+                Ok(committed) => {
+                    for (number, note, room) in tenants_notes {
+                        if let Some(committed) = committed.get(number) {
+                            engine.tenants.send(note, committed, room);
+                        }
+                    }
+                    engine.dispatch(&committed, jobs, then);
+                }
                 Err(error) => {
                     // Nothing was written: identifiers given are skipped, reservations go with the jobs.
                     drop(jobs);
@@ -273,7 +291,14 @@ impl Engine {
 
     /// The position from which some index has to catch up, if any has.
     pub(crate) fn furthest_behind(&self) -> Option<LogPosition> {
-        self.progress.lock().behind.values().map(|behind| behind.applied).min()
+        let accounts = self.progress.lock().behind.values().map(|behind| behind.applied).min();
+        accounts.into_iter().chain(self.tenants.furthest_behind()).min()
+    }
+
+    /// Waits until everything durable so far is applied, or has failed. Blocking.
+    pub(crate) fn wait_applied(&self) {
+        self.appliers.wait();
+        self.tenants.wait();
     }
 }
 

@@ -60,6 +60,10 @@ pub struct MessageReader {
 }
 
 impl MessageReader {
+    pub(crate) fn new(blob: BlobReader, readers: Workers) -> Self {
+        Self { blob: Arc::new(blob), readers }
+    }
+
     /// The message's length.
     #[must_use]
     pub fn octets(&self) -> u64 {
@@ -106,7 +110,7 @@ impl Account {
         core.check()?;
         let readers = core.engine.readers.clone();
         let blob = readers.run(move || open_blob(&core, email)).await??;
-        Ok(MessageReader { blob: Arc::new(blob), readers })
+        Ok(MessageReader::new(blob, readers))
     }
 
     /// Opens several messages' octets with one hand-over to the store's threads, as a session does that downloads
@@ -123,7 +127,7 @@ impl Account {
         let readers = core.engine.readers.clone();
         let open = move || emails.into_iter().map(|email| open_blob(&core, email)).collect::<Vec<_>>();
         let blobs = readers.run(open).await?;
-        let opened = |blob| MessageReader { blob: Arc::new(blob), readers: readers.clone() };
+        let opened = |blob| MessageReader::new(blob, readers.clone());
         Ok(blobs.into_iter().map(|blob| blob.map(opened)).collect())
     }
 }

@@ -31,7 +31,8 @@ use crate::view::Snapshot;
 
 #[cfg(test)]
 pub(crate) use model::ModelIndex;
-pub(crate) use sqlite::{SqliteIndex, is_damage, shared_keywords};
+pub use sqlite::is_damage;
+pub(crate) use sqlite::{SqliteIndex, shared_keywords};
 
 /// One entry of the log, as far as it concerns one account.
 #[derive(Clone, Copy, Debug)]

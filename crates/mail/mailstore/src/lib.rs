@@ -35,18 +35,20 @@ mod settings;
 mod state;
 mod store;
 mod tenant;
+mod tenants;
 mod thread;
-mod varint;
+pub mod varint;
 mod verify;
 mod view;
 
 pub use account::Account;
 pub use append::{Append, Filed};
 pub use copy_move::CopyOutcome;
-pub use deliver::{Filing, FilingTarget};
+pub use deliver::{Filing, FilingTarget, Writing, WritingEntry};
 pub use error::StoreError;
 pub use fetch::{MessageReader, READ_OCTETS_MAX, Row, Want};
 pub use flags::{FlagChange, FlagChangeMode, FlagNames, StoreOutcome};
+pub use index::is_damage;
 pub use intake::{Arriving, Intake};
 pub use mailbox::{MailboxInfo, MailboxList};
 #[doc(hidden)]
@@ -57,6 +59,8 @@ pub use repair::StoreStats;
 pub use search::{HeaderField, fold};
 pub use settings::Settings;
 pub use store::Store;
-pub use tenant::{FollowUps, Kept, ReadLog, TENANTS_FROM, Tenant, TenantBlob, TenantEntry, TenantMove};
+pub use tenant::{
+    Kept, NewNote, OnCommitted, ReadLog, TENANTS_FROM, Tenant, TenantBlob, TenantEntry, TenantMove, WriteNote,
+};
 pub use verify::Fault;
 pub use view::{Changes, Entry, View};

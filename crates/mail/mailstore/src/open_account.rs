@@ -189,7 +189,7 @@ impl OpenAccount {
                 records: decided.records,
                 reservations: decided.reservation.into_iter().collect(),
             };
-            let entry = Entry { blob: None, digest: None, shares: vec![share] };
+            let entry = Entry { blob: None, digest: None, shares: vec![share], note: None };
             (self.submit_applied(vec![entry], None, turn), decided.result)
         };
         Ok((result, received(receiver.await)?))

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use mail_types::{AccountId, EmailId};
 use storage::{
-    BlobRef, Keep, LogEntry, LogPosition, Note, PackId, PackInfo, PackKind, Rewritten, StorageError,
+    BlobRef, Keep, LogEntry, LogPosition, Note, PackId, PackInfo, PackKind, PackStore, Rewritten,
+    StorageError,
 };
 
 use crate::accounts::Accounts;
@@ -18,6 +19,8 @@ use crate::index::{AccountIndex, Move, SqliteIndex, StoredEmail};
 use crate::note::{self, Record};
 use crate::replay::{IsRemoved, index_path};
 use crate::store::{Shared, Store};
+use crate::tenant::{Kept, TENANTS_FROM, Tenant, TenantBlob, TenantEntry, TenantMove};
+use crate::tenants;
 
 /// Packs judged in one round through all indexes: of each live email there, 24 octets are in memory.
 const PACKS_PER_ROUND: usize = 32;
@@ -70,7 +73,7 @@ impl<'a> Purge<'a> {
         let _turn = self.shared.purging.lock();
         let mut outcome = PurgeOutcome { messages: self.forget()?, ..PurgeOutcome::default() };
         let engine = &self.accounts().engine;
-        engine.appliers.wait();
+        engine.wait_applied();
         if engine.furthest_behind().is_some() {
             return Ok(outcome);
         }
@@ -146,6 +149,11 @@ impl<'a> Purge<'a> {
                 live.entry(email.blob.pack).or_default().insert(email);
             }
         }
+        for tenant in accounts.engine.tenants.all() {
+            for TenantBlob { at, in_log } in tenant.blobs_in(packs.clone())? {
+                live.entry(at.pack).or_default().insert(StoredEmail { blob: at, in_log });
+            }
+        }
         Ok(live)
     }
 
@@ -162,7 +170,9 @@ impl<'a> Purge<'a> {
     /// Copies what lives; whether the pack can go.
     fn rewrite(&self, pack: &PackInfo) -> Result<bool, StoreError> {
         let packs = &self.accounts().engine.packs;
-        let mut judge = Judge::new(self.accounts());
+        let log_packs =
+            packs.packs()?.iter().filter(|pack| pack.kind == PackKind::Log).map(|pack| pack.id).collect();
+        let mut judge = Judge::new(self.accounts(), log_packs);
         // Records that must stay count as well: judged exactly before anything is written.
         let (mut kept, mut all) = (0, 0);
         for entry in packs.entries(pack.id)? {
@@ -174,8 +184,17 @@ impl<'a> Purge<'a> {
             return Ok(false);
         }
         let mut moves: HashMap<AccountId, Vec<Move>> = HashMap::new();
-        let summary =
-            packs.rewrite(pack.id, |entry| judge.keep(entry), |copied| note_moves(&copied, &mut moves))?;
+        let mut copies = Vec::new();
+        let summary = packs.rewrite(
+            pack.id,
+            |entry| judge.keep(entry),
+            |copied| {
+                note_moves(&copied, &mut moves);
+                if copied.from.notes.iter().any(|note| note.owner >= TENANTS_FROM) {
+                    copies.push(copied);
+                }
+            },
+        )?;
         if let Some(error) = judge.failure {
             return Err(error);
         }
@@ -184,8 +203,29 @@ impl<'a> Purge<'a> {
             core.engine.mark_dirty(account);
             core.writer.lock().move_emails(&moves)?;
         }
+        for tenant in self.accounts().engine.tenants.all() {
+            tell_moves(tenant.as_ref(), packs, &copies)?;
+        }
         Ok(summary.damaged == 0)
     }
+}
+
+/// Lets a tenant know of its entries that were copied.
+fn tell_moves(tenant: &dyn Tenant, packs: &PackStore, copies: &[Rewritten]) -> Result<(), StorageError> {
+    let moves = copies.iter().flat_map(|copied| {
+        let own = copied.from.notes.iter().filter(|note| note.owner == tenant.owner());
+        own.map(|note| TenantMove {
+            note: &note.octets,
+            from: copied.from.blob.map(|blob| blob.at),
+            to: copied.to.blob,
+            pack: copied.to.position.pack,
+        })
+    });
+    let moves: Vec<TenantMove<'_>> = moves.collect();
+    if moves.is_empty() {
+        return Ok(());
+    }
+    tenant.moved(&moves, &|note| tenants::write(packs, tenant.owner(), note))
 }
 
 fn is_dead_enough(dead: u64, all: u64, percent: u8) -> bool {
@@ -195,7 +235,7 @@ fn is_dead_enough(dead: u64, all: u64, percent: u8) -> bool {
 /// Remembers that the octets of a copied entry are elsewhere now.
 fn note_moves(copied: &Rewritten, moves: &mut HashMap<AccountId, Vec<Move>>) {
     let (Some(from), Some(to)) = (copied.from.blob, copied.to.blob) else { return };
-    for note in &copied.from.notes {
+    for note in copied.from.notes.iter().filter(|note| note.owner < TENANTS_FROM) {
         for record in note::decode(&note.octets).unwrap_or_default() {
             if let Record::Stored(stored) = record {
                 let email: EmailId = stored.email;
@@ -209,13 +249,15 @@ fn note_moves(copied: &Rewritten, moves: &mut HashMap<AccountId, Vec<Move>>) {
 struct Judge<'a> {
     accounts: &'a Accounts,
     indexes: HashMap<AccountId, SqliteIndex>,
+    /// The packs of the log that are there.
+    log_packs: BTreeSet<PackId>,
     /// What kept an index from being asked. Until then everything is kept, and the pack stays.
     failure: Option<StoreError>,
 }
 
 impl<'a> Judge<'a> {
-    fn new(accounts: &'a Accounts) -> Self {
-        Self { accounts, indexes: HashMap::new(), failure: None }
+    fn new(accounts: &'a Accounts, log_packs: BTreeSet<PackId>) -> Self {
+        Self { accounts, indexes: HashMap::new(), log_packs, failure: None }
     }
 
     fn keep(&mut self, entry: &LogEntry) -> Keep {
@@ -223,12 +265,17 @@ impl<'a> Judge<'a> {
         let mut notes = Vec::new();
         let mut is_blob_kept = false;
         for note in &entry.notes {
-            match self.note(note, blob) {
-                Ok(kept) => {
-                    is_blob_kept |= kept.iter().any(|record| matches!(record, Record::Stored(_)));
-                    if !kept.is_empty() {
-                        notes.push(Note { owner: note.owner, octets: note::encode(&kept) });
-                    }
+            let kept = if note.owner >= TENANTS_FROM {
+                self.tenants_note(note, entry, blob)
+            } else {
+                self.accounts_note(note, blob)
+            };
+            match kept {
+                Ok(Kept::Nothing) => {}
+                Ok(Kept::Note(octets)) => notes.push(Note { owner: note.owner, octets }),
+                Ok(Kept::NoteAndBlob(octets)) => {
+                    is_blob_kept = true;
+                    notes.push(Note { owner: note.owner, octets });
                 }
                 Err(error) => {
                     self.failure.get_or_insert(error);
@@ -244,7 +291,27 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn note(&mut self, note: &Note, blob: Option<BlobRef>) -> Result<Vec<Record>, StoreError> {
+    fn accounts_note(&mut self, note: &Note, blob: Option<BlobRef>) -> Result<Kept, StoreError> {
+        let records = self.records(note, blob)?;
+        if records.is_empty() {
+            return Ok(Kept::Nothing);
+        }
+        let octets = note::encode(&records);
+        let is_blob_kept = records.iter().any(|record| matches!(record, Record::Stored(_)));
+        Ok(if is_blob_kept { Kept::NoteAndBlob(octets) } else { Kept::Note(octets) })
+    }
+
+    fn tenants_note(&self, note: &Note, entry: &LogEntry, blob: Option<BlobRef>) -> Result<Kept, StoreError> {
+        let Some(tenant) = self.accounts.engine.tenants.of(note.owner) else {
+            // Whoever it is will want to find everything.
+            return Ok(Kept::NoteAndBlob(note.octets.clone()));
+        };
+        let entry = TenantEntry { position: entry.position, blob, note: &note.octets };
+        let has_pack = |packs| self.log_packs.range(packs).next().is_some();
+        Ok(tenant.still_needed(&entry, &has_pack)?)
+    }
+
+    fn records(&mut self, note: &Note, blob: Option<BlobRef>) -> Result<Vec<Record>, StoreError> {
         let account = AccountId(note.owner);
         let records = note::decode(&note.octets)
             .map_err(|_| StoreError::Corrupt(format!("a note of account {account} cannot be read")))?;

@@ -28,7 +28,7 @@ pub struct StoreStats {
 }
 
 impl Store {
-    /// Makes an account's index anew from the log; of all accounts if none is named. Sessions of these accounts
+    /// Makes an account's index anew from the log; of all accounts, and of the tenants, if none is named. Sessions of these accounts
     /// are told [`StoreError::Busy`] and have to open them again.
     ///
     /// # Errors
@@ -38,7 +38,10 @@ impl Store {
         let rebuild = move || {
             let which = match account {
                 Some(account) => vec![account],
-                None => accounts.known.lock().present().collect(),
+                None => {
+                    accounts.engine.tenants.rebuild()?;
+                    accounts.known.lock().present().collect()
+                }
             };
             which.chunks(replay::BUILT_TOGETHER_MAX).try_for_each(|some| {
                 accounts.while_shut(some, &StoreError::Busy, || {
@@ -52,6 +55,15 @@ impl Store {
             })
         };
         self.shared().accounts.engine.writers.run(rebuild).await?
+    }
+
+    /// Waits until indexes and tenants have applied everything that is durable by now.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`].
+    pub async fn wait_applied(&self) -> Result<(), StoreError> {
+        let accounts = Arc::clone(&self.shared().accounts);
+        Ok(self.shared().accounts.engine.readers.run(move || accounts.engine.wait_applied()).await?)
     }
 
     /// The store in numbers.

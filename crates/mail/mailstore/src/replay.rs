@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use mail_types::{AccountId, ModSeq};
 use storage::{BlobRef, LogEntry, LogPosition, Note, PackKind, PackStore, StorageError, WalCheckpoint};
@@ -13,6 +14,8 @@ use crate::error::StoreError;
 use crate::index::{AccountIndex, AccountRow, Order, Phase, SqliteIndex, ToApply, is_damage};
 use crate::known::Known;
 use crate::note::{self, Record};
+use crate::tenant::{TENANTS_FROM, Tenant, TenantEntry};
+use crate::tenants;
 
 /// Entries gathered before they are applied account by account: what a replay holds in memory, with the digests
 /// below.
@@ -47,6 +50,7 @@ pub(crate) struct Replayer<'a> {
     gathered: HashMap<AccountId, Vec<Gathered>>,
     entries: usize,
     octets: usize,
+    tenants: TenantsReplay<'a>,
     /// What could not be brought up to the log.
     pub(crate) behind: HashMap<AccountId, Behind>,
     /// Every account that was spoken of, and whether it was removed.
@@ -61,22 +65,32 @@ pub(crate) enum IsRemoved {
 }
 
 impl<'a> Replayer<'a> {
-    pub(crate) fn new(packs: &'a PackStore, accounts: &'a Path, known: &'a Known) -> Self {
-        Self {
+    pub(crate) fn new(
+        packs: &'a PackStore,
+        accounts: &'a Path,
+        known: &'a Known,
+        tenants: &'a [Arc<dyn Tenant>],
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
             packs,
             accounts,
             known,
             gathered: HashMap::new(),
             entries: 0,
             octets: 0,
+            tenants: TenantsReplay::new(packs, tenants)?,
             behind: HashMap::new(),
             seen: HashMap::new(),
-        }
+        })
     }
 
     /// Takes the next entry of the log.
     pub(crate) fn entry(&mut self, entry: &LogEntry) -> Result<(), StoreError> {
         for note in &entry.notes {
+            if note.owner >= TENANTS_FROM {
+                self.entries += self.tenants.gather(entry, note);
+                continue;
+            }
             let account = AccountId(note.owner);
             let Ok(records) = note::decode(&note.octets) else {
                 tracing::error!(%account, position = %entry.position, "a note in the log cannot be read");
@@ -117,6 +131,7 @@ impl<'a> Replayer<'a> {
     /// Applies what was gathered.
     pub(crate) fn apply(&mut self) -> Result<(), StoreError> {
         (self.entries, self.octets) = (0, 0);
+        self.tenants.apply()?;
         for (account, gathered) in std::mem::take(&mut self.gathered) {
             let removed = [self.known.status(account), self.seen.get(&account).copied()];
             if self.behind.contains_key(&account) || removed.contains(&Some(IsRemoved::Yes)) {
@@ -135,6 +150,62 @@ impl<'a> Replayer<'a> {
                 Err(error) => return Err(error.into()),
             }
         }
+        Ok(())
+    }
+}
+
+/// The tenants' part of a replay.
+struct TenantsReplay<'a> {
+    packs: &'a PackStore,
+    tenants: &'a [Arc<dyn Tenant>],
+    gathered: Vec<GatheredNote>,
+}
+
+/// An entry of the log as a tenant sees it, kept until it is applied.
+struct GatheredNote {
+    owner: u32,
+    position: LogPosition,
+    blob: Option<BlobRef>,
+    note: Vec<u8>,
+}
+
+impl GatheredNote {
+    fn entry(&self) -> TenantEntry<'_> {
+        TenantEntry { position: self.position, blob: self.blob, note: &self.note }
+    }
+}
+
+impl<'a> TenantsReplay<'a> {
+    /// Tenants that cannot go on from the mark are made anew first: what lies before it may have been purged.
+    fn new(packs: &'a PackStore, tenants: &'a [Arc<dyn Tenant>]) -> Result<Self, StoreError> {
+        let mark = packs.mark();
+        for tenant in tenants {
+            let is_whole =
+                mark == LogPosition::START || tenant.applied()?.is_some_and(|applied| applied >= mark);
+            if !is_whole {
+                tenants::rebuild(tenant.as_ref(), packs)?;
+            }
+        }
+        Ok(Self { packs, tenants, gathered: Vec::new() })
+    }
+
+    fn gather(&mut self, entry: &LogEntry, note: &Note) -> usize {
+        let owner = note.owner;
+        let is_ours = self.tenants.iter().any(|tenant| tenant.owner() == owner);
+        if is_ours {
+            let (blob, note) = (entry.blob.map(|blob| blob.at), note.octets.clone());
+            self.gathered.push(GatheredNote { owner, position: entry.position, blob, note });
+        }
+        usize::from(is_ours)
+    }
+
+    fn apply(&mut self) -> Result<(), StorageError> {
+        for tenant in self.tenants {
+            let own = self.gathered.iter().filter(|note| note.owner == tenant.owner());
+            let entries: Vec<TenantEntry<'_>> = own.map(GatheredNote::entry).collect();
+            tenants::apply(tenant.as_ref(), self.packs, &entries)?;
+        }
+        self.gathered.clear();
         Ok(())
     }
 }

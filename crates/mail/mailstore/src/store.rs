@@ -23,6 +23,8 @@ use crate::known::Known;
 use crate::note::Record;
 use crate::replay::{self, IsRemoved, Replayer};
 use crate::settings::Settings;
+use crate::tenant::{TENANTS_FROM, Tenant};
+use crate::tenants::Tenants;
 
 /// Threads for reading: two keep a disk and a processor busy; more would only share them.
 const READING_THREADS: usize = 2;
@@ -68,6 +70,21 @@ impl Store {
         clock: Clock,
         metrics: &Metrics,
     ) -> Result<Self, StoreError> {
+        Self::open_with(data, settings, clock, metrics, Vec::new())
+    }
+
+    /// [`Self::open_measured`], with tenants of the log beside the accounts. Notes of tenants that are not among
+    /// them are kept as they are.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn open_with(
+        data: &Path,
+        settings: Settings,
+        clock: Clock,
+        metrics: &Metrics,
+        tenants: Vec<Arc<dyn Tenant>>,
+    ) -> Result<Self, StoreError> {
         let (packs, entries) = PackStore::open(&data.join("packs"), settings.packs.clone())?;
         let directory = data.join("accounts");
         let known_path = data.join("accounts.list");
@@ -77,12 +94,13 @@ impl Store {
             Some(known) => known,
             None => spoken_of(&packs)?,
         };
-        let mut replayer = Replayer::new(&packs, &directory, &known);
+        let mut replayer = Replayer::new(&packs, &directory, &known, &tenants)?;
         for entry in entries {
             replayer.entry(&entry?)?;
         }
         replayer.apply()?;
         let (seen, behind) = (replayer.seen, replayer.behind);
+        let tenants = Tenants::start(tenants, &packs)?;
         let newest = packs.packs()?.iter().map(|pack| pack.id.0).max();
         let first_pack = PackId(newest.map_or(0, |newest| newest.saturating_add(1)));
         let start = |name, threads| {
@@ -90,7 +108,7 @@ impl Store {
                 .map_err(|error| StoreError::io("no threads for the store", error))
         };
         let workers = (start("store-read", READING_THREADS)?, start("store-write", WRITING_THREADS)?);
-        let engine = Arc::new(Engine::new(packs, clock, settings, workers, Appliers::start()?));
+        let engine = Arc::new(Engine::new(packs, clock, settings, workers, Appliers::start()?, tenants));
         engine.begin_at(engine.packs.durable());
         for (account, removed) in seen {
             known.learn(account, removed);
@@ -191,7 +209,7 @@ fn spoken_of(packs: &PackStore) -> Result<Known, StoreError> {
     let mut owners: BTreeMap<AccountId, IsRemoved> = BTreeMap::new();
     for pack in packs.packs()? {
         for entry in packs.entries(pack.id)?.flatten() {
-            for note in &entry.notes {
+            for note in entry.notes.iter().filter(|note| note.owner < TENANTS_FROM) {
                 let records = crate::note::decode(&note.octets).unwrap_or_default();
                 let removed = owners.entry(AccountId(note.owner)).or_insert(IsRemoved::No);
                 if records.contains(&Record::AccountRemoved) {

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use storage::{BlobRef, LogPosition, PackId, StorageError, WalCheckpoint};
+use storage::{BlobRef, Committed, LogPosition, PackId, StorageError, WalCheckpoint};
 
 /// Owners from here on are tenants; no account has such a number.
 pub const TENANTS_FROM: u32 = u32::MAX - 255;
@@ -16,8 +16,8 @@ pub const TENANTS_FROM: u32 = u32::MAX - 255;
 pub struct TenantEntry<'a> {
     /// Just after the entry in the log.
     pub position: LogPosition,
-    /// The entry's octets, if it has any.
-    pub blob: Option<TenantBlob>,
+    /// Where the entry's octets lie, if it has any.
+    pub blob: Option<BlobRef>,
     /// The tenant's note.
     pub note: &'a [u8],
 }
@@ -27,9 +27,7 @@ pub struct TenantEntry<'a> {
 pub struct TenantBlob {
     /// Where they lie.
     pub at: BlobRef,
-    /// How many octets they are.
-    pub octets: u64,
-    /// How many they take of their pack, about.
+    /// How many octets of their pack the entry takes; 0 for a blob pack of their own.
     pub in_log: u64,
 }
 
@@ -49,16 +47,44 @@ pub enum Kept {
 pub struct TenantMove<'a> {
     /// The note as it was.
     pub note: &'a [u8],
-    /// Where its octets were.
-    pub from: BlobRef,
+    /// Where its octets were, if it had any that were kept.
+    pub from: Option<BlobRef>,
     /// Where they are now.
-    pub to: BlobRef,
+    pub to: Option<BlobRef>,
     /// The log pack that has the note now.
     pub pack: PackId,
 }
 
-/// Notes that a tenant wants written because of what it was told.
-pub type FollowUps = Vec<Vec<u8>>;
+impl TenantEntry<'_> {
+    /// How many octets of the log the entry takes with its octets; 0 if these lie in a pack of their own.
+    #[must_use]
+    pub fn in_log(&self) -> u64 {
+        let offset = self.blob.filter(|blob| blob.pack == self.position.pack).map(|blob| blob.offset);
+        offset.map_or(0, |offset| self.position.offset.saturating_sub(offset))
+    }
+}
+
+/// Writes a further note of the tenant's, durably, before it returns.
+pub type WriteNote<'a> = &'a dyn Fn(Vec<u8>) -> Result<(), StorageError>;
+
+/// What runs on the committer's thread when an entry is durable, in the log's order: hand over and return.
+pub type OnCommitted = Box<dyn FnOnce(&Committed) + Send>;
+
+/// A tenant's note on its way into the log.
+pub struct NewNote {
+    /// The tenant.
+    pub owner: u32,
+    /// The note.
+    pub octets: Vec<u8>,
+    /// Whom to tell on the committer's thread. Not called when the entry fails.
+    pub committed: Option<OnCommitted>,
+}
+
+impl fmt::Debug for NewNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NewNote({}, {} octets)", self.owner, self.octets.len())
+    }
+}
 
 /// Calls back with every entry of the tenant's in the log, in the log's order. May be called several times.
 pub type ReadLog<'a> =
@@ -76,11 +102,11 @@ pub trait Tenant: Send + Sync + fmt::Debug {
     fn applied(&self) -> Result<Option<LogPosition>, StorageError>;
 
     /// Brings entries into the picture, durably only at the next checkpoint; those up to the applied position are
-    /// skipped.
+    /// skipped. What `write` writes comes before the picture changes.
     ///
     /// # Errors
     /// What the disk says: the same entries are offered again, or the picture is made anew if it is damaged.
-    fn apply(&self, entries: &[TenantEntry<'_>]) -> Result<FollowUps, StorageError>;
+    fn apply(&self, entries: &[TenantEntry<'_>], write: WriteNote<'_>) -> Result<(), StorageError>;
 
     /// These entries, committed while the store is open, are now in the picture. Each is told once.
     fn publish(&self, entries: &[TenantEntry<'_>]);
@@ -91,11 +117,12 @@ pub trait Tenant: Send + Sync + fmt::Debug {
     /// What the disk says.
     fn checkpoint(&self, upto: LogPosition) -> Result<WalCheckpoint, StorageError>;
 
-    /// Makes the picture anew from all that the log has, which is up to `upto`.
+    /// Makes the picture anew from all that the log has, which is up to `upto` at least: entries beyond may be among
+    /// what is read, and are applied again later.
     ///
     /// # Errors
     /// What the disk says.
-    fn rebuild(&self, upto: LogPosition, log: ReadLog<'_>) -> Result<FollowUps, StorageError>;
+    fn rebuild(&self, upto: LogPosition, log: ReadLog<'_>, write: WriteNote<'_>) -> Result<(), StorageError>;
 
     /// The octets it needs in a run of packs.
     ///
@@ -117,9 +144,10 @@ pub trait Tenant: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// What the disk says: the pack stays.
-    fn moved(&self, moves: &[TenantMove<'_>]) -> Result<FollowUps, StorageError>;
+    fn moved(&self, moves: &[TenantMove<'_>], write: WriteNote<'_>) -> Result<(), StorageError>;
 
-    /// Compares the picture with one made anew from the log, and says what differs.
+    /// Compares the picture with one made anew from the log, and says what differs. What the log has beyond the
+    /// picture's position is to be passed over.
     ///
     /// # Errors
     /// What the disk says.

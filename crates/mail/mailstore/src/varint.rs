@@ -5,10 +5,10 @@
 /// The octets end too early, or say what no writer of ours says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("damaged octets")]
-pub(crate) struct Damaged;
+pub struct Damaged;
 
 /// Appends a number: seven bits an octet, least first.
-pub(crate) fn put_number(into: &mut Vec<u8>, mut number: u64) {
+pub fn put_number(into: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         into.push((number & 0x7f) as u8 | 0x80);
         number >>= 7;
@@ -17,40 +17,54 @@ pub(crate) fn put_number(into: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Appends a number that may be negative, small ones of either sign in few octets.
-pub(crate) fn put_signed(into: &mut Vec<u8>, number: i64) {
+pub fn put_signed(into: &mut Vec<u8>, number: i64) {
     put_number(into, ((number << 1) ^ (number >> 63)) as u64);
 }
 
 /// Appends octets behind their count.
-pub(crate) fn put_octets(into: &mut Vec<u8>, octets: &[u8]) {
+pub fn put_octets(into: &mut Vec<u8>, octets: &[u8]) {
     put_number(into, octets.len() as u64);
     into.extend_from_slice(octets);
 }
 
 /// Reads what the functions above wrote.
-pub(crate) struct Reader<'a>(&'a [u8]);
+#[derive(Debug)]
+pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(octets: &'a [u8]) -> Self {
+    /// Reads from the first octet.
+    #[must_use]
+    pub fn new(octets: &'a [u8]) -> Self {
         Self(octets)
     }
 
-    pub(crate) fn is_at_end(&self) -> bool {
+    /// Whether everything is read.
+    #[must_use]
+    pub fn is_at_end(&self) -> bool {
         self.0.is_empty()
     }
 
     /// How many octets are left: no more things than this can follow.
-    pub(crate) fn remaining(&self) -> usize {
+    #[must_use]
+    pub fn remaining(&self) -> usize {
         self.0.len()
     }
 
-    pub(crate) fn octet(&mut self) -> Result<u8, Damaged> {
+    /// One octet.
+    ///
+    /// # Errors
+    /// [`Damaged`], as of all its kind.
+    pub fn octet(&mut self) -> Result<u8, Damaged> {
         let (&first, rest) = self.0.split_first().ok_or(Damaged)?;
         self.0 = rest;
         Ok(first)
     }
 
-    pub(crate) fn number(&mut self) -> Result<u64, Damaged> {
+    /// What [`put_number`] wrote.
+    ///
+    /// # Errors
+    /// [`Damaged`], as of all its kind.
+    pub fn number(&mut self) -> Result<u64, Damaged> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
             let octet = self.octet()?;
@@ -66,29 +80,48 @@ impl<'a> Reader<'a> {
         Err(Damaged)
     }
 
-    pub(crate) fn signed(&mut self) -> Result<i64, Damaged> {
+    /// What [`put_signed`] wrote.
+    ///
+    /// # Errors
+    /// [`Damaged`], as of all its kind.
+    pub fn signed(&mut self) -> Result<i64, Damaged> {
         let number = self.number()?;
         Ok((number >> 1) as i64 ^ -((number & 1) as i64))
     }
 
-    pub(crate) fn small(&mut self) -> Result<u32, Damaged> {
+    /// A number of 32 bits.
+    ///
+    /// # Errors
+    /// [`Damaged`], as of all its kind.
+    pub fn small(&mut self) -> Result<u32, Damaged> {
         u32::try_from(self.number()?).map_err(|_| Damaged)
     }
 
-    pub(crate) fn octets(&mut self) -> Result<&'a [u8], Damaged> {
+    /// What [`put_octets`] wrote.
+    ///
+    /// # Errors
+    /// [`Damaged`], as of all its kind.
+    pub fn octets(&mut self) -> Result<&'a [u8], Damaged> {
         let count = self.number()?;
         self.take(count)
     }
 
     /// So many octets as they stand.
-    pub(crate) fn take(&mut self, count: u64) -> Result<&'a [u8], Damaged> {
+    ///
+    /// # Errors
+    /// [`Damaged`], as of all its kind.
+    pub fn take(&mut self, count: u64) -> Result<&'a [u8], Damaged> {
         let count = usize::try_from(count).map_err(|_| Damaged)?;
         let (octets, rest) = self.0.split_at_checked(count).ok_or(Damaged)?;
         self.0 = rest;
         Ok(octets)
     }
 
-    pub(crate) fn text(&mut self) -> Result<&'a str, Damaged> {
+    /// The same, as text.
+    ///
+    /// # Errors
+    /// [`Damaged`], as of all its kind.
+    pub fn text(&mut self) -> Result<&'a str, Damaged> {
         std::str::from_utf8(self.octets()?).map_err(|_| Damaged)
     }
 }

@@ -12,6 +12,7 @@ use crate::error::StoreError;
 use crate::index::SqliteIndex;
 use crate::replay::{BUILT_TOGETHER_MAX, Built, Digests, build, index_path, remove_database};
 use crate::store::Store;
+use crate::tenants;
 
 /// Faults that are told; a store with more of them is damaged throughout.
 const FAULTS_MAX: usize = 10_000;
@@ -47,7 +48,8 @@ fn verify(accounts: &Arc<Accounts>) -> Result<Vec<Fault>, StoreError> {
         let text = format!("pack {}: {}", finding.pack, finding.what);
         faults.push(Fault { account: None, message: None, text });
     }
-    accounts.engine.appliers.wait();
+    accounts.engine.wait_applied();
+    verify_tenants(accounts, &mut faults)?;
     let which: Vec<AccountId> = accounts.known.lock().present().collect();
     for some in which.chunks(BUILT_TOGETHER_MAX) {
         let mut pairs = Vec::with_capacity(some.len());
@@ -68,6 +70,15 @@ fn verify(accounts: &Arc<Accounts>) -> Result<Vec<Fault>, StoreError> {
         }
     }
     Ok(faults)
+}
+
+fn verify_tenants(accounts: &Accounts, faults: &mut Vec<Fault>) -> Result<(), StoreError> {
+    let packs = &accounts.engine.packs;
+    for tenant in accounts.engine.tenants.all() {
+        let found = tenant.verify(&|visit| tenants::read(packs, tenant.owner(), visit))?;
+        faults.extend(found.into_iter().map(|text| Fault { account: None, message: None, text }));
+    }
+    Ok(())
 }
 
 /// An index as it is at one moment, and an empty one to be filled from the log up to that moment.

@@ -54,7 +54,8 @@ impl SqliteIndex {
 }
 
 /// Whether an error means that the file is not a sound index and has to be made anew.
-pub(crate) fn is_damage(error: &StorageError) -> bool {
+#[must_use]
+pub fn is_damage(error: &StorageError) -> bool {
     let StorageError::Database(error) = error else { return matches!(error, StorageError::Corrupt { .. }) };
     let is_code = match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => true,
