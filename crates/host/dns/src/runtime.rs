@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::io::{AsyncRead, AsyncWrite};
+use futures_util::stream::BoxStream;
 use hickory_resolver::config::{ConnectionConfig, ProtocolConfig};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::{
@@ -16,7 +18,9 @@ use hickory_resolver::net::runtime::{
 };
 use hickory_resolver::net::tcp::TcpClientStream;
 use hickory_resolver::net::udp::UdpClientStream;
-use hickory_resolver::net::xfer::DnsExchange;
+use hickory_resolver::net::xfer::{DnsExchange, DnsHandle};
+use hickory_resolver::proto::op::{DnsRequest, DnsResponse, ResponseCode};
+use hickory_resolver::proto::rr::RData;
 use hickory_resolver::{ConnectionProvider, PoolContext};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
@@ -74,7 +78,7 @@ impl Connections {
 }
 
 impl ConnectionProvider for Connections {
-    type Conn = DnsExchange<Sockets>;
+    type Conn = Exchange;
     type FutureConn = BoxFuture<'static, Result<Self::Conn, NetError>>;
     type RuntimeProvider = Sockets;
 
@@ -90,27 +94,88 @@ impl ConnectionProvider for Connections {
         let remote = self.remote(ip, config.port);
         let local = self.local(remote);
         let (sockets, timeout) = (self.sockets.clone(), self.query_time_max);
-        match &config.protocol {
-            ProtocolConfig::Udp => Ok(Box::pin(async move {
+        let peers = if self.ports.is_some() { Peers::Responsible } else { Peers::Resolvers };
+        let opening: BoxFuture<'static, Result<DnsExchange<Sockets>, NetError>> = match &config.protocol {
+            ProtocolConfig::Udp => Box::pin(async move {
                 Ok(UdpClientStream::builder(remote, sockets)
                     .with_timeout(Some(timeout))
                     .with_bind_addr(local)
                     .exchange())
-            })),
+            }),
             ProtocolConfig::Tcp => {
-                Ok(Box::pin(TcpClientStream::exchange(remote, local, timeout, Some(PIPELINED_MAX), sockets)))
+                Box::pin(TcpClientStream::exchange(remote, local, timeout, Some(PIPELINED_MAX), sockets))
             }
             _ => {
                 let mut config = config.clone();
                 config.bind_addr = local;
-                self.sockets.new_connection(ip, &config, context)
+                self.sockets.new_connection(ip, &config, context)?
             }
-        }
+        };
+        Ok(Box::pin(async move { Ok(Exchange { exchange: opening.await?, peers }) }))
     }
 
     fn runtime_provider(&self) -> &Sockets {
         &self.sockets
     }
+}
+
+/// What those whom we ask are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Peers {
+    /// Servers that are responsible for the zone we ask for.
+    Responsible,
+    /// Resolvers that ask others for us.
+    Resolvers,
+}
+
+/// Questions and answers with one server. An answer that says no more than that this server is of no use becomes a
+/// failure to reach it: the library then asks the zone's next server, and would not otherwise.
+#[derive(Clone)]
+pub(crate) struct Exchange {
+    exchange: DnsExchange<Sockets>,
+    peers: Peers,
+}
+
+impl DnsHandle for Exchange {
+    type Response = BoxStream<'static, Result<DnsResponse, NetError>>;
+    type Runtime = Sockets;
+
+    fn send(&self, request: DnsRequest) -> Self::Response {
+        let peers = self.peers;
+        let judged = move |response: Result<DnsResponse, NetError>| {
+            let response = response?;
+            match uselessness(&response, peers) {
+                Some(why) => Err(io::Error::other(why).into()),
+                None => Ok(response),
+            }
+        };
+        self.exchange.send(request).map(judged).boxed()
+    }
+}
+
+/// Why an answer is of no use, though another server of the zone may do better.
+fn uselessness(response: &DnsResponse, peers: Peers) -> Option<String> {
+    let code = response.response_code;
+    if matches!(
+        code,
+        ResponseCode::ServFail
+            | ResponseCode::Refused
+            | ResponseCode::NotImp
+            | ResponseCode::FormErr
+            | ResponseCode::NotAuth
+    ) {
+        return Some(format!("the server says: {code}"));
+    }
+    let is_empty = response.answers.is_empty() && !response.truncation;
+    if peers == Peers::Resolvers || response.authoritative || !is_empty {
+        return None;
+    }
+    // Neither an answer, nor its word that there is none, nor a way further down: a lame delegation (RFC 1713 §2.3).
+    let leads_down = response.authorities.iter().any(|record| match &record.data {
+        RData::NS(_) => !record.name.is_root(),
+        _ => false,
+    });
+    (!leads_down).then(|| "the server knows nothing of the zone".to_owned())
 }
 
 /// Opens sockets, few at a time.

@@ -112,8 +112,9 @@ async fn absences_are_proven_too() -> Result<()> {
 #[tokio::test]
 async fn an_absence_with_a_wrong_signature_is_no_absence() -> Result<()> {
     let world = world()?;
-    // The name that would prove it: the last before the one asked for.
+    // The names whose NSEC records would prove it: the one asked for, or the last before it.
     world.forge("mx.signed.test");
+    world.forge("_25._tcp.mx.signed.test");
     let resolver = resolver(&settings(&world)?)?;
     let failed = resolver.txt(&name("nowhere.signed.test")?).await.unwrap_err();
     assert!(!failed.is_absence(), "{failed:?}");
