@@ -17,15 +17,74 @@ pub enum Record {
     MailExchanger(u16, String),
     /// A text.
     Text(String),
+    /// Another name that has the records (CNAME).
+    Alias(String),
+    /// A TLSA record: usage, selector, matching type, data.
+    Tlsa(u8, u8, u8, Vec<u8>),
 }
 
-const ADDRESS_4: u16 = 1;
-const MAIL_EXCHANGER: u16 = 15;
-const TEXT: u16 = 16;
-const ADDRESS_6: u16 = 28;
-const INTERNET: u16 = 1;
+impl Record {
+    /// The number of its type.
+    #[must_use]
+    pub fn kind(&self) -> u16 {
+        match self {
+            Self::Address(IpAddr::V4(_)) => kind::A,
+            Self::Address(IpAddr::V6(_)) => kind::AAAA,
+            Self::MailExchanger(..) => kind::MX,
+            Self::Text(_) => kind::TXT,
+            Self::Alias(_) => kind::CNAME,
+            Self::Tlsa(..) => kind::TLSA,
+        }
+    }
+
+    /// Its data on the wire, names in full and in lower case.
+    pub(crate) fn data(&self) -> Vec<u8> {
+        let mut wire = Vec::new();
+        match self {
+            Self::Address(IpAddr::V4(four)) => wire.extend(four.octets()),
+            Self::Address(IpAddr::V6(six)) => wire.extend(six.octets()),
+            Self::MailExchanger(preference, host) => {
+                wire.extend(preference.to_be_bytes());
+                put_name(&mut wire, &host.to_ascii_lowercase());
+            }
+            Self::Text(text) => {
+                for part in text.as_bytes().chunks(255) {
+                    wire.push(part.len().to_le_bytes()[0]);
+                    wire.extend_from_slice(part);
+                }
+            }
+            Self::Alias(name) => put_name(&mut wire, &name.to_ascii_lowercase()),
+            Self::Tlsa(usage, selector, matching, data) => {
+                wire.extend([*usage, *selector, *matching]);
+                wire.extend_from_slice(data);
+            }
+        }
+        wire
+    }
+}
+
+/// Numbers of record types, by their mnemonics.
+#[allow(clippy::upper_case_acronyms)]
+pub(crate) mod kind {
+    pub(crate) const A: u16 = 1;
+    pub(crate) const NS: u16 = 2;
+    pub(crate) const CNAME: u16 = 5;
+    pub(crate) const SOA: u16 = 6;
+    pub(crate) const MX: u16 = 15;
+    pub(crate) const TXT: u16 = 16;
+    pub(crate) const AAAA: u16 = 28;
+    pub(crate) const OPT: u16 = 41;
+    pub(crate) const DS: u16 = 43;
+    pub(crate) const RRSIG: u16 = 46;
+    pub(crate) const NSEC: u16 = 47;
+    pub(crate) const DNSKEY: u16 = 48;
+    pub(crate) const TLSA: u16 = 52;
+}
+
+/// The class of all records (RFC 1035 §3.2.4).
+pub(crate) const INTERNET: u16 = 1;
 /// No such name (RFC 1035 §4.1.1).
-const NAME_ERROR: u8 = 3;
+pub(crate) const NAME_ERROR: u8 = 3;
 const TIME_TO_LIVE_SECONDS: u32 = 60;
 
 type Zone = BTreeMap<String, Vec<Record>>;
@@ -78,7 +137,7 @@ impl NameServer {
     /// When there is no such domain, or no answer.
     pub fn mail_hosts(&self, domain: &str) -> Result<Vec<IpAddr>> {
         let mut exchangers: Vec<(u16, String)> = self
-            .ask(domain, MAIL_EXCHANGER)?
+            .ask(domain, kind::MX)?
             .into_iter()
             .filter_map(|record| match record {
                 Record::MailExchanger(preference, host) => Some((preference, host)),
@@ -91,7 +150,7 @@ impl NameServer {
         }
         let mut addresses = Vec::new();
         for (_, host) in exchangers {
-            for kind in [ADDRESS_6, ADDRESS_4] {
+            for kind in [kind::AAAA, kind::A] {
                 addresses.extend(self.ask(&host, kind)?.into_iter().filter_map(|record| match record {
                     Record::Address(address) => Some(address),
                     _ => None,
@@ -116,7 +175,7 @@ impl NameServer {
     }
 }
 
-fn put_name(wire: &mut Vec<u8>, name: &str) {
+pub(crate) fn put_name(wire: &mut Vec<u8>, name: &str) {
     for label in name.trim_end_matches('.').split('.').filter(|label| !label.is_empty()) {
         wire.push(u8::try_from(label.len()).unwrap_or(63).min(63));
         wire.extend_from_slice(&label.as_bytes()[..label.len().min(63)]);
@@ -125,7 +184,7 @@ fn put_name(wire: &mut Vec<u8>, name: &str) {
 }
 
 /// Reads a name without compression, as questions and our own answers have it; the rest follows.
-fn take_name(wire: &[u8]) -> Option<(String, &[u8])> {
+pub(crate) fn take_name(wire: &[u8]) -> Option<(String, &[u8])> {
     let mut name = String::new();
     let mut rest = wire;
     loop {
@@ -142,7 +201,7 @@ fn take_name(wire: &[u8]) -> Option<(String, &[u8])> {
     }
 }
 
-fn take<const N: usize>(wire: &[u8]) -> Option<([u8; N], &[u8])> {
+pub(crate) fn take<const N: usize>(wire: &[u8]) -> Option<([u8; N], &[u8])> {
     let (head, rest) = wire.split_at_checked(N)?;
     Some((head.try_into().ok()?, rest))
 }
@@ -152,11 +211,13 @@ fn answer(question: &[u8], zone: &Zone) -> Option<Vec<u8>> {
     let (name, rest) = take_name(body)?;
     let (kind, rest) = take::<2>(rest)?;
     let asked = &body[..body.len() - rest.len() + 2];
+    let asked_kind = u16::from_be_bytes(kind);
     let records: Vec<Vec<u8>> = zone
         .get(&name)
         .into_iter()
         .flatten()
-        .filter_map(|record| data(record, u16::from_be_bytes(kind)))
+        .filter(|record| record.kind() == asked_kind)
+        .map(Record::data)
         .collect();
     let code = if zone.contains_key(&name) { 0 } else { NAME_ERROR };
     let count = u16::try_from(records.len()).ok()?;
@@ -176,27 +237,6 @@ fn answer(question: &[u8], zone: &Zone) -> Option<Vec<u8>> {
     Some(wire)
 }
 
-fn data(record: &Record, kind: u16) -> Option<Vec<u8>> {
-    match (record, kind) {
-        (Record::Address(IpAddr::V4(four)), ADDRESS_4) => Some(four.octets().to_vec()),
-        (Record::Address(IpAddr::V6(six)), ADDRESS_6) => Some(six.octets().to_vec()),
-        (Record::MailExchanger(preference, host), MAIL_EXCHANGER) => {
-            let mut wire = preference.to_be_bytes().to_vec();
-            put_name(&mut wire, host);
-            Some(wire)
-        }
-        (Record::Text(text), TEXT) => {
-            let mut wire = Vec::new();
-            for part in text.as_bytes().chunks(255) {
-                wire.push(u8::try_from(part.len()).ok()?);
-                wire.extend_from_slice(part);
-            }
-            Some(wire)
-        }
-        _ => None,
-    }
-}
-
 fn read_records(answer: &[u8]) -> Option<Vec<Record>> {
     let (header, body) = take::<12>(answer)?;
     let (_, rest) = take_name(body)?;
@@ -214,9 +254,9 @@ fn read_records(answer: &[u8]) -> Option<Vec<Record>> {
 
 fn read_data(kind: u16, data: &[u8]) -> Option<Record> {
     match kind {
-        ADDRESS_4 => Some(Record::Address(Ipv4Addr::from(take::<4>(data)?.0).into())),
-        ADDRESS_6 => Some(Record::Address(Ipv6Addr::from(take::<16>(data)?.0).into())),
-        MAIL_EXCHANGER => {
+        kind::A => Some(Record::Address(Ipv4Addr::from(take::<4>(data)?.0).into())),
+        kind::AAAA => Some(Record::Address(Ipv6Addr::from(take::<16>(data)?.0).into())),
+        kind::MX => {
             let (preference, host) = take::<2>(data)?;
             Some(Record::MailExchanger(u16::from_be_bytes(preference), take_name(host)?.0))
         }

@@ -14,13 +14,16 @@ const FLOORS: [(&str, &[&str]); 6] = [
 ];
 
 /// Heavy dependencies and the one door to each.
-const DOORS: [(&str, &[&str]); 9] = [
+const DOORS: [(&str, &[&str]); 12] = [
     ("rusqlite", &["storage"]),
     ("zstd", &["storage"]),
     ("blake3", &["storage"]),
     ("rustls", &["tls"]),
     ("tokio-rustls", &["tls"]),
     ("rcgen", &["tls"]),
+    ("hickory-resolver", &["dns"]),
+    ("hickory-net", &["dns"]),
+    ("hickory-proto", &["dns"]),
     ("hyper", &["web"]),
     ("clap", &["mailstead", "bench", "powercut"]),
     ("anyhow", &["mailstead", "bench", "xtask", "testkit", "powercut", "scenarios"]),

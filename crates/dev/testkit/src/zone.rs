@@ -1,0 +1,246 @@
+//! A zone of the small internet and what its server answers: data, referrals, aliases, absences and their proofs
+//! (RFC 1034 §4.3.2, RFC 4035 §3.1).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+
+use crate::name_server::{INTERNET, NAME_ERROR, kind, put_name};
+use crate::zone_signing::{Signable, ZoneKey, type_bitmap};
+
+/// Labels from the root down, in lower case: they sort as DNS does (RFC 4034 §6.1).
+pub(crate) type Path = Vec<String>;
+
+#[derive(Debug)]
+struct RecordSet {
+    ttl: u32,
+    data: Vec<Vec<u8>>,
+}
+
+/// A zone.
+#[derive(Debug)]
+pub(crate) struct Zone {
+    origin: Path,
+    nodes: BTreeMap<Path, BTreeMap<u16, RecordSet>>,
+    key: Option<ZoneKey>,
+    /// Names whose signatures are wrong.
+    forged: BTreeSet<Path>,
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) name: String,
+    pub(crate) kind: u16,
+    /// Whether signatures are wanted (RFC 4035 §3.2.1).
+    pub(crate) wants_signatures: bool,
+}
+
+/// What is answered: a response code and the records of three sections, each record ready for the wire.
+#[derive(Default, Debug)]
+pub(crate) struct Sections {
+    pub(crate) code: u8,
+    pub(crate) is_authoritative: bool,
+    pub(crate) answers: Vec<Vec<u8>>,
+    pub(crate) authorities: Vec<Vec<u8>>,
+    pub(crate) additionals: Vec<Vec<u8>>,
+}
+
+impl Zone {
+    pub(crate) fn new(origin: &str, key: Option<ZoneKey>) -> Self {
+        Self { origin: path(origin), nodes: BTreeMap::new(), key, forged: BTreeSet::new() }
+    }
+
+    pub(crate) fn key(&self) -> Option<&ZoneKey> {
+        self.key.as_ref()
+    }
+
+    pub(crate) fn add(&mut self, name: &str, kind: u16, ttl: u32, data: Vec<u8>) {
+        let node = self.nodes.entry(path(name)).or_default();
+        let set = node.entry(kind).or_insert(RecordSet { ttl, data: Vec::new() });
+        set.ttl = ttl;
+        set.data.push(data);
+    }
+
+    pub(crate) fn clear(&mut self, name: &str) {
+        self.nodes.remove(&path(name));
+    }
+
+    pub(crate) fn forge(&mut self, name: &str) {
+        self.forged.insert(path(name));
+    }
+
+    /// Makes the apex whole: a SOA record, and the key.
+    pub(crate) fn found(&mut self, absence_ttl: u32) -> Result<()> {
+        let origin = text(&self.origin);
+        let mut soa = Vec::new();
+        put_name(&mut soa, &format!("ns.{origin}"));
+        put_name(&mut soa, &format!("ops.{origin}"));
+        for number in [1, 3600, 600, 86_400, absence_ttl] {
+            soa.extend_from_slice(&u32::to_be_bytes(number));
+        }
+        self.add(&origin, kind::SOA, absence_ttl, soa);
+        if let Some(dnskey) = self.key.as_ref().map(ZoneKey::dnskey) {
+            self.add(&origin, kind::DNSKEY, 3600, dnskey);
+        }
+        Ok(())
+    }
+
+    /// How many labels of `name` this zone is responsible for; `None` when it is not.
+    pub(crate) fn covers(&self, asked: &Asked) -> Option<usize> {
+        let name = path(&asked.name);
+        // The parent has a zone's DS records (RFC 4035 §3.1.4.1).
+        let is_parents = asked.kind == kind::DS && name == self.origin && !name.is_empty();
+        (name.starts_with(&self.origin) && !is_parents).then_some(self.origin.len())
+    }
+
+    pub(crate) fn answer(&self, asked: &Asked) -> Sections {
+        let name = path(&asked.name);
+        let mut sections = Sections::default();
+        let signed = asked.wants_signatures && self.key.is_some();
+        if let Some(cut) = self.cut(&name, asked.kind) {
+            self.refer(&cut, signed, &mut sections);
+            return sections;
+        }
+        sections.is_authoritative = true;
+        if let Some(node) = self.nodes.get(&name) {
+            let found = if node.contains_key(&asked.kind) { asked.kind } else { kind::CNAME };
+            if node.contains_key(&found) {
+                self.put(&name, found, signed, &mut sections.answers);
+            } else {
+                self.put(&self.origin, kind::SOA, signed, &mut sections.authorities);
+                self.put_nsec(&name, signed, &mut sections.authorities);
+            }
+            return sections;
+        }
+        self.put(&self.origin, kind::SOA, signed, &mut sections.authorities);
+        self.put_nsec(&name, signed, &mut sections.authorities);
+        let exists_below = self.nodes.keys().any(|below| below.starts_with(&name));
+        if !exists_below {
+            sections.code = NAME_ERROR;
+            let mut wildcard = self.closest(&name);
+            wildcard.push("*".to_owned());
+            if self.before(&wildcard) != self.before(&name) {
+                self.put_nsec(&wildcard, signed, &mut sections.authorities);
+            }
+        }
+        sections
+    }
+
+    /// The delegation at or above `name`, if it is another zone's.
+    fn cut(&self, name: &Path, asked: u16) -> Option<Path> {
+        (self.origin.len() + 1..=name.len())
+            .map(|length| name[..length].to_vec())
+            .find(|above| self.nodes.get(above).is_some_and(|node| node.contains_key(&kind::NS)))
+            .filter(|cut| !(asked == kind::DS && cut == name))
+    }
+
+    fn refer(&self, cut: &Path, signed: bool, sections: &mut Sections) {
+        self.put(cut, kind::NS, false, &mut sections.authorities);
+        if signed {
+            if self.nodes[cut].contains_key(&kind::DS) {
+                self.put(cut, kind::DS, true, &mut sections.authorities);
+            } else {
+                self.put_nsec(cut, true, &mut sections.authorities);
+            }
+        }
+        for glue in self.nodes.keys().filter(|below| below.starts_with(cut)) {
+            for family in [kind::A, kind::AAAA] {
+                self.put(glue, family, false, &mut sections.additionals);
+            }
+        }
+    }
+
+    /// Puts a name's records of a type into a section, and their signature.
+    fn put(&self, name: &Path, kind: u16, signed: bool, section: &mut Vec<Vec<u8>>) {
+        if let Some(set) = self.nodes.get(name).and_then(|node| node.get(&kind)) {
+            self.put_set(name, kind, set, signed, section);
+        }
+    }
+
+    fn put_set(&self, name: &Path, kind: u16, set: &RecordSet, signed: bool, section: &mut Vec<Vec<u8>>) {
+        let owner = wire(name);
+        section.extend(set.data.iter().map(|data| record(&owner, kind, set.ttl, data)));
+        if let (true, Some(key)) = (signed, &self.key) {
+            let signer = wire(&self.origin);
+            let set =
+                Signable { owner_wire: &owner, signer_wire: &signer, kind, ttl: set.ttl, data: &set.data };
+            let ttl = set.ttl;
+            let mut rrsig = key.rrsig(&set);
+            if let (true, Some(last)) = (self.forged.contains(name), rrsig.last_mut()) {
+                *last ^= 1;
+            }
+            section.push(record(&owner, kind::RRSIG, ttl, &rrsig));
+        }
+    }
+
+    /// Puts the NSEC record that matches `name` or covers the place where it would be (RFC 4034 §4).
+    fn put_nsec(&self, name: &Path, signed: bool, section: &mut Vec<Vec<u8>>) {
+        if !signed {
+            return;
+        }
+        let owner = self.before(name);
+        let next = self.chain().find(|next| **next > owner).unwrap_or(&self.origin);
+        let mut data = wire(next);
+        let is_cut = owner != self.origin && self.nodes[&owner].contains_key(&kind::NS);
+        let mut kinds: Vec<u16> = self.nodes[&owner]
+            .keys()
+            .copied()
+            .filter(|kind| !is_cut || matches!(*kind, kind::NS | kind::DS))
+            .collect();
+        kinds.extend([kind::RRSIG, kind::NSEC]);
+        data.extend(type_bitmap(&kinds));
+        self.put_set(&owner, kind::NSEC, &RecordSet { ttl: 60, data: vec![data] }, true, section);
+    }
+
+    /// The last name of the zone's own that does not come after `name`.
+    fn before(&self, name: &Path) -> Path {
+        self.chain().filter(|own| *own <= name).last().unwrap_or(&self.origin).clone()
+    }
+
+    /// The names that the zone answers for, in order: all but those below delegations.
+    fn chain(&self) -> impl Iterator<Item = &Path> {
+        self.nodes.keys().filter(|name| {
+            !(self.origin.len() + 1..name.len()).any(|length| {
+                self.nodes.get(&name[..length]).is_some_and(|node| node.contains_key(&kind::NS))
+            })
+        })
+    }
+
+    /// The longest existing name above `name` (RFC 4592 §3.3.1).
+    fn closest(&self, name: &Path) -> Path {
+        (self.origin.len()..name.len())
+            .rev()
+            .map(|length| name[..length].to_vec())
+            .find(|above| self.nodes.keys().any(|own| own.starts_with(above)))
+            .unwrap_or_else(|| self.origin.clone())
+    }
+}
+
+pub(crate) fn path(name: &str) -> Path {
+    name.trim_end_matches('.')
+        .rsplit('.')
+        .filter(|label| !label.is_empty())
+        .map(str::to_ascii_lowercase)
+        .collect()
+}
+
+fn text(path: &Path) -> String {
+    path.iter().rev().cloned().collect::<Vec<_>>().join(".")
+}
+
+fn wire(path: &Path) -> Vec<u8> {
+    let mut wire = Vec::new();
+    put_name(&mut wire, &text(path));
+    wire
+}
+
+fn record(owner: &[u8], kind: u16, ttl: u32, data: &[u8]) -> Vec<u8> {
+    let mut wire = owner.to_vec();
+    wire.extend_from_slice(&kind.to_be_bytes());
+    wire.extend_from_slice(&INTERNET.to_be_bytes());
+    wire.extend_from_slice(&ttl.to_be_bytes());
+    wire.extend_from_slice(&u16::try_from(data.len()).unwrap_or(u16::MAX).to_be_bytes());
+    wire.extend_from_slice(data);
+    wire
+}

@@ -1,0 +1,30 @@
+//! DNS: a resolver in the process that validates DNSSEC, and typed answers. The one door to the DNS library.
+//!
+//! Knows nothing of mail. Delivery asks it where a domain's mail goes and whether that answer is proven; doors ask it
+//! for names of addresses. A [`Resolver`] asks the name servers of the world itself, beginning at the root, or
+//! forwards to resolvers that are named to it; either way it validates signatures itself and takes no stranger's word
+//! for it (RFC 4035 §4.9.3).
+
+mod answer;
+mod cache;
+mod fixed;
+mod forward;
+mod frames;
+mod name;
+mod question;
+mod record;
+mod recursion;
+mod resolver;
+mod runtime;
+mod settings;
+mod wire;
+
+pub use answer::{Answer, LookupError, Security};
+pub use fixed::FixedRecords;
+pub use name::{LABEL_OCTETS_MAX, NAME_OCTETS_MAX, Name, NameError};
+pub use record::{MailExchanger, RecordData, RecordType, TlsaRecord, UnknownType};
+pub use resolver::Resolver;
+pub use settings::{
+    Bounds, CACHE_OCTETS_DEFAULT, CACHE_OCTETS_MAX, Families, Forwarder, ForwarderTransport, Mode, RootHint,
+    Settings, SettingsError, TrustAnchor,
+};

@@ -1,0 +1,188 @@
+//! A question's life: the cache, a question that is already open, a place among those that may be open, the network.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
+use parking_lot::Mutex;
+use platform::clock::Clock;
+use platform::metrics::{Counter, Gauge, Metrics};
+use tokio::sync::Semaphore;
+
+use crate::answer::LookupError;
+use crate::cache::{Cache, Outcome, Question};
+use crate::forward::Forward;
+use crate::name::Name;
+use crate::record::RecordType;
+use crate::recursion::Recursion;
+use crate::settings::{Bounds, CACHE_OCTETS_MAX, Mode, Settings, SettingsError};
+
+/// Asks questions of the network, within bounds.
+#[derive(Clone)]
+pub(crate) struct Questions(Arc<Desk>);
+
+struct Desk {
+    network: Network,
+    clock: Clock,
+    bounds: Bounds,
+    cache: Mutex<Cache>,
+    /// Questions that somebody waits for. A dead entry is one whose askers all went away.
+    open: Mutex<HashMap<Question, WeakShared<BoxFuture<'static, Outcome>>>>,
+    open_places: Semaphore,
+    waiting_places: Semaphore,
+    counters: Counters,
+}
+
+/// Whom we ask.
+enum Network {
+    Recursion(Box<Recursion>),
+    Forward(Forward),
+}
+
+struct Counters {
+    asked: Counter,
+    from_cache: Counter,
+    joined: Counter,
+    bogus: Counter,
+    failed: Counter,
+    cache_octets: Gauge,
+}
+
+impl Questions {
+    pub(crate) fn new(settings: &Settings, clock: Clock, metrics: &Metrics) -> Result<Self, SettingsError> {
+        let bounds = settings.bounds;
+        let network = match &settings.mode {
+            Mode::Recursive { root_hints } => {
+                Network::Recursion(Box::new(Recursion::new(settings, root_hints)?))
+            }
+            Mode::Forward(forwarders) => Network::Forward(Forward::new(settings, forwarders)?),
+        };
+        Ok(Self(Arc::new(Desk {
+            network,
+            clock,
+            bounds,
+            cache: Mutex::new(Cache::new(bounds.cache_octets_max.min(CACHE_OCTETS_MAX))),
+            open: Mutex::default(),
+            open_places: Semaphore::new(bounds.questions_open_max),
+            waiting_places: Semaphore::new(bounds.questions_waiting_max),
+            counters: Counters::new(metrics),
+        })))
+    }
+
+    pub(crate) async fn ask(&self, name: &Name, kind: RecordType) -> Outcome {
+        let desk = &self.0;
+        let question = (name.clone(), kind);
+        desk.counters.asked.increment();
+        if let Some(known) = desk.cache.lock().find(&question, desk.clock.monotonic()) {
+            desk.counters.from_cache.increment();
+            return known;
+        }
+        self.join(question).await
+    }
+
+    /// The question as it is open already, or opened now. Whoever waits for it drives it; it ends with its last asker.
+    fn join(&self, question: Question) -> Shared<BoxFuture<'static, Outcome>> {
+        let mut open = self.0.open.lock();
+        if let Some(running) = open.get(&question).and_then(WeakShared::upgrade) {
+            self.0.counters.joined.increment();
+            return running;
+        }
+        // Entries whose askers went away are swept when there are more entries than questions can be alive.
+        if open.len() >= self.0.bounds.questions_open_max + self.0.bounds.questions_waiting_max {
+            open.retain(|_, running| running.upgrade().is_some());
+        }
+        let desk = Arc::clone(&self.0);
+        let asked = question.clone();
+        let running = async move { desk.answer(asked).await }.boxed().shared();
+        if let Some(weak) = running.downgrade() {
+            open.insert(question, weak);
+        }
+        running
+    }
+}
+
+impl Desk {
+    async fn answer(&self, question: Question) -> Outcome {
+        let outcome = self.within_bounds(&question).await;
+        match &outcome {
+            Err(LookupError::Bogus(why)) => {
+                self.counters.bogus.increment();
+                tracing::info!(name = %question.0, kind = %question.1, why, "a DNS answer failed validation");
+            }
+            Err(error) if !error.is_absence() => {
+                self.counters.failed.increment();
+                tracing::debug!(name = %question.0, kind = %question.1, %error, "a DNS question failed");
+            }
+            _ => {}
+        }
+        let kept = self.kept(&outcome);
+        let mut cache = self.cache.lock();
+        cache.insert(question.clone(), outcome.clone(), kept, self.clock.monotonic());
+        self.counters.cache_octets.set(i64::try_from(cache.octets()).unwrap_or(i64::MAX));
+        drop(cache);
+        self.open.lock().remove(&question);
+        outcome
+    }
+
+    async fn within_bounds(&self, question: &Question) -> Outcome {
+        let asking = async {
+            let _place = self.place().await?;
+            match &self.network {
+                Network::Recursion(recursion) => recursion.ask(&question.0, question.1).await,
+                Network::Forward(forward) => forward.ask(&question.0, question.1).await,
+            }
+        };
+        tokio::time::timeout(self.bounds.question_time_max, asking).await.unwrap_or(Err(LookupError::Timeout))
+    }
+
+    /// A place among the questions that may be open, waited for if enough others do not wait already.
+    async fn place(&self) -> Result<tokio::sync::SemaphorePermit<'_>, LookupError> {
+        if let Ok(place) = self.open_places.try_acquire() {
+            return Ok(place);
+        }
+        let _waiting = self.waiting_places.try_acquire().map_err(|_| LookupError::Busy)?;
+        self.open_places.acquire().await.map_err(|_| LookupError::Busy)
+    }
+
+    /// How long an outcome is remembered.
+    fn kept(&self, outcome: &Outcome) -> Duration {
+        match outcome {
+            Ok(answer) => answer.valid_for.min(self.bounds.answer_kept_max),
+            Err(LookupError::NoSuchName { valid_for, .. } | LookupError::NoData { valid_for, .. }) => {
+                (*valid_for).min(self.bounds.absence_kept_max)
+            }
+            Err(LookupError::Busy) => Duration::ZERO,
+            Err(_) => self.bounds.failure_kept,
+        }
+    }
+}
+
+impl Counters {
+    fn new(metrics: &Metrics) -> Self {
+        let answered = |from| {
+            let help = "Questions that needed no question to the network.";
+            metrics.counter("mailstead_dns_spared_total", help, &[("by", from)])
+        };
+        let failed = |why| {
+            let help = "Questions to the network that failed.";
+            metrics.counter("mailstead_dns_failed_total", help, &[("why", why)])
+        };
+        Self {
+            asked: metrics.counter("mailstead_dns_questions_total", "Questions asked of the resolver.", &[]),
+            from_cache: answered("cache"),
+            joined: answered("open question"),
+            bogus: failed("bogus"),
+            failed: failed("no answer"),
+            cache_octets: metrics.gauge("mailstead_dns_cache_octets", "Octets that known answers take.", &[]),
+        }
+    }
+}
+
+impl fmt::Debug for Questions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Questions")
+    }
+}

@@ -1,0 +1,182 @@
+//! What is signed is proven, what is forged is no answer, what nobody signed is said to be so (RFC 4035 §5).
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use anyhow::{Context, Result};
+use dns::{
+    Families, Forwarder, ForwarderTransport, LookupError, Mode, Name, Resolver, RootHint, Security, Settings,
+    TrustAnchor,
+};
+use platform::clock::Clock;
+use platform::metrics::Metrics;
+use testkit::{NameWorld, Record, Signing};
+
+fn name(text: &str) -> Result<Name> {
+    Name::parse(text).with_context(|| text.to_owned())
+}
+
+const HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+
+/// A signed root and `test`; below it a signed zone, an unsigned one, and one whose signatures were taken away.
+fn world() -> Result<NameWorld> {
+    let mut world = NameWorld::start(Signing::Signed)?;
+    world.zone("test", Signing::Signed)?;
+    for (zone, signing) in [
+        ("signed.test", Signing::Signed),
+        ("unsigned.test", Signing::Unsigned),
+        ("stripped.test", Signing::Stripped),
+    ] {
+        world.zone(zone, signing)?;
+        world.add(zone, &Record::MailExchanger(10, format!("mx.{zone}")));
+        world.add(&format!("mx.{zone}"), &Record::Address(HOST));
+        world.add(&format!("_25._tcp.mx.{zone}"), &Record::Tlsa(3, 1, 1, vec![7; 32]));
+    }
+    Ok(world)
+}
+
+fn settings(world: &NameWorld) -> Result<Settings> {
+    Ok(Settings {
+        mode: Mode::Recursive { root_hints: vec![RootHint(world.root())] },
+        trust_anchors: vec![TrustAnchor::RootKey(world.trust_anchor().context("the root is signed")?)],
+        allowed_servers: vec!["127.0.0.0/8".parse()?],
+        server_port: world.port(),
+        families: Families::Ipv4,
+        ..Settings::default()
+    })
+}
+
+fn resolver(settings: &Settings) -> Result<Resolver> {
+    Ok(Resolver::new(settings, Clock::system(), &Metrics::default())?)
+}
+
+#[tokio::test]
+async fn what_is_signed_from_the_root_down_is_secure() -> Result<()> {
+    let world = world()?;
+    let resolver = resolver(&settings(&world)?)?;
+    let answer = resolver.mx(&name("signed.test")?).await?;
+    assert_eq!((answer.security, answer.records.len()), (Security::Secure, 1));
+    let host = name("mx.signed.test")?;
+    let addresses = resolver.addresses(&host, Families::Both).await?;
+    assert_eq!((addresses.security, addresses.records), (Security::Secure, vec![HOST]));
+    let tlsa = resolver.tlsa(25, &host).await?;
+    assert_eq!((tlsa.security, tlsa.records[0].data.len()), (Security::Secure, 32));
+    // And from the cache it is no less.
+    assert_eq!(resolver.tlsa(25, &host).await?.security, Security::Secure);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_zone_that_its_parent_proves_unsigned_is_insecure() -> Result<()> {
+    let world = world()?;
+    let resolver = resolver(&settings(&world)?)?;
+    assert_eq!(resolver.mx(&name("unsigned.test")?).await?.security, Security::Insecure);
+    let host = name("mx.unsigned.test")?;
+    assert_eq!(resolver.addresses(&host, Families::Ipv4).await?.security, Security::Insecure);
+    assert_eq!(resolver.tlsa(25, &host).await?.security, Security::Insecure);
+    let absent = resolver.txt(&host).await.unwrap_err();
+    assert!(matches!(absent, LookupError::NoData { security: Security::Insecure, .. }), "{absent:?}");
+    let absent = resolver.txt(&name("nowhere.unsigned.test")?).await.unwrap_err();
+    assert!(matches!(absent, LookupError::NoSuchName { security: Security::Insecure, .. }), "{absent:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn forged_and_stripped_answers_are_refused() -> Result<()> {
+    let world = world()?;
+    world.forge("mx.signed.test");
+    let resolver = resolver(&settings(&world)?)?;
+    for host in ["mx.signed.test", "mx.stripped.test", "stripped.test"] {
+        let failed = resolver.resolve(&name(host)?, dns::RecordType::A).await.unwrap_err();
+        assert!(matches!(failed, LookupError::Bogus(_)), "{host}: {failed:?}");
+    }
+    let failed = resolver.tlsa(25, &name("mx.stripped.test")?).await.unwrap_err();
+    assert!(!failed.is_absence(), "{failed:?}");
+    // The zone's other names are not harmed.
+    assert_eq!(resolver.mx(&name("signed.test")?).await?.security, Security::Secure);
+    Ok(())
+}
+
+#[tokio::test]
+async fn absences_are_proven_too() -> Result<()> {
+    let world = world()?;
+    let resolver = resolver(&settings(&world)?)?;
+    let absent = resolver.txt(&name("nowhere.signed.test")?).await.unwrap_err();
+    assert!(matches!(absent, LookupError::NoSuchName { security: Security::Secure, .. }), "{absent:?}");
+    let absent = resolver.txt(&name("mx.signed.test")?).await.unwrap_err();
+    assert!(matches!(absent, LookupError::NoData { security: Security::Secure, .. }), "{absent:?}");
+    let absent = resolver.tlsa(465, &name("mx.signed.test")?).await.unwrap_err();
+    assert!(absent.is_absence() && absent.security() == Some(Security::Secure), "{absent:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_absence_with_a_wrong_signature_is_no_absence() -> Result<()> {
+    let world = world()?;
+    // The names whose NSEC records would prove it: the one asked for, or the last before it.
+    world.forge("mx.signed.test");
+    world.forge("_25._tcp.mx.signed.test");
+    let resolver = resolver(&settings(&world)?)?;
+    let failed = resolver.txt(&name("nowhere.signed.test")?).await.unwrap_err();
+    assert!(!failed.is_absence(), "{failed:?}");
+    let failed = resolver.txt(&name("mx.signed.test")?).await.unwrap_err();
+    assert!(!failed.is_absence(), "{failed:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_alias_out_of_a_signed_zone_is_as_secure_as_its_target() -> Result<()> {
+    let world = world()?;
+    world.add("out.signed.test", &Record::Alias("mx.unsigned.test".into()));
+    world.add("within.signed.test", &Record::Alias("mx.signed.test".into()));
+    world.add("in.unsigned.test", &Record::Alias("mx.signed.test".into()));
+    let resolver = resolver(&settings(&world)?)?;
+    for (alias, security, canonical) in [
+        ("out.signed.test", Security::Insecure, "mx.unsigned.test"),
+        ("within.signed.test", Security::Secure, "mx.signed.test"),
+        ("in.unsigned.test", Security::Insecure, "mx.signed.test"),
+    ] {
+        let answer = resolver.addresses(&name(alias)?, Families::Ipv4).await?;
+        assert_eq!((answer.security, answer.canonical.as_str()), (security, canonical), "{alias}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_root_key_proves_nothing() -> Result<()> {
+    let world = world()?;
+    let stranger = NameWorld::start(Signing::Signed)?;
+    let key = stranger.trust_anchor().context("signed")?;
+    let resolver =
+        resolver(&Settings { trust_anchors: vec![TrustAnchor::RootKey(key)], ..settings(&world)? })?;
+    for zone in ["signed.test", "unsigned.test"] {
+        let failed = resolver.mx(&name(zone)?).await.unwrap_err();
+        assert!(!failed.is_absence(), "{zone}: {failed:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_trust_anchors_nothing_is_secure() -> Result<()> {
+    let world = world()?;
+    let resolver = resolver(&Settings { trust_anchors: Vec::new(), ..settings(&world)? })?;
+    assert_eq!(resolver.mx(&name("signed.test")?).await?.security, Security::Insecure);
+    Ok(())
+}
+
+#[tokio::test]
+async fn forwarders_are_not_taken_at_their_word() -> Result<()> {
+    let mut world = world()?;
+    world.forge("forged.signed.test");
+    world.add("forged.signed.test", &Record::Text("no".into()));
+    let forwarder = world.server(&["", "test", "signed.test", "unsigned.test"])?;
+    let forwarder =
+        Forwarder { address: SocketAddr::new(forwarder, world.port()), transport: ForwarderTransport::Plain };
+    let resolver = resolver(&Settings { mode: Mode::Forward(vec![forwarder]), ..settings(&world)? })?;
+    assert_eq!(resolver.mx(&name("signed.test")?).await?.security, Security::Secure);
+    assert_eq!(resolver.mx(&name("unsigned.test")?).await?.security, Security::Insecure);
+    let absent = resolver.txt(&name("nowhere.signed.test")?).await.unwrap_err();
+    assert!(matches!(absent, LookupError::NoSuchName { security: Security::Secure, .. }), "{absent:?}");
+    let failed = resolver.txt(&name("forged.signed.test")?).await.unwrap_err();
+    assert!(matches!(failed, LookupError::Bogus(_)), "{failed:?}");
+    Ok(())
+}
