@@ -3,11 +3,15 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mail_types::{Address, ForwardPath, ReversePath, Secret};
-use smtp::MailParameters;
-use smtp::client::{
-    ChunkPlace, ChunkingUse, Client, ClientStep, Credentials, Order, Readiness, Settings, StartTlsUse, Transfer,
+use mail_types::{
+    Address, DeliverBy, EnvelopeId, ForwardPath, Notify, OriginalRecipient, Priority, ReturnedContent, ReversePath,
+    Secret,
 };
+use smtp::client::{
+    ANSWER_OCTETS_MAX, ChunkPlace, ChunkingUse, Client, ClientStep, Credentials, Order, OrderRecipient, Outcome,
+    Readiness, Settings, StartTlsUse, Transfer,
+};
+use smtp::{MailParameters, RcptParameters, Reply};
 use smtp::extension::Extensions;
 use smtp::reply::ReplyReader;
 use smtp::server::Protocol;
@@ -45,47 +49,102 @@ fn read_all(input: &[u8], cut: usize) -> Vec<smtp::Reply> {
     replies
 }
 
-fn talk(choice: u8, mut input: &[u8]) {
+fn order(choice: u8) -> Order {
     let address = |text| Address::parse(text).expect("an address");
+    let asking = RcptParameters {
+        notify: Notify::parse("SUCCESS,DELAY"),
+        original: OriginalRecipient::from_parts("utf-8", "b\u{f8}b@example.org"),
+    };
+    let to = |forward_path, parameters| OrderRecipient { forward_path, parameters };
+    Order {
+        reverse_path: ReversePath::Null,
+        recipients: vec![
+            to(ForwardPath::Address(address("a@example.org")), asking),
+            to(ForwardPath::Postmaster, RcptParameters::default()),
+        ],
+        parameters: MailParameters {
+            size: Some(5),
+            returned: Some(ReturnedContent::Headers),
+            envelope_id: EnvelopeId::new("QQ 1"),
+            priority: Priority::new(3),
+            deliver_by: DeliverBy::parse(if choice & 32 == 0 { "60;NT" } else { "60;R" }),
+            require_tls: choice & 64 != 0,
+            ..MailParameters::default()
+        },
+    }
+}
+
+/// What came of an order: a word on each recipient, and none endless.
+fn check(outcome: Outcome) {
+    let Outcome::Answered(answers) = outcome else { return };
+    assert_eq!(answers.replies.len(), 2);
+    assert!(answers.replies.iter().all(|reply| reply.text.len() <= ANSWER_OCTETS_MAX));
+}
+
+/// Each line comes by itself, as from a server that waits for its turn; with one bit of the choice set they come
+/// together, which nothing good comes of.
+fn talk(choice: u8, input: &[u8]) {
     let mut client = Client::new(Settings {
         protocol: if choice & 1 == 0 { Protocol::Smtp } else { Protocol::Lmtp },
         hostname: "client.example".into(),
-        starttls: [StartTlsUse::Never, StartTlsUse::WhenOffered, StartTlsUse::Required][usize::from(choice >> 1 & 3) % 3],
-        credentials: (choice & 8 != 0)
-            .then(|| Credentials { user: "ann".to_owned(), password: Secret::from("secret") }),
+        starttls: [StartTlsUse::Never, StartTlsUse::WhenOffered, StartTlsUse::Required, StartTlsUse::Begun]
+            [usize::from(choice >> 1 & 3)],
+        credentials: (choice & 8 != 0).then(|| Credentials {
+            user: "ann".to_owned(),
+            password: Secret::from("secret"),
+            exchanges: vec!["SCRAM-SHA-256"],
+        }),
         chunking: if choice & 16 == 0 { ChunkingUse::WhenNeeded } else { ChunkingUse::WhenOffered },
     });
-    let order = Order {
-        reverse_path: ReversePath::Null,
-        recipients: vec![ForwardPath::Address(address("a@example.org")), ForwardPath::Postmaster],
-        parameters: MailParameters { size: Some(5), ..MailParameters::default() },
-    };
+    let order = order(choice);
     let mut out = Vec::new();
-    loop {
-        let Ok((used, step)) = client.on_octets(input, &mut out) else { return };
-        input = &input[used..];
-        match step {
-            ClientStep::Read => return,
-            ClientStep::StartTls => {
-                assert!(input.is_empty());
-                client.on_tls_started(&mut out);
+    let pieces: Vec<&[u8]> = match choice & 128 {
+        0 => input.split_inclusive(|&octet| octet == b'\n').collect(),
+        _ => vec![input],
+    };
+    for mut piece in pieces {
+        while !piece.is_empty() {
+            let Ok((used, step)) = client.on_octets(piece, &mut out) else {
+                let broken = Reply::fixed(451, (4, 4, 2), "The connection broke off");
+                client.broken_off(broken).into_iter().for_each(check);
+                return;
+            };
+            piece = &piece[used..];
+            if !carry_out(&mut client, step, &order, &mut out) {
+                return;
             }
-            ClientStep::Ready(Readiness::Ready) | ClientStep::Done(_) => {
-                client.send(&order, &mut out);
-            }
-            ClientStep::SendMessage(Transfer::Data) => {
-                client.data_sent();
-            }
-            ClientStep::SendMessage(Transfer::Chunks) => {
-                client.write_chunk_header(5, ChunkPlace::Middle, &mut out);
-                client.write_chunk_header(0, ChunkPlace::Last, &mut out);
-            }
-            ClientStep::Ready(_) => {
-                client.quit(&mut out);
-            }
-            ClientStep::Closed => return,
+            let lines = String::from_utf8(std::mem::take(&mut out)).expect("UTF-8");
+            assert!(lines.len() < 1 << 20 && (lines.is_empty() || lines.ends_with("\r\n")));
+            assert!(lines.split("\r\n").all(|line| !line.contains(['\r', '\n'])));
+            assert!(client.is_encrypted() || !lines.contains("REQUIRETLS"));
         }
-        assert!(out.len() < 1 << 20);
-        out.clear();
     }
+}
+
+/// Whether the talk goes on.
+fn carry_out(client: &mut Client, step: ClientStep, order: &Order, out: &mut Vec<u8>) -> bool {
+    let next = match step {
+        ClientStep::Read => return true,
+        ClientStep::StartTls => client.on_tls_started(out),
+        ClientStep::Authenticate { challenge, .. } => {
+            let gives_up = challenge.is_some_and(|challenge| challenge.len() > 3);
+            client.respond((!gives_up).then_some(b"n,,n=ann"), out)
+        }
+        ClientStep::Ready(Readiness::Ready) => client.send(order, out),
+        ClientStep::Done(outcome) => {
+            // An order that is not sent would not be sent again either.
+            let is_answered = matches!(outcome, Outcome::Answered(_));
+            check(outcome);
+            if is_answered { client.send(order, out) } else { client.quit(out) }
+        }
+        ClientStep::SendMessage(Transfer::Data) => client.data_sent(),
+        ClientStep::SendMessage(Transfer::Chunks) => {
+            client.write_chunk_header(5, ChunkPlace::Middle, out);
+            client.write_chunk_header(0, ChunkPlace::Last, out);
+            ClientStep::Read
+        }
+        ClientStep::Ready(_) => client.quit(out),
+        ClientStep::Closed => return false,
+    };
+    carry_out(client, next, order, out)
 }

@@ -5,7 +5,10 @@
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use mail_types::Secret;
+use mail_types::{
+    DeliverBy, EnvelopeId, Notify, ORIGINAL_RECIPIENT_OCTETS_MAX, OriginalRecipient, Secret, UnicodeForm,
+};
+use smtp::extension::{DeliverByOffer, FutureReleaseOffer, Offers};
 use smtp::framing::{BareNewlines, ChunkDestiny, ChunkReader, DataReader, LineFound, LineReader, Piece};
 use smtp::reply::ReplyReader;
 use smtp::server::{
@@ -22,6 +25,14 @@ fuzz_target!(|octets: &[u8]| {
     assert_eq!(whole.delivered, cut.delivered);
     whole.check();
 });
+
+const OFFERS: Offers = Offers {
+    dsn: true,
+    require_tls: true,
+    priority: true,
+    deliver_by: Some(DeliverByOffer { seconds_min: Some(60) }),
+    future_release: Some(FutureReleaseOffer { seconds_max: 86_400 }),
+};
 
 enum Reading {
     Lines,
@@ -56,6 +67,7 @@ impl Door {
             starttls: if choice & 2 == 0 { StartTlsOffer::Offered } else { StartTlsOffer::Absent },
             auth: if choice & 4 == 0 { AuthOffer::Absent } else { AuthOffer::Optional },
             bare_newlines: if choice & 8 == 0 { BareNewlines::Normalise } else { BareNewlines::Refuse },
+            offers: if choice & 32 == 0 { Offers::NONE } else { OFFERS },
         };
         let session = Session::new(Arc::new(settings), Channel::Clear, vec!["PLAIN"]);
         let mut door = Self {
@@ -69,6 +81,7 @@ impl Door {
             delivered: Vec::new(),
             closed: false,
         };
+        door.session.on_time(1_795_640_400);
         door.session.greet(&mut door.out);
         for piece in pieces {
             door.input.extend_from_slice(piece);
@@ -88,6 +101,7 @@ impl Door {
         assert!(!reader.is_within_reply());
         for (envelope, text) in &self.delivered {
             assert!(!envelope.recipients.is_empty());
+            self.check_requests(envelope);
             assert!(text.len() <= 2 * 64, "CRLF for lone LF at the worst");
             if envelope.parameters.body != BodyType::BinaryMime {
                 let lone = text.iter().enumerate().any(|(at, octet)| match octet {
@@ -96,6 +110,33 @@ impl Door {
                     _ => false,
                 });
                 assert!(!lone);
+            }
+        }
+    }
+
+    /// What was asked for was offered, and is read again as it is written.
+    fn check_requests(&self, envelope: &Envelope<()>) {
+        let parameters = &envelope.parameters;
+        if let Some(id) = &parameters.envelope_id {
+            assert_eq!(EnvelopeId::parse(&id.to_xtext()).as_ref(), Some(id));
+        }
+        if let Some(deadline) = parameters.deliver_by {
+            assert_eq!(DeliverBy::parse(&deadline.to_string()), Some(deadline));
+        }
+        for recipient in &envelope.recipients {
+            let asked = &recipient.parameters;
+            assert!(self.choice & 32 != 0 || (asked.notify.is_none() && asked.original.is_none()));
+            if let Some(notify) = asked.notify {
+                assert_eq!(Notify::parse(&notify.to_string()), Some(notify));
+            }
+            let Some(original) = &asked.original else { continue };
+            for form in [UnicodeForm::Ascii, UnicodeForm::Utf8] {
+                let written = original.to_parameter(form);
+                assert!(!written.contains(char::is_whitespace) || !written.is_ascii());
+                assert!(!original.to_field(form).contains(['\r', '\n', '\0']));
+                if written.len() <= ORIGINAL_RECIPIENT_OCTETS_MAX {
+                    assert_eq!(OriginalRecipient::parse(&written).as_ref(), Some(original));
+                }
             }
         }
     }

@@ -54,6 +54,29 @@ impl ReplyCode {
     }
 }
 
+impl ReplyCode {
+    /// What the reply decides about whoever it was said of. A 3yz where none belongs decides nothing.
+    #[must_use]
+    pub const fn verdict(self) -> Verdict {
+        match self.severity() {
+            Severity::Done => Verdict::Accepted,
+            Severity::Continue | Severity::Transient => Verdict::Later,
+            Severity::Permanent => Verdict::Never,
+        }
+    }
+}
+
+/// What a host's reply means for one recipient.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Verdict {
+    /// The host has taken responsibility.
+    Accepted,
+    /// Try again.
+    Later,
+    /// The sender has to be told.
+    Never,
+}
+
 impl fmt::Display for ReplyCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
@@ -76,6 +99,49 @@ impl EnhancedCode {
     #[must_use]
     pub const fn new(class: u8, subject: u16, detail: u16) -> Self {
         Self { class, subject, detail }
+    }
+
+    /// The code for a reply that came without one (RFC 2034 is not spoken everywhere): what the three digits say for
+    /// certain, else the class with 0.0 (RFC 3463 §3.1). 450, 550 and 552 mean too many things.
+    #[must_use]
+    pub const fn of_reply(code: ReplyCode) -> Self {
+        let (subject, detail) = match code.value() {
+            // RFC 5321 §4.2.3, each with the code that RFC 5248 §2.4 registers for it.
+            421 => (3, 2),
+            422 | 452 => (3, 1),
+            432 => (7, 12),
+            454 => (7, 0),
+            455 | 501 | 504 | 555 => (5, 4),
+            500 => (5, 2),
+            502 | 503 => (5, 1),
+            521 => (3, 2),
+            530 => (7, 0),
+            535 => (7, 8),
+            538 => (7, 11),
+            551 => (1, 6),
+            553 => (1, 3),
+            // RFC 7504 §4, RFC 7505 §4.
+            556 => (1, 10),
+            _ => (0, 0),
+        };
+        let class = match code.severity() {
+            Severity::Done => 2,
+            Severity::Continue | Severity::Transient => 4,
+            Severity::Permanent => 5,
+        };
+        Self { class, subject, detail }
+    }
+
+    /// The same condition in the class that fits a verdict: a report says 5.x.x of what failed for good and 4.x.x of
+    /// what is delayed (RFC 3464 §2.3.4).
+    #[must_use]
+    pub const fn with_verdict(self, verdict: Verdict) -> Self {
+        let class = match verdict {
+            Verdict::Accepted => 2,
+            Verdict::Later => 4,
+            Verdict::Never => 5,
+        };
+        Self { class, ..self }
     }
 
     /// Reads `class.subject.detail` from the start of a reply's text (RFC 2034 §4).
@@ -111,6 +177,31 @@ mod tests {
         }
         for text in ["", "3.1.1", "5.1", "5.1.", "5..1", "5.1.1000", "5.+1.1", "55.1.1"] {
             assert_eq!(EnhancedCode::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn replies_without_enhanced_codes_are_judged_by_their_digits() {
+        for (code, enhanced, verdict) in [
+            (250, "2.0.0", Verdict::Accepted),
+            (354, "4.0.0", Verdict::Later),
+            (421, "4.3.2", Verdict::Later),
+            (450, "4.0.0", Verdict::Later),
+            (452, "4.3.1", Verdict::Later),
+            (499, "4.0.0", Verdict::Later),
+            (500, "5.5.2", Verdict::Never),
+            (550, "5.0.0", Verdict::Never),
+            (556, "5.1.10", Verdict::Never),
+        ] {
+            let code = ReplyCode::new(code);
+            assert_eq!(EnhancedCode::of_reply(code).to_string(), enhanced, "{code}");
+            assert_eq!(code.verdict(), verdict, "{code}");
+        }
+        for value in 200..=599 {
+            let code = ReplyCode::new(value);
+            let enhanced = EnhancedCode::of_reply(code);
+            assert_eq!(enhanced, enhanced.with_verdict(code.verdict()), "{code}");
+            assert_eq!(EnhancedCode::parse(&enhanced.to_string()), Some(enhanced));
         }
     }
 

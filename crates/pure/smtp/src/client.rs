@@ -7,20 +7,22 @@
 
 mod delivery;
 mod login;
+mod order;
 mod writer;
 
 use std::collections::VecDeque;
 
-use mail_types::{ForwardPath, ReplyCode, ReversePath, Severity};
+use mail_types::{ReplyCode, Severity};
 
-use crate::command::MailParameters;
 use crate::extension::Extensions;
 use crate::reply::{Reply, ReplyError, ReplyReader};
 use crate::server::Protocol;
 
 use delivery::Delivery;
 
+pub use delivery::ANSWER_OCTETS_MAX;
 pub use login::Credentials;
+pub use order::{Allowance, Answers, LeftOut, Limit, Missing, Order, OrderRecipient, Outcome};
 pub use writer::DataWriter;
 
 /// How one connection is to be used.
@@ -41,7 +43,9 @@ pub struct Settings {
 /// When STARTTLS is said.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum StartTlsUse {
-    /// Never: the connection began with TLS, or is not to have it.
+    /// Never: the connection began with TLS.
+    Begun,
+    /// Never: the connection is not to have TLS.
     Never,
     /// When offered.
     WhenOffered,
@@ -58,17 +62,6 @@ pub enum ChunkingUse {
     WhenOffered,
 }
 
-/// One message's envelope.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Order {
-    /// The sender.
-    pub reverse_path: ReversePath,
-    /// The recipients, at least one.
-    pub recipients: Vec<ForwardPath>,
-    /// What the message needs of the server. `auth` has no meaning here.
-    pub parameters: MailParameters,
-}
-
 /// What the door does next. The output goes out first.
 #[derive(PartialEq, Eq, Debug)]
 pub enum ClientStep {
@@ -76,6 +69,13 @@ pub enum ClientStep {
     Read,
     /// Shake hands, then call [`Client::on_tls_started`].
     StartTls,
+    /// Let the mechanism speak that [`Credentials::exchanges`] named, and call [`Client::respond`].
+    Authenticate {
+        /// Which.
+        mechanism: &'static str,
+        /// The server's challenge; none where the client speaks first.
+        challenge: Option<Vec<u8>>,
+    },
     /// Everything is prepared: call [`Client::send`] or [`Client::quit`].
     Ready(Readiness),
     /// Send the message: with [`Client::data_writer`] and [`Client::data_sent`], or with [`Client::write_chunk_header`].
@@ -97,21 +97,6 @@ pub enum Readiness {
     Lacks(Missing),
 }
 
-/// What a server lacks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Missing {
-    /// STARTTLS.
-    StartTls,
-    /// A mechanism we speak.
-    Auth,
-    /// 8BITMIME, for octets beyond ASCII.
-    EightBitMime,
-    /// CHUNKING and BINARYMIME, for octets without lines.
-    BinaryMime,
-    /// SMTPUTF8, for addresses and header fields in UTF-8.
-    SmtpUtf8,
-}
-
 /// Where a chunk stands in its message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ChunkPlace {
@@ -130,15 +115,6 @@ pub enum Transfer {
     Chunks,
 }
 
-/// What became of a transaction.
-#[derive(PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// The server's word on each recipient, in the order's order: 2yz means it has taken responsibility.
-    Answered(Vec<Reply>),
-    /// Nothing was sent: the server cannot carry this message.
-    Lacks(Missing),
-}
-
 /// Why a connection cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -148,10 +124,10 @@ pub enum ClientError {
     /// Octets after the reply to STARTTLS, not protected by it: somebody on the way put them there.
     #[error("the server's replies go on in clear after STARTTLS")]
     InjectedReplies,
-    /// A reply nobody asked for.
+    /// A reply nobody asked for, or one that came before the question.
     #[error("the server sent a reply nobody asked for")]
     Unasked,
-    /// A connection refused with 421 in mid-session (RFC 5321 §3.8).
+    /// A connection closed with 421 in mid-session, asked or not (RFC 5321 §3.8).
     #[error("the server closes the connection: {0:?}")]
     Closing(Reply),
 }
@@ -186,6 +162,10 @@ pub struct Client {
     security: Security,
     login: Option<login::Exchange>,
     delivery: Option<Delivery>,
+    /// MAIL commands said.
+    transactions: u32,
+    /// Octets came although no reply was owed: whatever they say, it was no answer.
+    is_ahead: bool,
 }
 
 /// Where STARTTLS stands.
@@ -210,6 +190,8 @@ impl Client {
             security: Security::NotTried,
             login: None,
             delivery: None,
+            transactions: 0,
+            is_ahead: false,
         }
     }
 
@@ -225,12 +207,13 @@ impl Client {
     /// # Errors
     /// [`ClientError`]: close the connection.
     pub fn on_octets(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(usize, ClientStep), ClientError> {
+        self.is_ahead |= self.owed.is_empty() && !input.is_empty();
         let mut used = 0;
         while let Some(rest) = input.get(used..).filter(|rest| !rest.is_empty()) {
             let (taken, reply) = self.reader.next(rest)?;
             used += taken;
             let Some(reply) = reply else { break };
-            let step = self.on_reply(reply, out)?;
+            let step = self.on_reply(reply, used < input.len(), out)?;
             if step == ClientStep::StartTls && used < input.len() {
                 return Err(ClientError::InjectedReplies);
             }
@@ -248,16 +231,48 @@ impl Client {
         self.say_hello(out)
     }
 
+    /// Whether the connection has TLS.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.security == Security::Tls || self.settings.starttls == StartTlsUse::Begun
+    }
+
+    /// How much more the server takes on this connection, as far as it says (RFC 9422).
+    #[must_use]
+    pub fn allowance(&self) -> Allowance {
+        let limits = self.extensions.limits.unwrap_or_default();
+        Allowance {
+            recipients_max: limits.recipients_max,
+            transactions: limits.transactions_max.map(|most| most.saturating_sub(self.transactions)),
+        }
+    }
+
     /// Says good-bye.
     pub fn quit(&mut self, out: &mut Vec<u8>) -> ClientStep {
         self.say("QUIT", Owed::Quit, out)
     }
 
-    fn on_reply(&mut self, reply: Reply, out: &mut Vec<u8>) -> Result<ClientStep, ClientError> {
-        let owed = self.owed.pop_front().ok_or(ClientError::Unasked)?;
-        if reply.code == ReplyCode::new(421) && !matches!(owed, Owed::Greeting | Owed::Quit) {
+    /// The connection is over, after an error or because it broke off: the outcome of the message that was on its
+    /// way, if one was. `last` is the word on recipients of whom the server said none; a 4yz, since nobody knows.
+    pub fn broken_off(&mut self, last: Reply) -> Option<Outcome> {
+        self.delivery.take().map(|delivery| delivery.into_outcome(last))
+    }
+
+    /// One reply, and whether the server has said more than that already.
+    fn on_reply(
+        &mut self,
+        reply: Reply,
+        more_came: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<ClientStep, ClientError> {
+        let owed = self.owed.pop_front().filter(|_| !self.is_ahead);
+        if reply.code == ReplyCode::new(421) && !matches!(owed, Some(Owed::Greeting | Owed::Quit)) {
             return Err(ClientError::Closing(reply));
         }
+        let owed = owed.ok_or(ClientError::Unasked)?;
+        // Everything was answered, so what came with it came before our next command. Were it taken for the answer to
+        // that, somebody on the way could speak for the server, and each reply would be taken for the one after it.
+        self.is_ahead = self.owed.is_empty() && more_came;
         let step = match owed {
             Owed::Greeting if reply.severity() == Severity::Done => self.say_hello(out),
             Owed::Greeting => ClientStep::Ready(Readiness::Refused(reply)),
@@ -296,8 +311,8 @@ impl Client {
     }
 
     fn after_hello(&mut self, out: &mut Vec<u8>) -> ClientStep {
-        let wanted = self.settings.starttls != StartTlsUse::Never && self.security != Security::Tls;
-        if wanted {
+        let wanted = matches!(self.settings.starttls, StartTlsUse::WhenOffered | StartTlsUse::Required);
+        if wanted && !self.is_encrypted() {
             if self.security == Security::NotTried && self.extensions.starttls {
                 return self.say("STARTTLS", Owed::StartTls, out);
             }

@@ -1,17 +1,22 @@
-//! The grammar of commands (RFC 5321 §4.1; parameters of RFC 1870, 3030, 4954, 6152 and 6531).
+//! The grammar of commands (RFC 5321 §4.1); those of their parameters stand in `command/parameters.rs`.
 //!
 //! Lenient where Postfix is, since real clients lean on it: blanks around the colon of MAIL and RCPT, paths without
 //! angle brackets, blanks at the end. Source routes are dropped (RFC 5321 §4.1.1.3). A parameter of an extension
 //! that is not offered is refused with 555, never ignored.
 
+mod parameters;
+
 use mail_types::{Address, ForwardPath, ReversePath};
 
+use crate::extension::Offers;
 use crate::reply::Reply;
+
+pub use parameters::{BodyType, MailParameters, RcptParameters};
+
+use parameters::{parse_mail_parameters, parse_rcpt_parameters};
 
 /// Longest argument of EHLO, HELO and LHLO that is kept (RFC 5321 §4.5.3.1.2).
 pub const HELLO_OCTETS_MAX: usize = 255;
-/// Most parameters of one MAIL or RCPT command; there are four that we know.
-const PARAMETERS_MAX: usize = 16;
 
 /// One command, understood.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,7 +26,7 @@ pub enum Command<'a> {
     /// MAIL FROM.
     Mail(Path<ReversePath>, MailParameters),
     /// RCPT TO.
-    Rcpt(Path<ForwardPath>),
+    Rcpt(Path<ForwardPath>, RcptParameters),
     /// DATA.
     Data,
     /// BDAT.
@@ -83,31 +88,6 @@ pub enum Script {
     Utf8,
 }
 
-/// The parameters of MAIL.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct MailParameters {
-    /// SIZE: octets announced (RFC 1870).
-    pub size: Option<u64>,
-    /// BODY: what the octets may be.
-    pub body: BodyType,
-    /// SMTPUTF8: addresses and header fields may hold UTF-8 (RFC 6531).
-    pub smtputf8: bool,
-    /// AUTH was there. Its value is dropped: nobody is trusted to name another submitter (RFC 4954 §5).
-    pub auth: bool,
-}
-
-/// BODY of MAIL (RFC 6152, RFC 3030 §3).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum BodyType {
-    /// 7BIT, or nothing said.
-    #[default]
-    SevenBit,
-    /// 8BITMIME.
-    EightBitMime,
-    /// BINARYMIME: any octets, no lines; only with BDAT.
-    BinaryMime,
-}
-
 /// Why a line is no command of ours.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CommandError {
@@ -154,11 +134,11 @@ impl CommandError {
     }
 }
 
-/// Reads one line, without its CRLF.
+/// Reads one line, without its CRLF. Parameters of extensions that are not among the offers are refused.
 ///
 /// # Errors
 /// [`CommandError`], which knows its reply.
-pub fn parse(line: &[u8]) -> Result<Command<'_>, CommandError> {
+pub fn parse<'a>(line: &'a [u8], offers: &Offers) -> Result<Command<'a>, CommandError> {
     let text = std::str::from_utf8(line).map_err(|_| CommandError::BadOctets)?;
     if text.chars().any(|char| char.is_control() && char != '\t') {
         return Err(CommandError::BadOctets);
@@ -168,8 +148,8 @@ pub fn parse(line: &[u8]) -> Result<Command<'_>, CommandError> {
     let rest = rest.trim_start_matches(BLANK);
     match Verb::find(verb).ok_or(CommandError::Unknown)? {
         Verb::Hello(verb) => parse_hello(verb, rest),
-        Verb::Mail => parse_mail(rest),
-        Verb::Rcpt => parse_rcpt(rest),
+        Verb::Mail => parse_mail(rest, offers),
+        Verb::Rcpt => parse_rcpt(rest, offers),
         Verb::Data => alone(rest, Command::Data),
         Verb::Bdat => parse_bdat(rest),
         Verb::Rset => alone(rest, Command::Rset),
@@ -248,10 +228,10 @@ fn parse_hello(verb: HelloVerb, rest: &str) -> Result<Command<'_>, CommandError>
     Ok(Command::Hello(verb, name))
 }
 
-fn parse_mail(rest: &str) -> Result<Command<'_>, CommandError> {
+fn parse_mail<'a>(rest: &'a str, offers: &Offers) -> Result<Command<'a>, CommandError> {
     let rest = after_keyword(rest, "FROM").ok_or(CommandError::BadArguments("Say MAIL FROM:<address>"))?;
     let (path, parameters) = split_path(rest).ok_or(CommandError::BadSender)?;
-    let parameters = parse_mail_parameters(parameters)?;
+    let parameters = parse_mail_parameters(parameters, offers)?;
     let reverse_path = match without_route(path) {
         "" => ReversePath::Null,
         address => ReversePath::Address(Address::parse(address).map_err(|_| CommandError::BadSender)?),
@@ -259,19 +239,19 @@ fn parse_mail(rest: &str) -> Result<Command<'_>, CommandError> {
     Ok(Command::Mail(Path { path: reverse_path, script: script_of(path) }, parameters))
 }
 
-fn parse_rcpt(rest: &str) -> Result<Command<'_>, CommandError> {
+fn parse_rcpt<'a>(rest: &'a str, offers: &Offers) -> Result<Command<'a>, CommandError> {
     let rest = after_keyword(rest, "TO").ok_or(CommandError::BadArguments("Say RCPT TO:<address>"))?;
     let (path, parameters) = split_path(rest).ok_or(CommandError::BadRecipient)?;
-    if !parameters.is_empty() {
-        return Err(CommandError::UnknownParameter);
-    }
+    // ORCPT may hold UTF-8 too, and then needs SMTPUTF8 as the path does (RFC 6533 §3).
+    let script = script_of(rest);
+    let parameters = parse_rcpt_parameters(parameters, offers)?;
     let address = without_route(path);
     let forward_path = if address.eq_ignore_ascii_case("postmaster") {
         ForwardPath::Postmaster
     } else {
         ForwardPath::Address(Address::parse(address).map_err(|_| CommandError::BadRecipient)?)
     };
-    Ok(Command::Rcpt(Path { path: forward_path, script: script_of(path) }))
+    Ok(Command::Rcpt(Path { path: forward_path, script }, parameters))
 }
 
 fn script_of(path: &str) -> Script {
@@ -329,67 +309,8 @@ fn without_route(path: &str) -> &str {
     path.split_once(':').map_or(path, |(_, address)| address)
 }
 
-fn parse_mail_parameters(text: &str) -> Result<MailParameters, CommandError> {
-    let mut parameters = MailParameters::default();
-    let mut body = None;
-    for (index, parameter) in text.split(BLANK).filter(|word| !word.is_empty()).enumerate() {
-        if index >= PARAMETERS_MAX {
-            return Err(CommandError::BadParameter);
-        }
-        let (keyword, value) = match parameter.split_once('=') {
-            Some((keyword, value)) => (keyword, Some(value)),
-            None => (parameter, None),
-        };
-        let repeated = match keyword.to_ascii_uppercase().as_str() {
-            "SIZE" => parameters.size.replace(parse_size(value)?).is_some(),
-            "BODY" => body.replace(parse_body(value)?).is_some(),
-            "SMTPUTF8" if value.is_none() => std::mem::replace(&mut parameters.smtputf8, true),
-            "AUTH" if value.is_some_and(is_xtext) => std::mem::replace(&mut parameters.auth, true),
-            "SMTPUTF8" | "AUTH" => true,
-            _ => return Err(CommandError::UnknownParameter),
-        };
-        if repeated {
-            return Err(CommandError::BadParameter);
-        }
-    }
-    parameters.body = body.unwrap_or_default();
-    Ok(parameters)
-}
-
-/// Up to twenty digits (RFC 1870 §3); what exceeds our integers is too large for any limit.
-fn parse_size(value: Option<&str>) -> Result<u64, CommandError> {
-    let digits = value.filter(|text| (1..=20).contains(&text.len()) && is_number(text));
-    Ok(digits.ok_or(CommandError::BadParameter)?.parse().unwrap_or(u64::MAX))
-}
-
 fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit())
-}
-
-fn parse_body(value: Option<&str>) -> Result<BodyType, CommandError> {
-    match value.unwrap_or_default().to_ascii_uppercase().as_str() {
-        "7BIT" => Ok(BodyType::SevenBit),
-        "8BITMIME" => Ok(BodyType::EightBitMime),
-        "BINARYMIME" => Ok(BodyType::BinaryMime),
-        _ => Err(CommandError::BadParameter),
-    }
-}
-
-/// RFC 3461 §4: printable ASCII without `+` and `=`, or `+` and two upper-case hexadecimal digits.
-fn is_xtext(text: &str) -> bool {
-    let mut octets = text.bytes();
-    let is_digit = |octet: Option<u8>| octet.is_some_and(|octet| matches!(octet, b'0'..=b'9' | b'A'..=b'F'));
-    while let Some(octet) = octets.next() {
-        let right = match octet {
-            b'+' => is_digit(octets.next()) && is_digit(octets.next()),
-            b'=' => false,
-            _ => octet.is_ascii_graphic(),
-        };
-        if !right {
-            return false;
-        }
-    }
-    !text.is_empty()
 }
 
 fn parse_bdat(rest: &str) -> Result<Command<'_>, CommandError> {

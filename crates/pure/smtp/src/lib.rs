@@ -8,8 +8,10 @@ pub mod client;
 pub mod command;
 pub mod extension;
 pub mod framing;
+mod future_release;
 pub mod reply;
 pub mod server;
 
-pub use command::{BodyType, MailParameters};
+pub use command::{BodyType, MailParameters, RcptParameters};
+pub use future_release::{HOLD_SECONDS_MAX, Hold};
 pub use reply::Reply;

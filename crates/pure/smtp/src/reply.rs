@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use mail_types::{EnhancedCode, ReplyCode, Severity};
+use mail_types::{EnhancedCode, ReplyCode, Severity, Verdict};
 
 /// Longest reply line we write, CRLF included (RFC 5321 §4.5.3.1.5).
 pub const REPLY_LINE_OCTETS_MAX: usize = 512;
@@ -61,6 +61,18 @@ impl Reply {
     #[must_use]
     pub const fn severity(&self) -> Severity {
         self.code.severity()
+    }
+
+    /// What the reply decides about the recipient it was said of.
+    #[must_use]
+    pub const fn verdict(&self) -> Verdict {
+        self.code.verdict()
+    }
+
+    /// The enhanced status code: the one it came with, else what the three digits say for certain.
+    #[must_use]
+    pub fn status(&self) -> EnhancedCode {
+        self.enhanced.unwrap_or(EnhancedCode::of_reply(self.code))
     }
 
     /// Writes the reply, one wire line for each line of text, long lines parted.
@@ -280,6 +292,20 @@ mod tests {
             wire.iter().filter_map(|octet| reader.next(std::slice::from_ref(octet)).unwrap().1).collect();
         assert_eq!(single, whole);
         assert!(!reader.is_within_reply());
+    }
+
+    #[test]
+    fn every_reply_has_a_status() {
+        let replies = read_all(b"550 5.1.1 no\r\n550 no\r\n452 full\r\n250 4.2.2 odd\r\n").unwrap();
+        let judged: Vec<_> =
+            replies.iter().map(|reply| (reply.status().to_string(), reply.verdict())).collect();
+        let expected = [
+            ("5.1.1", Verdict::Never),
+            ("5.0.0", Verdict::Never),
+            ("4.3.1", Verdict::Later),
+            ("2.0.0", Verdict::Accepted),
+        ];
+        assert_eq!(judged, expected.map(|(status, verdict)| (status.to_owned(), verdict)));
     }
 
     #[test]

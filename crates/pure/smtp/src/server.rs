@@ -14,7 +14,7 @@ use std::sync::Arc;
 use mail_types::Secret;
 
 use crate::command::{self, Command, CommandError, HelloVerb};
-use crate::extension::{Extensions, SessionLimits, SizeLimit};
+use crate::extension::{Extensions, FutureRelease, Offers, SessionLimits, SizeLimit};
 use crate::framing::{BareNewlines, ChunkReader, DataReader};
 use crate::reply::Reply;
 
@@ -92,6 +92,8 @@ pub struct Settings {
     pub auth: AuthOffer,
     /// What becomes of lone CR and LF in messages.
     pub bare_newlines: BareNewlines,
+    /// What else is offered, because there is a queue that carries it on.
+    pub offers: Offers,
 }
 
 /// What the door does next. Replies were already put into the output.
@@ -140,6 +142,8 @@ pub struct Session<R> {
     /// The reply to a chunk that was refused and is still being read over.
     refused_chunk: Option<Box<RefusedChunk<R>>>,
     counts: Counts,
+    /// Seconds since 1970-01-01T00:00:00Z, as the door last told.
+    now: Option<i64>,
 }
 
 /// How the client greeted.
@@ -173,7 +177,14 @@ impl<R> Session<R> {
             transaction: Transaction::Idle,
             refused_chunk: None,
             counts: Counts::default(),
+            now: None,
         }
+    }
+
+    /// Tells the time, in seconds since 1970-01-01T00:00:00Z. Whoever offers FUTURERELEASE says it before each line;
+    /// without it that extension is not offered.
+    pub fn on_time(&mut self, unix_seconds: i64) {
+        self.now = Some(unix_seconds);
     }
 
     /// Writes the greeting.
@@ -191,7 +202,7 @@ impl<R> Session<R> {
         if let Login::Exchanging = self.login {
             return self.on_auth_line(line);
         }
-        match command::parse(line) {
+        match command::parse(line, &self.offers()) {
             Ok(command) => self.on_command(command, out),
             Err(error) => self.on_bad_command(line, error, out),
         }
@@ -241,7 +252,7 @@ impl<R> Session<R> {
     }
 
     fn on_command(&mut self, command: Command<'_>, out: &mut Vec<u8>) -> Step<R> {
-        if !matches!(command, Command::Rcpt(_) | Command::Data | Command::Bdat { .. } | Command::Quit)
+        if !matches!(command, Command::Rcpt(..) | Command::Data | Command::Bdat { .. } | Command::Quit)
             && self.is_idle_too_long()
         {
             return self.hang_up(replies::TOO_MANY_COMMANDS, out);
@@ -249,7 +260,7 @@ impl<R> Session<R> {
         match command {
             Command::Hello(verb, name) => self.on_hello(verb, name, out),
             Command::Mail(path, parameters) => self.on_mail(path, parameters, out),
-            Command::Rcpt(path) => self.on_rcpt(path, out),
+            Command::Rcpt(path, parameters) => self.on_rcpt(path, parameters, out),
             Command::Data => self.on_data(out),
             Command::Bdat { octets, last } => self.on_bdat(octets, last, out),
             Command::Rset => {
@@ -299,7 +310,22 @@ impl<R> Session<R> {
         self.answer(reply, out)
     }
 
+    /// What of the switched-on extensions this connection gets now.
+    fn offers(&self) -> Offers {
+        let offers = self.settings.offers;
+        let may_hold = self.settings.auth != AuthOffer::Absent && self.now.is_some();
+        Offers {
+            // RFC 8689 §2: only within TLS, where nobody on the way can have put it there.
+            require_tls: offers.require_tls && self.channel == Channel::Tls,
+            // RFC 4865 §3: an extension of submission.
+            future_release: offers.future_release.filter(|_| may_hold),
+            ..offers
+        }
+    }
+
     fn extensions(&self) -> Extensions {
+        let offers = self.offers();
+        let now = self.now.unwrap_or_default();
         Extensions {
             pipelining: true,
             size: Some(SizeLimit::Octets(self.settings.message_octets_max)),
@@ -316,6 +342,14 @@ impl<R> Session<R> {
             limits: Some(SessionLimits {
                 recipients_max: Some(self.settings.recipients_max),
                 transactions_max: Some(self.settings.transactions_max),
+            }),
+            dsn: offers.dsn,
+            require_tls: offers.require_tls,
+            priority: offers.priority,
+            deliver_by: offers.deliver_by,
+            future_release: offers.future_release.map(|offer| FutureRelease {
+                seconds_max: offer.seconds_max,
+                until_unix_seconds: now.saturating_add(i64::from(offer.seconds_max)),
             }),
         }
     }

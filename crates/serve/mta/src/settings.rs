@@ -7,6 +7,7 @@ use std::time::Duration;
 use mail_types::DomainName;
 use mailstore::QuotaLimit;
 use platform::lines::WireSettings;
+use smtp::extension::Offers;
 use smtp::framing::BareNewlines;
 use smtp::server::{AuthOffer, Protocol, StartTlsOffer};
 
@@ -110,6 +111,8 @@ impl Settings {
             starttls,
             auth,
             bare_newlines,
+            // The queue has to carry these on before anything is promised.
+            offers: Offers::NONE,
         })
     }
 }

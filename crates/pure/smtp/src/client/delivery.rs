@@ -3,14 +3,17 @@
 
 use std::collections::VecDeque;
 
-use mail_types::Severity;
+use mail_types::{EnhancedCode, ReplyCode, Severity};
 
+use super::order::{Answers, LeftOut};
 use super::{
-    ChunkPlace, ChunkingUse, Client, ClientStep, DataWriter, Missing, Order, Outcome, Owed, Protocol,
-    Transfer,
+    ChunkPlace, ChunkingUse, Client, ClientStep, DataWriter, Order, Outcome, Owed, Protocol, Transfer,
 };
 use crate::command::BodyType;
 use crate::reply::Reply;
+
+/// Octets kept of the text of a reply about a recipient. A thousand recipients may be told an essay each.
+pub const ANSWER_OCTETS_MAX: usize = 1_024;
 
 /// The message on its way.
 #[derive(Debug)]
@@ -22,13 +25,42 @@ pub(super) struct Delivery {
     /// The reply that decided for everyone: of MAIL or of a chunk.
     refused: Option<Reply>,
     transfer: Transfer,
+    left_out: LeftOut,
+}
+
+impl Delivery {
+    /// What each recipient was told, or else what was told to all.
+    pub(super) fn into_outcome(self, last: Reply) -> Outcome {
+        let for_all = shortened(self.refused.unwrap_or(last));
+        let replies = self.answers.into_iter().map(|answer| answer.unwrap_or_else(|| for_all.clone()));
+        Outcome::Answered(Answers { replies: replies.collect(), left_out: self.left_out })
+    }
+}
+
+fn shortened(reply: Reply) -> Reply {
+    if reply.text.len() <= ANSWER_OCTETS_MAX {
+        return reply;
+    }
+    let end = reply.text.floor_char_boundary(ANSWER_OCTETS_MAX);
+    let text = reply.text.get(..end).unwrap_or_default().to_owned();
+    reply.with_text(text)
+}
+
+/// RFC 5321 §4.5.3.1.10: servers say 552 for one recipient too many; the others were taken, this one can be later.
+/// Where an enhanced code speaks of the mailbox, it is not that.
+fn without_old_codes(reply: Reply, has_others: bool) -> Reply {
+    let is_old = reply.code == ReplyCode::new(552) && reply.enhanced.is_none() && has_others;
+    match is_old {
+        true => Reply { code: ReplyCode::new(452), enhanced: Some(EnhancedCode::new(4, 5, 3)), ..reply },
+        false => reply,
+    }
 }
 
 impl Client {
     /// Begins a transaction. Where the server pipelines, everything up to DATA goes at once.
     pub fn send(&mut self, order: &Order, out: &mut Vec<u8>) -> ClientStep {
-        if let Some(missing) = self.missing_for(order) {
-            return ClientStep::Done(Outcome::Lacks(missing));
+        if let Err(outcome) = self.check_order(order) {
+            return ClientStep::Done(outcome);
         }
         let by_chunks = order.parameters.body == BodyType::BinaryMime
             || self.settings.chunking == ChunkingUse::WhenOffered;
@@ -38,11 +70,14 @@ impl Client {
             accepted: VecDeque::new(),
             refused: None,
             transfer,
+            left_out: self.left_out_of(order),
         });
+        self.transactions = self.transactions.saturating_add(1);
         let mail = self.mail_command(order);
         self.say(&mail, Owed::Mail, out);
         for (index, recipient) in order.recipients.iter().enumerate() {
-            self.say(&format!("RCPT TO:<{recipient}>"), Owed::Recipient(index), out);
+            let rcpt = self.rcpt_command(order, recipient);
+            self.say(&rcpt, Owed::Recipient(index), out);
         }
         // RFC 2920 §3.1: DATA may end a batch. Chunks wait, since they cannot be taken back.
         if transfer == Transfer::Data && self.extensions.pipelining {
@@ -78,32 +113,6 @@ impl Client {
         out.extend_from_slice(format!("BDAT {octets}{last}\r\n").as_bytes());
     }
 
-    fn missing_for(&self, order: &Order) -> Option<Missing> {
-        let offered = &self.extensions;
-        match order.parameters.body {
-            BodyType::EightBitMime if !offered.eight_bit => Some(Missing::EightBitMime),
-            BodyType::BinaryMime if !(offered.binary && offered.chunking) => Some(Missing::BinaryMime),
-            _ if order.parameters.smtputf8 && !offered.smtputf8 => Some(Missing::SmtpUtf8),
-            _ => None,
-        }
-    }
-
-    fn mail_command(&self, order: &Order) -> String {
-        let mut mail = format!("MAIL FROM:<{}>", order.reverse_path);
-        if let (Some(_), Some(octets)) = (self.extensions.size, order.parameters.size) {
-            mail.push_str(&format!(" SIZE={octets}"));
-        }
-        mail.push_str(match order.parameters.body {
-            BodyType::SevenBit => "",
-            BodyType::EightBitMime => " BODY=8BITMIME",
-            BodyType::BinaryMime => " BODY=BINARYMIME",
-        });
-        if order.parameters.smtputf8 {
-            mail.push_str(" SMTPUTF8");
-        }
-        mail
-    }
-
     /// SMTP answers once, LMTP once for each accepted recipient (RFC 2033 §4.2).
     fn owe_message_replies(&mut self) {
         let accepted = self.delivery.as_ref().map_or(0, |delivery| delivery.accepted.len());
@@ -129,7 +138,10 @@ impl Client {
                     // After a refused MAIL the replies to RCPT say only that MAIL is missing.
                     _ if delivery.refused.is_some() => {}
                     _ if done => delivery.accepted.push_back(index),
-                    Some(answer) => *answer = Some(reply),
+                    Some(answer) => {
+                        let has_others = !delivery.accepted.is_empty();
+                        *answer = Some(shortened(without_old_codes(reply, has_others)));
+                    }
                     None => {}
                 }
                 if index + 1 == delivery.answers.len() {
@@ -175,7 +187,7 @@ impl Client {
 
     fn on_message_reply(&mut self, reply: Reply) -> ClientStep {
         let Some(delivery) = self.delivery.as_mut() else { return ClientStep::Read };
-        let reply = delivery.refused.clone().unwrap_or(reply);
+        let reply = shortened(delivery.refused.clone().unwrap_or(reply));
         let decided = match self.settings.protocol {
             Protocol::Smtp => delivery.accepted.len(),
             Protocol::Lmtp => 1,
@@ -188,12 +200,11 @@ impl Client {
         if delivery.accepted.is_empty() { self.report() } else { ClientStep::Read }
     }
 
-    /// The outcome: what each recipient was told, or else what was told to all.
     fn report(&mut self) -> ClientStep {
         const NO_WORD: Reply = Reply::fixed(451, (4, 4, 2), "The server gave no answer");
-        let Some(Delivery { answers, refused, .. }) = self.delivery.take() else { return ClientStep::Read };
-        let for_all = refused.unwrap_or(NO_WORD);
-        let answers = answers.into_iter().map(|answer| answer.unwrap_or_else(|| for_all.clone()));
-        ClientStep::Done(Outcome::Answered(answers.collect()))
+        match self.delivery.take() {
+            Some(delivery) => ClientStep::Done(delivery.into_outcome(NO_WORD)),
+            None => ClientStep::Read,
+        }
     }
 }

@@ -1,6 +1,37 @@
 //! What the grammar takes and what it refuses.
 
+use mail_types::{DeliverBy, EnvelopeId, Notify, OriginalRecipient, Priority, ReturnedContent};
+
 use super::*;
+use crate::extension::{DeliverByOffer, FutureReleaseOffer};
+use crate::future_release::Hold;
+
+/// All that can be offered.
+const ALL: Offers = Offers {
+    dsn: true,
+    require_tls: true,
+    priority: true,
+    deliver_by: Some(DeliverByOffer { seconds_min: None }),
+    future_release: Some(FutureReleaseOffer { seconds_max: 86_400 }),
+};
+
+fn parse(line: &[u8]) -> Result<Command<'_>, CommandError> {
+    super::parse(line, &Offers::NONE)
+}
+
+fn parameters_of_all(text: &str) -> Result<MailParameters, CommandError> {
+    match super::parse(format!("MAIL FROM:<> {text}").as_bytes(), &ALL)? {
+        Command::Mail(_, parameters) => Ok(parameters),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn recipient_parameters(text: &str) -> Result<RcptParameters, CommandError> {
+    match super::parse(format!("RCPT TO:<bob@example.org> {text}").as_bytes(), &ALL)? {
+        Command::Rcpt(_, parameters) => Ok(parameters),
+        other => panic!("{other:?}"),
+    }
+}
 
 fn sender(line: &str) -> Result<String, CommandError> {
     match parse(line.as_bytes())? {
@@ -11,7 +42,7 @@ fn sender(line: &str) -> Result<String, CommandError> {
 
 fn recipient(line: &str) -> Result<String, CommandError> {
     match parse(line.as_bytes())? {
-        Command::Rcpt(path) => Ok(path.path.to_string()),
+        Command::Rcpt(path, _) => Ok(path.path.to_string()),
         other => panic!("{other:?}"),
     }
 }
@@ -70,7 +101,7 @@ fn utf8_in_a_path_is_noticed_wherever_it_stands() {
         ("RCPT TO:<bøb@example.org>", Script::Utf8),
         ("RCPT TO:<bob@bücher.example>", Script::Utf8),
     ] {
-        let Ok(Command::Rcpt(path)) = parse(line.as_bytes()) else { panic!("{line}") };
+        let Ok(Command::Rcpt(path, _)) = parse(line.as_bytes()) else { panic!("{line}") };
         assert_eq!(path.script, expected, "{line}");
     }
 }
@@ -80,7 +111,13 @@ fn parameters_are_read() {
     let read = parameters("MAIL FROM:<> SIZE=1234 body=8bitmime SMTPUTF8 AUTH=<>").unwrap();
     assert_eq!(
         read,
-        MailParameters { size: Some(1234), body: BodyType::EightBitMime, smtputf8: true, auth: true }
+        MailParameters {
+            size: Some(1234),
+            body: BodyType::EightBitMime,
+            smtputf8: true,
+            auth: true,
+            ..MailParameters::default()
+        }
     );
     assert_eq!(parameters("MAIL FROM:<>").unwrap(), MailParameters::default());
     assert_eq!(parameters("MAIL FROM:<> SIZE=99999999999999999999").unwrap().size, Some(u64::MAX));
@@ -114,13 +151,98 @@ fn bad_parameters_are_refused() {
 
 #[test]
 fn parameters_of_extensions_not_offered_are_refused() {
-    for text in ["RET=HDRS", "ENVID=x", "REQUIRETLS", "HOLDFOR=1", "BY=1;R", "MT-PRIORITY=1", "X"] {
+    for text in [
+        "RET=HDRS",
+        "RET=what",
+        "ENVID=x",
+        "REQUIRETLS",
+        "HOLDFOR=1",
+        "HOLDUNTIL=2026-11-25T21:00:00Z",
+        "BY=1;R",
+        "MT-PRIORITY=1",
+        "X",
+    ] {
         let refused = Err(CommandError::UnknownParameter);
         assert_eq!(parameters(&format!("MAIL FROM:<> {text}")), refused, "{text}");
     }
     for text in ["NOTIFY=NEVER", "ORCPT=rfc822;a@b", "SIZE=1"] {
         let refused = Err(CommandError::UnknownParameter);
         assert_eq!(recipient(&format!("RCPT TO:<bob@example.org> {text}")), refused, "{text}");
+    }
+}
+
+#[test]
+fn parameters_of_all_extensions_are_read() {
+    let read = parameters_of_all(
+        "RET=HDRS ENVID=QQ+2B1 REQUIRETLS MT-PRIORITY=-3 BY=120;RT HOLDUNTIL=1970-01-01T00:01:00Z SIZE=5",
+    );
+    let expected = MailParameters {
+        size: Some(5),
+        returned: Some(ReturnedContent::Headers),
+        envelope_id: EnvelopeId::new("QQ+1"),
+        require_tls: true,
+        priority: Priority::new(-3),
+        deliver_by: DeliverBy::parse("120;RT"),
+        hold: Some(Hold::Until(60)),
+        ..MailParameters::default()
+    };
+    assert_eq!(read, Ok(expected));
+    assert_eq!(parameters_of_all("holdfor=60").unwrap().hold, Some(Hold::For(60)));
+    assert_eq!(
+        recipient_parameters("NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Bob+2Bx@example.net"),
+        Ok(RcptParameters {
+            notify: Notify::parse("SUCCESS,DELAY"),
+            original: OriginalRecipient::from_parts("rfc822", "Bob+x@example.net"),
+        })
+    );
+    assert_eq!(recipient_parameters(""), Ok(RcptParameters::default()));
+    assert_eq!(recipient_parameters("SIZE=1"), Err(CommandError::UnknownParameter));
+}
+
+#[test]
+fn bad_parameters_of_all_extensions_are_refused() {
+    for text in [
+        "RET",
+        "RET=",
+        "RET=ALL",
+        "RET=FULL RET=HDRS",
+        "ENVID=",
+        "ENVID=a+0D+0Ab",
+        "ENVID=a ENVID=a",
+        "REQUIRETLS=1",
+        "REQUIRETLS REQUIRETLS",
+        "MT-PRIORITY=10",
+        "MT-PRIORITY=",
+        "MT-PRIORITY=1 MT-PRIORITY=1",
+        "BY=0;R",
+        "BY=1",
+        "BY=1;N BY=1;N",
+        "HOLDFOR=0",
+        "HOLDUNTIL=tomorrow",
+        "HOLDFOR=1 HOLDUNTIL=2026-11-25T21:00:00Z",
+        "HOLDFOR=1 HOLDFOR=1",
+    ] {
+        assert_eq!(parameters_of_all(text), Err(CommandError::BadParameter), "{text}");
+    }
+    for text in ["NOTIFY=NEVER,DELAY", "NOTIFY", "NOTIFY=", "ORCPT=bob@example.org", "ORCPT=rfc822;a+0Ab"] {
+        assert_eq!(recipient_parameters(text), Err(CommandError::BadParameter), "{text}");
+    }
+    for text in ["NOTIFY=NEVER NOTIFY=NEVER", "ORCPT=rfc822;a ORCPT=rfc822;a"] {
+        assert_eq!(recipient_parameters(text), Err(CommandError::BadParameter), "{text}");
+    }
+}
+
+#[test]
+fn utf8_in_orcpt_is_noticed_too() {
+    for (text, expected) in
+        [("ORCPT=utf-8;b\\x{F8}b@example.org", Script::Ascii), ("ORCPT=utf-8;bøb@example.org", Script::Utf8)]
+    {
+        let line = format!("RCPT TO:<bob@example.org> {text}");
+        let Ok(Command::Rcpt(path, parameters)) = super::parse(line.as_bytes(), &ALL) else {
+            panic!("{line}")
+        };
+        assert_eq!(path.script, expected, "{line}");
+        assert_eq!(parameters.original, OriginalRecipient::from_parts("utf-8", "bøb@example.org"));
     }
 }
 

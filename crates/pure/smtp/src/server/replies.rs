@@ -14,6 +14,8 @@ pub(super) const HELP: Reply = Reply::fixed(
 );
 
 pub(super) const SENDER_OK: Reply = Reply::fixed(250, (2, 1, 0), "Sender ok");
+/// RFC 6710 §4.1 has the client told of another priority than it asked for.
+pub(super) const PRIORITY_CHANGED: Reply = Reply::fixed(250, (2, 3, 6), "Sender ok, with another priority");
 pub(super) const RECIPIENT_OK: Reply = Reply::fixed(250, (2, 1, 5), "Recipient ok");
 pub(super) const SEND_DATA: Reply = Reply::plain(354, "End with a dot on a line of its own");
 pub(super) const CHUNK_OK: Reply = Reply::fixed(250, (2, 0, 0), "Chunk received");
@@ -38,6 +40,9 @@ pub(super) const TRANSACTION_FAILED: Reply =
     Reply::fixed(503, (5, 5, 1), "The transaction has failed; say RSET");
 pub(super) const NEEDS_SMTPUTF8: Reply = Reply::fixed(553, (5, 6, 7), "Address needs SMTPUTF8");
 pub(super) const TOO_LARGE: Reply = Reply::fixed(552, (5, 3, 4), "Message too large");
+/// RFC 2852 §4.1: a code of 55z.
+pub(super) const DEADLINE_TOO_NEAR: Reply = Reply::fixed(555, (5, 5, 4), "Cannot deliver as soon as that");
+pub(super) const HOLD_TOO_LONG: Reply = Reply::fixed(501, (5, 5, 4), "Cannot hold a message for so long");
 pub(super) const TOO_MANY_RECIPIENTS: Reply = Reply::fixed(452, (4, 5, 3), "Too many recipients");
 /// 5.6.11 is what Exchange made known for it; no registered code fits better.
 pub(super) const BARE_NEWLINE_IN_MESSAGE: Reply =

@@ -1,6 +1,7 @@
 //! Dialogues with the server as the RFCs write them, and every known way to break one.
 
 mod dialogue;
+mod extensions;
 mod mail;
 mod smuggling;
 mod tls_and_login;
@@ -153,6 +154,9 @@ const SNIPPETS: &[&[u8]] = &[
     b"BDAT 2000 LAST\r\n",
     b"RSET\r\n",
     b"QUIT\r\n",
+    b"MAIL FROM:<ann@example.org> RET=FULL ENVID=x+2B MT-PRIORITY=9 BY=60;RT\r\n",
+    b"RCPT TO:<bob@example.org> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;b+2B@example.org\r\n",
+    b"RCPT TO:<bob@example.org> NOTIFY=NEVER,DELAY\r\n",
     b"AUTH PLAIN\r\n",
     b"*\r\n",
     b"AGFubgBzZWNyZXQ=\r\n",
@@ -194,11 +198,13 @@ proptest! {
         cuts in proptest::collection::vec(1_usize..9, 1..20),
         lmtp in any::<bool>(),
         refuse in any::<bool>(),
+        dsn in any::<bool>(),
     ) {
         let settings = Settings {
             protocol: if lmtp { Protocol::Lmtp } else { Protocol::Smtp },
             bare_newlines: if refuse { BareNewlines::Refuse } else { BareNewlines::Normalise },
             auth: AuthOffer::Optional,
+            offers: Offers { dsn, priority: dsn, ..extensions::ALL },
             ..settings()
         };
         let mut whole = Door::new(settings.clone());

@@ -1,9 +1,10 @@
 //! One message's transaction: MAIL, RCPT, DATA and the end of the message (RFC 5321 §3.3).
 
-use mail_types::{ForwardPath, ReversePath};
+use mail_types::{DeadlineMode, ForwardPath, Priority, ReversePath};
 
+use super::login::Login;
 use super::{AuthOffer, Channel, Protocol, Session, StartTlsOffer, Step, replies};
-use crate::command::{BodyType, CommandError, MailParameters, Path, Script};
+use crate::command::{BodyType, CommandError, MailParameters, Path, RcptParameters, Script};
 use crate::framing::{DataReader, EndOfChunk, EndOfData, TextFault, TextReader};
 use crate::reply::Reply;
 
@@ -23,6 +24,8 @@ pub struct Envelope<R> {
 pub struct Recipient<R> {
     /// As the client named it.
     pub forward_path: ForwardPath,
+    /// What RCPT said beside.
+    pub parameters: RcptParameters,
     /// What the door's policy found out about it.
     pub route: R,
 }
@@ -57,8 +60,9 @@ impl<R> Transaction<R> {
 pub struct SenderQuestion {
     /// The sender.
     pub reverse_path: ReversePath,
-    /// What MAIL said beside.
+    /// What MAIL said beside. Who judges may give the message another priority than it asks for (RFC 6710 §4.1).
     pub parameters: MailParameters,
+    asked_priority: Option<Priority>,
 }
 
 /// A recipient to be judged.
@@ -67,6 +71,8 @@ pub struct SenderQuestion {
 pub struct RecipientQuestion {
     /// The recipient.
     pub forward_path: ForwardPath,
+    /// What RCPT said beside.
+    pub parameters: RcptParameters,
 }
 
 impl<R> Session<R> {
@@ -76,17 +82,18 @@ impl<R> Session<R> {
         parameters: MailParameters,
         out: &mut Vec<u8>,
     ) -> Step<R> {
-        if let Err(reply) = self.check_mail(path.script, parameters) {
+        if let Err(reply) = self.check_mail(path.script, &parameters) {
             return self.fail(reply, out);
         }
         self.counts.transactions += 1;
         if self.counts.transactions > self.settings.transactions_max {
             return self.hang_up(replies::TOO_MANY_MESSAGES, out);
         }
-        Step::JudgeSender(SenderQuestion { reverse_path: path.path, parameters })
+        let asked_priority = parameters.priority;
+        Step::JudgeSender(SenderQuestion { reverse_path: path.path, parameters, asked_priority })
     }
 
-    fn check_mail(&self, script: Script, parameters: MailParameters) -> Result<(), Reply> {
+    fn check_mail(&self, script: Script, parameters: &MailParameters) -> Result<(), Reply> {
         if self.hello.is_none() {
             return Err(replies::HELLO_FIRST);
         }
@@ -110,6 +117,27 @@ impl<R> Session<R> {
         if parameters.size.is_some_and(|octets| octets > self.settings.message_octets_max) {
             return Err(replies::TOO_LARGE);
         }
+        self.check_times(parameters)
+    }
+
+    /// Whether we can be as quick, and as patient, as we are asked to be.
+    fn check_times(&self, parameters: &MailParameters) -> Result<(), Reply> {
+        let offers = self.offers();
+        let seconds_min = offers.deliver_by.and_then(|offer| offer.seconds_min).unwrap_or(0);
+        if let Some(deadline) = parameters.deliver_by
+            && deadline.mode() == DeadlineMode::Return
+            && i64::from(deadline.seconds()) < i64::from(seconds_min)
+        {
+            return Err(replies::DEADLINE_TOO_NEAR);
+        }
+        if let (Some(hold), Some(now)) = (parameters.hold, self.now) {
+            // Strangers' mail is not held.
+            let offer = offers.future_release.filter(|_| self.login == Login::Done);
+            let offer = offer.ok_or(CommandError::UnknownParameter.reply())?;
+            if hold.release(now).saturating_sub(now) > i64::from(offer.seconds_max) {
+                return Err(replies::HOLD_TOO_LONG);
+            }
+        }
         Ok(())
     }
 
@@ -123,12 +151,18 @@ impl<R> Session<R> {
         if let Err(reply) = verdict {
             return self.fail(reply, out);
         }
-        let SenderQuestion { reverse_path, parameters } = question;
+        let SenderQuestion { reverse_path, parameters, asked_priority } = question;
+        let is_as_asked = parameters.priority == asked_priority;
         self.transaction = Transaction::Open(Envelope { reverse_path, parameters, recipients: Vec::new() });
-        self.answer(replies::SENDER_OK, out)
+        self.answer(if is_as_asked { replies::SENDER_OK } else { replies::PRIORITY_CHANGED }, out)
     }
 
-    pub(super) fn on_rcpt(&mut self, path: Path<ForwardPath>, out: &mut Vec<u8>) -> Step<R> {
+    pub(super) fn on_rcpt(
+        &mut self,
+        path: Path<ForwardPath>,
+        parameters: RcptParameters,
+        out: &mut Vec<u8>,
+    ) -> Step<R> {
         let envelope = match &self.transaction {
             Transaction::Open(envelope) => envelope,
             // Not counted among the errors: after a refused MAIL a client's whole batch comes here (RFC 2920 §3.1).
@@ -144,7 +178,7 @@ impl<R> Session<R> {
         if envelope.recipients.len() as u64 >= u64::from(self.settings.recipients_max) {
             return self.refuse_recipient(replies::TOO_MANY_RECIPIENTS, out);
         }
-        Step::JudgeRecipient(RecipientQuestion { forward_path: path.path })
+        Step::JudgeRecipient(RecipientQuestion { forward_path: path.path, parameters })
     }
 
     /// The recipient was judged. What policy found out comes back with the message.
@@ -156,7 +190,8 @@ impl<R> Session<R> {
     ) -> Step<R> {
         match (verdict, &mut self.transaction) {
             (Ok(route), Transaction::Open(envelope)) => {
-                envelope.recipients.push(Recipient { forward_path: question.forward_path, route });
+                let RecipientQuestion { forward_path, parameters } = question;
+                envelope.recipients.push(Recipient { forward_path, parameters, route });
                 self.answer(replies::RECIPIENT_OK, out)
             }
             (Ok(_), _) => self.fail(replies::MAIL_FIRST, out),

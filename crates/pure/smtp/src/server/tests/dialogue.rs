@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use mail_types::Priority;
+
 use super::super::*;
 use crate::command::BodyType;
 use crate::framing::{ChunkDestiny, LineFound, LineReader, Piece};
@@ -20,6 +22,7 @@ pub(super) fn settings() -> Settings {
         starttls: StartTlsOffer::Offered,
         auth: AuthOffer::Absent,
         bare_newlines: BareNewlines::Normalise,
+        offers: Offers::NONE,
     }
 }
 
@@ -116,6 +119,10 @@ impl Door {
         self.closed
     }
 
+    pub(super) fn tell_time(&mut self, unix_seconds: i64) {
+        self.session.on_time(unix_seconds);
+    }
+
     pub(super) fn start_tls(&mut self) {
         self.session.on_tls_started(vec!["PLAIN"]);
     }
@@ -191,7 +198,10 @@ impl Door {
         let out = &mut self.out;
         let step = match step {
             Step::NextLine | Step::AuthAborted => return,
-            Step::JudgeSender(question) => {
+            Step::JudgeSender(mut question) => {
+                // Nobody's mail goes before all other.
+                question.parameters.priority =
+                    question.parameters.priority.map(|priority| priority.min(Priority::new(4).unwrap()));
                 let verdict = match question.reverse_path.to_string().as_str() {
                     "banned@example.org" => Err(Reply::fixed(550, (5, 7, 1), "Not you")),
                     _ => Ok(()),

@@ -1,0 +1,112 @@
+//! Servers that break off, talk before they are asked, or never stop.
+
+use super::*;
+
+const BROKEN: Reply = Reply::fixed(451, (4, 4, 2), "The connection broke off");
+
+fn greeted() -> Talk {
+    let mut talk = Talk::new(settings());
+    talk.script("S: 220 x\nC: EHLO client.example\nS: 250-x|250 PIPELINING");
+    talk
+}
+
+/// Whoever can put octets before the server's could answer for it, and every reply would be taken for the next one's.
+#[test]
+fn an_answer_before_its_question_is_none() {
+    let mut out = Vec::new();
+    let mut client = Client::new(settings());
+    let error = client.on_octets(b"220 x\r\n250 mallory\r\n", &mut out).unwrap_err();
+    assert!(matches!(error, ClientError::Unasked));
+    // What was read with the last reply is given again, and has not become an answer by then.
+    let mut client = Client::new(settings());
+    client.on_octets(b"220 x\r\n", &mut out).unwrap();
+    let (used, step) = client.on_octets(b"250-x\r\n250 PIPELINING\r\n250 sender ok\r\n", &mut out).unwrap();
+    assert_eq!(step, ClientStep::Ready(Readiness::Ready));
+    client.send(&order(&["a@example.org"]), &mut out);
+    let rest = &b"250-x\r\n250 PIPELINING\r\n250 sender ok\r\n"[used..];
+    assert!(matches!(client.on_octets(rest, &mut out), Err(ClientError::Unasked)));
+    // Half a reply is as much too early as a whole one.
+    let mut client = Client::new(settings());
+    client.on_octets(b"220 x\r\n", &mut out).unwrap();
+    client.on_octets(b"250-x\r\n250 PIPELINING\r\n", &mut out).unwrap();
+    client.on_octets(b"25", &mut out).unwrap();
+    client.send(&order(&["a@example.org"]), &mut out);
+    assert!(matches!(client.on_octets(b"0 ok\r\n", &mut out), Err(ClientError::Unasked)));
+}
+
+#[test]
+fn a_server_may_close_whenever_it_likes() {
+    // While nothing was asked.
+    let mut talk = greeted();
+    let closing = talk.client.on_octets(b"421 4.4.2 idle too long\r\n", &mut talk.out);
+    assert!(matches!(closing, Err(ClientError::Closing(_))));
+    assert_eq!(talk.client.broken_off(BROKEN), None);
+    // With the last answer.
+    let mut talk = greeted();
+    talk.send(&order(&["a@example.org"]));
+    talk.out.clear();
+    talk.script("S: 250 ok|250 ok|354 go on");
+    talk.step = talk.client.data_sent();
+    let wire = b"250 kept\r\n421 enough\r\n";
+    let (used, step) = talk.client.on_octets(wire, &mut talk.out).unwrap();
+    assert!(matches!(step, ClientStep::Done(_)), "the message is theirs");
+    let closing = talk.client.on_octets(&wire[used..], &mut talk.out);
+    assert!(matches!(closing, Err(ClientError::Closing(_))));
+}
+
+/// LMTP tells one recipient after the other: who was told has it, whatever comes then.
+#[test]
+fn what_was_said_before_the_end_holds() {
+    let mut talk = Talk::new(Settings { protocol: Protocol::Lmtp, ..settings() });
+    talk.script("S: 220 x\nC: LHLO client.example\nS: 250-x|250 PIPELINING");
+    talk.send(&order(&["a@example.org", "b@example.org", "c@example.org"]));
+    talk.out.clear();
+    talk.script("S: 250 ok|250 ok|550 no such user|250 ok|354 go on");
+    talk.step = talk.client.data_sent();
+    talk.script("S: 250 kept");
+    let error = talk.client.on_octets(b"421 4.3.2 going down\r\n", &mut talk.out).unwrap_err();
+    let ClientError::Closing(last) = error else { panic!("{error:?}") };
+    talk.step = ClientStep::Done(talk.client.broken_off(last).unwrap());
+    assert_eq!(talk.codes(), [250, 550, 421]);
+    assert_eq!(talk.client.broken_off(BROKEN), None);
+}
+
+#[test]
+fn a_refused_sender_stays_refused_when_the_connection_breaks() {
+    let mut talk = greeted();
+    talk.send(&order(&["a@example.org", "b@example.org"]));
+    talk.out.clear();
+    talk.script("S: 550 5.7.1 not you");
+    talk.step = ClientStep::Done(talk.client.broken_off(BROKEN).unwrap());
+    assert_eq!(talk.codes(), [550, 550]);
+    let mut talk = greeted();
+    talk.send(&order(&["a@example.org"]));
+    talk.step = ClientStep::Done(talk.client.broken_off(BROKEN).unwrap());
+    assert_eq!(talk.codes(), [451]);
+}
+
+#[test]
+fn essays_about_recipients_are_cut() {
+    for octets in [ANSWER_OCTETS_MAX - 1, ANSWER_OCTETS_MAX, ANSWER_OCTETS_MAX + 1] {
+        let mut talk = greeted();
+        talk.send(&order(&["a@example.org", "b@example.org"]));
+        talk.out.clear();
+        talk.script(&format!("S: 250 ok|550 {}|250 ok|354 go on", "x".repeat(octets)));
+        talk.step = talk.client.data_sent();
+        talk.script(&format!("S: 554 ü{}", "x".repeat(octets)));
+        let ClientStep::Done(Outcome::Answered(answers)) = &talk.step else { panic!("{:?}", talk.step) };
+        assert_eq!(answers.replies[0].text.len(), octets.min(ANSWER_OCTETS_MAX));
+        assert_eq!(answers.replies[1].text.len(), (octets + 2).min(ANSWER_OCTETS_MAX));
+    }
+}
+
+#[test]
+fn a_dot_behind_a_lone_cr_is_doubled() {
+    let mut wire = Vec::new();
+    let mut writer = DataWriter::default();
+    writer.write(b"a\r", &mut wire);
+    writer.write(b".\r", &mut wire);
+    writer.write(b"\n.\nQUIT", &mut wire);
+    writer.finish(&mut wire);
+    assert_eq!(wire, b"a\r\n..\r\n..\r\nQUIT\r\n.\r\n");
+}
