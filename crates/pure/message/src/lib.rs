@@ -20,6 +20,7 @@ mod html_reference;
 mod limits;
 mod message_id;
 mod mime_field;
+mod report;
 mod scanner;
 mod search;
 mod structure;
@@ -44,6 +45,10 @@ pub use header::{Choice, Field, FieldFilter, Fields, blank_line_octets, choose_f
 pub use html::{HtmlText, html_text};
 pub use limits::{BOUNDARY_OCTETS_MAX, DEPTH_MAX, Limits};
 pub use message_id::{MESSAGE_ID_OCTETS_MAX, message_ids, new_message_id};
+pub use report::{
+    Action, DeliveryReport, ORIGINAL_HEADER_OCTETS_MAX, Original, OriginalOctets, REMOTE_WORDS_OCTETS_MAX,
+    REPEATED_SUBJECT_OCTETS_MAX, RecipientReport, RemoteWords, ReportForm, ReportNeeds, Returned,
+};
 pub use scanner::Scanner;
 pub use search::{TextSearch, contains_folded};
 pub use structure::{Content, Disposition, EmbeddedMessage, Parameter, Part, SectionText, Span};
