@@ -57,7 +57,7 @@ pub struct LeftOut {
     pub dsn: bool,
     /// BY that only wants a notice. The sender hears "relayed" (RFC 2852 §4).
     pub deliver_by: bool,
-    /// MT-PRIORITY (RFC 6710 §5 lets it end here).
+    /// MT-PRIORITY (RFC 6710 §4.3 lets it end here).
     pub priority: bool,
 }
 

@@ -111,7 +111,7 @@ pub(super) fn parse_mail_parameters(text: &str, offers: &Offers) -> Result<MailP
             "REQUIRETLS" if offers.require_tls => parameter.raise(&mut found.require_tls)?,
             "MT-PRIORITY" if offers.priority => parameter.set(&mut found.priority, Priority::parse)?,
             "BY" if offers.deliver_by.is_some() => parameter.set(&mut found.deliver_by, DeliverBy::parse)?,
-            // RFC 4865 §4: one of the two, once.
+            // RFC 4865: one of the two, once.
             "HOLDFOR" if offers.future_release.is_some() => {
                 parameter.set(&mut found.hold, Hold::parse_for)?
             }
