@@ -92,7 +92,7 @@ impl Client {
         DataWriter::default()
     }
 
-    /// The message has gone, [`DataWriter::finish`] included.
+    /// The message has gone, [`DataWriter::finish`] included. To be called before anything more is read.
     pub fn data_sent(&mut self) -> ClientStep {
         self.owe_message_replies();
         ClientStep::Read

@@ -157,10 +157,15 @@ fn a_message_too_large_is_not_tried() {
 
 #[test]
 fn limits_of_the_session_are_kept() {
-    let mut talk = greeted(settings(), "250-LIMITS RCPTMAX=2 MAILMAX=2|");
-    assert_eq!(talk.client.allowance(), Allowance { recipients_max: Some(2), transactions: Some(2) });
+    let mut talk = greeted(settings(), "250-LIMITS RCPTMAX=2 RCPTDOMAINMAX=1 MAILMAX=2|");
+    assert_eq!(
+        talk.client.allowance(),
+        Allowance { recipients_max: Some(2), domains_max: Some(1), transactions: Some(2) }
+    );
     talk.send(&order(&["a@example.org", "b@example.org", "c@example.org"]));
     assert_eq!(talk.step, ClientStep::Done(Outcome::Exceeds(Limit::Recipients(2))));
+    talk.send(&order(&["a@example.org", "a@example.net"]));
+    assert_eq!(talk.step, ClientStep::Done(Outcome::Exceeds(Limit::Domains(1))));
     for left in [1, 0] {
         talk.send(&order(&["a@example.org", "b@example.org"]));
         assert_eq!(talk.client.allowance().transactions, Some(left));
@@ -179,7 +184,10 @@ fn limits_of_the_session_are_kept() {
     talk.send(&order(&["a@example.org"]));
     assert_eq!(talk.step, ClientStep::Done(Outcome::Exceeds(Limit::Transactions(2))));
     let unlimited = greeted(settings(), "");
-    assert_eq!(unlimited.client.allowance(), Allowance { recipients_max: None, transactions: None });
+    assert_eq!(
+        unlimited.client.allowance(),
+        Allowance { recipients_max: None, domains_max: None, transactions: None }
+    );
 }
 
 #[test]
