@@ -222,6 +222,14 @@ impl NameWorld {
         }
     }
 
+    /// From now on a signed zone has many keys of the same tag, and for each set of records this many wrong signatures
+    /// before the right one: an attack on whoever validates.
+    pub fn trap(&self, zone: &str, signatures: usize) {
+        if let Some(zone) = self.lock().zones.get_mut(zone) {
+            zone.trap(signatures);
+        }
+    }
+
     /// From now on a server behaves so.
     pub fn set_humour(&self, server: IpAddr, humour: Humour) {
         self.lock().servers.entry(server).or_default().humour = humour;
