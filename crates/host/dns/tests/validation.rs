@@ -216,10 +216,26 @@ async fn an_alias_to_nothing_is_a_proven_absence() -> Result<()> {
     world.add("nothing.signed.test", &Record::Alias("nowhere.signed.test".into()));
     world.add("empty.signed.test", &Record::Alias("mx.signed.test".into()));
     world.add("nothing.unsigned.test", &Record::Alias("nowhere.unsigned.test".into()));
+    world.add("far.unsigned.test", &Record::Alias("near.signed.test".into()));
+    world.add("near.signed.test", &Record::Alias("nothing.signed.test".into()));
     let resolver = resolver(&settings(&world)?)?;
-    for alias in ["nothing.unsigned.test", "nothing.signed.test", "empty.signed.test"] {
+    for (alias, expected) in [
+        ("nothing.unsigned.test", Security::Insecure),
+        ("nothing.signed.test", Security::Secure),
+        ("far.unsigned.test", Security::Insecure),
+    ] {
         let absent = resolver.txt(&name(alias)?).await.unwrap_err();
-        eprintln!("{alias}: {absent:?}");
+        assert!(
+            matches!(absent, LookupError::NoSuchName { security, .. } if security == expected),
+            "{alias}: {absent:?}"
+        );
     }
+    let absent = resolver.txt(&name("empty.signed.test")?).await.unwrap_err();
+    assert!(matches!(absent, LookupError::NoData { security: Security::Secure, .. }), "{absent:?}");
+    // With a signature that is wrong, the same is no absence.
+    world.forge("liar.signed.test");
+    world.add("liar.signed.test", &Record::Alias("nowhere.signed.test".into()));
+    let failed = resolver.txt(&name("liar.signed.test")?).await.unwrap_err();
+    assert!(matches!(failed, LookupError::Bogus(_)), "{failed:?}");
     Ok(())
 }
