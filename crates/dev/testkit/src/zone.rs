@@ -27,6 +27,8 @@ pub(crate) struct Zone {
     forged: BTreeSet<Path>,
     /// Wrong signatures before each right one.
     traps: usize,
+    /// Records that every answer brings along, in its answer, authority and additional sections.
+    whispers: [Vec<Vec<u8>>; 3],
 }
 
 /// What is asked.
@@ -50,7 +52,14 @@ pub(crate) struct Sections {
 
 impl Zone {
     pub(crate) fn new(origin: &str, key: Option<ZoneKey>) -> Self {
-        Self { origin: path(origin), nodes: BTreeMap::new(), key, forged: BTreeSet::new(), traps: 0 }
+        Self {
+            origin: path(origin),
+            nodes: BTreeMap::new(),
+            key,
+            forged: BTreeSet::new(),
+            traps: 0,
+            whispers: Default::default(),
+        }
     }
 
     pub(crate) fn key(&self) -> Option<&ZoneKey> {
@@ -83,6 +92,14 @@ impl Zone {
         self.traps = signatures;
     }
 
+    /// Lets every answer bring a record along that nobody asked for, in all its sections.
+    pub(crate) fn whisper(&mut self, name: &str, kind: u16, data: &[u8]) {
+        let whispered = record(&wire(&path(name)), kind, 86_400, data);
+        for section in &mut self.whispers {
+            section.push(whispered.clone());
+        }
+    }
+
     /// Makes the apex whole: a SOA record, and the key.
     pub(crate) fn found(&mut self, absence_ttl: u32) -> Result<()> {
         let origin = text(&self.origin);
@@ -108,6 +125,15 @@ impl Zone {
     }
 
     pub(crate) fn answer(&self, asked: &Asked) -> Sections {
+        let mut sections = self.honest_answer(asked);
+        let [answers, authorities, additionals] = &self.whispers;
+        sections.answers.extend_from_slice(answers);
+        sections.authorities.extend_from_slice(authorities);
+        sections.additionals.extend_from_slice(additionals);
+        sections
+    }
+
+    fn honest_answer(&self, asked: &Asked) -> Sections {
         let name = path(&asked.name);
         let mut sections = Sections::default();
         let signed = asked.wants_signatures && self.key.is_some();

@@ -351,3 +351,24 @@ async fn queries_over_ipv6_leave_from_their_own_address() -> Result<()> {
     ));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_zone_has_no_say_in_others() -> Result<()> {
+    // CVE-2025-11411 and its ancestors: what an answer brings along for other zones is not remembered.
+    let (mut world, _) = world()?;
+    world.zone("victim.test", Signing::Unsigned)?;
+    world.add("victim.test", &Record::Text("true".into()));
+    let thief = world.server(&[])?;
+    let mut server = vec![2];
+    server.extend(b"ns\x05thief\x04test\x00");
+    let IpAddr::V4(address) = thief else { anyhow::bail!("not IPv4") };
+    world.whisper("example.test", "victim.test", 2, &server);
+    world.whisper("example.test", "ns.thief.test", 1, &address.octets());
+    world.whisper("example.test", "victim.test", 16, b"\x05false");
+    let resolver = resolver(&settings(&world)?)?;
+    assert_eq!(resolver.mx(&name("example.test")?).await?.records.len(), 1);
+    assert!(resolver.txt(&name("mx.example.test")?).await.is_err());
+    assert_eq!(resolver.txt(&name("victim.test")?).await?.records, [b"true"]);
+    assert_eq!(world.asked(thief), []);
+    Ok(())
+}
