@@ -5,7 +5,9 @@ use libfuzzer_sys::fuzz_target;
 use message::{SectionText, Summary};
 
 fuzz_target!(|octets: &[u8]| {
+    let fields = Summary::decode_fields(octets);
     let Ok(summary) = Summary::decode(octets) else { return };
+    assert_eq!(fields.as_ref(), Ok(&summary.fields));
     let written = summary.encode();
     let again = Summary::decode(&written).expect("what was written can be read");
     assert_eq!(again.encode(), written);

@@ -21,6 +21,9 @@ pub const READ_OCTETS_MAX: usize = 64 * 1024;
 /// thread.
 const WHOLE_OCTETS_MAX: u64 = 256 * 1024;
 
+/// Messages from which on opening them is shared between two threads.
+const SHARED_MIN: usize = 8;
+
 /// How often a message is looked up whose octets a purge is moving.
 const LOOK_UPS_MAX: usize = 3;
 
@@ -113,7 +116,7 @@ impl Account {
         Ok(MessageReader::new(blob, readers))
     }
 
-    /// Opens several messages' octets with one hand-over to the store's threads, as a session does that downloads
+    /// Opens several messages' octets with few hand-overs to the store's threads, as a session does that downloads
     /// thousands: one answer for each, in their order. What is opened is in memory, so ask for few at a time.
     ///
     /// # Errors
@@ -122,14 +125,40 @@ impl Account {
         &self,
         emails: Vec<EmailId>,
     ) -> Result<Vec<Result<MessageReader, StoreError>>, StoreError> {
-        let core = Arc::clone(self.core());
+        let core = self.core();
         core.check()?;
         let readers = core.engine.readers.clone();
-        let open = move || emails.into_iter().map(|email| open_blob(&core, email)).collect::<Vec<_>>();
-        let blobs = readers.run(open).await?;
+        let open = |emails: &[EmailId]| {
+            let (core, emails) = (Arc::clone(core), emails.to_vec());
+            readers.run(move || open_blobs(&core, &emails))
+        };
+        // Unpacking is work: where there is much of it, two threads share it.
+        let (first, second) = match emails.len() {
+            count if count >= SHARED_MIN => emails.split_at(count / 2),
+            _ => (emails.as_slice(), &[][..]),
+        };
+        let (mut blobs, more) = match second {
+            [] => (open(first).await?, Vec::new()),
+            second => tokio::try_join!(open(first), open(second))?,
+        };
+        blobs.extend(more);
         let opened = |blob| MessageReader::new(blob, readers.clone());
         Ok(blobs.into_iter().map(|blob| blob.map(opened)).collect())
     }
+}
+
+/// Opens blobs that are looked up together: one transaction of the index instead of one for each.
+fn open_blobs(core: &OpenAccount, emails: &[EmailId]) -> Vec<Result<BlobReader, StoreError>> {
+    let places = core.read_here(|index| index.emails(emails)).unwrap_or_default();
+    let open = |(number, email): (usize, &EmailId)| match places.get(number).copied().flatten() {
+        Some(place) => match core.engine.packs.read(place.blob) {
+            Err(StorageError::Gone(_)) => open_blob(core, *email),
+            blob => Ok(blob?),
+        },
+        // Gone, or the index could not be asked: it is asked again, for the reason.
+        None => open_blob(core, *email),
+    };
+    emails.iter().enumerate().map(open).collect()
 }
 
 fn open_blob(core: &OpenAccount, email: EmailId) -> Result<BlobReader, StoreError> {

@@ -199,6 +199,22 @@ async fn header_fields_are_picked_from_cache_and_from_octets() {
     client.send("a3 FETCH 1 BODY.PEEK[3.HEADER.FIELDS (From)]\r\n").await;
     let answer = client.until("a3").await;
     assert!(answer[0].ends_with("{27}\r\nFrom: inner@example.org\r\n\r\n)"), "{answer:?}");
+    client.send("a4 FETCH 1 (UID RFC822.SIZE FLAGS BODY.PEEK[HEADER.FIELDS (Subject)]<9.8>)\r\n").await;
+    let answer = client.until("a4").await;
+    let size = MULTIPART.len();
+    let expected = format!(
+        "* 1 FETCH (UID 1 RFC822.SIZE {size} FLAGS (\\Seen) BODY[HEADER.FIELDS (Subject)]<9> {{8}}\r\nIMAP4rev)"
+    );
+    assert_eq!(answer[0], expected);
+    client.send("a5 FETCH 1 (BODY.PEEK[HEADER.FIELDS (To)] BODY.PEEK[])\r\n").await;
+    let answer = client.line_octets().await;
+    let text = String::from_utf8(answer).unwrap();
+    let to = "To: imap@cac.washington.example\r\n\r\n";
+    let expected = format!(
+        "* 1 FETCH (BODY[HEADER.FIELDS (To)] {{{}}}\r\n{to} BODY[] {{{size}}}\r\n{MULTIPART})",
+        to.len()
+    );
+    assert_eq!(text, expected);
 }
 
 #[tokio::test]

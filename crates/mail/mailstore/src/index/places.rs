@@ -1,6 +1,6 @@
 //! What of an account's mail is still needed: for a purge, which forgets and rewrites.
 
-use mail_types::{MailboxId, ModSeq, ThreadId, UidSet};
+use mail_types::{EmailId, MailboxId, ModSeq, ThreadId, UidSet};
 use platform::clock::Timestamp;
 use storage::rusqlite::{Connection, OptionalExtension, params};
 use storage::{BlobRef, StorageError};
@@ -161,6 +161,12 @@ fn exists(
 }
 
 impl SqliteIndex {
+    /// Where the octets of several emails are, at one moment; `None` for those that are gone.
+    pub(crate) fn emails(&self, emails: &[EmailId]) -> Result<Vec<Option<EmailPlace>>, StorageError> {
+        let _moment = self.connection().unchecked_transaction()?;
+        emails.iter().map(|email| self.email(*email)).collect()
+    }
+
     /// Ends a rebuild: chooses the threads in the order in which mail came, drops what nothing refers to.
     pub(crate) fn finish_rebuild(&mut self) -> Result<(), StorageError> {
         let transaction = self.database.transaction()?;

@@ -17,7 +17,9 @@ pub(crate) fn check(summary: &Summary, message: &[u8]) {
     assert_eq!((summary.structure.header.start, summary.structure.body.end), (0, summary.octets));
     check_part(&summary.structure, Span::new(0, summary.octets), message);
     check_cached_fields(summary, message);
-    assert_eq!(Summary::decode(&summary.encode()).as_ref(), Ok(summary));
+    let stored = summary.encode();
+    assert_eq!(Summary::decode(&stored).as_ref(), Ok(summary));
+    assert_eq!(Summary::decode_fields(&stored).as_ref(), Ok(&summary.fields));
 }
 
 /// Parts lie inside their parents, one behind the other, and count their lines rightly.

@@ -194,7 +194,7 @@ impl Fetching<'_> {
         }
         batch.newly_seen = self.mark_seen(&entries).await?;
         let uids: UidSet = entries.iter().map(|(_, entry)| entry.uid).collect();
-        let want = if self.plan.needs == Needs::Summaries { Want::Summaries } else { Want::Facts };
+        let want = if self.plan.needs >= Needs::Fields { Want::Summaries } else { Want::Facts };
         let mut rows = self.account.rows(self.mailbox, &uids, want).await?.into_iter().peekable();
         for (number, entry) in entries {
             while rows.next_if(|row| row.uid < entry.uid).is_some() {}
@@ -272,9 +272,14 @@ impl Fetching<'_> {
     }
 
     async fn write_message(&self, wire: &mut Wire, loaded: &Loaded, mut octets: Octets) -> Result<(), Stop> {
+        let may_fields_do = self.plan.needs == Needs::Fields && !self.plan.reads;
+        if may_fields_do && self.write_from_fields(wire.output(), loaded) {
+            wire.relieve().await?;
+            return Ok(());
+        }
         let summary = match self.plan.needs {
-            Needs::Summaries => Some(self.summary(&loaded.row, &mut octets).await?),
-            _ => None,
+            Needs::Fields | Needs::Summaries => Some(self.summary(&loaded.row, &mut octets).await?),
+            Needs::View | Needs::Facts => None,
         };
         // All that may be refused is found out before the response begins.
         let summary = summary.as_ref();
@@ -297,6 +302,26 @@ impl Fetching<'_> {
         fetched.finish(wire.output());
         wire.relieve().await?;
         Ok(())
+    }
+
+    /// Lists of mail are shown from the header fields kept with the summary, of which nothing else is read then. Tells
+    /// whether they were enough; if not, nothing is written.
+    fn write_from_fields(&self, out: &mut Vec<u8>, loaded: &Loaded) -> bool {
+        let Some(Ok(fields)) = loaded.row.summary.as_deref().map(Summary::decode_fields) else {
+            return false;
+        };
+        if !self.plan.attributes.iter().all(|attribute| section::is_covered(attribute, &fields)) {
+            return false;
+        }
+        let mut fetched = FetchResponse::start(out, loaded.number, self.dialect);
+        for attribute in &self.plan.attributes {
+            if !self.write_known(&mut fetched, out, attribute, loaded, None, None) {
+                section::write_fields(out, &mut fetched, attribute, &fields);
+            }
+        }
+        self.write_newly_seen(out, &mut fetched, loaded);
+        fetched.finish(out);
+        true
     }
 
     /// The summary kept with the message; made anew where it cannot be read.

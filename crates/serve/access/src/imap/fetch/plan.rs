@@ -2,7 +2,7 @@
 
 use imap::Numbering;
 use imap::command::Fetch;
-use imap::fetch::{FetchAttribute, SectionText};
+use imap::fetch::{BodySection, FetchAttribute, SectionText};
 
 /// How deep a FETCH must dig.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -11,6 +11,8 @@ pub(crate) enum Needs {
     View,
     /// Dates, octets, ids.
     Facts,
+    /// Header fields that are kept with the summary.
+    Fields,
     /// The summary, made when the message arrived.
     Summaries,
 }
@@ -60,17 +62,19 @@ fn needs(attribute: &FetchAttribute) -> Needs {
         {
             Needs::Facts
         }
+        FetchAttribute::Section(wanted) if is_kept_with_summary(wanted) => Needs::Fields,
         _ => Needs::Summaries,
     }
 }
 
+/// Fields of the message's own header: mostly those that are kept.
+fn is_kept_with_summary(wanted: &BodySection) -> bool {
+    wanted.section.part.0.is_empty() && matches!(wanted.section.text, Some(SectionText::HeaderFields(_)))
+}
+
 fn reads(attribute: &FetchAttribute) -> bool {
     match attribute {
-        FetchAttribute::Section(wanted) => {
-            let is_cached = wanted.section.part.0.is_empty()
-                && matches!(wanted.section.text, Some(SectionText::HeaderFields(_)));
-            !is_cached
-        }
+        FetchAttribute::Section(wanted) => !is_kept_with_summary(wanted),
         FetchAttribute::Binary(_)
         | FetchAttribute::BinarySize(_)
         | FetchAttribute::Preview(_)

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use imap::fetch::{BodySection, FetchAttribute, FieldName, Partial, SectionText};
 use imap::response::FetchResponse;
-use message::{Choice, FieldFilter, Span, Summary};
+use message::{CachedFields, Choice, FieldFilter, Span, Summary};
 use platform::lines::Wire;
 
 use super::super::octets::Octets;
@@ -48,7 +48,7 @@ pub(crate) fn needs_octets(attribute: &FetchAttribute, summary: Option<&Summary>
     match (attribute, summary) {
         (FetchAttribute::Section(wanted), Some(summary)) => match &wanted.section.text {
             Some(SectionText::HeaderFields(names)) if wanted.section.part.0.is_empty() => {
-                !is_cached(summary, names)
+                !covers(&summary.fields, names)
             }
             _ => true,
         },
@@ -65,20 +65,19 @@ async fn write_section(
     octets: &mut Octets,
 ) -> Result<(), Stop> {
     let start = wanted.partial.map(|partial| partial.start);
-    let mut cached = Vec::new();
+    if wanted.section.part.0.is_empty()
+        && let Some(summary) = summary
+        && let Some(SectionText::HeaderFields(names)) = &wanted.section.text
+        && covers(&summary.fields, names)
+    {
+        write_kept(wire.output(), fetched, wanted, names, &summary.fields);
+        return Ok(());
+    }
     match find(wanted, summary, octets.len()) {
         Target::Run(range) => {
             let range = cut(&range, wanted.partial);
             fetched.section(wire.output(), &wanted.section, start, range.end - range.start);
             octets.copy(wire, range).await
-        }
-        Target::Fields { names, choice: Choice::Named, .. }
-            if chosen_from_cache(wanted, summary, names, &mut cached) =>
-        {
-            let range = cut(&(0..cached.len() as u64), wanted.partial);
-            fetched.section(wire.output(), &wanted.section, start, range.end - range.start);
-            wire.put(slice(&cached, &range));
-            Ok(())
         }
         Target::Fields { header, names, choice } => {
             // Twice through the header: the number of octets comes before the octets.
@@ -150,15 +149,44 @@ async fn choose(
     Ok(())
 }
 
-/// Whether the summary has kept all fields of these names, which `cached` then holds.
-fn chosen_from_cache(
+/// Whether what is kept answers this, if it asks for header fields of the message at all.
+pub(crate) fn is_covered(attribute: &FetchAttribute, fields: &CachedFields) -> bool {
+    match attribute {
+        FetchAttribute::Section(BodySection { section, .. }) => match &section.text {
+            Some(SectionText::HeaderFields(names)) => covers(fields, names),
+            _ => false,
+        },
+        _ => true,
+    }
+}
+
+/// Writes header fields from what is kept of them, which covers them all.
+pub(crate) fn write_fields(
+    out: &mut Vec<u8>,
+    fetched: &mut FetchResponse,
+    attribute: &FetchAttribute,
+    fields: &CachedFields,
+) {
+    if let FetchAttribute::Section(wanted) = attribute
+        && let Some(SectionText::HeaderFields(names)) = &wanted.section.text
+    {
+        write_kept(out, fetched, wanted, names, fields);
+    }
+}
+
+fn write_kept(
+    out: &mut Vec<u8>,
+    fetched: &mut FetchResponse,
     wanted: &BodySection,
-    summary: Option<&Summary>,
     names: &[FieldName],
-    cached: &mut Vec<u8>,
-) -> bool {
-    let is_top = wanted.section.part.0.is_empty();
-    is_top && summary.is_some_and(|summary| summary.fields.choose(&as_octets(names), cached).is_some())
+    fields: &CachedFields,
+) {
+    let mut chosen = Vec::new();
+    message::choose_fields(fields.octets(), &as_octets(names), Choice::Named, &mut chosen);
+    let range = cut(&(0..chosen.len() as u64), wanted.partial);
+    let start = wanted.partial.map(|partial| partial.start);
+    fetched.section(out, &wanted.section, start, range.end - range.start);
+    out.extend_from_slice(slice(&chosen, &range));
 }
 
 fn as_octets(names: &[FieldName]) -> Vec<&[u8]> {
@@ -186,8 +214,8 @@ impl Cut {
     }
 }
 
-fn is_cached(summary: &Summary, names: &[FieldName]) -> bool {
-    names.iter().all(|name| summary.fields.covers(name.as_str().as_bytes()))
+fn covers(fields: &CachedFields, names: &[FieldName]) -> bool {
+    names.iter().all(|name| fields.covers(name.as_str().as_bytes()))
 }
 
 const fn run(span: Span) -> Range<u64> {
