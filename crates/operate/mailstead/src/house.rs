@@ -6,16 +6,20 @@ use mail_types::{Address, DomainName};
 use mailstore::Store;
 use platform::clock::Clock;
 use platform::metrics::Metrics;
+use queue::Queue;
 use storage::DataLock;
 
 use crate::settings::Settings;
 use crate::way::WayBook;
+use crate::wire::queue_settings;
 
 /// What a server, or a command without one, works on.
 #[derive(Clone, Debug)]
 pub(crate) struct House {
     pub(crate) directory: Directory,
     pub(crate) store: Store,
+    pub(crate) queue: Queue,
+    pub(crate) clock: Clock,
     pub(crate) way: WayBook,
     pub(crate) settings: Settings,
     /// Held as long as anybody works on the data directory.
@@ -35,14 +39,18 @@ impl House {
         let directory =
             Directory::open(&data.join("directory.db"), directory_settings(settings), clock.clone(), metrics)
                 .with_context(|| place("directory.db"))?;
-        let store = Store::open_measured(&data, store_settings(settings), clock.clone(), metrics)
+        let queue = Queue::open(&data, queue_settings(settings), clock.clone(), metrics)
+            .with_context(|| place("queue.db"))?;
+        let store = Store::open_with(&data, store_settings(settings), clock.clone(), metrics, vec![queue.tenant()])
             .with_context(|| place("the store"))?;
+        let queue = queue.attach(&store).with_context(|| place("the queue"))?;
         let way = WayBook::open(&data.join("state.db"), clock.clone()).with_context(|| place("state.db"))?;
-        Ok(Self { directory, store, way, settings: settings.clone(), _lock: lock.into() })
+        Ok(Self { directory, store, queue, clock: clock.clone(), way, settings: settings.clone(), _lock: lock.into() })
     }
 
     /// Makes everything durable and lets go of the data directory.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
+        self.queue.stop();
         self.way.close().await;
         self.store.close().await.context("closing the store")
     }

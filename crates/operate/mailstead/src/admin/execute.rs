@@ -6,6 +6,7 @@ use mail_types::{AccountId, Address, DomainName, Secret};
 use mailstore::MailboxInfo;
 
 use super::{AccountLine, AliasLine, Answer, DomainLine, Hidden, MailboxLine, Request, StoreStatus};
+use super::queue;
 use crate::house::House;
 
 /// Does it; what fails is an answer too.
@@ -70,6 +71,12 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
             done(format!("the index of {address} was made anew from the packs"))
         }
         Request::StoreStatus => store_status(house).await,
+        Request::QueueList { which, after, most } => {
+            queue::list(house, &which, after.as_deref(), most).await
+        }
+        Request::QueueShow { id } => queue::show(house, &id).await,
+        Request::QueueChange { which, change } => queue::change(house, &which, change).await,
+        Request::QueueStatus => queue::status(house).await,
         Request::Trace { what, most } => Ok(Answer::Trace { steps: house.way.search(&what, most).await? }),
     }
 }

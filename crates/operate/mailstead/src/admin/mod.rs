@@ -2,6 +2,7 @@
 
 mod client;
 mod execute;
+mod queue;
 mod socket;
 
 use serde::{Deserialize, Serialize};
@@ -83,6 +84,47 @@ pub(crate) enum Request {
         what: String,
         most: usize,
     },
+    /// Messages in the queue, those after one, a page at a time.
+    QueueList {
+        which: Which,
+        after: Option<String>,
+        most: usize,
+    },
+    QueueShow {
+        id: String,
+    },
+    /// Do something to all that are meant.
+    QueueChange {
+        which: Which,
+        change: QueueChange,
+    },
+    QueueStatus,
+}
+
+/// Which messages of the queue are meant: those that fit every condition given.
+#[derive(Clone, Serialize, Deserialize, Default, Debug)]
+pub(crate) struct Which {
+    pub(crate) ids: Vec<String>,
+    pub(crate) destination: Option<String>,
+    pub(crate) sender: Option<String>,
+    pub(crate) recipient: Option<String>,
+    /// In the queue for longer than this.
+    pub(crate) older_than_seconds: Option<u64>,
+    pub(crate) only_held: bool,
+}
+
+/// What an operator can do to messages in the queue.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum QueueChange {
+    /// Try them now.
+    Retry,
+    /// Keep them until they are released.
+    Hold,
+    /// Let them go.
+    Release,
+    /// Take them out; nobody is told.
+    Drop,
 }
 
 /// A password on its way over the admin socket: never printed.
@@ -129,6 +171,18 @@ pub(crate) enum Answer {
     /// Steps of messages, oldest first.
     Trace {
         steps: Vec<serde_json::Value>,
+    },
+    /// A page of the queue.
+    Queue {
+        messages: Vec<QueueLine>,
+        /// Where to go on, if there is more.
+        next: Option<String>,
+    },
+    QueueMessage {
+        message: Box<QueueMessage>,
+    },
+    QueueStatus {
+        status: QueueStatus,
     },
     /// Not done; the text says why and what to do.
     Failed {
@@ -177,6 +231,57 @@ pub(crate) struct MailboxLine {
     pub(crate) uid_validity: u32,
     pub(crate) uid_next: u32,
     pub(crate) highest_mod_seq: u64,
+}
+
+/// A message in the queue.
+#[derive(Serialize, Deserialize, Debug)]
+pub(crate) struct QueueLine {
+    pub(crate) id: String,
+    /// RFC 3339, UTC; so are the times below.
+    pub(crate) arrived: String,
+    pub(crate) sender: String,
+    pub(crate) octets: u64,
+    pub(crate) state: String,
+    pub(crate) recipients_waiting: u64,
+    pub(crate) next_try: Option<String>,
+    /// What the last try came to.
+    pub(crate) last: Option<String>,
+}
+
+/// A message in the queue, in full.
+#[derive(Serialize, Deserialize, Debug)]
+pub(crate) struct QueueMessage {
+    #[serde(flatten)]
+    pub(crate) line: QueueLine,
+    /// The name of its way, for `trace`.
+    pub(crate) transaction: String,
+    pub(crate) expires: String,
+    pub(crate) recipients: Vec<QueueRecipient>,
+}
+
+/// One recipient of a message in the queue.
+#[derive(Serialize, Deserialize, Debug)]
+pub(crate) struct QueueRecipient {
+    pub(crate) address: String,
+    pub(crate) destination: String,
+    pub(crate) state: String,
+    pub(crate) attempts: u32,
+    pub(crate) next_try: Option<String>,
+    pub(crate) last: Option<String>,
+}
+
+/// The queue in figures.
+#[derive(Serialize, Deserialize, Debug)]
+pub(crate) struct QueueStatus {
+    pub(crate) messages: u64,
+    pub(crate) held: u64,
+    pub(crate) deferred: u64,
+    pub(crate) octets: u64,
+    pub(crate) destinations: u64,
+    pub(crate) destinations_unreachable: u64,
+    pub(crate) connections: u64,
+    /// When the oldest message came.
+    pub(crate) oldest: Option<String>,
 }
 
 /// The store in figures.

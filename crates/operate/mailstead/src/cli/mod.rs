@@ -8,6 +8,7 @@ mod dns;
 mod domain;
 mod mailbox;
 mod print;
+mod queue;
 mod quickstart;
 mod serve;
 mod setup;
@@ -71,6 +72,9 @@ enum Verb {
     /// DNS as this server sees it: resolve.
     #[command(subcommand)]
     Dns(dns::Verb),
+    /// Mail on its way to other servers: list, show, retry, hold, release, drop, status.
+    #[command(subcommand)]
+    Queue(queue::Verb),
     /// Read the whole store and prove every index entry and every octet.
     #[command(
         after_help = "Example: mailstead verify\n\nExit status 1 with a list of faults where anything is wrong."
@@ -123,6 +127,7 @@ impl Command {
             Verb::Alias(verb) => verb.to_request(),
             Verb::Domain(verb) => verb.to_request(),
             Verb::Mailbox(verb) => verb.to_request(),
+            Verb::Queue(verb) => verb.into_request(),
             Verb::Verify => Request::Verify,
             Verb::Store(verb) => verb.to_request(),
             Verb::Trace(arguments) => arguments.to_request(),

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::admin::Answer;
+use crate::admin::{Answer, QueueMessage};
 use crate::settings::show_octets;
 
 /// Prints an answer; a failure goes to standard error and makes the exit status 1.
@@ -62,6 +62,38 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
             amount(status.pack_octets),
             amount(status.free_octets)
         ),
+        Answer::Queue { messages, next } => {
+            columns(
+                ["ID", "ARRIVED", "SENDER", "SIZE", "STATE", "WAITING", "NEXT TRY", "LAST"],
+                messages.iter().map(|m| {
+                    [
+                        m.id.clone(),
+                        short_time(&m.arrived),
+                        m.sender.clone(),
+                        amount(m.octets),
+                        m.state.clone(),
+                        m.recipients_waiting.to_string(),
+                        m.next_try.as_deref().map_or_else(|| "-".into(), short_time),
+                        m.last.clone().unwrap_or_else(|| "-".into()),
+                    ]
+                }),
+            );
+            if let Some(next) = next {
+                println!("there are more: --after {next}");
+            }
+        }
+        Answer::QueueMessage { message } => queued_message(message),
+        Answer::QueueStatus { status } => println!(
+            "{} messages of {} to {} destinations ({} of them out of reach); {} deferred, {} held; {} connections; oldest {}",
+            status.messages,
+            amount(status.octets),
+            status.destinations,
+            status.destinations_unreachable,
+            status.deferred,
+            status.held,
+            status.connections,
+            status.oldest.as_deref().map_or_else(|| "-".into(), short_time),
+        ),
         Answer::Trace { steps } => {
             for step in steps {
                 println!("{step}");
@@ -76,6 +108,34 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
     Ok(if failed { ExitCode::from(super::FAILED) } else { ExitCode::SUCCESS })
 }
 
+fn queued_message(message: &QueueMessage) {
+    let line = &message.line;
+    println!("{} from {}, {}, {}", line.id, line.sender, amount(line.octets), line.state);
+    println!("arrived {}, given up {}", short_time(&line.arrived), short_time(&message.expires));
+    println!("its way here: mailstead trace {}", message.transaction);
+    columns(
+        ["RECIPIENT", "DESTINATION", "STATE", "DEFERRED", "NEXT TRY", "LAST"],
+        message.recipients.iter().map(|recipient| {
+            [
+                recipient.address.clone(),
+                recipient.destination.clone(),
+                recipient.state.clone(),
+                recipient.attempts.to_string(),
+                recipient.next_try.as_deref().map_or_else(|| "-".into(), short_time),
+                recipient.last.clone().unwrap_or_else(|| "-".into()),
+            ]
+        }),
+    );
+}
+
+/// A time without its fractions of a second.
+fn short_time(time: &str) -> String {
+    match time.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => time.to_owned(),
+    }
+}
+
 /// The answer's own content, without the envelope of the admin socket.
 fn data(answer: &Answer) -> anyhow::Result<serde_json::Value> {
     let mut value = serde_json::to_value(answer)?;
@@ -88,6 +148,8 @@ fn data(answer: &Answer) -> anyhow::Result<serde_json::Value> {
         Answer::Verified { faults, .. } => {
             object.insert("ok".into(), faults.is_empty().into());
         }
+        // A page and where the next one begins.
+        Answer::Queue { .. } => {}
         // A list alone is what `jq '.[]'` wants.
         _ => return Ok(object.values_mut().next().map(serde_json::Value::take).unwrap_or_default()),
     }

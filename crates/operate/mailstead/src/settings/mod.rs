@@ -4,6 +4,7 @@ mod document;
 mod kind;
 mod show;
 mod table;
+pub(crate) mod way;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use self::document::{Fault, Values};
 use self::kind::Value;
 use self::table::{Reload, TABLE};
 
-pub(crate) use kind::{read_octets, show_octets};
+pub(crate) use kind::{read_octets, read_seconds, show_octets};
 pub(crate) use show::{Scope, show_json, show_toml};
 
 /// A configuration that was read and found right.

@@ -1,0 +1,101 @@
+//! Ways for mail to other servers, and who we are there, as the configuration file has them.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use mail_types::{Address, DomainName};
+use mta::Identity;
+use queue::{Destination, Relay};
+
+use super::kind::Fit;
+
+pub(super) const RELAY: Fit = Fit {
+    what: "a server such as \"smtp.example.com:587 starttls\", with plain, opportunistic, starttls or implicit and perhaps the name of credentials behind it",
+    fits: |text| relay(text).is_some(),
+};
+pub(super) const SENDER_RELAY: Fit = Fit {
+    what: "sending domains and their servers such as \"example.org=smtp.example.com:587 starttls work\"",
+    fits: |text| sender_relay(text).is_some(),
+};
+pub(super) const TRANSPORT: Fit = Fit {
+    what: "recipient domains and their ways such as \"example.net=relay inside.example.net:25 opportunistic\", \"example.net=lmtp 127.0.0.1:24\" or \"example.net=lmtp /run/lmtp.sock\"",
+    fits: |text| transport(text).is_some(),
+};
+pub(super) const IDENTITY: Fit = Fit {
+    what: "sending domains, the name they say and addresses such as \"example.org=mail.example.org 192.0.2.2 2001:db8::2\"",
+    fits: |text| identity(text).is_some(),
+};
+pub(super) const DOMAIN: Fit =
+    Fit { what: "domain names such as \"example.org\"", fits: |text| DomainName::parse(text).is_ok() };
+pub(super) const ADDRESS: Fit =
+    Fit { what: "an address such as \"postmaster@example.org\"", fits: |text| Address::parse(text).is_ok() };
+
+/// `HOST:PORT PROTECTION [CREDENTIALS]`.
+pub(crate) fn relay(text: &str) -> Option<Relay> {
+    match Destination::from_key(&format!("relay {}", text.trim())) {
+        Some(Destination::Relay(relay)) => Some(relay),
+        _ => None,
+    }
+}
+
+/// `SENDING-DOMAIN=RELAY`.
+pub(crate) fn sender_relay(text: &str) -> Option<(DomainName, Relay)> {
+    let (domain, way) = text.split_once('=')?;
+    Some((DomainName::parse(domain.trim()).ok()?, relay(way)?))
+}
+
+/// `RECIPIENT-DOMAIN=relay …` or `=lmtp …`, `=` another domain or `[address]` whose exchangers take it.
+pub(crate) fn transport(text: &str) -> Option<(DomainName, Destination)> {
+    let (domain, way) = text.split_once('=')?;
+    Some((DomainName::parse(domain.trim()).ok()?, Destination::from_key(way.trim())?))
+}
+
+/// `SENDING-DOMAIN=NAME [IPV4] [IPV6]`.
+pub(crate) fn identity(text: &str) -> Option<(DomainName, Identity)> {
+    let (domain, rest) = text.split_once('=')?;
+    let mut words = rest.split_whitespace();
+    let hello = DomainName::parse(words.next()?).ok()?;
+    let mut identity = Identity { hello, ipv4: None, ipv6: None };
+    for word in words {
+        match (word.parse::<Ipv4Addr>(), word.parse::<Ipv6Addr>()) {
+            (Ok(address), _) if identity.ipv4.is_none() => identity.ipv4 = Some(address),
+            (_, Ok(address)) if identity.ipv6.is_none() => identity.ipv6 = Some(address),
+            _ => return None,
+        }
+    }
+    Some((DomainName::parse(domain.trim()).ok()?, identity))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relays_are_hosts_with_protection() {
+        for text in ["smtp.example.com:587 starttls", "smtp.example.com:465 implicit work", "[192.0.2.1]:25 plain"]
+        {
+            assert!(relay(text).is_some(), "{text}");
+        }
+        for text in ["smtp.example.com", "smtp.example.com:587", "a:0x19 plain", "a.example:25 tls", ""] {
+            assert!(relay(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn domains_have_their_ways() {
+        assert!(sender_relay("example.org=smtp.example.com:587 starttls work").is_some());
+        assert!(sender_relay("smtp.example.com:587 starttls").is_none());
+        for text in ["a.example=lmtp /run/x.sock", "a.example=lmtp mail.a.example:24", "a.example=b.example"] {
+            assert!(transport(text).is_some(), "{text}");
+        }
+        assert!(transport("a.example=lmtp run/x.sock").is_none());
+    }
+
+    #[test]
+    fn identities_have_a_name_and_an_address_of_each_family_at_most() {
+        let (domain, found) = identity("example.org = mail.example.org 192.0.2.2 2001:db8::2").unwrap();
+        assert_eq!((domain.as_str(), found.hello.as_str()), ("example.org", "mail.example.org"));
+        assert!(found.ipv4.is_some() && found.ipv6.is_some());
+        assert!(identity("example.org=mail.example.org 192.0.2.2 192.0.2.3").is_none());
+        assert!(identity("example.org=").is_none());
+    }
+}

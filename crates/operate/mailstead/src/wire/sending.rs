@@ -1,0 +1,217 @@
+//! From `[outbound]`, `[queue]` and `[submission]` to what mail going out takes.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use dns::Families;
+use mail_types::{Address, AddressDomain, DomainName, Secret};
+use mta::{
+    ExchangerTls, Identity, Loopback, OutboundSettings, RelayCredentials, Routing, SendingLimits, Timeouts,
+};
+use queue::CredentialsName;
+use smtp::client::ChunkingUse;
+
+use crate::settings::{Settings, way};
+
+/// The queue's settings.
+pub(crate) fn queue_settings(settings: &Settings) -> queue::Settings {
+    queue::Settings {
+        lifetime: settings.time("queue.lifetime"),
+        report_lifetime: settings.time("queue.report_lifetime"),
+        warn_after: settings.time("queue.warn_after"),
+        retry_first: settings.time("queue.retry_first"),
+        retry_longest: settings.time("queue.retry_longest"),
+        connections_max: settings.count("queue.connections_max"),
+        destination_connections_max: settings.count("queue.destination_connections_max"),
+        destination_connections_first: settings.count("queue.destination_connections_first"),
+    }
+}
+
+/// Where mail for others goes, and who may send it.
+pub(super) fn routing(settings: &Settings) -> Routing {
+    let domains = |key: &str| {
+        settings.list(key).iter().filter_map(|text| DomainName::parse(text).ok()).collect()
+    };
+    Routing {
+        transports: settings.list("outbound.transports").iter().filter_map(|t| way::transport(t)).collect(),
+        direct_domains: domains("outbound.direct_domains"),
+        sender_relays: settings
+            .list("outbound.sender_relays")
+            .iter()
+            .filter_map(|text| way::sender_relay(text))
+            .collect(),
+        relay: way::relay(&settings.text("outbound.relay")),
+        backup_domains: domains("outbound.backup_domains"),
+        relay_networks: settings.networks("outbound.relay_networks"),
+        undo_window: settings.time("submission.undo_window"),
+        limits: SendingLimits {
+            messages_an_hour: limit(settings, "submission.messages_an_hour"),
+            messages_a_day: limit(settings, "submission.messages_a_day"),
+            recipients_an_hour: limit(settings, "submission.recipients_an_hour"),
+            recipients_a_day: limit(settings, "submission.recipients_a_day"),
+        },
+    }
+}
+
+fn limit(settings: &Settings, key: &str) -> Option<u32> {
+    u32::try_from(settings.number(key)).ok().filter(|&limit| limit > 0)
+}
+
+/// How mail leaves.
+///
+/// # Errors
+/// When the file of credentials cannot be read, or a relay names some that are not in it.
+pub(super) fn outbound_settings(settings: &Settings) -> anyhow::Result<OutboundSettings> {
+    let hostname = settings.hostname();
+    let report_from = match Address::parse(&settings.text("outbound.report_from")) {
+        Ok(address) => address,
+        Err(_) => Address::new("postmaster", AddressDomain::Name(hostname.clone()))?,
+    };
+    let identity = Identity {
+        hello: DomainName::parse(&settings.text("outbound.hello")).unwrap_or_else(|_| hostname.clone()),
+        ipv4: settings.text("outbound.bind_v4").parse().ok(),
+        ipv6: settings.text("outbound.bind_v6").parse().ok(),
+    };
+    let routing = routing(settings);
+    let credentials = credentials(&settings.text("outbound.credentials_file"))?;
+    check_credentials(&routing, &credentials)?;
+    Ok(OutboundSettings {
+        identity,
+        identities: settings.list("outbound.identities").iter().filter_map(|t| way::identity(t)).collect(),
+        own_addresses: settings.listener("smtp").iter().map(std::net::SocketAddr::ip).collect(),
+        own_names: vec![hostname.clone()],
+        loopback: if settings.switch("outbound.to_loopback") { Loopback::Others } else { Loopback::Ourselves },
+        port: u16::try_from(settings.number("outbound.port")).unwrap_or(25),
+        families: match settings.text("outbound.families").as_str() {
+            "ipv4" => Families::Ipv4,
+            "ipv6" => Families::Ipv6,
+            _ => Families::Both,
+        },
+        starttls: match settings.text("outbound.starttls").as_str() {
+            "never" => ExchangerTls::Never,
+            _ => ExchangerTls::Opportunistic,
+        },
+        trusted_roots: trusted_roots(&settings.path("outbound.trusted_roots")),
+        credentials,
+        chunking: match settings.switch("outbound.chunking") {
+            true => ChunkingUse::WhenOffered,
+            false => ChunkingUse::WhenNeeded,
+        },
+        timeouts: timeouts(settings),
+        idle_wait: settings.time("outbound.idle_wait"),
+        messages_max: u32::try_from(settings.number("outbound.messages_max")).unwrap_or(u32::MAX),
+        recipients_max: settings.count("outbound.recipients_max"),
+        returned_octets_max: settings.number("outbound.returned_octets_max"),
+        routing,
+        ..OutboundSettings::new(hostname, report_from)
+    })
+}
+
+fn timeouts(settings: &Settings) -> Timeouts {
+    let command: Duration = settings.time("outbound.command_timeout");
+    Timeouts {
+        connect: settings.time("outbound.connect_timeout"),
+        greeting: command,
+        command,
+        data: settings.time("outbound.data_timeout"),
+        final_reply: settings.time("outbound.final_timeout"),
+        ..Timeouts::default()
+    }
+}
+
+/// The system's certificate authorities. Without them relays cannot be believed, which is told when one is used.
+fn trusted_roots(file: &Path) -> Vec<String> {
+    match std::fs::read_to_string(file) {
+        Ok(roots) => vec![roots],
+        Err(error) => {
+            tracing::info!(file = %file.display(), %error, "no certificate authorities; relays with verified TLS cannot be used");
+            Vec::new()
+        }
+    }
+}
+
+type Credentials = HashMap<CredentialsName, RelayCredentials>;
+
+fn credentials(file: &str) -> anyhow::Result<Credentials> {
+    if file.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("outbound.credentials_file {file} cannot be read"))?;
+    read_credentials(&text).with_context(|| format!("outbound.credentials_file {file}"))
+}
+
+/// A line `NAME USER PASSWORD` each; the password may have blanks in it; `#` begins a remark.
+fn read_credentials(text: &str) -> anyhow::Result<Credentials> {
+    let mut all = HashMap::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let mut words = line.splitn(3, char::is_whitespace);
+        let (Some(name), Some(user), Some(password)) = (words.next(), words.next(), words.next()) else {
+            bail!("line {number}: NAME USER PASSWORD is wanted");
+        };
+        let name = CredentialsName::parse(name)
+            .with_context(|| format!("line {number}: a name is made of a-z, 0-9, - and _"))?;
+        let password = Secret::from(password.trim_start());
+        all.insert(name, RelayCredentials { user: user.to_owned(), password });
+    }
+    Ok(all)
+}
+
+fn check_credentials(routing: &Routing, known: &Credentials) -> anyhow::Result<()> {
+    let transports = routing.transports.values().filter_map(|destination| match destination {
+        queue::Destination::Relay(relay) => Some(relay),
+        _ => None,
+    });
+    for relay in transports.chain(routing.sender_relays.values()).chain(routing.relay.as_ref()) {
+        if let Some(name) = relay.credentials.as_ref().filter(|name| !known.contains_key(name)) {
+            bail!("a relay wants the credentials {:?}, which outbound.credentials_file does not have", name.as_str());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(text: &str) -> Settings {
+        let text = format!("hostname = \"mail.example.org\"\n{text}");
+        Settings::read(&text, Path::new("/etc/m.toml"), std::iter::empty()).unwrap()
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_rooms() {
+        let settings = settings("");
+        let outbound = outbound_settings(&settings).unwrap();
+        let report_from = Address::parse("postmaster@mail.example.org").unwrap();
+        let plain = OutboundSettings::new(settings.hostname(), report_from);
+        assert_eq!(outbound.timeouts, plain.timeouts);
+        assert_eq!(outbound.report_from, plain.report_from);
+        assert_eq!((outbound.port, outbound.messages_max), (plain.port, plain.messages_max));
+        assert_eq!(outbound.routing.limits, SendingLimits::default());
+        let (ours, theirs) = (queue_settings(&settings), queue::Settings::default());
+        assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+    }
+
+    #[test]
+    fn credentials_are_found_by_name() {
+        let all = read_credentials("# work\nwork ann pass word 1\n\nhome  \n").unwrap_err();
+        assert!(all.to_string().contains("line 4"), "{all}");
+        let all = read_credentials("work ann@example.org pass word 1\n").unwrap();
+        let work = &all[&CredentialsName::parse("work").unwrap()];
+        assert_eq!((work.user.as_str(), work.password.reveal()), ("ann@example.org", &b"pass word 1"[..]));
+    }
+
+    #[test]
+    fn a_relay_without_its_credentials_is_told() {
+        let settings = settings("[outbound]\nrelay = \"smtp.example.com:587 starttls work\"");
+        let error = outbound_settings(&settings).unwrap_err();
+        assert!(error.to_string().contains("\"work\""), "{error}");
+    }
+}
