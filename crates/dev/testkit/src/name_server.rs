@@ -102,7 +102,15 @@ impl NameServer {
     /// # Errors
     /// When the system gives no socket.
     pub fn start() -> Result<Self> {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Self::start_at(Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// Starts one on a free port of an address of loopback, of either family.
+    ///
+    /// # Errors
+    /// When the system gives no socket.
+    pub fn start_at(address: IpAddr) -> Result<Self> {
+        let socket = UdpSocket::bind((address, 0))?;
         let server = Self { address: socket.local_addr()?, zone: Arc::default() };
         let zone = Arc::downgrade(&server.zone);
         socket.set_read_timeout(Some(std::time::Duration::from_millis(200)))?;

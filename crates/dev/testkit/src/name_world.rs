@@ -222,6 +222,22 @@ impl NameWorld {
         }
     }
 
+    /// From now on a signed zone has many keys of the same tag, and for each set of records this many wrong signatures
+    /// before the right one: an attack on whoever validates.
+    pub fn trap(&self, zone: &str, signatures: usize) {
+        if let Some(zone) = self.lock().zones.get_mut(zone) {
+            zone.trap(signatures);
+        }
+    }
+
+    /// From now on every answer of a zone brings along a record that nobody asked for, perhaps of a name that is none of
+    /// its business: poison for caches.
+    pub fn whisper(&self, zone: &str, name: &str, kind: u16, data: &[u8]) {
+        if let Some(zone) = self.lock().zones.get_mut(zone) {
+            zone.whisper(name, kind, data);
+        }
+    }
+
     /// From now on a server behaves so.
     pub fn set_humour(&self, server: IpAddr, humour: Humour) {
         self.lock().servers.entry(server).or_default().humour = humour;

@@ -25,6 +25,10 @@ pub(crate) struct Zone {
     key: Option<ZoneKey>,
     /// Names whose signatures are wrong.
     forged: BTreeSet<Path>,
+    /// Wrong signatures before each right one.
+    traps: usize,
+    /// Records that every answer brings along, in its answer, authority and additional sections.
+    whispers: [Vec<Vec<u8>>; 3],
 }
 
 /// What is asked.
@@ -48,7 +52,14 @@ pub(crate) struct Sections {
 
 impl Zone {
     pub(crate) fn new(origin: &str, key: Option<ZoneKey>) -> Self {
-        Self { origin: path(origin), nodes: BTreeMap::new(), key, forged: BTreeSet::new() }
+        Self {
+            origin: path(origin),
+            nodes: BTreeMap::new(),
+            key,
+            forged: BTreeSet::new(),
+            traps: 0,
+            whispers: Default::default(),
+        }
     }
 
     pub(crate) fn key(&self) -> Option<&ZoneKey> {
@@ -68,6 +79,25 @@ impl Zone {
 
     pub(crate) fn forge(&mut self, name: &str) {
         self.forged.insert(path(name));
+    }
+
+    /// Makes validating as much work as it can: keys that cannot be told apart by their tags, and signatures of each of
+    /// them (KeyTrap, CVE-2023-50387).
+    pub(crate) fn trap(&mut self, signatures: usize) {
+        let origin = text(&self.origin);
+        let keys: Vec<Vec<u8>> = self.key.as_ref().map(|key| key.colliding().collect()).unwrap_or_default();
+        for key in keys {
+            self.add(&origin, kind::DNSKEY, 3600, key);
+        }
+        self.traps = signatures;
+    }
+
+    /// Lets every answer bring a record along that nobody asked for, in all its sections.
+    pub(crate) fn whisper(&mut self, name: &str, kind: u16, data: &[u8]) {
+        let whispered = record(&wire(&path(name)), kind, 86_400, data);
+        for section in &mut self.whispers {
+            section.push(whispered.clone());
+        }
     }
 
     /// Makes the apex whole: a SOA record, and the key.
@@ -95,6 +125,15 @@ impl Zone {
     }
 
     pub(crate) fn answer(&self, asked: &Asked) -> Sections {
+        let mut sections = self.honest_answer(asked);
+        let [answers, authorities, additionals] = &self.whispers;
+        sections.answers.extend_from_slice(answers);
+        sections.authorities.extend_from_slice(authorities);
+        sections.additionals.extend_from_slice(additionals);
+        sections
+    }
+
+    fn honest_answer(&self, asked: &Asked) -> Sections {
         let name = path(&asked.name);
         let mut sections = Sections::default();
         let signed = asked.wants_signatures && self.key.is_some();
@@ -167,6 +206,12 @@ impl Zone {
                 Signable { owner_wire: &owner, signer_wire: &signer, kind, ttl: set.ttl, data: &set.data };
             let ttl = set.ttl;
             let mut rrsig = key.rrsig(&set);
+            for trap in 0..self.traps {
+                let mut wrong = rrsig.clone();
+                let at = wrong.len() - 1 - trap % 64;
+                wrong[at] ^= 1 << (trap / 64 % 8);
+                section.push(record(&owner, kind::RRSIG, ttl, &wrong));
+            }
             if let (true, Some(last)) = (self.forged.contains(name), rrsig.last_mut()) {
                 *last ^= 1;
             }

@@ -40,6 +40,19 @@ impl ZoneKey {
         data
     }
 
+    /// Data of further DNSKEY records with this key's tag, at most 31: none of them is a key that signed anything.
+    pub(crate) fn colliding(&self) -> impl Iterator<Item = Vec<u8>> {
+        let dnskey = self.dnskey();
+        // A sum of 16-bit words does not change when two of them change places (RFC 4034 appendix B).
+        (3..dnskey.len() / 2).map(move |word| {
+            let mut other = dnskey.clone();
+            for octet in 0..2 {
+                other.swap(4 + octet, 2 * word + octet);
+            }
+            other
+        })
+    }
+
     /// The DNSKEY record's data in presentation form, as trust anchors are written.
     pub(crate) fn dnskey_text(&self) -> String {
         let data = self.dnskey();

@@ -18,6 +18,7 @@ mod resolver;
 mod runtime;
 mod settings;
 mod wire;
+mod written;
 
 pub use answer::{Answer, LookupError, Security};
 pub use fixed::FixedRecords;
@@ -28,3 +29,4 @@ pub use settings::{
     Bounds, CACHE_OCTETS_DEFAULT, CACHE_OCTETS_MAX, Families, Forwarder, ForwarderTransport, Mode, RootHint,
     Settings, SettingsError, TrustAnchor,
 };
+pub use written::WrittenError;

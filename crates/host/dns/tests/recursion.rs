@@ -1,11 +1,12 @@
 //! The resolver walks a small world of names from its root: answers, absences, failures, and what is hostile.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use dns::{
     Answer, Bounds, Families, LookupError, Mode, Name, RecordType, Resolver, RootHint, Security, Settings,
+    SettingsError,
 };
 use platform::clock::{Clock, Timestamp};
 use platform::metrics::Metrics;
@@ -327,5 +328,47 @@ async fn the_small_name_server_is_enough_for_a_test() -> Result<()> {
     assert_eq!(resolver.txt(&domain).await?.records, [b"v=spf1 -all"]);
     assert!(resolver.tlsa(25, &domain).await.unwrap_err().is_absence());
     assert!(resolver.addresses(&domain, Families::Both).await.unwrap_err().is_absence());
+    Ok(())
+}
+
+#[tokio::test]
+async fn queries_over_ipv6_leave_from_their_own_address() -> Result<()> {
+    let names = testkit::NameServer::start_at(Ipv6Addr::LOCALHOST.into())?;
+    names.add("example.test", Record::Text("here".into()));
+    let settings = Settings {
+        bind_v4: Some(Ipv4Addr::new(127, 0, 0, 77)),
+        bind_v6: Some(Ipv6Addr::LOCALHOST),
+        ..Settings::forward_to(names.address())
+    };
+    assert_eq!(resolver(&settings)?.txt(&name("example.test")?).await?.records, [b"here"]);
+    // An address that is not ours: the query does not leave from another one instead.
+    let elsewhere = Settings { bind_v6: Some("2001:db8::77".parse()?), ..settings.clone() };
+    assert!(!resolver(&elsewhere)?.txt(&name("example.test")?).await.unwrap_err().is_absence());
+    let without = Settings { families: Families::Ipv4, ..settings };
+    assert!(matches!(
+        Resolver::new(&without, Clock::system(), &Metrics::default()),
+        Err(SettingsError::NoFamily)
+    ));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_zone_has_no_say_in_others() -> Result<()> {
+    // CVE-2025-11411 and its ancestors: what an answer brings along for other zones is not remembered.
+    let (mut world, _) = world()?;
+    world.zone("victim.test", Signing::Unsigned)?;
+    world.add("victim.test", &Record::Text("true".into()));
+    let thief = world.server(&[])?;
+    let mut server = vec![2];
+    server.extend(b"ns\x05thief\x04test\x00");
+    let IpAddr::V4(address) = thief else { anyhow::bail!("not IPv4") };
+    world.whisper("example.test", "victim.test", 2, &server);
+    world.whisper("example.test", "ns.thief.test", 1, &address.octets());
+    world.whisper("example.test", "victim.test", 16, b"\x05false");
+    let resolver = resolver(&settings(&world)?)?;
+    assert_eq!(resolver.mx(&name("example.test")?).await?.records.len(), 1);
+    assert!(resolver.txt(&name("mx.example.test")?).await.is_err());
+    assert_eq!(resolver.txt(&name("victim.test")?).await?.records, [b"true"]);
+    assert_eq!(world.asked(thief), []);
     Ok(())
 }

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, Result};
 use dns::{
-    Families, Forwarder, ForwarderTransport, LookupError, Mode, Name, Resolver, RootHint, Security, Settings,
-    TrustAnchor,
+    Bounds, Families, Forwarder, ForwarderTransport, LookupError, Mode, Name, Resolver, RootHint, Security,
+    Settings, TrustAnchor,
 };
 use platform::clock::Clock;
 use platform::metrics::Metrics;
@@ -177,6 +177,65 @@ async fn forwarders_are_not_taken_at_their_word() -> Result<()> {
     let absent = resolver.txt(&name("nowhere.signed.test")?).await.unwrap_err();
     assert!(matches!(absent, LookupError::NoSuchName { security: Security::Secure, .. }), "{absent:?}");
     let failed = resolver.txt(&name("forged.signed.test")?).await.unwrap_err();
+    assert!(matches!(failed, LookupError::Bogus(_)), "{failed:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn keys_and_signatures_without_number_are_bounded_work() -> Result<()> {
+    // KeyTrap (CVE-2023-50387): 31 keys of one tag and 100 signatures would be 3100 verifications for each set.
+    let world = world()?;
+    world.trap("signed.test", 100);
+    let resolver = resolver(&settings(&world)?)?;
+    let began = std::time::Instant::now();
+    let failed = resolver.mx(&name("signed.test")?).await.unwrap_err();
+    assert!(!failed.is_absence(), "{failed:?}");
+    // Unoptimised, one verification takes about a quarter of a millisecond.
+    assert!(began.elapsed() < std::time::Duration::from_millis(700), "{:?}", began.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_forwarder_that_cannot_prove_its_name_is_told_nothing() -> Result<()> {
+    let world = world()?;
+    // It does not even speak TLS: whoever stands in for the forwarder is refused before it hears a question.
+    let forwarder =
+        Forwarder { address: world.root(), transport: ForwarderTransport::Tls(name("dns.example.test")?) };
+    let bounds = Bounds { question_time_max: std::time::Duration::from_millis(500), ..Bounds::default() };
+    let mode = Mode::Forward(vec![forwarder]);
+    let resolver = resolver(&Settings { mode, bounds, ..settings(&world)? })?;
+    let failed = resolver.mx(&name("signed.test")?).await.unwrap_err();
+    assert!(!failed.is_absence(), "{failed:?}");
+    assert!(world.asked(world.root().ip()).is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_alias_to_nothing_is_a_proven_absence() -> Result<()> {
+    let world = world()?;
+    world.add("nothing.signed.test", &Record::Alias("nowhere.signed.test".into()));
+    world.add("empty.signed.test", &Record::Alias("mx.signed.test".into()));
+    world.add("nothing.unsigned.test", &Record::Alias("nowhere.unsigned.test".into()));
+    world.add("far.unsigned.test", &Record::Alias("near.signed.test".into()));
+    world.add("near.signed.test", &Record::Alias("nothing.signed.test".into()));
+    let resolver = resolver(&settings(&world)?)?;
+    for (alias, expected) in [
+        ("nothing.unsigned.test", Security::Insecure),
+        ("nothing.signed.test", Security::Secure),
+        ("far.unsigned.test", Security::Insecure),
+    ] {
+        let absent = resolver.txt(&name(alias)?).await.unwrap_err();
+        assert!(
+            matches!(absent, LookupError::NoSuchName { security, .. } if security == expected),
+            "{alias}: {absent:?}"
+        );
+    }
+    let absent = resolver.txt(&name("empty.signed.test")?).await.unwrap_err();
+    assert!(matches!(absent, LookupError::NoData { security: Security::Secure, .. }), "{absent:?}");
+    // With a signature that is wrong, the same is no absence.
+    world.forge("liar.signed.test");
+    world.add("liar.signed.test", &Record::Alias("nowhere.signed.test".into()));
+    let failed = resolver.txt(&name("liar.signed.test")?).await.unwrap_err();
     assert!(matches!(failed, LookupError::Bogus(_)), "{failed:?}");
     Ok(())
 }

@@ -71,9 +71,15 @@ impl Logging {
     }
 }
 
+/// Parts that warn of everything strangers send them: whoever answers our questions would fill the log. What matters
+/// of it is told by the rooms that ask. A level that names one of them is heeded.
+const TALKATIVE: &str = "hickory_net=error,hickory_proto=error,hickory_resolver=error";
+
 fn parse_level(text: &str) -> Result<EnvFilter, TelemetryError> {
+    let is_asked_for = text.is_empty() || text.contains("hickory");
+    let directives = if is_asked_for { text.to_owned() } else { format!("{text},{TALKATIVE}") };
     EnvFilter::builder()
-        .parse(text)
+        .parse(directives)
         .map_err(|error| TelemetryError::Level { text: text.to_owned(), reason: error.to_string() })
 }
 
@@ -175,6 +181,13 @@ pub fn octets_resident() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strangers_do_not_fill_the_log_through_a_library() {
+        assert!(parse_level("info").unwrap().to_string().contains("hickory_net=error"));
+        assert!(parse_level("info,mta=debug").unwrap().to_string().contains("mta=debug"));
+        assert!(parse_level("info,hickory_net=debug").unwrap().to_string().contains("hickory_net=debug"));
+    }
     use std::sync::Arc;
 
     use parking_lot::Mutex;

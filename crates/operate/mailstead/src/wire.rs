@@ -2,6 +2,7 @@
 
 mod doors;
 mod listeners;
+mod names;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use platform::workers::{Workers, WorkersSettings};
 use tls::{Acceptor, AcceptorSettings, CertificateFiles, Certificates};
 
 use self::doors::Doors;
+pub(crate) use self::names::dns_settings;
 use crate::admin::AdminSocket;
 use crate::house::{House, directory_settings};
 use crate::settings::Settings;

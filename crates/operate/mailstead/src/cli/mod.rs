@@ -4,6 +4,7 @@ mod account;
 mod alias;
 mod config;
 mod demo;
+mod dns;
 mod domain;
 mod mailbox;
 mod print;
@@ -67,6 +68,9 @@ enum Verb {
     /// The configuration: check, show.
     #[command(subcommand)]
     Config(config::Verb),
+    /// DNS as this server sees it: resolve.
+    #[command(subcommand)]
+    Dns(dns::Verb),
     /// Read the whole store and prove every index entry and every octet.
     #[command(
         after_help = "Example: mailstead verify\n\nExit status 1 with a list of faults where anything is wrong."
@@ -113,6 +117,7 @@ impl Command {
             Verb::Serve => return serve::run(&config),
             Verb::Demo(arguments) => return demo::run(&arguments),
             Verb::Config(verb) => return config::run(&verb, &config, json),
+            Verb::Dns(verb) => return dns::run(&verb, &config, json),
             Verb::Setup(verb) => return setup::run(verb, &config, json),
             Verb::Account(verb) => verb.into_request()?,
             Verb::Alias(verb) => verb.to_request(),

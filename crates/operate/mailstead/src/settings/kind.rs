@@ -30,8 +30,20 @@ pub(crate) enum Kind {
     Addresses,
     /// A list of networks such as `"192.0.2.0/24"`.
     Networks,
+    /// A text that fits, or none.
+    Fitting(Fit),
+    /// A list of texts, each of which fits.
+    List(Fit),
     /// A list of certificate and key files: `[{ certificate = "…", key = "…" }]`.
     Certificates,
+}
+
+/// What a text has to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fit {
+    /// As the manual says it.
+    pub(crate) what: &'static str,
+    pub(crate) fits: fn(&str) -> bool,
 }
 
 /// A setting's value.
@@ -73,6 +85,8 @@ impl Kind {
             Self::Host => "a host name".into(),
             Self::Addresses => "a list of IP addresses".into(),
             Self::Networks => "a list of networks such as \"192.0.2.0/24\"".into(),
+            Self::Fitting(fit) => fit.what.into(),
+            Self::List(fit) => format!("a list of {}", fit.what),
             Self::Certificates => "a list of { certificate = \"FILE\", key = \"FILE\" }".into(),
         }
     }
@@ -110,6 +124,10 @@ impl Kind {
             (Self::Networks, Written::List(items)) => {
                 read_list(items, |item| item.parse::<Network>().is_ok())
             }
+            (Self::Fitting(fit), Written::Text(text)) => {
+                (text.is_empty() || (fit.fits)(text)).then(|| Value::Text((*text).to_owned()))
+            }
+            (Self::List(fit), Written::List(items)) => read_list(items, fit.fits),
             (Self::Certificates, Written::Pairs(pairs)) => Some(Value::Certificates(
                 pairs.iter().map(|&(certificate, key)| (certificate.into(), key.into())).collect(),
             )),
@@ -131,7 +149,7 @@ impl Kind {
                 _ => Written::Text(text),
             },
             Self::Number { .. } => text.parse().map_or(Written::Text(text), Written::Number),
-            Self::Addresses | Self::Networks => Written::List(items().collect()),
+            Self::Addresses | Self::Networks | Self::List(_) => Written::List(items().collect()),
             Self::Certificates => match items().map(|item| item.split_once(':')).collect() {
                 Some(pairs) => Written::Pairs(pairs),
                 None => Written::Text(text),

@@ -2,7 +2,9 @@
 //!
 //! Parser, environment, `config show`, the example file and the manual all come from these rows.
 
-use super::kind::Kind;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::kind::{Fit, Kind};
 
 /// One setting.
 pub(crate) struct Row {
@@ -35,7 +37,10 @@ const fn row(
     Row { key, kind, default: Some(default), reload, meaning }
 }
 
-use Kind::{Addresses, Certificates, Choice, Host, Networks, Number, Octets, Path, Seconds, Switch, Text};
+use Kind::{
+    Addresses, Certificates, Choice, Fitting, Host, List, Networks, Number, Octets, Path, Seconds, Switch,
+    Text,
+};
 use Reload::{Live, Restart};
 
 const KIB: u64 = 1 << 10;
@@ -47,6 +52,23 @@ const PORT: Kind = Number { min: 1, max: 65_535 };
 /// The listeners, by their name under `[listen]`: the table has a switch, a port and addresses for each.
 #[cfg(test)]
 const LISTENERS: [&str; 7] = ["smtp", "submission", "submissions", "imap", "imaps", "lmtp", "metrics"];
+
+const ADDRESS_V4: Fit =
+    Fit { what: "an IPv4 address, or empty", fits: |text| text.parse::<Ipv4Addr>().is_ok() };
+const ADDRESS_V6: Fit =
+    Fit { what: "an IPv6 address, or empty", fits: |text| text.parse::<Ipv6Addr>().is_ok() };
+const ROOT_HINT: Fit = Fit {
+    what: "servers such as \"192.0.2.1\" or \"192.0.2.1:5300\"",
+    fits: |text| text.parse::<dns::RootHint>().is_ok(),
+};
+const FORWARDER: Fit = Fit {
+    what: "servers such as \"192.0.2.1\", \"192.0.2.1:5300\" or \"192.0.2.1#dns.example.org\"",
+    fits: |text| text.parse::<dns::Forwarder>().is_ok(),
+};
+const TRUST_ANCHOR: Fit = Fit {
+    what: "\"internet\" or DNSKEY data such as \"257 3 13 mdsswUyr3D…\"",
+    fits: |text| text.parse::<dns::TrustAnchor>().is_ok(),
+};
 
 /// The table, in the order in which the manual shows it.
 pub(crate) static TABLE: &[Row] = &[
@@ -361,6 +383,76 @@ pub(crate) static TABLE: &[Row] = &[
         "What becomes of a submitted message with a lone CR or LF.",
     ),
     row(
+        "dns.forwarders",
+        List(FORWARDER),
+        "[]",
+        Restart,
+        "Resolvers to ask instead of the name servers of the world; with #NAME over TLS, by the name in the certificate.",
+    ),
+    row(
+        "dns.root_hints",
+        List(ROOT_HINT),
+        "[]",
+        Restart,
+        "Where root servers answer; empty: those of the Internet.",
+    ),
+    row(
+        "dns.trust_anchors",
+        List(TRUST_ANCHOR),
+        "[\"internet\"]",
+        Restart,
+        "The root's keys, from which signatures are proven; an empty list: nothing is validated, and DANE is off.",
+    ),
+    row(
+        "dns.families",
+        Choice(&["both", "ipv4", "ipv6"]),
+        "\"both\"",
+        Restart,
+        "The address families over which this host reaches name servers.",
+    ),
+    row(
+        "dns.bind_v4",
+        Fitting(ADDRESS_V4),
+        "\"\"",
+        Restart,
+        "The address from which queries leave over IPv4; empty: the system chooses.",
+    ),
+    row(
+        "dns.bind_v6",
+        Fitting(ADDRESS_V6),
+        "\"\"",
+        Restart,
+        "The address from which queries leave over IPv6; empty: the system chooses.",
+    ),
+    row(
+        "dns.allowed_networks",
+        Networks,
+        "[]",
+        Restart,
+        "Private or loopback networks whose name servers are asked all the same, where a delegation names them.",
+    ),
+    row(
+        "dns.server_port",
+        PORT,
+        "53",
+        Restart,
+        "The port of name servers that delegations name; another one is for tests.",
+    ),
+    row(
+        "dns.cache_octets_max",
+        Octets { min: 64 * KIB, max: 16 * MIB },
+        "\"8M\"",
+        Restart,
+        "How much memory known answers may take.",
+    ),
+    row(
+        "dns.question_timeout",
+        Seconds { min: 1, max: 120 },
+        "\"20s\"",
+        Restart,
+        "How long one question may take, with all the queries it needs.",
+    ),
+    row(
         "imap.separator",
         Choice(&["/", "."]),
         "\"/\"",
@@ -548,6 +640,7 @@ mod tests {
             include_str!("../wire.rs"),
             include_str!("../wire/doors.rs"),
             include_str!("../wire/listeners.rs"),
+            include_str!("../wire/names.rs"),
         ]
         .concat();
         // `listen.NAME.enabled`, `.port` and `.addresses` are read by a listener's name.

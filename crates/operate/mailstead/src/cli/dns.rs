@@ -1,0 +1,139 @@
+//! `dns …`: what the resolver of this server finds, and how far it is proven.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Subcommand;
+use dns::{Answer, LookupError, Name, RecordData, RecordType, Resolver, Security};
+use platform::clock::Clock;
+use platform::metrics::Metrics;
+use serde_json::{Value, json};
+
+use crate::settings::Settings;
+use crate::wire::dns_settings;
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Verb {
+    /// Ask the way this server does: from the same addresses, with the same trust anchors.
+    #[command(
+        after_help = "Example: mailstead dns resolve example.org MX\n\nExit status 1 when there are no such records, or none can be had now."
+    )]
+    Resolve {
+        /// The name; its final dot may be left out. An IP address with the type PTR asks for its name.
+        name: String,
+        /// The type of records.
+        #[arg(value_name = "TYPE", default_value = "A", value_parser = |text: &str| text.parse::<RecordType>())]
+        kind: RecordType,
+    },
+}
+
+type Outcome = Result<Answer<RecordData>, LookupError>;
+
+pub(super) fn run(verb: &Verb, config: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let Verb::Resolve { name, kind } = verb;
+    let asked = match name.parse() {
+        Ok(address) if *kind == RecordType::Ptr => Name::reverse(address),
+        _ => Name::parse(name).with_context(|| name.clone())?,
+    };
+    let settings = dns_settings(&Settings::load(config)?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(async {
+        let resolver = Resolver::new(&settings, Clock::system(), &Metrics::new())?;
+        anyhow::Ok(resolver.resolve(&asked, *kind).await)
+    })?;
+    if json {
+        println!("{:#}", data(&asked, *kind, &outcome));
+    } else {
+        print!("{}", text(&asked, *kind, &outcome));
+    }
+    Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) })
+}
+
+fn word(security: Security) -> &'static str {
+    match security {
+        Security::Secure => "secure",
+        Security::Insecure => "insecure",
+    }
+}
+
+fn text(name: &Name, kind: RecordType, outcome: &Outcome) -> String {
+    match outcome {
+        Ok(answer) => {
+            let mut text =
+                format!("{name} {kind}: {}, for {} s", word(answer.security), answer.valid_for.as_secs());
+            if answer.canonical != *name {
+                text += &format!(", an alias of {}", answer.canonical);
+            }
+            answer.records.iter().fold(text + "\n", |text, record| text + &format!("{record}\n"))
+        }
+        Err(error) => {
+            let proof = error.security().map_or(String::new(), |security| format!(" ({})", word(security)));
+            format!("{name} {kind}: {error}{proof}\n")
+        }
+    }
+}
+
+fn data(name: &Name, kind: RecordType, outcome: &Outcome) -> Value {
+    let (name, kind) = (name.as_str(), kind.as_str());
+    match outcome {
+        Ok(answer) => json!({
+            "name": name,
+            "type": kind,
+            "status": "found",
+            "security": word(answer.security),
+            "canonical": answer.canonical.as_str(),
+            "valid_for_seconds": answer.valid_for.as_secs(),
+            "records": answer.records.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }),
+        Err(error) => json!({
+            "name": name,
+            "type": kind,
+            "status": match error {
+                LookupError::NoSuchName { .. } => "no such name",
+                LookupError::NoData { .. } => "no data",
+                LookupError::Bogus(_) => "bogus",
+                _ => "failed",
+            },
+            "security": error.security().map(word),
+            "error": error.to_string(),
+            "records": [],
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn found() -> Outcome {
+        Ok(Answer {
+            records: vec![RecordData::Text(b"v=spf1 -all".to_vec())],
+            canonical: Name::parse("b.example").unwrap(),
+            security: Security::Secure,
+            valid_for: Duration::from_secs(60),
+        })
+    }
+
+    #[test]
+    fn answers_read_well() {
+        let name = Name::parse("a.example").unwrap();
+        assert_eq!(
+            text(&name, RecordType::Txt, &found()),
+            "a.example TXT: secure, for 60 s, an alias of b.example\n\"v=spf1 -all\"\n"
+        );
+        let absent = Err(LookupError::NoSuchName { security: Security::Insecure, valid_for: Duration::ZERO });
+        assert_eq!(text(&name, RecordType::Mx, &absent), "a.example MX: no such name (insecure)\n");
+    }
+
+    #[test]
+    fn machines_read_the_same() {
+        let name = Name::parse("a.example").unwrap();
+        let value = data(&name, RecordType::Txt, &found());
+        assert_eq!((&value["status"], &value["security"]), (&json!("found"), &json!("secure")));
+        let value = data(&name, RecordType::Mx, &Err(LookupError::Timeout));
+        assert_eq!((&value["status"], &value["security"]), (&json!("failed"), &Value::Null));
+    }
+}
