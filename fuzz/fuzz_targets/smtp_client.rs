@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use mail_types::{
     Address, DeliverBy, EnvelopeId, ForwardPath, Notify, OriginalRecipient, Priority, ReturnedContent, ReversePath,
-    Secret,
+    Secret, Verdict,
 };
 use smtp::client::{
     ANSWER_OCTETS_MAX, ChunkPlace, ChunkingUse, Client, ClientStep, Credentials, Order, OrderRecipient, Outcome,
@@ -74,10 +74,11 @@ fn order(choice: u8) -> Order {
     }
 }
 
-/// What came of an order: a word on each recipient, and none endless.
-fn check(outcome: Outcome) {
+/// What came of an order: a word on each recipient, none endless, and no yes to a message that did not go out.
+fn check(outcome: Outcome, is_sent: bool) {
     let Outcome::Answered(answers) = outcome else { return };
     assert_eq!(answers.replies.len(), 2);
+    assert!(is_sent || answers.replies.iter().all(|reply| reply.verdict() != Verdict::Accepted));
     assert!(answers.replies.iter().all(|reply| reply.text.len() <= ANSWER_OCTETS_MAX));
 }
 
@@ -98,6 +99,7 @@ fn talk(choice: u8, input: &[u8]) {
     });
     let order = order(choice);
     let mut out = Vec::new();
+    let mut is_sent = false;
     let pieces: Vec<&[u8]> = match choice & 128 {
         0 => input.split_inclusive(|&octet| octet == b'\n').collect(),
         _ => vec![input],
@@ -106,11 +108,11 @@ fn talk(choice: u8, input: &[u8]) {
         while !piece.is_empty() {
             let Ok((used, step)) = client.on_octets(piece, &mut out) else {
                 let broken = Reply::fixed(451, (4, 4, 2), "The connection broke off");
-                client.broken_off(broken).into_iter().for_each(check);
+                client.broken_off(broken).into_iter().for_each(|outcome| check(outcome, is_sent));
                 return;
             };
             piece = &piece[used..];
-            if !carry_out(&mut client, step, &order, &mut out) {
+            if !carry_out(&mut client, step, &order, &mut is_sent, &mut out) {
                 return;
             }
             let lines = String::from_utf8(std::mem::take(&mut out)).expect("UTF-8");
@@ -122,7 +124,16 @@ fn talk(choice: u8, input: &[u8]) {
 }
 
 /// Whether the talk goes on.
-fn carry_out(client: &mut Client, step: ClientStep, order: &Order, out: &mut Vec<u8>) -> bool {
+fn carry_out(
+    client: &mut Client,
+    step: ClientStep,
+    order: &Order,
+    is_sent: &mut bool,
+    out: &mut Vec<u8>,
+) -> bool {
+    if let ClientStep::SendMessage(_) = step {
+        *is_sent = true;
+    }
     let next = match step {
         ClientStep::Read => return true,
         ClientStep::StartTls => client.on_tls_started(out),
@@ -134,7 +145,7 @@ fn carry_out(client: &mut Client, step: ClientStep, order: &Order, out: &mut Vec
         ClientStep::Done(outcome) => {
             // An order that is not sent would not be sent again either.
             let is_answered = matches!(outcome, Outcome::Answered(_));
-            check(outcome);
+            check(outcome, std::mem::take(is_sent));
             if is_answered { client.send(order, out) } else { client.quit(out) }
         }
         ClientStep::SendMessage(Transfer::Data) => client.data_sent(),
@@ -146,5 +157,5 @@ fn carry_out(client: &mut Client, step: ClientStep, order: &Order, out: &mut Vec
         ClientStep::Ready(_) => client.quit(out),
         ClientStep::Closed => return false,
     };
-    carry_out(client, next, order, out)
+    carry_out(client, next, order, is_sent, out)
 }

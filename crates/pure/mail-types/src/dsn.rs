@@ -6,9 +6,9 @@ use std::fmt;
 use crate::address::Address;
 use crate::xtext::{self, UnicodeForm};
 
-/// Longest ENVID, decoded (RFC 3461 §4.4 allows so many characters).
+/// Longest ENVID, decoded, as RFC 3461 bounds it.
 pub const ENVELOPE_ID_OCTETS_MAX: usize = 100;
-/// Longest ORCPT as it stands on the wire, type included (RFC 3461 §4.2).
+/// Longest ORCPT as it stands on the wire, type included, as RFC 3461 bounds it.
 pub const ORIGINAL_RECIPIENT_OCTETS_MAX: usize = 500;
 /// Longest address type; those of the registry have up to seven letters.
 pub const ADDRESS_TYPE_OCTETS_MAX: usize = 40;

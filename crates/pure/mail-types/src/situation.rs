@@ -64,7 +64,7 @@ impl Situation {
             Self::TlsNeeded => (4, 7, 10),
             Self::RequireTlsUnsupported => (5, 7, 30),
             Self::LoginFailed => (4, 7, 8),
-            Self::Withdrawn => (5, 3, 2),
+            Self::Withdrawn => (5, 3, 0),
             Self::LocalFailure => (4, 3, 0),
         };
         EnhancedCode::new(class, subject, detail)

@@ -243,6 +243,7 @@ impl Client {
         let limits = self.extensions.limits.unwrap_or_default();
         Allowance {
             recipients_max: limits.recipients_max,
+            domains_max: limits.domains_max,
             transactions: limits.transactions_max.map(|most| most.saturating_sub(self.transactions)),
         }
     }

@@ -104,6 +104,8 @@ pub struct SessionLimits {
     pub recipients_max: Option<u32>,
     /// MAILMAX: transactions in one session.
     pub transactions_max: Option<u32>,
+    /// RCPTDOMAINMAX: domains among the recipients of one transaction.
+    pub domains_max: Option<u32>,
 }
 
 impl Extensions {
@@ -204,7 +206,12 @@ fn read_future_release(text: &str) -> Option<FutureRelease> {
 impl SessionLimits {
     fn to_line(self) -> String {
         let mut line = "LIMITS".to_owned();
-        for (name, value) in [("RCPTMAX", self.recipients_max), ("MAILMAX", self.transactions_max)] {
+        let limits = [
+            ("RCPTMAX", self.recipients_max),
+            ("MAILMAX", self.transactions_max),
+            ("RCPTDOMAINMAX", self.domains_max),
+        ];
+        for (name, value) in limits {
             if let Some(value) = value {
                 line.push_str(&format!(" {name}={value}"));
             }
@@ -221,6 +228,7 @@ impl SessionLimits {
             match name.to_ascii_uppercase().as_str() {
                 "RCPTMAX" => limits.recipients_max = value,
                 "MAILMAX" => limits.transactions_max = value,
+                "RCPTDOMAINMAX" => limits.domains_max = value,
                 _ => {}
             }
         }
@@ -244,7 +252,11 @@ mod tests {
             binary: true,
             starttls: true,
             auth: vec!["SCRAM-SHA-256".to_owned(), "PLAIN".to_owned()],
-            limits: Some(SessionLimits { recipients_max: Some(1_000), transactions_max: Some(500) }),
+            limits: Some(SessionLimits {
+                recipients_max: Some(1_000),
+                transactions_max: Some(500),
+                domains_max: Some(10),
+            }),
             dsn: true,
             require_tls: true,
             priority: true,

@@ -342,6 +342,7 @@ impl<R> Session<R> {
             limits: Some(SessionLimits {
                 recipients_max: Some(self.settings.recipients_max),
                 transactions_max: Some(self.settings.transactions_max),
+                domains_max: None,
             }),
             dsn: offers.dsn,
             require_tls: offers.require_tls,

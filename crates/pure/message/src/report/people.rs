@@ -7,8 +7,8 @@ use super::{Action, DeliveryReport, REMOTE_WORDS_OCTETS_MAX, RecipientReport, Re
 
 /// Columns of the text.
 const COLUMNS: usize = 72;
-/// Longest sentence of ours.
-const SENTENCE_OCTETS_MAX: usize = 1_000;
+/// Longest paragraph: one that holds another host's words, and as much of ours.
+const PARAGRAPH_OCTETS_MAX: usize = 2 * REMOTE_WORDS_OCTETS_MAX;
 /// Longest address that is shown.
 const ADDRESS_OCTETS_MAX: usize = 600;
 
@@ -103,7 +103,7 @@ fn write_recipient(recipient: &RecipientReport<'_>, text: &mut String) {
 /// Appends words in lines that are indented, broken where they get too long.
 fn paragraph(indent: usize, sentence: &str, text: &mut String) {
     let mut column = 0;
-    for word in words(sentence, SENTENCE_OCTETS_MAX + REMOTE_WORDS_OCTETS_MAX) {
+    for word in words(sentence, PARAGRAPH_OCTETS_MAX) {
         let width = word.chars().count();
         if column > 0 && column + 1 + width > COLUMNS {
             text.push('\n');

@@ -297,6 +297,40 @@ fn what_comes_back_is_bounded() {
     }
 }
 
+#[test]
+fn what_no_line_can_hold_is_left_out() {
+    let house = House::new("ann@example.org");
+    let path = ForwardPath::Address(address("bob@example.com"));
+    // Each letter takes six octets of ASCII.
+    for (letters, is_told) in [(149, true), (150, true), (151, false)] {
+        let original = OriginalRecipient::from_parts("utf-8", &"ø".repeat(letters)).unwrap();
+        let recipients = [RecipientReport { original: Some(&original), ..recipient(&path, Action::Failed) }];
+        let text = written(&house.report(&recipients));
+        assert_eq!(text.contains("Original-Recipient: "), is_told, "{letters}");
+    }
+    for (octets, told) in [(254, 254), (255, 255), (256, 255)] {
+        let host = "h".repeat(octets);
+        let recipients = [RecipientReport { remote_mta: Some(&host), ..recipient(&path, Action::Failed) }];
+        let text = written(&house.report(&recipients));
+        assert!(text.contains(&format!("Remote-MTA: dns;\r\n {}\r\n", "h".repeat(told))), "{text}");
+    }
+    let nothing = [RecipientReport { remote_mta: Some("\r\n"), ..recipient(&path, Action::Failed) }];
+    assert!(!written(&house.report(&nothing)).contains("Remote-MTA"));
+}
+
+#[test]
+fn sentences_have_bounds() {
+    let house = House::new("ann@example.org");
+    let path = ForwardPath::Address(address("bob@example.com"));
+    let empty = written(&house.report(&[recipient(&path, Action::Failed)])).matches('z').count();
+    for octets in [1_999, 2_000, 2_001] {
+        let reason = "z".repeat(octets);
+        let recipients = [RecipientReport { reason: &reason, ..recipient(&path, Action::Failed) }];
+        let told = written(&house.report(&recipients)).matches('z').count();
+        assert_eq!(told, empty + octets.min(2_000));
+    }
+}
+
 /// Whatever is told, a report has its three parts and its lines.
 fn check(report: &DeliveryReport<'_>) -> Result<(), TestCaseError> {
     let mut out = Vec::new();

@@ -15,6 +15,8 @@ use crate::reply::Reply;
 /// Octets kept of the text of a reply about a recipient. A thousand recipients may be told an essay each.
 pub const ANSWER_OCTETS_MAX: usize = 1_024;
 
+const NO_WORD: Reply = Reply::fixed(451, (4, 4, 2), "The server gave no answer");
+
 /// The message on its way.
 #[derive(Debug)]
 pub(super) struct Delivery {
@@ -29,9 +31,11 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    /// What each recipient was told, or else what was told to all.
+    /// What each recipient was told, or else what was told to all. Only the reply to the message itself can say that
+    /// the server has it: a 2yz to anything else, such as DATA, must not make us forget the message.
     pub(super) fn into_outcome(self, last: Reply) -> Outcome {
         let for_all = shortened(self.refused.unwrap_or(last));
+        let for_all = if for_all.severity() == Severity::Done { NO_WORD } else { for_all };
         let replies = self.answers.into_iter().map(|answer| answer.unwrap_or_else(|| for_all.clone()));
         Outcome::Answered(Answers { replies: replies.collect(), left_out: self.left_out })
     }
@@ -92,7 +96,7 @@ impl Client {
         DataWriter::default()
     }
 
-    /// The message has gone, [`DataWriter::finish`] included.
+    /// The message has gone, [`DataWriter::finish`] included. To be called before anything more is read.
     pub fn data_sent(&mut self) -> ClientStep {
         self.owe_message_replies();
         ClientStep::Read
@@ -201,7 +205,6 @@ impl Client {
     }
 
     fn report(&mut self) -> ClientStep {
-        const NO_WORD: Reply = Reply::fixed(451, (4, 4, 2), "The server gave no answer");
         match self.delivery.take() {
             Some(delivery) => ClientStep::Done(delivery.into_outcome(NO_WORD)),
             None => ClientStep::Read,

@@ -1,6 +1,8 @@
 //! What a transaction is to carry, what of it this server takes, and what became of it: the parameters of MAIL and RCPT
 //! as the client says them.
 
+use std::collections::HashSet;
+
 use mail_types::{DeadlineMode, ForwardPath, ORIGINAL_RECIPIENT_OCTETS_MAX, ReversePath, UnicodeForm};
 
 use super::Client;
@@ -57,7 +59,7 @@ pub struct LeftOut {
     pub dsn: bool,
     /// BY that only wants a notice. The sender hears "relayed" (RFC 2852 §4).
     pub deliver_by: bool,
-    /// MT-PRIORITY (RFC 6710 §5 lets it end here).
+    /// MT-PRIORITY (RFC 6710 §4.3 lets it end here).
     pub priority: bool,
 }
 
@@ -87,6 +89,8 @@ pub enum Limit {
     MessageOctets(u64),
     /// Recipients of a transaction (RFC 9422 §4).
     Recipients(u32),
+    /// Domains among the recipients of a transaction (RFC 9422 §4).
+    Domains(u32),
     /// Transactions of a connection, all of which were had (RFC 9422 §4).
     Transactions(u32),
 }
@@ -96,6 +100,8 @@ pub enum Limit {
 pub struct Allowance {
     /// Recipients of one transaction.
     pub recipients_max: Option<u32>,
+    /// Domains among them.
+    pub domains_max: Option<u32>,
     /// Transactions to come.
     pub transactions: Option<u32>,
 }
@@ -107,6 +113,14 @@ impl Order {
             matches!(&self.reverse_path, ReversePath::Address(sender) if sender.is_international());
         let is_recipient = |recipient: &OrderRecipient| matches!(&recipient.forward_path, ForwardPath::Address(address) if address.is_international());
         self.parameters.smtputf8 || is_sender || self.recipients.iter().any(is_recipient)
+    }
+
+    fn domains(&self) -> usize {
+        let domain = |recipient: &OrderRecipient| match &recipient.forward_path {
+            ForwardPath::Postmaster => None,
+            ForwardPath::Address(address) => Some(address.domain().clone()),
+        };
+        self.recipients.iter().map(domain).collect::<HashSet<_>>().len()
     }
 
     fn has_dsn(&self) -> bool {
@@ -163,6 +177,11 @@ impl Client {
             && order.recipients.len() as u64 > u64::from(most)
         {
             return Some(Limit::Recipients(most));
+        }
+        if let Some(most) = limits.domains_max
+            && order.domains() as u64 > u64::from(most)
+        {
+            return Some(Limit::Domains(most));
         }
         limits.transactions_max.filter(|&most| self.transactions >= most).map(Limit::Transactions)
     }

@@ -8,9 +8,6 @@ use super::{BLANK, CommandError, is_number};
 use crate::extension::Offers;
 use crate::future_release::Hold;
 
-/// Most parameters of one MAIL or RCPT command; there are eleven that we know.
-const PARAMETERS_MAX: usize = 16;
-
 /// The parameters of MAIL.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct MailParameters {
@@ -63,17 +60,15 @@ struct Parameter<'a> {
     value: Option<&'a str>,
 }
 
-fn parameters(text: &str) -> impl Iterator<Item = Result<Parameter<'_>, CommandError>> {
+/// The parameters of a command. Whoever reads them stops at the first that is unknown or was there before.
+fn parameters(text: &str) -> impl Iterator<Item = Parameter<'_>> {
     let words = text.split(BLANK).filter(|word| !word.is_empty());
-    words.enumerate().map(|(index, word)| {
-        if index >= PARAMETERS_MAX {
-            return Err(CommandError::BadParameter);
-        }
+    words.map(|word| {
         let (keyword, value) = match word.split_once('=') {
             Some((keyword, value)) => (keyword, Some(value)),
             None => (word, None),
         };
-        Ok(Parameter { keyword: keyword.to_ascii_uppercase(), value })
+        Parameter { keyword: keyword.to_ascii_uppercase(), value }
     })
 }
 
@@ -100,7 +95,6 @@ pub(super) fn parse_mail_parameters(text: &str, offers: &Offers) -> Result<MailP
     let mut found = MailParameters::default();
     let (mut body, mut auth) = (None, None);
     for parameter in parameters(text) {
-        let parameter = parameter?;
         match parameter.keyword.as_str() {
             "SIZE" => parameter.set(&mut found.size, read_size)?,
             "BODY" => parameter.set(&mut body, read_body)?,
@@ -111,7 +105,7 @@ pub(super) fn parse_mail_parameters(text: &str, offers: &Offers) -> Result<MailP
             "REQUIRETLS" if offers.require_tls => parameter.raise(&mut found.require_tls)?,
             "MT-PRIORITY" if offers.priority => parameter.set(&mut found.priority, Priority::parse)?,
             "BY" if offers.deliver_by.is_some() => parameter.set(&mut found.deliver_by, DeliverBy::parse)?,
-            // RFC 4865 §4: one of the two, once.
+            // RFC 4865: one of the two, once.
             "HOLDFOR" if offers.future_release.is_some() => {
                 parameter.set(&mut found.hold, Hold::parse_for)?
             }
@@ -129,7 +123,6 @@ pub(super) fn parse_mail_parameters(text: &str, offers: &Offers) -> Result<MailP
 pub(super) fn parse_rcpt_parameters(text: &str, offers: &Offers) -> Result<RcptParameters, CommandError> {
     let mut found = RcptParameters::default();
     for parameter in parameters(text) {
-        let parameter = parameter?;
         match parameter.keyword.as_str() {
             "NOTIFY" if offers.dsn => parameter.set(&mut found.notify, Notify::parse)?,
             "ORCPT" if offers.dsn => parameter.set(&mut found.original, OriginalRecipient::parse)?,

@@ -1,9 +1,11 @@
 //! What goes on with a message where the server takes it, what is held back where it does not, and limits kept to before
 //! anything is sent.
 
-use mail_types::{DeliverBy, EnvelopeId, Notify, OriginalRecipient, Priority, ReturnedContent};
+use mail_types::{DeadlineMode, DeliverBy, EnvelopeId, Notify, OriginalRecipient, Priority, ReturnedContent};
 
 use super::*;
+use crate::command::{self, Command};
+use crate::extension::{DeliverByOffer, Offers};
 
 /// An order that asks for everything but REQUIRETLS.
 fn demanding() -> Order {
@@ -155,10 +157,15 @@ fn a_message_too_large_is_not_tried() {
 
 #[test]
 fn limits_of_the_session_are_kept() {
-    let mut talk = greeted(settings(), "250-LIMITS RCPTMAX=2 MAILMAX=2|");
-    assert_eq!(talk.client.allowance(), Allowance { recipients_max: Some(2), transactions: Some(2) });
+    let mut talk = greeted(settings(), "250-LIMITS RCPTMAX=2 RCPTDOMAINMAX=1 MAILMAX=2|");
+    assert_eq!(
+        talk.client.allowance(),
+        Allowance { recipients_max: Some(2), domains_max: Some(1), transactions: Some(2) }
+    );
     talk.send(&order(&["a@example.org", "b@example.org", "c@example.org"]));
     assert_eq!(talk.step, ClientStep::Done(Outcome::Exceeds(Limit::Recipients(2))));
+    talk.send(&order(&["a@example.org", "a@example.net"]));
+    assert_eq!(talk.step, ClientStep::Done(Outcome::Exceeds(Limit::Domains(1))));
     for left in [1, 0] {
         talk.send(&order(&["a@example.org", "b@example.org"]));
         assert_eq!(talk.client.allowance().transactions, Some(left));
@@ -177,7 +184,10 @@ fn limits_of_the_session_are_kept() {
     talk.send(&order(&["a@example.org"]));
     assert_eq!(talk.step, ClientStep::Done(Outcome::Exceeds(Limit::Transactions(2))));
     let unlimited = greeted(settings(), "");
-    assert_eq!(unlimited.client.allowance(), Allowance { recipients_max: None, transactions: None });
+    assert_eq!(
+        unlimited.client.allowance(),
+        Allowance { recipients_max: None, domains_max: None, transactions: None }
+    );
 }
 
 #[test]
@@ -248,5 +258,59 @@ fn an_original_recipient_too_long_for_the_wire_stays_behind() {
         talk.send(&order);
         let said = String::from_utf8(talk.out).unwrap();
         assert_eq!(said.contains("ORCPT"), is_sent, "{said}");
+    }
+}
+
+fn any_deadline() -> impl Strategy<Value = Option<DeliverBy>> {
+    let mode = prop_oneof![Just(DeadlineMode::Notify), Just(DeadlineMode::Return)];
+    (-1_000_000_000_i32..=1_000_000_000, mode, any::<bool>())
+        .prop_map(|(seconds, mode, trace)| DeliverBy::new(seconds, mode, trace))
+}
+
+proptest! {
+    /// What our client asks for is what our server understands.
+    #[test]
+    fn parameters_are_read_as_written(
+        id in "[ -~]{0,101}",
+        kind in proptest::sample::select(vec!["rfc822", "utf-8", "x400", "X-what"]),
+        address in "\\PC{0,60}",
+        notify in 0_u8..9,
+        priority in -10_i8..=10,
+        deadline in any_deadline(),
+        smtputf8 in any::<bool>(),
+    ) {
+        let mut order = order(&["a@example.org"]);
+        order.parameters = MailParameters {
+            smtputf8,
+            returned: Some(ReturnedContent::Full),
+            envelope_id: EnvelopeId::new(&id),
+            priority: Priority::new(priority),
+            deliver_by: deadline,
+            ..MailParameters::default()
+        };
+        let original = OriginalRecipient::from_parts(kind, &address);
+        order.recipients[0].parameters = RcptParameters { notify: Notify::from_bits(notify), original };
+        let mut talk = greeted(settings(), "250-SMTPUTF8|250-DSN|250-MT-PRIORITY|250-DELIVERBY|");
+        talk.send(&order);
+        let offers = Offers {
+            dsn: true,
+            priority: true,
+            deliver_by: Some(DeliverByOffer::default()),
+            ..Offers::NONE
+        };
+        let said = String::from_utf8(talk.out).unwrap();
+        let mut lines = said.split_terminator("\r\n");
+        let Ok(Command::Mail(_, read)) = command::parse(lines.next().unwrap().as_bytes(), &offers) else {
+            panic!("{said}")
+        };
+        prop_assert_eq!(read, order.parameters);
+        let Ok(Command::Rcpt(path, read)) = command::parse(lines.next().unwrap().as_bytes(), &offers) else {
+            panic!("{said}")
+        };
+        prop_assert!(smtputf8 || path.script == command::Script::Ascii);
+        if said.contains("ORCPT") || order.recipients[0].parameters.original.is_none() {
+            prop_assert_eq!(read, order.recipients[0].parameters.clone());
+        }
+        prop_assert_eq!(lines.next(), Some("DATA"));
     }
 }

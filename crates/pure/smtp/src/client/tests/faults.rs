@@ -1,5 +1,7 @@
 //! Servers that break off, talk before they are asked, or never stop.
 
+use mail_types::Verdict;
+
 use super::*;
 
 const BROKEN: Reply = Reply::fixed(451, (4, 4, 2), "The connection broke off");
@@ -82,6 +84,31 @@ fn a_refused_sender_stays_refused_when_the_connection_breaks() {
     let mut talk = greeted();
     talk.send(&order(&["a@example.org"]));
     talk.step = ClientStep::Done(talk.client.broken_off(BROKEN).unwrap());
+    assert_eq!(talk.codes(), [451]);
+}
+
+/// A server out of step must not make us believe that it has a message it never saw.
+#[test]
+fn only_the_message_itself_can_be_accepted() {
+    let mut talk = greeted();
+    talk.send(&order(&["a@example.org", "b@example.org"]));
+    talk.out.clear();
+    talk.script("S: 250 ok|250 ok|550 no|250 what?\nC: RSET\nS: 250 ok");
+    assert_eq!(talk.codes(), [451, 550]);
+    for reply in ["354 go on", "334 go on"] {
+        let mut talk = greeted();
+        talk.send(&order(&["a@example.org"]));
+        talk.out.clear();
+        talk.script("S: 250 ok|250 ok|354 go on");
+        talk.step = talk.client.data_sent();
+        talk.script(&format!("S: {reply}"));
+        let ClientStep::Done(Outcome::Answered(answers)) = &talk.step else { panic!("{:?}", talk.step) };
+        assert_eq!(answers.replies[0].verdict(), Verdict::Later);
+    }
+    let mut talk = greeted();
+    talk.send(&order(&["a@example.org"]));
+    let kept = Reply::fixed(250, (2, 0, 0), "Kept");
+    talk.step = ClientStep::Done(talk.client.broken_off(kept).unwrap());
     assert_eq!(talk.codes(), [451]);
 }
 
