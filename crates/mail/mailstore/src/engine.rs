@@ -208,6 +208,9 @@ impl Engine {
                     engine.dispatch(&committed, jobs, then);
                 }
                 Err(error) => {
+                    for tell in tenants_notes.into_iter().filter_map(|(_, note, _)| note.written) {
+                        tell(Err(&error));
+                    }
                     // Nothing was written: identifiers given are skipped, reservations go with the jobs.
                     drop(jobs);
                     then.fail(error.into());

@@ -60,7 +60,7 @@ pub use search::{HeaderField, fold};
 pub use settings::Settings;
 pub use store::Store;
 pub use tenant::{
-    Kept, NewNote, OnCommitted, ReadLog, TENANTS_FROM, Tenant, TenantBlob, TenantEntry, TenantMove, WriteNote,
+    Kept, NewNote, OnWritten, ReadLog, TENANTS_FROM, Tenant, TenantBlob, TenantEntry, TenantMove, WriteNote,
 };
 pub use verify::Fault;
 pub use view::{Changes, Entry, View};

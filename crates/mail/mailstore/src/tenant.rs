@@ -67,8 +67,9 @@ impl TenantEntry<'_> {
 /// Writes a further note of the tenant's, durably, before it returns.
 pub type WriteNote<'a> = &'a dyn Fn(Vec<u8>) -> Result<(), StorageError>;
 
-/// What runs on the committer's thread when an entry is durable, in the log's order: hand over and return.
-pub type OnCommitted = Box<dyn FnOnce(&Committed) + Send>;
+/// What is called when an entry is durable, on the committer's thread and in the log's order, or has failed: hand over
+/// and return. An entry that is refused at once fails on the thread that submits it.
+pub type OnWritten = Box<dyn FnOnce(Result<&Committed, &StorageError>) + Send>;
 
 /// A tenant's note on its way into the log.
 pub struct NewNote {
@@ -76,8 +77,8 @@ pub struct NewNote {
     pub owner: u32,
     /// The note.
     pub octets: Vec<u8>,
-    /// Whom to tell on the committer's thread. Not called when the entry fails.
-    pub committed: Option<OnCommitted>,
+    /// Whom to tell.
+    pub written: Option<OnWritten>,
 }
 
 impl fmt::Debug for NewNote {

@@ -99,8 +99,8 @@ impl Tenants {
 
     /// Hands a durable note on. Runs on the committer thread.
     pub(crate) fn send(&self, note: NewNote, committed: &Committed, room: Option<Arc<OwnedSemaphorePermit>>) {
-        if let Some(tell) = note.committed {
-            tell(committed);
+        if let Some(tell) = note.written {
+            tell(Ok(committed));
         }
         if let Some(house) = self.houses.iter().find(|house| house.tenant.owner() == note.owner) {
             let (position, blob) = (committed.position, committed.blob);

@@ -3,15 +3,22 @@
 //! In a message's path: delivery waits in [`crate::Queue::lease`], connects, takes parcels with [`Lease::next`] and
 //! says with [`Lease::settle`] what became of each.
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mail_types::QueueId;
-use mailstore::{Arriving, Filing, MessageReader};
+use mailstore::{Arriving, Filing, MessageReader, StoreError, Writing, WritingEntry};
 
 use crate::destination::Destination;
 use crate::error::QueueError;
 use crate::message::{Diagnostic, NewMessage, Recipient, RecipientNumber};
+use crate::note::Record;
+use crate::queue::Inner;
+use crate::shared::{IfFailed, Shared};
+use crate::spool::Taken;
+use crate::state::RecipientState;
 
 /// Notes about settled parcels that one lease may have on their way to the disk. A power cut makes at most this many
 /// messages of a connection come twice.
@@ -19,18 +26,26 @@ pub const SETTLING_MAX: usize = 16;
 
 /// The right to one connection to one destination. When dropped without [`Lease::end`], the connection counts as
 /// never made: nothing is learned from it.
-#[derive(Debug)]
 pub struct Lease {
+    inner: Arc<Inner>,
     destination: Destination,
+    /// How often in a row it was unreachable when the lease was given.
+    attempts: u32,
+    /// Nothing was taken yet: a parcel is kept for it.
+    is_connecting: bool,
+    /// Outcomes on their way to the disk.
+    settling: VecDeque<Writing>,
+    /// How it ended, once it has.
+    end: Option<ConnectionEnd>,
 }
 
 /// One message with those of its recipients that are due at one destination. Nobody else has them meanwhile. Dropped
 /// without [`Lease::settle`], it counts as not tried and is given out again.
-#[derive(Debug)]
 pub struct Parcel {
-    id: QueueId,
-    message: Arc<NewMessage>,
-    recipients: Vec<RecipientNumber>,
+    inner: Arc<Inner>,
+    destination: Destination,
+    taken: Taken,
+    is_settled: bool,
 }
 
 /// What became of a parcel.
@@ -86,7 +101,23 @@ pub enum ConnectionEnd {
     Throttled(Diagnostic),
 }
 
+impl RecipientOutcome {
+    /// The state that it leads to; a deferred recipient waits on.
+    pub(crate) fn state(&self) -> RecipientState {
+        match self {
+            Self::Delivered => RecipientState::Delivered,
+            Self::Relayed => RecipientState::Relayed,
+            Self::Failed(_) => RecipientState::Failed,
+            Self::Deferred(_) => RecipientState::Waiting,
+        }
+    }
+}
+
 impl Lease {
+    pub(crate) fn new(inner: Arc<Inner>, destination: Destination, attempts: u32) -> Self {
+        Self { inner, destination, attempts, is_connecting: true, settling: VecDeque::new(), end: None }
+    }
+
     /// Where to connect.
     #[must_use]
     pub fn destination(&self) -> &Destination {
@@ -96,81 +127,248 @@ impl Lease {
     /// How many times in a row the destination was unreachable.
     #[must_use]
     pub fn attempts(&self) -> u32 {
-        todo!()
+        self.attempts
     }
 
     /// The next message for this connection: higher priority first, fresh before old, then as they came. `None` when
-    /// nothing more is due: the connection can be closed.
+    /// nothing more is due: the connection can be closed. May be cancelled.
     pub async fn next(&mut self) -> Option<Parcel> {
-        todo!()
+        self.next_within(Duration::ZERO).await
     }
 
     /// The same, waiting up to `patience` for one to come: a connection that is kept open serves the next message
-    /// without a handshake.
+    /// without a handshake. May be cancelled.
     pub async fn next_within(&mut self, patience: Duration) -> Option<Parcel> {
-        let _ = patience;
-        todo!()
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            let (taken, has_more, arrived) = self.look();
+            if taken.is_some() || self.is_stopped() {
+                return taken.map(|taken| self.parcel(taken));
+            }
+            if has_more {
+                // The index has more: the keeper brings it, or finds that there is none.
+                self.inner.shared.wake_keeper();
+                let _idle = Idle::new(&self.inner.shared, &self.destination);
+                // Nothing is lost when the wait is over early: the next look finds what has come.
+                let _ = tokio::time::timeout(REFILL_LOOK, arrived.notified()).await;
+                continue;
+            }
+            let _idle = Idle::new(&self.inner.shared, &self.destination);
+            if tokio::time::timeout_at(deadline, arrived.notified()).await.is_err() {
+                drop(_idle);
+                let (taken, ..) = self.look();
+                return taken.map(|taken| self.parcel(taken));
+            }
+        }
+    }
+
+    fn look(&mut self) -> (Option<Taken>, bool, Arc<tokio::sync::Notify>) {
+        let was_connecting = std::mem::take(&mut self.is_connecting);
+        self.inner.shared.spool(|spool| {
+            let taken = spool.take(&self.destination);
+            if was_connecting {
+                spool.connected(&self.destination);
+            }
+            let site = spool.site(&self.destination);
+            (taken, site.has_more, Arc::clone(&site.arrived))
+        })
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.inner.shared.spool(|spool| spool.is_stopped)
+    }
+
+    fn parcel(&self, taken: Taken) -> Parcel {
+        let (inner, destination) = (Arc::clone(&self.inner), self.destination.clone());
+        Parcel { inner, destination, taken, is_settled: false }
     }
 
     /// Says what became of a parcel. Returns once the outcome is on its way to the log, in memory at once: send on.
-    /// Waits for the disk only when [`SETTLING_MAX`] outcomes of this lease are on their way.
+    /// Waits for the disk only when [`SETTLING_MAX`] outcomes of this lease are on their way, or there are reports.
     ///
     /// Not to be cancelled when there are reports: the parcel would then count as not tried.
     ///
     /// # Errors
-    /// [`QueueError::Full`], [`QueueError::Busy`] or [`QueueError::Store`] when an outcome with reports could not be
-    /// written (its recipients then count as not tried). An outcome without reports that could not be written is
-    /// kept and written later; within this run nothing is sent twice.
-    pub async fn settle(&mut self, parcel: Parcel, outcome: ParcelOutcome) -> Result<(), QueueError> {
-        let _ = (parcel, outcome);
-        todo!()
+    /// [`QueueError::Full`], [`QueueError::Busy`], [`QueueError::Invalid`] or [`QueueError::Store`] when an outcome
+    /// with reports could not be written (its recipients then count as not tried). An outcome without reports that
+    /// could not be written is kept and written later; within this run nothing is sent twice.
+    pub async fn settle(&mut self, mut parcel: Parcel, outcome: ParcelOutcome) -> Result<(), QueueError> {
+        let ParcelOutcome { recipients, reports } = outcome;
+        count(&self.inner.shared, &recipients);
+        if reports.is_empty() {
+            if let Some(writing) = parcel.settle(recipients) {
+                self.settling.push_back(writing);
+            }
+        } else {
+            settle_with_reports(parcel, recipients, reports).await?;
+        }
+        while self.settling.front().is_some_and(Writing::is_over) || self.settling.len() > SETTLING_MAX {
+            self.settled_first().await;
+        }
+        Ok(())
     }
 
-    /// Waits until everything settled so far is durable.
+    /// Waits until everything settled so far is durable, or has failed and is kept to be written later.
     ///
     /// # Errors
-    /// As [`Self::settle`].
+    /// [`QueueError`] of the last outcome that could not be written yet.
     pub async fn flush(&mut self) -> Result<(), QueueError> {
-        todo!()
+        let mut outcome = Ok(());
+        while !self.settling.is_empty() {
+            outcome = self.settled_first().await.and(outcome);
+        }
+        outcome
+    }
+
+    async fn settled_first(&mut self) -> Result<(), QueueError> {
+        match self.settling.pop_front() {
+            Some(writing) => Ok(writing.durable().await.map(drop)?),
+            None => Ok(()),
+        }
     }
 
     /// The connection is over.
-    pub fn end(self, how: ConnectionEnd) {
-        let _ = how;
-        todo!()
+    pub fn end(mut self, how: ConnectionEnd) {
+        if matches!(how, ConnectionEnd::Unreachable(_)) {
+            self.inner.shared.metrics.unreachable.increment();
+        }
+        self.end = Some(how);
     }
+}
+
+/// How long a lease waits for the keeper before it asks again.
+const REFILL_LOOK: Duration = Duration::from_secs(1);
+
+/// A lease that waits for mail.
+struct Idle<'a> {
+    shared: &'a Shared,
+    destination: &'a Destination,
+}
+
+impl<'a> Idle<'a> {
+    fn new(shared: &'a Shared, destination: &'a Destination) -> Self {
+        shared.spool(|spool| spool.site(destination).idle += 1);
+        Self { shared, destination }
+    }
+}
+
+impl Drop for Idle<'_> {
+    fn drop(&mut self) {
+        self.shared.spool(|spool| {
+            let site = spool.site(self.destination);
+            site.idle = site.idle.saturating_sub(1);
+            spool.line_up(self.destination);
+        });
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let end = self.end.take();
+        self.inner.shared.spool(|spool| {
+            if self.is_connecting {
+                spool.connected(&self.destination);
+            }
+            spool.end_lease(&self.destination, self.attempts, end);
+        });
+    }
+}
+
+fn count(shared: &Shared, recipients: &[(RecipientNumber, RecipientOutcome)]) {
+    for (_, outcome) in recipients {
+        match outcome {
+            RecipientOutcome::Delivered | RecipientOutcome::Relayed => shared.metrics.delivered.increment(),
+            RecipientOutcome::Failed(_) => shared.metrics.failed.increment(),
+            RecipientOutcome::Deferred(_) => shared.metrics.deferred.increment(),
+        }
+    }
+}
+
+/// Those that an outcome finishes.
+fn finished(recipients: &[(RecipientNumber, RecipientOutcome)]) -> Vec<(RecipientNumber, RecipientState)> {
+    let states = recipients.iter().map(|(number, outcome)| (*number, outcome.state()));
+    states.filter(|(_, state)| *state != RecipientState::Waiting).collect()
+}
+
+/// Writes an outcome and its reports in one piece, and remembers it once it is on its way.
+async fn settle_with_reports(
+    mut parcel: Parcel,
+    recipients: Vec<(RecipientNumber, RecipientOutcome)>,
+    reports: Vec<NewReport>,
+) -> Result<(), QueueError> {
+    let inner = Arc::clone(&parcel.inner);
+    let id = parcel.id();
+    let record = inner.shared.spool(|spool| spool.settled_record(id, finished(&recipients)));
+    write_with_reports(&inner, record, reports).await?;
+    parcel.is_settled = true;
+    inner.shared.spool(|spool| spool.settle(id, &parcel.destination, recipients));
+    Ok(())
+}
+
+/// Writes a record and reports in one durable piece.
+pub(crate) async fn write_with_reports(
+    inner: &Arc<Inner>,
+    record: Option<Record>,
+    reports: Vec<NewReport>,
+) -> Result<(), QueueError> {
+    let mut entries = Vec::with_capacity(reports.len() + 1);
+    for report in reports {
+        entries.push(match report.to {
+            ReportTo::Queue(new) => {
+                new.check().map_err(QueueError::Invalid)?;
+                inner.entry(report.message, *new, Vec::new()).1
+            }
+            ReportTo::Account(filing) => {
+                WritingEntry { message: Some(report.message), filings: vec![filing], note: None }
+            }
+        });
+    }
+    if let Some(record) = record {
+        let note = Some(inner.shared.note(vec![record], IfFailed::TakeBack));
+        entries.push(WritingEntry { message: None, filings: Vec::new(), note });
+    }
+    let answers = inner.store.write(entries).await?.durable().await?;
+    for error in answers.into_iter().flatten().filter_map(Result::err) {
+        // The sender's mailbox does not take it: nobody is left to be told (RFC 5321 §4.5.5).
+        log_lost_report(&error);
+    }
+    Ok(())
+}
+
+fn log_lost_report(error: &StoreError) {
+    tracing::warn!(%error, "a report could not be filed for its sender");
 }
 
 impl Parcel {
     /// The message's id in the queue.
     #[must_use]
     pub fn id(&self) -> QueueId {
-        self.id
+        self.taken.id
     }
 
     /// Its envelope and what its sender asked for.
     #[must_use]
     pub fn message(&self) -> &NewMessage {
-        &self.message
+        &self.taken.message
     }
 
     /// The recipients that are due here, ascending.
     pub fn recipients(&self) -> impl Iterator<Item = (RecipientNumber, &Recipient)> {
-        self.recipients
-            .iter()
-            .filter_map(|number| Some((*number, self.message.recipients.get(usize::from(number.0))?)))
+        let all = &self.taken.message.recipients;
+        let numbers = self.taken.recipients.iter();
+        numbers.filter_map(|number| Some((*number, all.get(usize::from(number.0))?)))
     }
 
     /// How often this parcel was deferred before.
     #[must_use]
     pub fn attempts(&self) -> u32 {
-        todo!()
+        self.taken.attempts
     }
 
     /// The message's length in octets.
     #[must_use]
     pub fn octets(&self) -> u64 {
-        todo!()
+        self.taken.octets
     }
 
     /// Opens the message's octets.
@@ -178,6 +376,56 @@ impl Parcel {
     /// # Errors
     /// [`QueueError::NoSuchMessage`] when it was dropped meanwhile; what the disk says.
     pub async fn open(&self) -> Result<MessageReader, QueueError> {
-        todo!()
+        self.inner.open(self.taken.id).await
+    }
+
+    /// Remembers an outcome without reports: at once in memory, and on its way to the log.
+    fn settle(&mut self, recipients: Vec<(RecipientNumber, RecipientOutcome)>) -> Option<Writing> {
+        self.is_settled = true;
+        let id = self.taken.id;
+        let shared = &self.inner.shared;
+        let record = shared.spool(|spool| spool.settled_record(id, finished(&recipients)));
+        // Counted as under way before the memory may forget the message.
+        let note = record.map(|record| shared.note(vec![record], IfFailed::WriteLater));
+        shared.spool(|spool| spool.settle(id, &self.destination, recipients));
+        note.map(|note| self.inner.store.write_note(note))
+    }
+}
+
+impl Drop for Parcel {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            let (id, destination) = (self.taken.id, &self.destination);
+            self.inner.shared.spool(|spool| spool.give_back(id, destination));
+        }
+    }
+}
+
+impl Inner {
+    /// Opens a message's octets, wherever a purge has moved them.
+    pub(crate) async fn open(self: &Arc<Self>, id: QueueId) -> Result<MessageReader, QueueError> {
+        for _ in 0..LOOK_UPS_MAX {
+            let place = self.shared.place(id)?.ok_or(QueueError::NoSuchMessage(id))?;
+            match self.store.read_blob(place).await {
+                Err(StoreError::NoSuchMessage) => {}
+                opened => return Ok(opened?),
+            }
+        }
+        Err(QueueError::NoSuchMessage(id))
+    }
+}
+
+/// How often a message is looked up whose octets a purge is moving.
+const LOOK_UPS_MAX: usize = 3;
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lease({})", self.destination)
+    }
+}
+
+impl fmt::Debug for Parcel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Parcel({} to {})", self.id().to_text(), self.destination)
     }
 }

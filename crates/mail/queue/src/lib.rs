@@ -5,12 +5,20 @@
 
 mod destination;
 mod error;
+mod index;
+mod keeper;
 mod lease;
 mod listing;
 mod message;
+mod metrics;
+mod note;
+mod operator;
 mod overdue;
 mod queue;
+mod schedule;
 mod settings;
+mod shared;
+mod spool;
 mod state;
 
 pub use destination::{
@@ -27,6 +35,8 @@ pub use message::{
     MessageKind, NewMessage, Notify, ORIGINAL_RECIPIENT_OCTETS_MAX, Priority, RECIPIENTS_MAX, Recipient,
     RecipientNumber, ReturnContent,
 };
+#[doc(hidden)]
+pub use note::fuzz as fuzz_note;
 pub use overdue::{Overdue, OverdueKind, OverdueRecipient};
 pub use queue::{Accepted, Queue, Unattached};
 pub use settings::Settings;

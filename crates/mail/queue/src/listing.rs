@@ -2,9 +2,13 @@
 
 use mail_types::{Address, QueueId, ReversePath};
 use platform::clock::Timestamp;
+use storage::StorageError;
+use storage::rusqlite::{OptionalExtension, params};
 
 use crate::destination::Destination;
+use crate::index::{Index, LoadedParcel, MessageRow, NEVER, number, unsigned, waiting};
 use crate::message::{Diagnostic, MessageKind, NewMessage, RecipientNumber};
+use crate::schedule::Deadlines;
 use crate::state::{MessageState, RecipientState};
 
 /// Messages in one page of a listing at most.
@@ -108,4 +112,163 @@ pub struct QueueStats {
     pub in_memory: u64,
     /// When the oldest message came.
     pub oldest: Option<Timestamp>,
+}
+
+/// Messages looked at for one page: a filter that fits few of a million gives short pages, not long waits.
+const LOOKED_AT_MAX: usize = 20_000;
+
+impl Index {
+    /// A page of the messages that fit.
+    pub(crate) fn list(
+        &self,
+        filter: &Filter,
+        after: Option<QueueId>,
+        count: usize,
+    ) -> Result<Page, StorageError> {
+        let count = count.clamp(1, LISTED_MAX);
+        let ids = self.candidates(filter, after)?;
+        let is_last = ids.len() < LOOKED_AT_MAX;
+        let mut page = Page::default();
+        for id in &ids {
+            if page.messages.len() >= count {
+                return Ok(page);
+            }
+            page.next = Some(*id);
+            let Some(row) = self.message(*id)? else { continue };
+            if filter.fits(&row) {
+                page.messages.push(self.listed(&row)?);
+            }
+        }
+        if is_last {
+            page.next = None;
+        }
+        Ok(page)
+    }
+
+    /// Ids among which those that fit are.
+    fn candidates(&self, filter: &Filter, after: Option<QueueId>) -> Result<Vec<QueueId>, StorageError> {
+        let connection = self.database.connection();
+        let after = number(after.map_or(0, |after| after.0));
+        let most = LOOKED_AT_MAX as i64;
+        if let Some(id) = filter.id {
+            return Ok(if number(id.0) > after { vec![id] } else { Vec::new() });
+        }
+        let id = |row: &storage::rusqlite::Row<'_>| unsigned(row, 0).map(QueueId);
+        if let Some(destination) = &filter.destination {
+            let Some(row) = self.destination(&destination.key())? else { return Ok(Vec::new()) };
+            let sql = "SELECT message FROM parcels WHERE destination = ?1 AND message > ?2 ORDER BY message LIMIT ?3";
+            let mut statement = connection.prepare_cached(sql)?;
+            return Ok(statement.query_map(params![row.id, after, most], id)?.collect::<Result<_, _>>()?);
+        }
+        let sql = match filter.state {
+            Some(MessageState::Held) => {
+                "SELECT id FROM messages WHERE hold <> 0 AND id > ?1 ORDER BY id LIMIT ?2"
+            }
+            _ => "SELECT id FROM messages WHERE id > ?1 ORDER BY id LIMIT ?2",
+        };
+        let mut statement = connection.prepare_cached(sql)?;
+        Ok(statement.query_map(params![after, most], id)?.collect::<Result<_, _>>()?)
+    }
+
+    fn listed(&self, row: &MessageRow) -> Result<Listed, StorageError> {
+        let parcels = self.parcels_of(row.id)?;
+        let mut next_try: Option<Timestamp> = None;
+        for (parcel, key) in &parcels {
+            next_try = [next_try, self.next_try(parcel, key)?].into_iter().flatten().min();
+        }
+        let waits = |recipient: &&crate::index::RecipientRow| recipient.state == RecipientState::Waiting;
+        let mut last = row.recipients.iter().filter(waits).find_map(|recipient| recipient.last.clone());
+        for (_, key) in &parcels {
+            if last.is_none() {
+                last = self.destination(key)?.and_then(|destination| destination.last);
+            }
+        }
+        Ok(Listed {
+            id: row.id,
+            arrived: row.message.arrived,
+            reverse_path: row.message.reverse_path.clone(),
+            kind: row.message.kind,
+            octets: row.octets,
+            state: row.hold.state(),
+            recipients_waiting: waiting(row).count(),
+            next_try,
+            last,
+        })
+    }
+
+    fn next_try(&self, parcel: &LoadedParcel, key: &str) -> Result<Option<Timestamp>, StorageError> {
+        if parcel.due.unix_millis() == NEVER {
+            return Ok(None);
+        }
+        let not_before = self.destination(key)?.map(|destination| destination.not_before);
+        Ok(Some(not_before.map_or(parcel.due, |not_before| not_before.max(parcel.due))))
+    }
+
+    /// One message in full.
+    pub(crate) fn shown(&self, id: QueueId) -> Result<Option<Shown>, StorageError> {
+        let Some(row) = self.message(id)? else { return Ok(None) };
+        let listed = self.listed(&row)?;
+        let parcels = self.parcels_of(id)?;
+        let mut recipients = Vec::with_capacity(row.recipients.len());
+        for ((recipient, found), place) in row.message.recipients.iter().zip(&row.recipients).zip(0_u16..) {
+            let key = recipient.destination.key();
+            let parcel = parcels.iter().find(|(_, other)| *other == key).map(|(parcel, _)| parcel);
+            let parcel = parcel.filter(|_| found.state == RecipientState::Waiting);
+            recipients.push(ShownRecipient {
+                number: RecipientNumber(place),
+                state: found.state,
+                attempts: parcel.map_or(0, |parcel| parcel.attempts),
+                next_try: match parcel {
+                    Some(parcel) => self.next_try(parcel, &key)?,
+                    None => None,
+                },
+                last: match (&found.last, parcel) {
+                    (None, Some(_)) => self.destination(&key)?.and_then(|destination| destination.last),
+                    (last, _) => last.clone(),
+                },
+            });
+        }
+        let expires = Deadlines::of(&row.message, &self.settings).expire;
+        Ok(Some(Shown { listed, message: row.message, expires, recipients }))
+    }
+
+    /// The queue in numbers, as far as the index knows them.
+    pub(crate) fn count(&self) -> Result<QueueStats, StorageError> {
+        let connection = self.database.connection();
+        let one = |sql: &str| -> Result<u64, StorageError> {
+            Ok(connection.prepare_cached(sql)?.query_row([], |row| unsigned(row, 0))?)
+        };
+        let oldest = "SELECT arrived FROM messages ORDER BY id LIMIT 1";
+        let oldest: Option<i64> =
+            connection.prepare_cached(oldest)?.query_row([], |row| row.get(0)).optional()?;
+        Ok(QueueStats {
+            messages: one("SELECT count(*) FROM messages")?,
+            held: one("SELECT count(*) FROM messages WHERE hold <> 0")?,
+            deferred: one("SELECT count(*) FROM parcels WHERE attempts > 0")?,
+            octets: one("SELECT coalesce(sum(octets), 0) FROM messages")?,
+            destinations: one("SELECT count(*) FROM destinations")?,
+            destinations_unreachable: one("SELECT count(*) FROM destinations WHERE attempts > 0")?,
+            oldest: oldest.map(Timestamp::from_unix_millis),
+            ..QueueStats::default()
+        })
+    }
+}
+
+impl Filter {
+    /// Whether a message fits; the destination was seen to.
+    fn fits(&self, row: &MessageRow) -> bool {
+        let recipients = &row.message.recipients;
+        let is_to = |address: &Address| {
+            recipients.iter().any(|recipient| {
+                recipient.forward_path == *address || recipient.expanded_from.as_ref() == Some(address)
+            })
+        };
+        let is_there = |destination: &Destination| waiting(row).any(|(_, waiting)| waiting == destination);
+        self.id.is_none_or(|id| id == row.id)
+            && self.destination.as_ref().is_none_or(is_there)
+            && self.sender.as_ref().is_none_or(|sender| *sender == row.message.reverse_path)
+            && self.recipient.as_ref().is_none_or(is_to)
+            && self.before.is_none_or(|before| row.message.arrived < before)
+            && self.state.is_none_or(|state| state == row.hold.state())
+    }
 }

@@ -187,3 +187,61 @@ impl fmt::Display for Diagnostic {
         f.write_str(&self.text)
     }
 }
+
+impl NewMessage {
+    /// A form to be filled in when a row is read.
+    pub(crate) fn empty() -> Self {
+        Self {
+            way: TransactionId(0),
+            arrived: Timestamp::default(),
+            reverse_path: ReversePath::Null,
+            submitter: None,
+            kind: MessageKind::Mail,
+            needs: BodyNeeds::default(),
+            require_tls: false,
+            priority: Priority::default(),
+            return_content: None,
+            envelope_id: None,
+            hold_until: None,
+            deliver_by: None,
+            recipients: Vec::new(),
+        }
+    }
+
+    /// Which bound of the queue it breaks, if any.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        if self.recipients.is_empty() {
+            return Err("no recipients");
+        }
+        if self.recipients.len() > RECIPIENTS_MAX {
+            return Err("too many recipients");
+        }
+        if self.envelope_id.as_ref().is_some_and(|id| id.len() > ENVELOPE_ID_OCTETS_MAX) {
+            return Err("ENVID too long");
+        }
+        let is_long = |recipient: &Recipient| {
+            let original = recipient.original_recipient.as_ref();
+            original.is_some_and(|text| text.len() > ORIGINAL_RECIPIENT_OCTETS_MAX)
+        };
+        if self.recipients.iter().any(is_long) {
+            return Err("ORCPT too long");
+        }
+        // A key that is too long, or a path that is none, would not read back.
+        let is_bad = |recipient: &Recipient| Destination::from_key(&recipient.destination.key()).is_none();
+        if self.recipients.iter().any(is_bad) {
+            return Err("no such destination");
+        }
+        Ok(())
+    }
+}
+
+impl Diagnostic {
+    /// Cut to what is kept.
+    pub(crate) fn bounded(mut self) -> Self {
+        if self.text.len() > DIAGNOSTIC_OCTETS_MAX {
+            let end = (0..=DIAGNOSTIC_OCTETS_MAX).rev().find(|at| self.text.is_char_boundary(*at));
+            self.text = self.text.get(..end.unwrap_or(0)).unwrap_or_default().into();
+        }
+        self
+    }
+}

@@ -4,24 +4,52 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mail_types::QueueId;
-use mailstore::{Arriving, Filed, Filing, Store, StoreError, Tenant};
+use mailstore::{Arriving, Filed, Filing, Store, StoreError, Tenant, WritingEntry};
 use platform::clock::Clock;
 use platform::metrics::Metrics;
+use platform::workers::{WorkError, Workers, WorkersSettings};
 
 use crate::error::QueueError;
+use crate::keeper;
 use crate::lease::Lease;
-use crate::listing::{Filter, Page, QueueStats, Shown};
 use crate::message::NewMessage;
+use crate::metrics::QueueMetrics;
+use crate::note::Queued;
 use crate::overdue::Overdue;
 use crate::settings::Settings;
+use crate::shared::Shared;
+
+/// Requests of the operator's that may wait.
+const WAITING_MAX: usize = 64;
 
 /// The outbound queue; clones share it.
 #[derive(Clone, Debug)]
-pub struct Queue {}
+pub struct Queue {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What the handles hold. The store holds `shared`, not this, so that neither keeps the other alive.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) store: Store,
+    /// For the operator's questions and the keeper's rounds on demand.
+    pub(crate) workers: Workers,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The keeper ends when it finds nobody left.
+        self.shared.wake_keeper();
+    }
+}
 
 /// A queue whose index is open, but not its log: the store has to be opened with it.
 #[derive(Debug)]
-pub struct Unattached {}
+pub struct Unattached {
+    shared: Arc<Shared>,
+    metrics: Metrics,
+}
 
 /// Proof that a message is durably in the queue: a 250 for it can be built from this alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,17 +69,33 @@ impl Unattached {
     /// The queue as the store knows it, for `Store::open_with`.
     #[must_use]
     pub fn tenant(&self) -> Arc<dyn Tenant> {
-        todo!()
+        Arc::clone(&self.shared) as Arc<dyn Tenant>
     }
 
     /// The store is open: the queue begins to work.
     ///
     /// # Errors
-    /// What the disk says.
+    /// What the disk says, or the system when it gives us no thread.
     pub fn attach(self, store: &Store) -> Result<Queue, QueueError> {
-        let _ = store;
-        todo!()
+        self.shared.learn()?;
+        let settings = WorkersSettings { threads: 1, queue_max: WAITING_MAX };
+        let workers = Workers::start("queue-work", settings, &self.metrics).map_err(no_thread)?;
+        let inner = Arc::new(Inner { shared: self.shared, store: store.clone(), workers });
+        let (shared, weak) = (Arc::clone(&inner.shared), Arc::downgrade(&inner));
+        std::thread::Builder::new()
+            .name("queue-keeper".to_owned())
+            .spawn(move || keeper::run(&shared, &weak))
+            .map_err(no_thread)?;
+        Ok(Queue { inner })
     }
+}
+
+fn no_thread(source: std::io::Error) -> QueueError {
+    QueueError::Store(StoreError::Io { doing: "no threads for the queue", source: Arc::new(source) })
+}
+
+pub(crate) fn not_worked(error: WorkError) -> QueueError {
+    StoreError::from(error).into()
 }
 
 impl Queue {
@@ -65,8 +109,9 @@ impl Queue {
         clock: Clock,
         metrics: &Metrics,
     ) -> Result<Unattached, QueueError> {
-        let _ = (data, settings, clock, metrics);
-        todo!()
+        let instruments = QueueMetrics::new(metrics);
+        let shared = Shared::new(data.join("queue.db"), settings, clock, instruments)?;
+        Ok(Unattached { shared: Arc::new(shared), metrics: metrics.clone() })
     }
 
     /// Queues a message and files it for local recipients with one durable write. Answers when it is on disk; the
@@ -81,18 +126,33 @@ impl Queue {
         new: NewMessage,
         filings: Vec<Filing>,
     ) -> Result<(Accepted, Vec<Result<Filed, StoreError>>), QueueError> {
-        let _ = (message, new, filings);
-        todo!()
+        new.check().map_err(QueueError::Invalid)?;
+        let (id, entry) = self.inner.entry(message, new, filings);
+        let mut answers = self.inner.store.write(vec![entry]).await?.durable().await?;
+        Ok((Accepted { id }, answers.pop().unwrap_or_default()))
     }
 
     /// Waits until some destination is due and may have another connection. Any number may wait.
     pub async fn lease(&self) -> Lease {
-        todo!()
+        let wanted = self.inner.shared.spool(|spool| Arc::clone(&spool.lease_wanted));
+        loop {
+            if let Some((destination, attempts)) = self.inner.shared.spool(|spool| spool.take_lease()) {
+                return Lease::new(Arc::clone(&self.inner), destination, attempts);
+            }
+            // One permit is kept, so what happens between the look and the wait is not missed.
+            wanted.notified().await;
+        }
     }
 
     /// Waits until some sender has to be told something.
     pub async fn overdue(&self) -> Overdue {
-        todo!()
+        let wanted = self.inner.shared.spool(|spool| Arc::clone(&spool.overdue_wanted));
+        loop {
+            if let Some(overdue) = Overdue::take(&self.inner) {
+                return overdue;
+            }
+            wanted.notified().await;
+        }
     }
 
     /// Looks at the clock now: what is due by it is handed out at once. The queue does so by itself every second;
@@ -101,78 +161,29 @@ impl Queue {
     /// # Errors
     /// What the disk says.
     pub async fn look(&self) -> Result<(), QueueError> {
-        todo!()
-    }
-
-    /// A page of the messages that fit, those after `after`, at most `count` ([`crate::LISTED_MAX`]).
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub async fn list(
-        &self,
-        filter: Filter,
-        after: Option<QueueId>,
-        count: usize,
-    ) -> Result<Page, QueueError> {
-        let _ = (filter, after, count);
-        todo!()
-    }
-
-    /// One message in full.
-    ///
-    /// # Errors
-    /// [`QueueError::NoSuchMessage`], or what the disk says.
-    pub async fn show(&self, id: QueueId) -> Result<Shown, QueueError> {
-        let _ = id;
-        todo!()
-    }
-
-    /// Makes messages due now, and forgets the back-off of their destinations. Held ones stay held. How many.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub async fn retry(&self, filter: Filter) -> Result<u64, QueueError> {
-        let _ = filter;
-        todo!()
-    }
-
-    /// Holds messages until they are released. A parcel that is being sent is not called back. How many.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub async fn hold(&self, filter: Filter) -> Result<u64, QueueError> {
-        let _ = filter;
-        todo!()
-    }
-
-    /// Releases held messages, those held until a later moment too. How many.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub async fn release(&self, filter: Filter) -> Result<u64, QueueError> {
-        let _ = filter;
-        todo!()
-    }
-
-    /// Takes messages out of the queue without a report. A parcel that is being sent may still arrive. How many.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub async fn drop_messages(&self, filter: Filter) -> Result<u64, QueueError> {
-        let _ = filter;
-        todo!()
-    }
-
-    /// The queue in numbers.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub async fn stats(&self) -> Result<QueueStats, QueueError> {
-        todo!()
+        self.inner.store.wait_applied().await?;
+        let inner = Arc::clone(&self.inner);
+        let looked = self.inner.workers.run(move || keeper::look(&inner.shared, &inner.store)).await;
+        Ok(looked.map_err(not_worked)??)
     }
 
     /// Gives out nothing more: those who wait for a lease or an overdue message wait on. Settling goes on.
     pub fn stop(&self) {
-        todo!()
+        self.inner.shared.spool(|spool| spool.is_stopped = true);
+    }
+}
+
+impl Inner {
+    /// The entry of the log by which a message is queued.
+    pub(crate) fn entry(
+        &self,
+        message: Arriving,
+        new: NewMessage,
+        filings: Vec<Filing>,
+    ) -> (QueueId, WritingEntry) {
+        let id = self.shared.spool(|spool| spool.next_id());
+        let queued = Queued { id, is_copy: false, octets: message.octets(), message: new };
+        let note = Some(self.shared.queued_note(queued));
+        (id, WritingEntry { message: Some(message), filings, note })
     }
 }

@@ -13,6 +13,7 @@ pub(crate) struct Counts {
     pub(crate) senders_refused: Counter,
     pub(crate) recipients_refused: Counter,
     pub(crate) recipients_filed: Counter,
+    pub(crate) recipients_queued: Counter,
     pub(crate) logins: Counter,
     pub(crate) logins_refused: Counter,
     pub(crate) handshakes_failed: Counter,
@@ -43,6 +44,11 @@ impl Counts {
             recipients_filed: metrics.counter(
                 "mailstead_smtp_recipients_filed_total",
                 "Recipients whose message was filed.",
+                &[],
+            ),
+            recipients_queued: metrics.counter(
+                "mailstead_smtp_recipients_queued_total",
+                "Recipients elsewhere whose message was queued.",
                 &[],
             ),
             logins: logins("accepted"),

@@ -1,4 +1,7 @@
-//! Delivering: where a recipient's mail goes, and filing it there.
+//! Delivering: where a recipient's mail goes, filing it here, and giving it to the queue.
 
+pub(crate) mod limits;
 pub(crate) mod local;
+pub(crate) mod queued;
 pub(crate) mod route;
+pub(crate) mod routing;

@@ -1,12 +1,17 @@
-//! Mail in over SMTP and LMTP: from strangers (25), from our own people (587, 465), from a front server (LMTP).
+//! Mail in and out over SMTP and LMTP: from strangers (25), from our own people (587, 465), from a front server (LMTP);
+//! to other people's servers, to relays, and to servers that have the mailboxes.
 //!
 //! Steps 2 to 10 of a message's way: [`SmtpDoor::serve`] gets a connection from `platform::listener`,
 //! `receive/session.rs` holds the conversation that `smtp::server` rules, `receive/policy.rs` judges, `receive/intake.rs`
-//! streams the octets into the mailstore, `deliver/` files them, and `receive/replies.rs` has every word we say.
+//! streams the octets into the mailstore, `deliver/` files and queues them, and `receive/replies.rs` has every word we
+//! say. What was queued leaves by [`Outbound`]: `remote/` finds its host and speaks to it, `report/` tells its sender.
 
 mod counts;
 mod deliver;
+mod outbound;
 mod receive;
+mod remote;
+mod report;
 mod settings;
 mod submit;
 mod way;
@@ -22,14 +27,23 @@ use platform::clock::Clock;
 use platform::guard::{Guard, Refusal};
 use platform::listener::Accepted;
 use platform::metrics::Metrics;
+use queue::Queue;
 use tls::Acceptor;
 use tracing::Instrument as _;
 
 use counts::Counts;
-use settings::Live;
+use deliver::limits::Sent;
+use settings::{Live, QueueBehind};
 
+pub use deliver::routing::{Routing, SendingLimits};
+pub use outbound::settings::{
+    ExchangerTls, Identity, Loopback, OutboundSettings, RelayCredentials, Timeouts,
+};
+pub use outbound::{Outbound, OutboundRooms};
 pub use settings::Settings;
-pub use way::{MessageWay, Outcome, RecipientWay, TlsWay, WaySink};
+pub use way::{
+    Attempt, AttemptSink, AttemptedRecipient, MessageWay, Outcome, RecipientWay, RemoteEnd, TlsWay, WaySink,
+};
 
 /// What a listener is for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -77,6 +91,8 @@ impl Listener {
 pub struct Rooms {
     /// Mailboxes and messages.
     pub store: Store,
+    /// Mail for other servers; without it none is taken.
+    pub queue: Option<Queue>,
     /// Whose mail it is, and who may log in.
     pub directory: Directory,
     /// Who tried passwords too often.
@@ -91,6 +107,12 @@ pub struct Rooms {
     pub ways: WaySink,
 }
 
+impl Rooms {
+    fn queue_behind(&self) -> QueueBehind {
+        if self.queue.is_some() { QueueBehind::Present } else { QueueBehind::Absent }
+    }
+}
+
 /// The SMTP door. Clones share it.
 #[derive(Clone)]
 pub struct SmtpDoor(Arc<Door>);
@@ -100,19 +122,24 @@ pub(crate) struct Door {
     pub(crate) rooms: Rooms,
     pub(crate) live: ArcSwap<Live>,
     pub(crate) counts: Counts,
+    /// What accounts have sent lately.
+    pub(crate) sent: Sent,
 }
 
 impl SmtpDoor {
     /// A door to these rooms.
     #[must_use]
     pub fn new(rooms: Rooms, settings: Settings, metrics: &Metrics) -> Self {
-        let live = Live::new(settings, rooms.acceptor.is_some());
-        Self(Arc::new(Door { rooms, live: ArcSwap::from_pointee(live), counts: Counts::new(metrics) }))
+        let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind());
+        let (counts, sent) = (Counts::new(metrics), Sent::default());
+        Self(Arc::new(Door { rooms, live: ArcSwap::from_pointee(live), counts, sent }))
     }
 
     /// Takes new settings, for sessions that begin from now on.
     pub fn reconfigure(&self, settings: Settings) {
-        self.0.live.store(Arc::new(Live::new(settings, self.0.rooms.acceptor.is_some())));
+        let rooms = &self.0.rooms;
+        let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind());
+        self.0.live.store(Arc::new(live));
     }
 
     /// Serves one connection to its end.

@@ -7,11 +7,13 @@ use std::time::Duration;
 use mail_types::DomainName;
 use mailstore::QuotaLimit;
 use platform::lines::WireSettings;
-use smtp::extension::Offers;
+use smtp::HOLD_SECONDS_MAX;
+use smtp::extension::{DeliverByOffer, FutureReleaseOffer, Offers};
 use smtp::framing::BareNewlines;
 use smtp::server::{AuthOffer, Protocol, StartTlsOffer};
 
 use crate::Listener;
+use crate::deliver::routing::Routing;
 
 /// Unconsumed input of one connection: some reads of a message, and more than the longest command.
 const INPUT_OCTETS_MAX: usize = 64 * 1024;
@@ -58,6 +60,10 @@ pub struct Settings {
     pub plaintext_on_loopback: bool,
     /// What accounts may keep that have no quota of their own.
     pub quota_default: QuotaLimit,
+    /// Where mail for other servers goes, and who may send it.
+    pub routing: Routing,
+    /// How long our people may have their mail held back (RFC 4865); zero where they may not.
+    pub future_release_max: Duration,
 }
 
 impl Settings {
@@ -84,10 +90,34 @@ impl Settings {
             write_timeout: Duration::from_secs(120),
             plaintext_on_loopback: false,
             quota_default: QuotaLimit::NONE,
+            routing: Routing::default(),
+            future_release_max: Duration::from_secs(30 * 24 * 3_600),
         }
     }
 
-    fn protocol(&self, listener: Listener, starttls: StartTlsOffer) -> Arc<smtp::server::Settings> {
+    /// What the queue behind us lets us promise.
+    fn offers(&self, listener: Listener, queue: QueueBehind) -> Offers {
+        if queue == QueueBehind::Absent {
+            return Offers::NONE;
+        }
+        let seconds = u32::try_from(self.future_release_max.as_secs()).unwrap_or(u32::MAX);
+        let seconds_max = seconds.min(HOLD_SECONDS_MAX);
+        let may_hold = listener.is_submission() && seconds_max > 0;
+        Offers {
+            dsn: true,
+            require_tls: true,
+            priority: true,
+            deliver_by: Some(DeliverByOffer::default()),
+            future_release: may_hold.then_some(FutureReleaseOffer { seconds_max }),
+        }
+    }
+
+    fn protocol(
+        &self,
+        listener: Listener,
+        starttls: StartTlsOffer,
+        queue: QueueBehind,
+    ) -> Arc<smtp::server::Settings> {
         let (protocol, auth, recipients_max, bare_newlines) = match listener {
             Listener::Relay => (Protocol::Smtp, AuthOffer::Absent, self.recipients_max, self.bare_newlines),
             Listener::Lmtp => (Protocol::Lmtp, AuthOffer::Absent, self.recipients_max, self.bare_newlines),
@@ -111,10 +141,18 @@ impl Settings {
             starttls,
             auth,
             bare_newlines,
-            // The queue has to carry these on before anything is promised.
-            offers: Offers::NONE,
+            offers: self.offers(listener, queue),
         })
     }
+}
+
+/// Whether there is a queue to carry on what extensions promise.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum QueueBehind {
+    /// There is.
+    Present,
+    /// Mail only comes in.
+    Absent,
 }
 
 /// The settings in force, and what each kind of session needs of them.
@@ -138,17 +176,21 @@ pub(crate) enum Reach {
 }
 
 impl Live {
-    pub(crate) fn new(settings: Settings, has_tls: bool) -> Self {
+    pub(crate) fn new(settings: Settings, has_tls: bool, queue: QueueBehind) -> Self {
         let (offered, required) = match has_tls {
             true => (StartTlsOffer::Offered, StartTlsOffer::Required),
             false => (StartTlsOffer::Absent, StartTlsOffer::Absent),
         };
         Self {
-            relay: settings.protocol(Listener::Relay, offered),
-            lmtp: settings.protocol(Listener::Lmtp, offered),
-            submission: settings.protocol(Listener::Submission, required),
-            trusted_submission: settings.protocol(Listener::Submission, offered),
-            implicit_submission: settings.protocol(Listener::ImplicitSubmission, StartTlsOffer::Absent),
+            relay: settings.protocol(Listener::Relay, offered, queue),
+            lmtp: settings.protocol(Listener::Lmtp, offered, queue),
+            submission: settings.protocol(Listener::Submission, required, queue),
+            trusted_submission: settings.protocol(Listener::Submission, offered, queue),
+            implicit_submission: settings.protocol(
+                Listener::ImplicitSubmission,
+                StartTlsOffer::Absent,
+                queue,
+            ),
             settings,
         }
     }

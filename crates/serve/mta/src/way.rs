@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use mail_types::{Address, ForwardPath, ReversePath, TransactionId};
+use mail_types::{Address, ForwardPath, QueueId, ReversePath, TransactionId};
 use mailstore::Filed;
 use platform::clock::Timestamp;
 use platform::stream::Endpoint;
+use queue::{Destination, RecipientOutcome};
 use smtp::Reply;
 
 use crate::Listener;
@@ -66,10 +67,59 @@ pub struct RecipientWay {
 pub enum Outcome {
     /// It lies in these mailboxes, on disk.
     Filed(Vec<Filed>),
+    /// It waits in the queue for other servers, on disk; and lies in these mailboxes, where some are here.
+    Queued {
+        /// Its id in the queue.
+        id: QueueId,
+        /// The copies here.
+        filed: Vec<Filed>,
+    },
     /// Taken and thrown away, as the directory says.
     Discarded,
     /// Not taken.
     Refused(Reply),
     /// The client went away or changed its mind before the message was whole.
     Abandoned,
+}
+
+/// Takes records of attempts. Called between a message and the next: must be quick and must not block.
+pub type AttemptSink = Arc<dyn Fn(Attempt) + Send + Sync>;
+
+/// One attempt to hand a message to another server.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The name of the message's way.
+    pub way: TransactionId,
+    /// Its id in the queue.
+    pub queue: QueueId,
+    /// When the attempt ended.
+    pub time: Timestamp,
+    /// Where the message was to go.
+    pub destination: Destination,
+    /// The server that had it offered, if one was reached.
+    pub remote: Option<RemoteEnd>,
+    /// How the connection was encrypted.
+    pub tls: Option<TlsWay>,
+    /// The sender.
+    pub reverse_path: ReversePath,
+    /// What became of it, with the server's words.
+    pub recipients: Vec<AttemptedRecipient>,
+}
+
+/// Another server, as we reached it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RemoteEnd {
+    /// Its name, or its address in brackets where it has none.
+    pub name: Box<str>,
+    /// Its address and port.
+    pub address: Endpoint,
+}
+
+/// What an attempt came to for one recipient.
+#[derive(Clone, Debug)]
+pub struct AttemptedRecipient {
+    /// The address on RCPT.
+    pub address: Address,
+    /// What became of it.
+    pub outcome: RecipientOutcome,
 }

@@ -1,6 +1,7 @@
 //! A message's way as the SMTP door tells it, in the words of the record.
 
 use mail_types::ReversePath;
+use mailstore::Filed;
 use mta::{MessageWay, Outcome, RecipientWay};
 use serde_json::json;
 
@@ -38,17 +39,18 @@ pub(crate) fn message_step(way: &MessageWay) -> Step {
 
 fn recipient(recipient: &RecipientWay) -> serde_json::Value {
     let (outcome, detail) = match &recipient.outcome {
-        Outcome::Filed(filed) => {
-            let places = filed
-                .iter()
-                .map(|one| json!({ "account": one.account.0, "mailbox": one.mailbox.0, "uid": one.uid.0 }));
-            ("filed", places.collect())
-        }
+        Outcome::Filed(filed) => ("filed", places(filed)),
+        Outcome::Queued { id, filed } => ("queued", json!({ "queue": id.to_text(), "filed": places(filed) })),
         Outcome::Discarded => ("discarded", serde_json::Value::Null),
         Outcome::Refused(reply) => ("refused", wire_text(reply).into()),
         Outcome::Abandoned => ("abandoned", serde_json::Value::Null),
     };
     json!({ "to": recipient.forward_path.to_string(), "outcome": outcome, "detail": detail })
+}
+
+fn places(filed: &[Filed]) -> serde_json::Value {
+    let place = |one: &Filed| json!({ "account": one.account.0, "mailbox": one.mailbox.0, "uid": one.uid.0 });
+    filed.iter().map(place).collect()
 }
 
 /// A reply as it went to the client.

@@ -49,6 +49,7 @@ impl Doors {
         let book = house.way.clone();
         let smtp = mta::Rooms {
             store: house.store.clone(),
+            queue: None,
             directory: house.directory.clone(),
             guard: guard.clone(),
             clock: clock.clone(),

@@ -1,12 +1,14 @@
-//! Step 8 of a message's way: files one message for all its local recipients with one durable write. Its octets are
-//! stored once and are the same for all: one Return-Path, one Received field, and no recipient's name in either where
-//! there are several.
+//! Step 8 of a message's way: files one message for all its local recipients, and gives it to the queue for all others,
+//! with one durable write. Its octets are stored once and are the same for all: one Return-Path, one Received field, and
+//! no recipient's name in either where there are several.
 
-use mail_types::{MailboxName, TransactionId};
+use mail_types::MailboxName;
 use mailstore::{Arriving, Filed, Filing, FilingTarget, FlagNames, QuotaLimit, StoreError};
+use queue::{Accepted, NewMessage, QueueError};
 use smtp::Reply;
-use smtp::server::Recipient;
+use smtp::server::{Envelope, Recipient};
 
+use super::queued::{self, Brought};
 use super::route::Route;
 use crate::Rooms;
 use crate::receive::replies;
@@ -18,71 +20,103 @@ pub(crate) struct Delivery {
     pub(crate) reply: Reply,
 }
 
-/// Files the message; one answer for each recipient, in their order.
+/// Files and queues the message; one answer for each recipient, in their order.
 pub(crate) async fn deliver(
     rooms: &Rooms,
     message: Arriving,
-    recipients: &[Recipient<Route>],
-    transaction: TransactionId,
+    envelope: &Envelope<Route>,
+    brought: Brought,
 ) -> Vec<Delivery> {
-    let filings = filings(rooms, recipients, transaction);
-    if filings.is_empty() {
+    let filings = filings(rooms, &envelope.recipients, brought);
+    let done = match queued::new_message(envelope, &message, brought) {
+        Some(new) => send(rooms, message, new, filings).await,
         // Nobody wants it: nothing is written. The unfiled octets go when `message` does.
-        drop(message);
-        return judge_each(recipients, &mut Vec::new().into_iter(), transaction);
+        None if filings.is_empty() => Ok(Done { accepted: None, filed: Vec::new() }),
+        None => file(rooms, message, filings).await,
+    };
+    match done {
+        Ok(done) => judge_each(&envelope.recipients, done, brought),
+        Err(reply) => envelope.recipients.iter().map(|_| refused(reply.clone())).collect(),
     }
+}
+
+/// What the disk has.
+struct Done {
+    accepted: Option<Accepted>,
+    /// One answer for each filing, in their order.
+    filed: Vec<Result<Filed, StoreError>>,
+}
+
+async fn file(rooms: &Rooms, message: Arriving, filings: Vec<Filing>) -> Result<Done, Reply> {
     match rooms.store.deliver(message, filings).await {
-        Ok(filed) => judge_each(recipients, &mut filed.into_iter(), transaction),
+        Ok(filed) => Ok(Done { accepted: None, filed }),
         Err(error) => {
-            tracing::error!(
-                transaction = transaction.to_text(),
-                error = describe(&error),
-                "message not filed"
-            );
-            let reply = replies::store_error(&error);
-            recipients.iter().map(|_| refused(reply.clone())).collect()
+            tracing::error!(error = describe(&error), "message not filed");
+            Err(replies::store_error(&error))
         }
     }
 }
 
-fn filings(rooms: &Rooms, recipients: &[Recipient<Route>], way: TransactionId) -> Vec<Filing> {
+async fn send(
+    rooms: &Rooms,
+    message: Arriving,
+    new: NewMessage,
+    filings: Vec<Filing>,
+) -> Result<Done, Reply> {
+    let Some(queue) = &rooms.queue else { return Err(replies::NO_QUEUE) };
+    match queue.accept(message, new, filings).await {
+        Ok((accepted, filed)) => Ok(Done { accepted: Some(accepted), filed }),
+        Err(error) => {
+            tracing::error!(error = describe(&error), "message not queued");
+            Err(match error {
+                QueueError::Full => replies::DISK_FULL,
+                QueueError::Invalid(_) => replies::TOO_MANY_TARGETS,
+                QueueError::Busy | QueueError::NoSuchMessage(_) | QueueError::Store(_) => replies::STORE_BUSY,
+            })
+        }
+    }
+}
+
+fn filings(rooms: &Rooms, recipients: &[Recipient<Route>], brought: Brought) -> Vec<Filing> {
     let internal_date = rooms.clock.now();
     let mut filings = Vec::with_capacity(recipients.len());
     for recipient in recipients {
-        let Route::Local(targets) = &recipient.route else { continue };
-        filings.extend(targets.iter().map(|target| Filing {
+        filings.extend(recipient.route.local().iter().map(|target| Filing {
             account: target.account,
             mailbox: FilingTarget::Name(MailboxName::inbox()),
             flags: FlagNames::default(),
             internal_date,
             // Checked at RCPT; see `route`.
             quota: QuotaLimit::NONE,
-            way,
+            way: brought.way,
         }));
     }
     filings
 }
 
 /// Gives each recipient the answers to its own filings, which stand in the recipients' order.
-fn judge_each(
-    recipients: &[Recipient<Route>],
-    answers: &mut dyn Iterator<Item = Result<Filed, StoreError>>,
-    transaction: TransactionId,
-) -> Vec<Delivery> {
-    recipients
-        .iter()
-        .map(|recipient| match &recipient.route {
-            Route::Local(targets) => judge(answers.take(targets.len()).collect(), transaction),
-            Route::Discard(proof) => {
-                Delivery { outcome: Outcome::Discarded, reply: replies::discarded(proof, transaction) }
-            }
-        })
-        .collect()
+fn judge_each(recipients: &[Recipient<Route>], done: Done, brought: Brought) -> Vec<Delivery> {
+    let mut answers = done.filed.into_iter();
+    let judged = recipients.iter().map(|recipient| match &recipient.route {
+        Route::Deliver(targets) => {
+            let mine = answers.by_ref().take(targets.local.len()).collect();
+            let accepted = done.accepted.filter(|_| !targets.remote.is_empty());
+            judge(mine, accepted, brought)
+        }
+        Route::Discard(proof) => {
+            Delivery { outcome: Outcome::Discarded, reply: replies::discarded(proof, brought.way) }
+        }
+    });
+    judged.collect()
 }
 
-/// A recipient is served when every account behind it is. If one is not, the sender must try again: copies may come
-/// twice, none is lost. An account that was removed a moment ago wants no copy.
-fn judge(answers: Vec<Result<Filed, StoreError>>, transaction: TransactionId) -> Delivery {
+/// A recipient is served when everybody behind it is. If one is not, the sender must try again: copies may come twice,
+/// none is lost. An account that was removed a moment ago wants no copy.
+fn judge(
+    answers: Vec<Result<Filed, StoreError>>,
+    accepted: Option<Accepted>,
+    Brought { way, .. }: Brought,
+) -> Delivery {
     let mut filed = Vec::with_capacity(answers.len());
     let mut gone = None;
     for answer in answers {
@@ -90,21 +124,21 @@ fn judge(answers: Vec<Result<Filed, StoreError>>, transaction: TransactionId) ->
             Ok(one) => filed.push(one),
             Err(error @ StoreError::NoSuchAccount) => gone = Some(error),
             Err(error) => {
-                tracing::warn!(
-                    transaction = transaction.to_text(),
-                    error = describe(&error),
-                    "recipient not served"
-                );
+                tracing::warn!(transaction = way.to_text(), error = describe(&error), "recipient not served");
                 return refused(replies::store_error(&error));
             }
         }
     }
-    match filed.first() {
-        Some(proof) => {
-            let reply = replies::kept(proof, transaction);
+    match (accepted, filed.first()) {
+        (Some(proof), _) => Delivery {
+            reply: replies::queued(&proof, way),
+            outcome: Outcome::Queued { id: proof.id(), filed },
+        },
+        (None, Some(proof)) => {
+            let reply = replies::kept(proof, way);
             Delivery { outcome: Outcome::Filed(filed), reply }
         }
-        None => refused(replies::store_error(&gone.unwrap_or(StoreError::Busy))),
+        (None, None) => refused(replies::store_error(&gone.unwrap_or(StoreError::Busy))),
     }
 }
 

@@ -1,11 +1,12 @@
-//! Step 7 of a message's way: each recipient is local or refused. Asked at RCPT, so that nothing is taken that cannot be
-//! kept (RFC 5321 §6.1).
+//! Step 7 of a message's way: each recipient is local, elsewhere or refused. Asked at RCPT, so that nothing is taken that
+//! cannot be kept or passed on (RFC 5321 §6.1).
 //!
 //! A sub-address (`ann+news@`) goes to the same INBOX as the address itself; filters will tell them apart.
 
 use directory::{LocalTarget, Recipients, Resolution};
-use mail_types::{AccountId, ForwardPath};
+use mail_types::{AccountId, Address, ForwardPath, ReversePath};
 use mailstore::{QuotaLimit, QuotaUsage};
+use queue::Destination;
 use smtp::Reply;
 
 use crate::Rooms;
@@ -15,18 +16,49 @@ use crate::settings::Settings;
 /// Where one recipient's mail goes.
 #[derive(Clone, Debug)]
 pub(crate) enum Route {
-    /// To these accounts' INBOX.
-    Local(Vec<LocalTarget>),
+    /// To all of these.
+    Deliver(Targets),
     /// Nowhere, as the directory says.
     Discard(Discarded),
 }
 
+/// Whom a recipient stands for: one at least.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Targets {
+    /// Accounts here: to their INBOX.
+    pub(crate) local: Vec<LocalTarget>,
+    /// Addresses elsewhere: to the queue.
+    pub(crate) remote: Vec<RemoteTarget>,
+}
+
+/// One address elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct RemoteTarget {
+    pub(crate) address: Address,
+    pub(crate) destination: Destination,
+    /// The address of ours that the sender named, where an alias leads on.
+    pub(crate) expanded_from: Option<Address>,
+}
+
 impl Route {
-    /// How many accounts it leads to.
+    /// How many copies it leads to.
     pub(crate) fn targets(&self) -> usize {
+        self.local().len() + self.remote().len()
+    }
+
+    /// The accounts here.
+    pub(crate) fn local(&self) -> &[LocalTarget] {
         match self {
-            Self::Local(targets) => targets.len(),
-            Self::Discard(_) => 0,
+            Self::Deliver(targets) => &targets.local,
+            Self::Discard(_) => &[],
+        }
+    }
+
+    /// The addresses elsewhere.
+    pub(crate) fn remote(&self) -> &[RemoteTarget] {
+        match self {
+            Self::Deliver(targets) => &targets.remote,
+            Self::Discard(_) => &[],
         }
     }
 }
@@ -40,37 +72,74 @@ pub(crate) struct Discarded(());
 pub(crate) enum Asking {
     /// Somebody who has not logged in.
     Stranger,
-    /// Somebody of ours.
+    /// Somebody of ours, or a host whose network may send anywhere.
     Ours,
 }
 
-/// Where mail for a forward-path goes, or what its sender is told. `announced_octets` is the SIZE of MAIL, zero where it
-/// was not given.
-pub(crate) async fn find(
-    rooms: &Rooms,
-    settings: &Settings,
-    path: &ForwardPath,
-    asking: Asking,
-    announced_octets: u64,
-) -> Result<Route, Reply> {
-    match rooms.directory.resolve(path) {
-        Resolution::Deliver(Recipients { local, remote }) if remote.is_empty() => {
-            for target in &local {
-                check_quota(rooms, settings, target.account, announced_octets).await?;
-            }
-            Ok(Route::Local(local))
-        }
-        // Keeping the local copies and losing the others would be losing mail.
-        Resolution::Deliver(_) => Err(replies::NO_QUEUE_YET),
+/// What a route is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) reverse_path: &'a ReversePath,
+    pub(crate) forward_path: &'a ForwardPath,
+    pub(crate) asking: Asking,
+    /// SIZE of MAIL; zero where it was not given.
+    pub(crate) announced_octets: u64,
+}
+
+/// Where mail for a forward-path goes, or what its sender is told.
+pub(crate) async fn find(rooms: &Rooms, settings: &Settings, question: Question<'_>) -> Result<Route, Reply> {
+    match rooms.directory.resolve(question.forward_path) {
+        Resolution::Deliver(recipients) => resolved(rooms, settings, question, recipients).await,
         Resolution::Discard => Ok(Route::Discard(Discarded(()))),
         Resolution::Unknown => Err(replies::UNKNOWN_USER),
-        Resolution::NotLocal => Err(match asking {
-            Asking::Ours => replies::NO_QUEUE_YET,
-            Asking::Stranger => replies::RELAY_DENIED,
-        }),
+        Resolution::NotLocal => elsewhere(rooms, settings, question),
         Resolution::Disabled => Err(replies::MAILBOX_DISABLED),
         Resolution::Loop => Err(replies::ALIAS_LOOP),
     }
+}
+
+/// A recipient of ours: accounts, and addresses elsewhere that aliases lead to.
+async fn resolved(
+    rooms: &Rooms,
+    settings: &Settings,
+    question: Question<'_>,
+    Recipients { local, remote }: Recipients,
+) -> Result<Route, Reply> {
+    // Keeping the local copies and losing the others would be losing mail.
+    if !remote.is_empty() && rooms.queue.is_none() {
+        return Err(replies::NO_QUEUE);
+    }
+    for target in &local {
+        check_quota(rooms, settings, target.account, question.announced_octets).await?;
+    }
+    let named = match question.forward_path {
+        ForwardPath::Address(address) => Some(address),
+        ForwardPath::Postmaster => None,
+    };
+    let remote = remote.into_iter().map(|address| RemoteTarget {
+        destination: settings.routing.destination(question.reverse_path, &address),
+        expanded_from: named.cloned(),
+        address,
+    });
+    Ok(Route::Deliver(Targets { local, remote: remote.collect() }))
+}
+
+/// A recipient that is not ours.
+fn elsewhere(rooms: &Rooms, settings: &Settings, question: Question<'_>) -> Result<Route, Reply> {
+    let ForwardPath::Address(address) = question.forward_path else { return Err(replies::UNKNOWN_USER) };
+    let is_allowed = question.asking == Asking::Ours || settings.routing.is_backup_for(address);
+    if !is_allowed {
+        return Err(replies::RELAY_DENIED);
+    }
+    if rooms.queue.is_none() {
+        return Err(replies::NO_QUEUE);
+    }
+    let target = RemoteTarget {
+        destination: settings.routing.destination(question.reverse_path, address),
+        address: address.clone(),
+        expanded_from: None,
+    };
+    Ok(Route::Deliver(Targets { local: Vec::new(), remote: vec![target] }))
 }
 
 /// Refuses a recipient whose mailbox is full. This is the only gate: a message whose recipients were accepted is filed

@@ -2,17 +2,23 @@
 
 use smtp::server::{RecipientQuestion, SenderQuestion, Step};
 
-use mail_types::ReversePath;
+use mail_types::{Priority, ReversePath};
 use smtp::Reply;
 
 use super::replies;
 use super::session::Conversation;
+use crate::Listener;
 use crate::deliver::route::{self, Asking, Route};
 
 impl Conversation {
-    pub(crate) fn judge_sender(&mut self, question: SenderQuestion) -> Step<Route> {
+    pub(crate) fn judge_sender(&mut self, mut question: SenderQuestion) -> Step<Route> {
         self.open_transaction(&question.reverse_path);
-        let verdict = self.may_send(&question.reverse_path);
+        let verdict = self.may_send(&question.reverse_path).and_then(|()| self.has_sent_little(1));
+        // RFC 6710 §4.1: strangers' mail goes before nobody's.
+        if self.asking() == Asking::Stranger {
+            let asked = question.parameters.priority;
+            question.parameters.priority = asked.map(|asked| asked.min(Priority::ORDINARY));
+        }
         if let Err(reply) = &verdict {
             self.door.counts.senders_refused.increment();
             tracing::info!(sender = %question.reverse_path, code = %reply.code, "sender refused");
@@ -35,17 +41,39 @@ impl Conversation {
         }
     }
 
+    /// Whether an account that has logged in may send to so many more recipients.
+    fn has_sent_little(&self, recipients: u32) -> Result<(), Reply> {
+        let Some(who) = &self.client.who else { return Ok(()) };
+        let limits = self.live.settings.routing.limits;
+        let now = self.door.rooms.clock.now();
+        self.door.sent.check(who.account(), recipients, limits, now).map_err(replies::sent_enough)
+    }
+
+    fn asking(&self) -> Asking {
+        let is_host = self.client.listener == Listener::Relay
+            && self.live.settings.routing.may_relay(self.client.peer.address());
+        if self.client.who.is_some() || is_host { Asking::Ours } else { Asking::Stranger }
+    }
+
     pub(crate) async fn judge_recipient(&mut self, question: RecipientQuestion) -> Step<Route> {
-        let asking = if self.client.who.is_some() { Asking::Ours } else { Asking::Stranger };
-        let announced = self.session.envelope().and_then(|envelope| envelope.parameters.size);
-        let verdict = route::find(
-            &self.door.rooms,
-            &self.live.settings,
-            &question.forward_path,
-            asking,
-            announced.unwrap_or_default(),
-        )
-        .await;
+        let envelope = self.session.envelope();
+        let (named, reverse_path) = match envelope {
+            Some(envelope) => (envelope.recipients.len(), envelope.reverse_path.clone()),
+            None => (0, ReversePath::Null),
+        };
+        let announced = envelope.and_then(|envelope| envelope.parameters.size);
+        let verdict = match self.has_sent_little(u32::try_from(named + 1).unwrap_or(u32::MAX)) {
+            Err(reply) => Err(reply),
+            Ok(()) => {
+                let asked = route::Question {
+                    reverse_path: &reverse_path,
+                    forward_path: &question.forward_path,
+                    asking: self.asking(),
+                    announced_octets: announced.unwrap_or_default(),
+                };
+                route::find(&self.door.rooms, &self.live.settings, asked).await
+            }
+        };
         let verdict = verdict.and_then(|route| self.fits(route));
         if let Err(reply) = &verdict {
             self.door.counts.recipients_refused.increment();
@@ -59,10 +87,12 @@ impl Conversation {
     fn fits(&mut self, route: Route) -> Result<Route, Reply> {
         let Some(transaction) = self.transaction.as_mut() else { return Err(replies::STORE_BUSY) };
         let targets = transaction.targets.saturating_add(route.targets());
-        if targets > self.live.settings.targets_max {
+        let remote_targets = transaction.remote_targets.saturating_add(route.remote().len());
+        if targets > self.live.settings.targets_max || remote_targets > queue::RECIPIENTS_MAX {
             return Err(replies::TOO_MANY_TARGETS);
         }
         transaction.targets = targets;
+        transaction.remote_targets = remote_targets;
         Ok(route)
     }
 }

@@ -5,8 +5,10 @@ use directory::AuthenticationError;
 use mail_types::TransactionId;
 use mailstore::{Filed, StoreError};
 use platform::guard::Refusal;
+use queue::Accepted;
 use smtp::Reply;
 
+use crate::deliver::limits::Exceeded;
 use crate::deliver::route::Discarded;
 
 pub(crate) const SHUTTING_DOWN: Reply = Reply::fixed(421, (4, 3, 2), "Shutting down; come again in a moment");
@@ -21,11 +23,16 @@ pub(crate) const UNKNOWN_USER: Reply = Reply::fixed(550, (5, 1, 1), "No such mai
 pub(crate) const MAILBOX_DISABLED: Reply = Reply::fixed(550, (5, 2, 1), "Mailbox disabled");
 pub(crate) const ALIAS_LOOP: Reply = Reply::fixed(550, (5, 4, 6), "Alias leads nowhere or to too many");
 pub(crate) const RELAY_DENIED: Reply = Reply::fixed(550, (5, 7, 1), "We do not relay for strangers");
-/// Mail for other servers needs the outbound queue; until it exists a later attempt is all we can offer.
-pub(crate) const NO_QUEUE_YET: Reply =
-    Reply::fixed(451, (4, 3, 5), "Sending to other servers is not set up yet; try again later");
+pub(crate) const NO_QUEUE: Reply =
+    Reply::fixed(451, (4, 3, 5), "This server does not send to others; try again later");
 pub(crate) const TOO_MANY_TARGETS: Reply =
     Reply::fixed(452, (4, 5, 3), "Too many recipients behind aliases for one message");
+/// An hour's worth has been sent: most mail programs try again by themselves.
+pub(crate) const SENT_ENOUGH_THIS_HOUR: Reply =
+    Reply::fixed(450, (4, 7, 1), "Your account has sent as much as it may in an hour; try again later");
+/// A day's worth: trying again within minutes has no use.
+pub(crate) const SENT_ENOUGH_TODAY: Reply =
+    Reply::fixed(550, (5, 7, 1), "Your account has sent as much as it may in a day");
 /// Not 552: whoever makes room gets the mail (RFC 5321 §4.5.3.1.10 has the same preference).
 pub(crate) const MAILBOX_FULL: Reply = Reply::fixed(452, (4, 2, 2), "Mailbox full");
 
@@ -52,6 +59,11 @@ pub(crate) fn kept(_proof: &Filed, transaction: TransactionId) -> Reply {
     Reply::fixed(250, (2, 0, 0), "").with_text(format!("Kept as {}", transaction.to_text()))
 }
 
+/// The message is on disk in the queue for other servers, and filed for those of its recipients who are here.
+pub(crate) fn queued(_proof: &Accepted, transaction: TransactionId) -> Reply {
+    Reply::fixed(250, (2, 0, 0), "").with_text(format!("Queued as {}", transaction.to_text()))
+}
+
 /// The message was taken to be thrown away, as the directory says.
 pub(crate) fn discarded(_proof: &Discarded, transaction: TransactionId) -> Reply {
     Reply::fixed(250, (2, 0, 0), "").with_text(format!("Taken as {}", transaction.to_text()))
@@ -70,6 +82,14 @@ pub(crate) fn store_error(error: &StoreError) -> Reply {
         | StoreError::NotAllowed(_)
         | StoreError::Corrupt(_)
         | StoreError::Io { .. } => STORE_BUSY,
+    }
+}
+
+/// An account has sent enough for now.
+pub(crate) fn sent_enough(exceeded: Exceeded) -> Reply {
+    match exceeded {
+        Exceeded::Hour => SENT_ENOUGH_THIS_HOUR,
+        Exceeded::Day => SENT_ENOUGH_TODAY,
     }
 }
 

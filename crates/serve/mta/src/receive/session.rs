@@ -223,6 +223,9 @@ impl Conversation {
 
     /// One line, from the wire to the end of all that follows from it.
     async fn next_line(&mut self, wire: &mut Wire) -> Result<(), Stop> {
+        if self.client.listener.is_submission() {
+            self.session.on_time(self.door.rooms.clock.now().unix_seconds());
+        }
         let (consumed, step) = match self.lines.next(wire.input()) {
             LineFound::Line { line, consumed } => (consumed, self.session.on_line(line, &mut self.out)),
             LineFound::TooLong { consumed } => (consumed, self.session.on_overlong_line(&mut self.out)),

@@ -1,5 +1,6 @@
 //! The record of one transaction, and the end of its message: delivery, reply, and one event that tells the way.
 
+use directory::Authenticated;
 use mail_types::{ForwardPath, ReversePath, Severity, TransactionId};
 use smtp::Reply;
 use smtp::server::{Envelope, Recipient, Step};
@@ -9,6 +10,7 @@ use super::replies;
 use super::session::Conversation;
 use crate::Listener;
 use crate::deliver::local::{self, Delivery};
+use crate::deliver::queued::Brought;
 use crate::deliver::route::Route;
 use crate::way::{MessageWay, Outcome, RecipientWay};
 
@@ -18,6 +20,8 @@ pub(crate) struct Transaction {
     reverse_path: ReversePath,
     /// Accounts behind the accepted recipients, bounded by `Settings::targets_max`.
     pub(crate) targets: usize,
+    /// Of these, addresses elsewhere, bounded by [`queue::RECIPIENTS_MAX`].
+    pub(crate) remote_targets: usize,
     /// Bounded by `Settings::refused_recipients_max`, after which the session ends.
     refused: Vec<RecipientWay>,
 }
@@ -35,6 +39,7 @@ impl Conversation {
             id: (self.door.rooms.next_transaction)(),
             reverse_path: reverse_path.clone(),
             targets: 0,
+            remote_targets: 0,
             refused: Vec::new(),
         });
     }
@@ -70,6 +75,10 @@ impl Conversation {
         else {
             return self.session.on_delivered(&[replies::STORE_BUSY], &mut self.out);
         };
+        if let Err(reply) = self.charge(&envelope) {
+            self.note_late_refusal(transaction, &envelope, &reply);
+            return self.session.on_delivered(&[reply], &mut self.out);
+        }
         let octets = message.octets();
         let message_id = message
             .summary()
@@ -78,8 +87,13 @@ impl Conversation {
             .as_deref()
             .map(|octets| String::from_utf8_lossy(octets).trim().to_owned());
         let begin = self.door.rooms.clock.monotonic();
-        let deliveries =
-            local::deliver(&self.door.rooms, message, &envelope.recipients, transaction.id).await;
+        let brought = Brought {
+            way: transaction.id,
+            submitter: self.client.who.as_ref().map(Authenticated::account),
+            now: self.door.rooms.clock.now(),
+            undo_window: self.live.settings.routing.undo_window,
+        };
+        let deliveries = local::deliver(&self.door.rooms, message, &envelope, brought).await;
         self.door.counts.filing.observe_duration(self.door.rooms.clock.monotonic().since(begin));
 
         let replies = self.replies(&deliveries);
@@ -89,6 +103,23 @@ impl Conversation {
         let ways = ways.map(|(recipient, delivery)| way_of(recipient, delivery.outcome)).collect();
         self.record(transaction, Known { octets: Some(octets), message_id }, ways);
         self.session.on_delivered(&replies, &mut self.out)
+    }
+
+    /// Counts a submitted message against what its account may send. Asked here once more, since other connections of the
+    /// same account were asked at the same time.
+    fn charge(&self, envelope: &Envelope<Route>) -> Result<(), Reply> {
+        let Some(who) = &self.client.who else { return Ok(()) };
+        let recipients = u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX);
+        let limits = self.live.settings.routing.limits;
+        let now = self.door.rooms.clock.now();
+        self.door.sent.charge(who.account(), recipients, limits, now).map_err(replies::sent_enough)
+    }
+
+    fn note_late_refusal(&mut self, transaction: Transaction, envelope: &Envelope<Route>, reply: &Reply) {
+        self.door.counts.messages_refused.increment();
+        let ways =
+            envelope.recipients.iter().map(|recipient| way_of(recipient, Outcome::Refused(reply.clone())));
+        self.record(transaction, Known::default(), ways.collect());
     }
 
     /// The transaction is over without a message, if it was open.
@@ -117,7 +148,9 @@ impl Conversation {
     fn count(&self, replies: &[Reply], deliveries: &[Delivery], octets: u64) {
         let counts = &self.door.counts;
         let is_filed = |delivery: &&Delivery| matches!(delivery.outcome, Outcome::Filed(_));
+        let is_queued = |delivery: &&Delivery| matches!(delivery.outcome, Outcome::Queued { .. });
         counts.recipients_filed.add(deliveries.iter().filter(is_filed).count() as u64);
+        counts.recipients_queued.add(deliveries.iter().filter(is_queued).count() as u64);
         if replies.iter().any(|reply| reply.severity() == Severity::Done) {
             counts.accepted(self.client.listener).increment();
             // A histogram of floats; no message is so large that this would matter.

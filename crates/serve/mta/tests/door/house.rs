@@ -69,6 +69,7 @@ impl House {
         let last = AtomicU64::new(0);
         let rooms = Rooms {
             store: store.clone(),
+            queue: None,
             directory: directory.clone(),
             guard: guard.clone(),
             clock: clock.clone(),

@@ -1,0 +1,184 @@
+//! What the operator asks of the queue and does to it: each verb for all messages that fit a filter.
+
+use std::sync::Arc;
+
+use mail_types::QueueId;
+
+use crate::error::QueueError;
+use crate::index::{Index, MessageRow};
+use crate::listing::{Filter, LISTED_MAX, Page, QueueStats, Shown};
+use crate::note::Record;
+use crate::queue::{Queue, not_worked};
+use crate::shared::{IfFailed, Shared};
+use crate::state::{Hold, MessageState};
+
+impl Queue {
+    /// A page of the messages that fit, those after `after`, at most `count` ([`crate::LISTED_MAX`]).
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn list(
+        &self,
+        filter: Filter,
+        after: Option<QueueId>,
+        count: usize,
+    ) -> Result<Page, QueueError> {
+        self.inner.store.wait_applied().await?;
+        self.ask(move |index| index.list(&filter, after, count)).await
+    }
+
+    /// One message in full.
+    ///
+    /// # Errors
+    /// [`QueueError::NoSuchMessage`], or what the disk says.
+    pub async fn show(&self, id: QueueId) -> Result<Shown, QueueError> {
+        // Tries that only the memory knows of are to be seen as well.
+        self.look().await?;
+        self.ask(move |index| index.shown(id)).await?.ok_or(QueueError::NoSuchMessage(id))
+    }
+
+    /// Makes messages due now, and forgets the back-off of their destinations. Held ones stay held. How many.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn retry(&self, filter: Filter) -> Result<u64, QueueError> {
+        // What was tried is written down first, or it would be written over this.
+        self.look().await?;
+        let (mut count, mut after) = (0, None);
+        loop {
+            let (rows, next) = self.fitting(&filter, after).await?;
+            count += rows.len() as u64;
+            let shared = Arc::clone(&self.inner.shared);
+            let worked = self.inner.workers.run(move || make_due(&shared, &rows)).await;
+            worked.map_err(not_worked)??;
+            match next {
+                Some(_) => after = next,
+                None => break,
+            }
+        }
+        self.look().await?;
+        Ok(count)
+    }
+
+    /// Holds messages until they are released. A parcel that is being sent is not called back. How many.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn hold(&self, filter: Filter) -> Result<u64, QueueError> {
+        let filter = Filter { state: Some(MessageState::Waiting), ..filter };
+        self.change(filter, |row, sequence| {
+            Some(Record::Changed { id: row.id, sequence, hold: Hold::Operator })
+        })
+        .await
+    }
+
+    /// Releases held messages, those held until a later moment too. How many.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn release(&self, filter: Filter) -> Result<u64, QueueError> {
+        let free = |row: &MessageRow, sequence| Record::Changed { id: row.id, sequence, hold: Hold::None };
+        self.change(filter, |row, sequence| (row.hold != Hold::None).then(|| free(row, sequence))).await
+    }
+
+    /// Takes messages out of the queue without a report. A parcel that is being sent may still arrive. How many.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn drop_messages(&self, filter: Filter) -> Result<u64, QueueError> {
+        self.change(filter, |row, _| {
+            Some(Record::Done { id: row.id, first: row.first_pack, last: row.last_pack })
+        })
+        .await
+    }
+
+    /// The queue in numbers.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn stats(&self) -> Result<QueueStats, QueueError> {
+        self.look().await?;
+        let counted = self.ask(|index| index.count()).await?;
+        let shared = &self.inner.shared;
+        shared.metrics.messages.set(i64::try_from(counted.messages).unwrap_or(i64::MAX));
+        Ok(shared.spool(|spool| QueueStats {
+            connections: spool.connections as u64,
+            in_memory: spool.messages.len() as u64,
+            ..counted
+        }))
+    }
+
+    /// Writes a note about each message that fits, a page at a time, and waits until all see it.
+    async fn change(
+        &self,
+        filter: Filter,
+        record: impl Fn(&MessageRow, u64) -> Option<Record>,
+    ) -> Result<u64, QueueError> {
+        self.inner.store.wait_applied().await?;
+        let (mut count, mut after) = (0, None);
+        loop {
+            let (rows, next) = self.fitting(&filter, after).await?;
+            let shared = &self.inner.shared;
+            let records: Vec<Record> =
+                rows.iter().filter_map(|row| record(row, shared.spool(|spool| spool.next_id().0))).collect();
+            count += records.len() as u64;
+            if !records.is_empty() {
+                let note = shared.note(records, IfFailed::TakeBack);
+                self.inner.store.write_note(note).durable().await?;
+            }
+            match next {
+                Some(_) => after = next,
+                None => break,
+            }
+        }
+        self.look().await?;
+        Ok(count)
+    }
+
+    /// A page of the messages that fit, and where to go on.
+    async fn fitting(
+        &self,
+        filter: &Filter,
+        after: Option<QueueId>,
+    ) -> Result<(Vec<MessageRow>, Option<QueueId>), QueueError> {
+        let filter = filter.clone();
+        self.ask(move |index| {
+            let page = index.list(&filter, after, LISTED_MAX)?;
+            let mut rows = Vec::with_capacity(page.messages.len());
+            for listed in &page.messages {
+                rows.extend(index.message(listed.id)?);
+            }
+            Ok((rows, page.next))
+        })
+        .await
+    }
+
+    /// Asks the index through a connection of its own, so that a long question keeps nobody from applying the log.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Index) -> Result<T, storage::StorageError> + Send + 'static,
+    ) -> Result<T, QueueError> {
+        let shared = Arc::clone(&self.inner.shared);
+        let work = move || question(&Index::open_reader(&shared.path, &shared.settings)?);
+        Ok(self.inner.workers.run(work).await.map_err(not_worked)??)
+    }
+}
+
+fn make_due(shared: &Shared, rows: &[MessageRow]) -> Result<(), storage::StorageError> {
+    let now = shared.clock.now();
+    let ids: Vec<QueueId> = rows.iter().map(|row| row.id).collect();
+    let mut index = shared.index();
+    index.make_due(&ids, now)?;
+    shared.spool(|spool| {
+        for row in rows {
+            if let Some(message) = spool.messages.get_mut(&row.id) {
+                message.parcels.iter_mut().for_each(|parcel| parcel.due = parcel.due.min(now));
+            }
+            for recipient in &row.message.recipients {
+                spool.forgive(&recipient.destination);
+            }
+            spool.wake_due(row.id, now);
+        }
+    });
+    Ok(())
+}

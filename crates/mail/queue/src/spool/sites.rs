@@ -1,0 +1,237 @@
+//! Destinations in memory: who may have another connection, and for how long one that cannot be reached is left alone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use mail_types::QueueId;
+use platform::clock::Timestamp;
+
+use super::{Site, Spool};
+use crate::destination::Destination;
+use crate::index::DestinationRow;
+use crate::lease::ConnectionEnd;
+use crate::message::Diagnostic;
+use crate::schedule::{mixed, retry_after, throttled_for};
+use crate::state::Event;
+
+/// A destination's key as a number.
+pub(crate) fn hash_of(key: &str) -> u64 {
+    key.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, octet| mixed(hash ^ u64::from(octet)))
+}
+
+impl Spool {
+    /// The destination, begun if it is not in memory.
+    pub(crate) fn site(&mut self, destination: &Destination) -> &mut Site {
+        let (troubled, window) = (&self.troubled, self.settings.destination_connections_first.max(1));
+        let wishes = &mut self.wishes;
+        self.sites.entry(destination.clone()).or_insert_with(|| {
+            // What the index says about back-off has to be asked only if it says anything.
+            let is_known = troubled.is_empty() || !troubled.contains(&hash_of(&destination.key()));
+            wishes.look |= !is_known;
+            Site {
+                ready: BTreeSet::new(),
+                leases: 0,
+                connecting: 0,
+                idle: 0,
+                window,
+                attempts: 0,
+                not_before: Timestamp::from_unix_millis(0),
+                tried: None,
+                last: None,
+                is_known,
+                has_more: false,
+                is_in_line: false,
+                is_unflushed: false,
+                parcels: 0,
+                arrived: Arc::default(),
+            }
+        })
+    }
+
+    /// What the index knows of a destination, or that it knows nothing.
+    pub(crate) fn know(&mut self, destination: &Destination, row: Option<&DestinationRow>) {
+        let Some(site) = self.sites.get_mut(destination) else { return };
+        if !site.is_known {
+            site.is_known = true;
+            if let Some(row) = row {
+                site.attempts = row.attempts;
+                site.not_before = row.not_before;
+                site.tried = row.tried;
+                site.last.clone_from(&row.last);
+            }
+        }
+        self.line_up(destination);
+    }
+
+    /// Lets a destination wait for a connection, if it wants one.
+    pub(crate) fn line_up(&mut self, destination: &Destination) {
+        let now = self.clock.now();
+        let Some(site) = self.sites.get_mut(destination) else { return };
+        if site.is_in_line || !site.wants_connection(now) {
+            return;
+        }
+        site.is_in_line = true;
+        if site.attempts > 0 {
+            self.troubled_line.push_back(destination.clone());
+        } else {
+            self.line.push_back(destination.clone());
+        }
+        self.lease_wanted.notify_one();
+    }
+
+    /// Gives out a connection, if one may be made now: its destination, and how often that was unreachable.
+    pub(crate) fn take_lease(&mut self) -> Option<(Destination, u32)> {
+        if self.is_stopped || self.connections >= self.settings.connections_max {
+            return None;
+        }
+        let now = self.clock.now();
+        // Destinations that do not answer must leave connections to those that do.
+        let troubled_max = (self.settings.connections_max / 2).max(1);
+        loop {
+            let is_troubled = self.line.is_empty();
+            if is_troubled && self.troubled_connections >= troubled_max {
+                return None;
+            }
+            let line = if is_troubled { &mut self.troubled_line } else { &mut self.line };
+            let destination = line.pop_front()?;
+            let Some(site) = self.sites.get_mut(&destination) else { continue };
+            site.is_in_line = false;
+            if !site.wants_connection(now) {
+                self.forget_site_if_idle(&destination);
+                continue;
+            }
+            site.leases += 1;
+            site.connecting += 1;
+            let attempts = site.attempts;
+            self.connections += 1;
+            self.troubled_connections += usize::from(attempts > 0);
+            self.line_up(&destination);
+            if !self.line.is_empty() || !self.troubled_line.is_empty() {
+                // Others that wait may have one, too.
+                self.lease_wanted.notify_one();
+            }
+            return Some((destination, attempts));
+        }
+    }
+
+    /// A connection has got its first parcel, or got none.
+    pub(crate) fn connected(&mut self, destination: &Destination) {
+        if let Some(site) = self.sites.get_mut(destination) {
+            site.connecting = site.connecting.saturating_sub(1);
+        }
+        self.line_up(destination);
+    }
+
+    /// A connection is over. `attempts` is what the lease was given with.
+    pub(crate) fn end_lease(&mut self, destination: &Destination, attempts: u32, how: Option<ConnectionEnd>) {
+        self.connections = self.connections.saturating_sub(1);
+        self.troubled_connections = self.troubled_connections.saturating_sub(usize::from(attempts > 0));
+        let (now, salt) = (self.clock.now(), self.salt ^ hash_of(&destination.key()));
+        if let Some(site) = self.sites.get_mut(destination) {
+            site.leases = site.leases.saturating_sub(1);
+            match how {
+                Some(ConnectionEnd::Reached) => {
+                    site.window = (site.window + 1).min(self.settings.destination_connections_max);
+                    if site.attempts > 0 || site.last.is_some() {
+                        site.recovered();
+                    }
+                }
+                Some(ConnectionEnd::Unreachable(last)) => {
+                    site.window = (site.window / 2).max(1);
+                    // Connections that were under way together have failed once, together.
+                    if site.attempts <= attempts {
+                        site.attempts = attempts.saturating_add(1);
+                        site.not_before =
+                            now.saturating_add(retry_after(&self.settings, site.attempts, salt));
+                    }
+                    site.failed(last, now);
+                    self.to_sweep.insert(destination.clone());
+                }
+                Some(ConnectionEnd::Throttled(last)) => {
+                    site.window = (site.window / 2).max(1);
+                    site.not_before = now.saturating_add(throttled_for(&self.settings, salt));
+                    site.failed(last, now);
+                }
+                None => {}
+            }
+        }
+        if self.sites.get(destination).is_some_and(|site| site.not_before > now) {
+            self.rest_all(destination);
+        }
+        self.line_up(destination);
+        self.forget_site_if_idle(destination);
+        // A connection is free for somebody else.
+        self.lease_wanted.notify_one();
+    }
+
+    /// Nothing goes there for a while: its mail waits in the index, not in memory.
+    fn rest_all(&mut self, destination: &Destination) {
+        let ready: Vec<QueueId> = match self.sites.get_mut(destination) {
+            Some(site) => std::mem::take(&mut site.ready).into_iter().map(|rank| rank.id).collect(),
+            None => return,
+        };
+        for id in ready {
+            if let Some(message) = self.messages.get_mut(&id)
+                && let Some(number) = message.place_of(destination)
+            {
+                message.advance(number, Event::Deferred);
+            }
+            self.forget_if_known(id);
+        }
+    }
+
+    /// The back-off is over, by the operator's word.
+    pub(crate) fn forgive(&mut self, destination: &Destination) {
+        if let Some(site) = self.sites.get_mut(destination) {
+            site.not_before = Timestamp::from_unix_millis(0);
+            site.is_unflushed |= site.attempts > 0;
+        }
+        self.line_up(destination);
+    }
+
+    /// Lets those wait for a connection whose back-off has ended.
+    pub(crate) fn line_up_all(&mut self) {
+        let waiting: Vec<Destination> = self
+            .sites
+            .iter()
+            .filter(|(_, site)| !site.is_in_line && !site.ready.is_empty())
+            .map(|(destination, _)| destination.clone())
+            .collect();
+        waiting.iter().for_each(|destination| self.line_up(destination));
+    }
+
+    pub(crate) fn forget_site_if_idle(&mut self, destination: &Destination) {
+        let is_idle = self.sites.get(destination).is_some_and(|site| {
+            site.parcels == 0 && site.leases == 0 && !site.is_unflushed && !site.is_in_line && !site.has_more
+        });
+        if is_idle {
+            self.sites.remove(destination);
+        }
+    }
+}
+
+impl Site {
+    fn wants_connection(&self, now: Timestamp) -> bool {
+        self.is_known
+            && self.leases < self.window
+            && self.ready.len() > self.connecting + self.idle
+            && (self.not_before <= now)
+    }
+
+    pub(crate) fn ready_count(&self) -> usize {
+        self.ready.len()
+    }
+
+    fn recovered(&mut self) {
+        self.attempts = 0;
+        self.not_before = Timestamp::from_unix_millis(0);
+        self.last = None;
+        self.is_unflushed = true;
+    }
+
+    fn failed(&mut self, last: Diagnostic, now: Timestamp) {
+        self.last = Some(last.bounded());
+        self.tried = Some(now);
+        self.is_unflushed = true;
+    }
+}

@@ -1,0 +1,122 @@
+//! What the queue is told of a message: the envelope as far as it leads elsewhere, and what MAIL and RCPT asked for.
+
+use mail_types::{
+    AccountId, Address, DeadlineMode, NotifyEvent, OriginalRecipient, ReturnedContent, ReversePath,
+    TransactionId,
+};
+use mailstore::Arriving;
+use message::Traits;
+use platform::clock::Timestamp;
+use queue::{
+    BodyNeeds, DeliverBy, DeliverByMode, MessageKind, NewMessage, Notify, Priority, Recipient, ReturnContent,
+};
+use smtp::server::Envelope;
+use smtp::{BodyType, MailParameters, RcptParameters};
+
+use std::time::Duration;
+
+use super::route::{RemoteTarget, Route};
+
+/// Who brought a message, as far as it matters to the queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Brought {
+    pub(crate) way: TransactionId,
+    /// The account that submitted it.
+    pub(crate) submitter: Option<AccountId>,
+    pub(crate) now: Timestamp,
+    /// How long submitted mail waits by itself.
+    pub(crate) undo_window: Duration,
+}
+
+/// The queue's part of a message; `None` where all of it stays here.
+pub(crate) fn new_message(
+    envelope: &Envelope<Route>,
+    message: &Arriving,
+    brought: Brought,
+) -> Option<NewMessage> {
+    let recipients: Vec<Recipient> = envelope
+        .recipients
+        .iter()
+        .flat_map(|named| named.route.remote().iter().map(|target| recipient(&named.parameters, target)))
+        .collect();
+    if recipients.is_empty() {
+        return None;
+    }
+    let asked = &envelope.parameters;
+    Some(NewMessage {
+        way: brought.way,
+        arrived: brought.now,
+        reverse_path: envelope.reverse_path.clone(),
+        submitter: brought.submitter,
+        kind: MessageKind::Mail,
+        needs: needs(envelope, &recipients, message.summary().traits),
+        require_tls: asked.require_tls,
+        priority: asked.priority.and_then(|asked| Priority::new(asked.value())).unwrap_or_default(),
+        return_content: asked.returned.map(|returned| match returned {
+            ReturnedContent::Full => ReturnContent::Full,
+            ReturnedContent::Headers => ReturnContent::Headers,
+        }),
+        envelope_id: asked.envelope_id.as_ref().map(|id| id.as_str().into()),
+        hold_until: hold_until(asked, brought),
+        deliver_by: asked.deliver_by.map(|asked| deliver_by(asked, brought.now)),
+        recipients,
+    })
+}
+
+fn recipient(asked: &RcptParameters, target: &RemoteTarget) -> Recipient {
+    let of_alias = || target.expanded_from.as_ref().map(OriginalRecipient::of);
+    let original = asked.original.clone().or_else(of_alias);
+    Recipient {
+        forward_path: target.address.clone(),
+        destination: target.destination.clone(),
+        original_recipient: original
+            .map(|original| format!("{};{}", original.address_type(), original.address()).into()),
+        notify: asked.notify.map_or(Notify::Default, notify),
+        expanded_from: target.expanded_from.clone(),
+    }
+}
+
+fn notify(asked: mail_types::Notify) -> Notify {
+    if asked == mail_types::Notify::NEVER {
+        return Notify::Never;
+    }
+    Notify::On {
+        success: asked.wants(NotifyEvent::Success),
+        failure: asked.wants(NotifyEvent::Failure),
+        delay: asked.wants(NotifyEvent::Delay),
+    }
+}
+
+/// What was announced and is true: a message that is announced as 8BITMIME and has ASCII alone goes through any host. One
+/// that has other octets than were announced is not passed on as if it had not.
+fn needs(envelope: &Envelope<Route>, recipients: &[Recipient], traits: Traits) -> BodyNeeds {
+    let is_international = |address: &Address| address.is_international();
+    let has_such_sender =
+        matches!(&envelope.reverse_path, ReversePath::Address(sender) if is_international(sender));
+    let has_such_recipient = recipients.iter().any(|recipient| is_international(&recipient.forward_path));
+    let may_have_such_header = envelope.parameters.smtputf8 && traits.has_eight_bit;
+    BodyNeeds {
+        eight_bit: traits.has_eight_bit,
+        binary: envelope.parameters.body == BodyType::BinaryMime,
+        international: has_such_sender || has_such_recipient || may_have_such_header,
+    }
+}
+
+/// HOLDFOR and HOLDUNTIL (RFC 4865) are the sender's own wish; else what is submitted waits as the operator says.
+fn hold_until(asked: &MailParameters, brought: Brought) -> Option<Timestamp> {
+    if let Some(hold) = asked.hold {
+        return Some(Timestamp::from_unix_seconds(hold.release(brought.now.unix_seconds())));
+    }
+    let waits = brought.submitter.is_some() && !brought.undo_window.is_zero();
+    waits.then(|| brought.now.saturating_add(brought.undo_window))
+}
+
+/// RFC 2852 §4: the time runs from the command on. One that has passed when a message comes is passed on so.
+fn deliver_by(asked: mail_types::DeliverBy, now: Timestamp) -> DeliverBy {
+    let at = Timestamp::from_unix_seconds(now.unix_seconds().saturating_add(i64::from(asked.seconds())));
+    let mode = match asked.mode() {
+        DeadlineMode::Return => DeliverByMode::Return,
+        DeadlineMode::Notify => DeliverByMode::Notify,
+    };
+    DeliverBy { at, mode, is_traced: asked.is_traced() }
+}

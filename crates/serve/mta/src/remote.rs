@@ -1,0 +1,1 @@
+//! Other people's hosts: finding them, reaching them, and handing messages over.
