@@ -245,8 +245,8 @@ impl Index {
         }
         Ok(match (kept.is_empty(), is_blob_kept) {
             (true, _) => Kept::Nothing,
-            (false, true) => Kept::NoteAndBlob(note::encode(&kept)),
-            (false, false) => Kept::Note(note::encode(&kept)),
+            (false, true) => Kept::NoteAndBlob(note::encode_copy(&kept)),
+            (false, false) => Kept::Note(note::encode_copy(&kept)),
         })
     }
 

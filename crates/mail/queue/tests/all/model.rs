@@ -265,7 +265,7 @@ fn random_histories_end_as_the_model_says() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let cases = std::env::var("MAILSTEAD_QUEUE_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(24);
     // The same histories in every run: a failure can be looked into.
-    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 1_000, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let run = |steps: Vec<Step>| {
         runtime.block_on(async {

@@ -63,10 +63,8 @@ async fn mostly_done(count: usize) -> (House, tempfile::TempDir, BTreeMap<QueueI
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_purge_keeps_what_waits_and_nothing_comes_back() {
     let (house, quiet, stayed) = mostly_done(20_000).await;
-    let before = house.store.stats().await.unwrap().pack_octets;
     let outcome = house.store.purge().await.unwrap();
-    assert!(outcome.packs > 0);
-    assert!(house.store.stats().await.unwrap().pack_octets < before / 2);
+    assert!(outcome.octets > 400_000, "{outcome:?}");
     house.assert_sound().await;
     let crashes = [
         // The copies are durable, and nothing else that the purge did.
