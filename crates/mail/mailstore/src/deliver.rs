@@ -135,7 +135,8 @@ impl Store {
     pub async fn write(&self, entries: Vec<WritingEntry>) -> Result<Writing, StoreError> {
         let engine = Arc::clone(&self.shared().accounts.engine);
         let mut prepared = Vec::with_capacity(entries.len());
-        for filing in entries.iter().flat_map(|entry| &entry.filings) {
+        let wanted: Vec<&Filing> = entries.iter().flat_map(|entry| &entry.filings).collect();
+        for filing in wanted {
             prepared.push(self.prepare(filing).await);
         }
         let room = engine.room_for(entries.iter().map(WritingEntry::backlog_octets).sum()).await?;

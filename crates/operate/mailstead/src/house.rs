@@ -41,11 +41,20 @@ impl House {
                 .with_context(|| place("directory.db"))?;
         let queue = Queue::open(&data, queue_settings(settings), clock.clone(), metrics)
             .with_context(|| place("queue.db"))?;
-        let store = Store::open_with(&data, store_settings(settings), clock.clone(), metrics, vec![queue.tenant()])
-            .with_context(|| place("the store"))?;
+        let store =
+            Store::open_with(&data, store_settings(settings), clock.clone(), metrics, vec![queue.tenant()])
+                .with_context(|| place("the store"))?;
         let queue = queue.attach(&store).with_context(|| place("the queue"))?;
         let way = WayBook::open(&data.join("state.db"), clock.clone()).with_context(|| place("state.db"))?;
-        Ok(Self { directory, store, queue, clock: clock.clone(), way, settings: settings.clone(), _lock: lock.into() })
+        Ok(Self {
+            directory,
+            store,
+            queue,
+            clock: clock.clone(),
+            way,
+            settings: settings.clone(),
+            _lock: lock.into(),
+        })
     }
 
     /// Makes everything durable and lets go of the data directory.

@@ -17,7 +17,7 @@ use storage::rusqlite::params;
 use storage::{CacheBudget, Database, Durability};
 use tokio::sync::oneshot;
 
-pub(crate) use step::message_step;
+pub(crate) use step::{attempt_step, message_step};
 
 /// Steps that may wait for the disk.
 const WAITING_MAX: usize = 8_192;

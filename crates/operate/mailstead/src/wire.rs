@@ -3,10 +3,12 @@
 mod doors;
 mod listeners;
 mod names;
+mod sending;
 
 use std::time::Duration;
 
 use anyhow::Context;
+use mta::Outbound;
 use platform::clock::Clock;
 use platform::guard::{Guard, GuardSettings};
 use platform::listener::ConnectionNumbers;
@@ -16,8 +18,9 @@ use platform::telemetry::{LogFormat, Logging};
 use platform::workers::{Workers, WorkersSettings};
 use tls::{Acceptor, AcceptorSettings, CertificateFiles, Certificates};
 
-use self::doors::Doors;
+use self::doors::{Doors, Transactions};
 pub(crate) use self::names::dns_settings;
+pub(crate) use self::sending::queue_settings;
 use crate::admin::AdminSocket;
 use crate::house::{House, directory_settings};
 use crate::settings::Settings;
@@ -47,6 +50,7 @@ pub(crate) struct Running {
     guard: Guard,
     certificates: Certificates,
     doors: Doors,
+    outbound: Outbound,
     tasks: Tasks,
     workers: Workers,
 }
@@ -75,14 +79,21 @@ impl Running {
         let handshake_timeout = settings.time("tls.handshake_timeout");
         let acceptor = (!certificate_files(&settings).is_empty())
             .then(|| Acceptor::new(&certificates, AcceptorSettings { handshake_timeout }));
-        let doors = Doors::new(&settings, &house, &guard, acceptor, &clock, &metrics);
-        let running = Self { settings, house, guard, certificates, doors, tasks, workers };
+        let transactions = Transactions::new(&clock);
+        let doors = Doors::new(&settings, &house, &guard, acceptor, (&clock, &transactions), &metrics);
+        let outbound = Outbound::new(
+            sending::rooms(&settings, &house, &clock, &transactions, &metrics)?,
+            sending::outbound_settings(&settings)?,
+            &metrics,
+        )?;
+        let running = Self { settings, house, guard, certificates, doors, outbound, tasks, workers };
         let admin = AdminSocket::bind(&running.settings)?;
         running.tasks.spawn(
             "admin socket",
             admin.serve(running.house.clone(), running.tasks.clone(), running.tasks.shutdown()),
         );
         running.care();
+        running.outbound.start(&running.tasks);
         let numbers = ConnectionNumbers::new();
         for listener in listeners {
             running.doors.open(listener, &running.tasks, &running.guard, &numbers, &metrics);
@@ -118,6 +129,11 @@ impl Running {
         }
         self.guard.reconfigure(guard_settings(&settings));
         self.doors.reconfigure(&settings);
+        let outbound = sending::outbound_settings(&settings)
+            .and_then(|outbound| Ok(self.outbound.reconfigure(outbound)?));
+        if let Err(error) = outbound {
+            tracing::error!(error = format!("{error:#}"), "mail goes out by the former settings");
+        }
         self.house.directory.set_settings(directory_settings(&settings));
         let (certificates, files) = (self.certificates.clone(), certificate_files(&settings));
         match self.workers.run(move || certificates.replace(&files)).await {
@@ -132,6 +148,7 @@ impl Running {
     /// Lets nobody in any more, gives sessions time to end, makes everything durable.
     pub(crate) async fn stop(self, drain: Duration) -> anyhow::Result<()> {
         tracing::info!("stopping");
+        self.house.queue.stop();
         let drained = self.tasks.drain(drain).await;
         if drained.aborted > 0 {
             tracing::warn!(tasks = drained.aborted, "did not end in time and were stopped");

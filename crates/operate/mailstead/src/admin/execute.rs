@@ -5,8 +5,8 @@ use directory::{AccountState, AliasSource, AliasTarget, NewAccount, NewPassword,
 use mail_types::{AccountId, Address, DomainName, Secret};
 use mailstore::MailboxInfo;
 
-use super::{AccountLine, AliasLine, Answer, DomainLine, Hidden, MailboxLine, Request, StoreStatus};
 use super::queue;
+use super::{AccountLine, AliasLine, Answer, DomainLine, Hidden, MailboxLine, Request, StoreStatus};
 use crate::house::House;
 
 /// Does it; what fails is an answer too.
@@ -71,9 +71,7 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
             done(format!("the index of {address} was made anew from the packs"))
         }
         Request::StoreStatus => store_status(house).await,
-        Request::QueueList { which, after, most } => {
-            queue::list(house, &which, after.as_deref(), most).await
-        }
+        Request::QueueList { which, after, most } => queue::list(house, &which, after.as_deref(), most).await,
         Request::QueueShow { id } => queue::show(house, &id).await,
         Request::QueueChange { which, change } => queue::change(house, &which, change).await,
         Request::QueueStatus => queue::status(house).await,

@@ -95,9 +95,9 @@ fn filters(house: &House, which: &Which) -> anyhow::Result<Vec<Filter>> {
         "" | "<>" => Ok(ReversePath::Null),
         text => address(text).map(ReversePath::Address),
     });
-    let before = which.older_than_seconds.map(|seconds| {
-        house.clock.now().saturating_sub(Duration::from_secs(seconds))
-    });
+    let before = which
+        .older_than_seconds
+        .map(|seconds| house.clock.now().saturating_sub(Duration::from_secs(seconds)));
     let all = Filter {
         id: None,
         destination: destination.transpose()?,

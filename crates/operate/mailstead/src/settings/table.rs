@@ -551,7 +551,13 @@ pub(crate) static TABLE: &[Row] = &[
         Restart,
         "How many connections a destination may have at once of which nothing is known yet.",
     ),
-    row("outbound.port", PORT, "25", Live, "The port of other domains' mail servers; another one is for tests."),
+    row(
+        "outbound.port",
+        PORT,
+        "25",
+        Live,
+        "The port of other domains' mail servers; another one is for tests.",
+    ),
     row(
         "outbound.bind_v4",
         Fitting(ADDRESS_V4),

@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn relays_are_hosts_with_protection() {
-        for text in ["smtp.example.com:587 starttls", "smtp.example.com:465 implicit work", "[192.0.2.1]:25 plain"]
+        for text in
+            ["smtp.example.com:587 starttls", "smtp.example.com:465 implicit work", "[192.0.2.1]:25 plain"]
         {
             assert!(relay(text).is_some(), "{text}");
         }
@@ -84,7 +85,8 @@ mod tests {
     fn domains_have_their_ways() {
         assert!(sender_relay("example.org=smtp.example.com:587 starttls work").is_some());
         assert!(sender_relay("smtp.example.com:587 starttls").is_none());
-        for text in ["a.example=lmtp /run/x.sock", "a.example=lmtp mail.a.example:24", "a.example=b.example"] {
+        for text in ["a.example=lmtp /run/x.sock", "a.example=lmtp mail.a.example:24", "a.example=b.example"]
+        {
             assert!(transport(text).is_some(), "{text}");
         }
         assert!(transport("a.example=lmtp run/x.sock").is_none());

@@ -2,7 +2,8 @@
 
 use mail_types::ReversePath;
 use mailstore::Filed;
-use mta::{MessageWay, Outcome, RecipientWay};
+use mta::{Attempt, AttemptedRecipient, MessageWay, Outcome, RecipientWay};
+use queue::RecipientOutcome;
 use serde_json::json;
 
 use super::Step;
@@ -35,6 +36,42 @@ pub(crate) fn message_step(way: &MessageWay) -> Step {
         "recipients": way.recipients.iter().map(recipient).collect::<Vec<_>>(),
     });
     Step { step, keys }
+}
+
+/// The step that one try to pass a message on is.
+pub(crate) fn attempt_step(attempt: &Attempt) -> Step {
+    let mut keys = vec![attempt.way.to_text(), attempt.queue.to_text()];
+    if let ReversePath::Address(address) = &attempt.reverse_path {
+        keys.push(address.to_string().to_lowercase());
+    }
+    keys.extend(attempt.recipients.iter().map(|recipient| recipient.address.to_string().to_lowercase()));
+    keys.truncate(KEYS_MAX);
+    let remote = attempt.remote.as_ref();
+    let step = json!({
+        "step": "sent",
+        "transaction": attempt.way.to_text(),
+        "queue": attempt.queue.to_text(),
+        "destination": attempt.destination.key(),
+        "remote": remote.map(|remote| format!("{} {}", remote.name, remote.address)),
+        "tls": attempt.tls.map(|tls| format!("{} {}", tls.version, tls.cipher)),
+        "from": attempt.reverse_path.to_string(),
+        "recipients": attempt.recipients.iter().map(attempted).collect::<Vec<_>>(),
+    });
+    Step { step, keys }
+}
+
+fn attempted(recipient: &AttemptedRecipient) -> serde_json::Value {
+    let (outcome, said) = match &recipient.outcome {
+        RecipientOutcome::Delivered => ("delivered", None),
+        RecipientOutcome::Relayed => ("relayed", None),
+        RecipientOutcome::Failed(said) => ("failed", Some(said)),
+        RecipientOutcome::Deferred(said) => ("deferred", Some(said)),
+    };
+    json!({
+        "to": recipient.address.to_string(),
+        "outcome": outcome,
+        "detail": said.map(ToString::to_string),
+    })
 }
 
 fn recipient(recipient: &RecipientWay) -> serde_json::Value {

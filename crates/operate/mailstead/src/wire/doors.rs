@@ -17,6 +17,7 @@ use smtp::framing::BareNewlines;
 use tls::Acceptor;
 
 use super::listeners::Purpose;
+use super::sending;
 use crate::house::House;
 use crate::settings::Settings;
 use crate::way;
@@ -42,14 +43,13 @@ impl Doors {
         house: &House,
         guard: &Guard,
         acceptor: Option<Acceptor>,
-        clock: &Clock,
+        (clock, transactions): (&Clock, &Transactions),
         metrics: &Metrics,
     ) -> Self {
-        let transactions = Transactions::new(clock);
         let book = house.way.clone();
         let smtp = mta::Rooms {
             store: house.store.clone(),
-            queue: None,
+            queue: Some(house.queue.clone()),
             directory: house.directory.clone(),
             guard: guard.clone(),
             clock: clock.clone(),
@@ -152,18 +152,18 @@ impl Doors {
 
 /// Names of messages' ways: no two alike, over restarts too, as long as the clock goes forward.
 #[derive(Clone)]
-struct Transactions(Arc<AtomicU64>);
+pub(super) struct Transactions(Arc<AtomicU64>);
 
 impl Transactions {
     /// Names of one millisecond: a server would have to take a million messages a second to run into the next start's.
     const BITS_WITHIN_MILLISECOND: u32 = 20;
 
-    fn new(clock: &Clock) -> Self {
+    pub(super) fn new(clock: &Clock) -> Self {
         let now = u64::try_from(clock.now().unix_millis()).unwrap_or(0);
         Self(Arc::new(AtomicU64::new(now << Self::BITS_WITHIN_MILLISECOND)))
     }
 
-    fn giver(&self) -> Box<dyn Fn() -> TransactionId + Send + Sync> {
+    pub(super) fn giver(&self) -> Box<dyn Fn() -> TransactionId + Send + Sync> {
         let next = Arc::clone(&self.0);
         Box::new(move || TransactionId(next.fetch_add(1, Ordering::Relaxed)))
     }
@@ -202,6 +202,8 @@ fn smtp_settings(settings: &Settings) -> mta::Settings {
         session_timeout: settings.time("smtp.session_timeout"),
         plaintext_on_loopback: settings.switch(PLAINTEXT_ON_LOOPBACK),
         quota_default: quota_default(settings),
+        routing: sending::routing(settings),
+        future_release_max: settings.time("submission.future_release_max"),
         ..mta::Settings::new(settings.hostname())
     }
 }

@@ -2,18 +2,48 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use dns::Families;
 use mail_types::{Address, AddressDomain, DomainName, Secret};
 use mta::{
-    ExchangerTls, Identity, Loopback, OutboundSettings, RelayCredentials, Routing, SendingLimits, Timeouts,
+    ExchangerTls, Identity, Loopback, OutboundRooms, OutboundSettings, RelayCredentials, Routing,
+    SendingLimits, Timeouts,
 };
+use platform::clock::Clock;
+use platform::metrics::Metrics;
 use queue::CredentialsName;
 use smtp::client::ChunkingUse;
 
+use super::doors::Transactions;
+use crate::house::House;
 use crate::settings::{Settings, way};
+use crate::way as step;
+
+/// What mail going out works with.
+///
+/// # Errors
+/// When `[dns]` has what the resolver cannot use.
+pub(super) fn rooms(
+    settings: &Settings,
+    house: &House,
+    clock: &Clock,
+    transactions: &Transactions,
+    metrics: &Metrics,
+) -> anyhow::Result<OutboundRooms> {
+    let book = house.way.clone();
+    Ok(OutboundRooms {
+        queue: house.queue.clone(),
+        store: house.store.clone(),
+        directory: house.directory.clone(),
+        resolver: dns::Resolver::new(&super::dns_settings(settings), clock.clone(), metrics)?,
+        clock: clock.clone(),
+        next_transaction: transactions.giver(),
+        attempts: Arc::new(move |attempt| book.record(step::attempt_step(&attempt))),
+    })
+}
 
 /// The queue's settings.
 pub(crate) fn queue_settings(settings: &Settings) -> queue::Settings {
@@ -31,9 +61,8 @@ pub(crate) fn queue_settings(settings: &Settings) -> queue::Settings {
 
 /// Where mail for others goes, and who may send it.
 pub(super) fn routing(settings: &Settings) -> Routing {
-    let domains = |key: &str| {
-        settings.list(key).iter().filter_map(|text| DomainName::parse(text).ok()).collect()
-    };
+    let domains =
+        |key: &str| settings.list(key).iter().filter_map(|text| DomainName::parse(text).ok()).collect();
     Routing {
         transports: settings.list("outbound.transports").iter().filter_map(|t| way::transport(t)).collect(),
         direct_domains: domains("outbound.direct_domains"),
@@ -82,7 +111,11 @@ pub(super) fn outbound_settings(settings: &Settings) -> anyhow::Result<OutboundS
         identities: settings.list("outbound.identities").iter().filter_map(|t| way::identity(t)).collect(),
         own_addresses: settings.listener("smtp").iter().map(std::net::SocketAddr::ip).collect(),
         own_names: vec![hostname.clone()],
-        loopback: if settings.switch("outbound.to_loopback") { Loopback::Others } else { Loopback::Ourselves },
+        loopback: if settings.switch("outbound.to_loopback") {
+            Loopback::Others
+        } else {
+            Loopback::Ourselves
+        },
         port: u16::try_from(settings.number("outbound.port")).unwrap_or(25),
         families: match settings.text("outbound.families").as_str() {
             "ipv4" => Families::Ipv4,
@@ -170,7 +203,10 @@ fn check_credentials(routing: &Routing, known: &Credentials) -> anyhow::Result<(
     });
     for relay in transports.chain(routing.sender_relays.values()).chain(routing.relay.as_ref()) {
         if let Some(name) = relay.credentials.as_ref().filter(|name| !known.contains_key(name)) {
-            bail!("a relay wants the credentials {:?}, which outbound.credentials_file does not have", name.as_str());
+            bail!(
+                "a relay wants the credentials {:?}, which outbound.credentials_file does not have",
+                name.as_str()
+            );
         }
     }
     Ok(())
