@@ -222,7 +222,6 @@ mod tests {
             "",
             " ",
             "a b",
-            "relay",
             "relay x",
             "relay x:25",
             "relay x:25 tls",

@@ -271,7 +271,7 @@ fn sweep(shared: &Shared) -> Result<(), StorageError> {
     for destination in destinations {
         let left = room.saturating_sub(late.len());
         if left == 0 {
-            shared.spool(|spool| drop(spool.to_sweep.insert(destination)));
+            shared.spool(|spool| spool.to_sweep.insert(destination));
             continue;
         }
         if let Some(row) = index.destination(&destination.key())? {
@@ -281,7 +281,7 @@ fn sweep(shared: &Shared) -> Result<(), StorageError> {
             });
             let found = index.late_parcels(row.id, now, left)?;
             if found.len() == left {
-                shared.spool(|spool| drop(spool.to_sweep.insert(destination.clone())));
+                shared.spool(|spool| spool.to_sweep.insert(destination.clone()));
             }
             late.extend(found);
         }

@@ -203,7 +203,8 @@ impl Lease {
             settle_with_reports(parcel, recipients, reports).await?;
         }
         while self.settling.front().is_some_and(Writing::is_over) || self.settling.len() > SETTLING_MAX {
-            self.settled_first().await;
+            // One that failed is kept and written later: what was sent stays sent.
+            let _ = self.settled_first().await;
         }
         Ok(())
     }

@@ -16,6 +16,8 @@ use crate::state::{Hold, RecipientState};
 
 /// Version of the notes' format.
 const VERSION: u8 = 1;
+/// The same, of notes that a purge wrote again: their place in the log says nothing about when they were made.
+const VERSION_COPY: u8 = 2;
 
 /// One thing that the log remembers.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -55,9 +57,23 @@ pub(crate) fn encode<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<u
     octets
 }
 
+/// A note that a purge writes again.
+pub(crate) fn encode_copy(records: &[Record]) -> Vec<u8> {
+    let mut octets = encode(records);
+    if let Some(version) = octets.first_mut() {
+        *version = VERSION_COPY;
+    }
+    octets
+}
+
+/// Whether a purge wrote the note.
+pub(crate) fn is_copy(note: &[u8]) -> bool {
+    note.first() == Some(&VERSION_COPY)
+}
+
 pub(crate) fn decode(octets: &[u8]) -> Result<Vec<Record>, Damaged> {
     let mut reader = Reader::new(octets);
-    if reader.octet()? != VERSION {
+    if !matches!(reader.octet()?, VERSION | VERSION_COPY) {
         return Err(Damaged);
     }
     let mut records = Vec::new();
@@ -83,6 +99,14 @@ impl Record {
             | Self::Changed { id, .. }
             | Self::Warned { id, .. }
             | Self::Done { id, .. } => *id,
+        }
+    }
+
+    /// The greatest number given for it: ids and the order of changes are counted together.
+    pub(crate) fn greatest(&self) -> QueueId {
+        match self {
+            Self::Changed { id, sequence, .. } => QueueId(id.0.max(*sequence)),
+            record => record.id(),
         }
     }
 

@@ -132,7 +132,9 @@ impl Shared {
     pub(crate) fn learn(&self) -> Result<(), StorageError> {
         let index = self.index();
         let mut troubled = std::collections::HashSet::new();
-        index.unreachable(|key| drop(troubled.insert(crate::spool::hash_of(key))))?;
+        index.unreachable(|key| {
+            troubled.insert(crate::spool::hash_of(key));
+        })?;
         let last_id = index.last_id()?;
         self.spool(|spool| {
             spool.troubled.extend(troubled);

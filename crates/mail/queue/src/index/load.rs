@@ -31,14 +31,13 @@ pub(crate) struct DestinationRow {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LoadedParcel {
     pub(crate) id: QueueId,
-    pub(crate) destination: i64,
     pub(crate) due: Timestamp,
     pub(crate) attempts: u32,
     pub(crate) tried: Option<Timestamp>,
 }
 
 const DESTINATION_COLUMNS: &str = "id, key, not_before, attempts, tried, last";
-const PARCEL_COLUMNS: &str = "message, destination, due, attempts, tried";
+const PARCEL_COLUMNS: &str = "message, due, attempts, tried";
 
 impl Index {
     /// Destinations that are due, those that wait longest first.
@@ -128,10 +127,10 @@ impl Index {
 
     /// All parcels of a message.
     pub(crate) fn parcels_of(&self, id: QueueId) -> Result<Vec<(LoadedParcel, String)>, StorageError> {
-        let sql = "SELECT message, destination, parcels.due, parcels.attempts, parcels.tried, key FROM parcels \
+        let sql = "SELECT message, parcels.due, parcels.attempts, parcels.tried, key FROM parcels \
                    JOIN destinations ON destinations.id = destination WHERE message = ?1";
         let mut statement = self.database.connection().prepare_cached(sql)?;
-        let rows = statement.query_map([number(id.0)], |row| Ok((parcel_row(row)?, row.get(5)?)))?;
+        let rows = statement.query_map([number(id.0)], |row| Ok((parcel_row(row)?, row.get(4)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -246,8 +245,8 @@ impl Index {
         }
         Ok(match (kept.is_empty(), is_blob_kept) {
             (true, _) => Kept::Nothing,
-            (false, true) => Kept::NoteAndBlob(note::encode(&kept)),
-            (false, false) => Kept::Note(note::encode(&kept)),
+            (false, true) => Kept::NoteAndBlob(note::encode_copy(&kept)),
+            (false, false) => Kept::Note(note::encode_copy(&kept)),
         })
     }
 
@@ -361,9 +360,8 @@ fn destination_row(row: &Row<'_>) -> Result<DestinationRow, StorageError> {
 fn parcel_row(row: &Row<'_>) -> Result<LoadedParcel, storage::rusqlite::Error> {
     Ok(LoadedParcel {
         id: QueueId(unsigned(row, 0)?),
-        destination: row.get(1)?,
-        due: Timestamp::from_unix_millis(row.get(2)?),
-        attempts: row.get(3)?,
-        tried: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_unix_millis),
+        due: Timestamp::from_unix_millis(row.get(1)?),
+        attempts: row.get(2)?,
+        tried: row.get::<_, Option<i64>>(3)?.map(Timestamp::from_unix_millis),
     })
 }

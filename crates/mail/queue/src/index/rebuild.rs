@@ -27,17 +27,15 @@ pub(crate) fn build(
         let mut batch = Batch::new(connection, &settings, write);
         for pass in [Pass::Done, Pass::Queued, Pass::Changes] {
             log(&mut |entry| {
-                let is_later = until.is_some_and(|until| entry.position > until);
+                // Copies are of what an index at that position knows, wherever they lie.
+                let is_later =
+                    until.is_some_and(|until| entry.position > until) && !note::is_copy(entry.note);
                 let Ok(records) = note::decode(entry.note) else {
                     tracing::error!(position = %entry.position, "a note of the queue cannot be read");
                     return Ok(());
                 };
-                for record in &records {
-                    let is_copy = matches!(record, Record::Queued(Queued { is_copy: true, .. }));
-                    if is_later && !is_copy {
-                        continue;
-                    }
-                    batch.last_id = batch.last_id.max(record.id());
+                for record in records.iter().filter(|_| !is_later) {
+                    batch.last_id = batch.last_id.max(record.greatest());
                     batch.pass(pass, entry, record)?;
                 }
                 Ok(())

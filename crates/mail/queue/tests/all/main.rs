@@ -1,0 +1,12 @@
+//! The queue's promise, asked through its public door.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod crash;
+mod house;
+mod many;
+mod model;
+mod operator;
+mod purge;
+mod schedule;
+mod sending;

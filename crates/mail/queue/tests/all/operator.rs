@@ -1,0 +1,130 @@
+//! The operator's verbs.
+
+use std::time::Duration;
+
+use mail_types::ReversePath;
+use queue::{ConnectionEnd, Filter, MessageState, NewMessage, QueueError, RecipientOutcome};
+
+use crate::house::{House, address, deferred, domain, later, new_message, relayed};
+
+fn only(id: mail_types::QueueId) -> Filter {
+    Filter { id: Some(id), ..Filter::default() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_are_found_by_what_is_known_of_them() {
+    let house = House::new();
+    let first = house.accept(new_message(&house.clock, &["a@one.example", "b@two.example"])).await;
+    house.clock.advance(Duration::from_secs(60));
+    let other =
+        NewMessage { reverse_path: ReversePath::Null, ..new_message(&house.clock, &["c@two.example"]) };
+    let second = house.accept(other).await;
+    let ids = async |filter: Filter| -> Vec<_> {
+        let page = house.queue.list(filter, None, 10).await.unwrap();
+        assert_eq!(page.next, None);
+        page.messages.iter().map(|listed| listed.id).collect()
+    };
+    assert_eq!(ids(Filter::default()).await, [first, second]);
+    assert_eq!(ids(only(second)).await, [second]);
+    let there = |name| Filter { destination: Some(domain(name)), ..Filter::default() };
+    assert_eq!(ids(there("one.example")).await, [first]);
+    assert_eq!(ids(there("two.example")).await, [first, second]);
+    assert_eq!(ids(there("three.example")).await, []);
+    let from_null = Filter { sender: Some(ReversePath::Null), ..Filter::default() };
+    assert_eq!(ids(from_null).await, [second]);
+    let to = Filter { recipient: Some(address("b@two.example")), ..Filter::default() };
+    assert_eq!(ids(to).await, [first]);
+    let old = Filter { before: Some(house.clock.now()), ..Filter::default() };
+    assert_eq!(ids(old).await, [first]);
+    assert_eq!(ids(Filter { state: Some(MessageState::Held), ..Filter::default() }).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn listings_come_in_pages() {
+    let house = House::new();
+    let mut all = Vec::new();
+    for number in 0..25 {
+        all.push(house.accept(new_message(&house.clock, &[&format!("u{number}@example.net")])).await);
+    }
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = house.queue.list(Filter::default(), after, 10).await.unwrap();
+        found.extend(page.messages.iter().map(|listed| listed.id));
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(found, all);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn held_mail_stays_until_it_is_released() {
+    let house = House::new();
+    let id = house.accept(new_message(&house.clock, &["ben@example.net"])).await;
+    house.accept(new_message(&house.clock, &["eve@example.net"])).await;
+    assert_eq!(house.queue.hold(only(id)).await.unwrap(), 1);
+    assert_eq!(house.queue.hold(only(id)).await.unwrap(), 0, "it is held already");
+    assert_eq!(house.send(&relayed).await.len(), 1);
+    house.queue.retry(only(id)).await.unwrap();
+    assert!(house.lease().await.is_none());
+    let house = house.crashed();
+    assert_eq!(house.queue.show(id).await.unwrap().listed.state, MessageState::Held);
+    house.pass(Duration::from_secs(9 * 24 * 3600)).await;
+    assert!(house.lease().await.is_none() && house.overdue().await.is_none());
+    assert_eq!(house.queue.release(Filter::default()).await.unwrap(), 1);
+    assert_eq!(house.send(&relayed).await.len(), 1);
+    house.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropped_mail_is_gone_for_good() {
+    let house = House::new();
+    let id = house.accept(new_message(&house.clock, &["ben@example.net"])).await;
+    let mut lease = house.lease().await.unwrap();
+    let parcel = lease.next().await.unwrap();
+    assert_eq!(house.queue.drop_messages(Filter::default()).await.unwrap(), 1);
+    // The connection that has it comes to its end as if nothing were.
+    let recipients = vec![(queue::RecipientNumber(0), RecipientOutcome::Deferred(later()))];
+    lease.settle(parcel, queue::ParcelOutcome { recipients, reports: Vec::new() }).await.unwrap();
+    lease.end(ConnectionEnd::Reached);
+    assert!(matches!(house.queue.show(id).await, Err(QueueError::NoSuchMessage(_))));
+    let stats = house.queue.stats().await.unwrap();
+    assert_eq!((stats.messages, stats.in_memory), (0, 0));
+    let house = house.crashed();
+    assert_eq!(house.queue.stats().await.unwrap().messages, 0);
+    house.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retry_makes_mail_due_and_forgives_its_destination() {
+    let house = House::new();
+    let id = house.accept(new_message(&house.clock, &["a@dead.example"])).await;
+    house.accept(new_message(&house.clock, &["b@grey.example"])).await;
+    let answer = |_: &queue::Parcel, _: &str| RecipientOutcome::Deferred(later());
+    let mut lease = house.lease().await.unwrap();
+    if lease.destination() != &domain("dead.example") {
+        drop(lease);
+        lease = house.lease().await.unwrap();
+    }
+    lease.end(ConnectionEnd::Unreachable(later()));
+    house.send(&answer).await;
+    let shown = house.queue.show(id).await.unwrap();
+    assert!(shown.recipients[0].next_try.unwrap() > house.clock.now());
+    assert_eq!(shown.recipients[0].last, Some(later()));
+    assert!(house.lease().await.is_none());
+    assert_eq!(house.queue.retry(Filter::default()).await.unwrap(), 2);
+    assert_eq!(house.send(&relayed).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_numbers_add_up() {
+    let house = House::new();
+    house.accept(new_message(&house.clock, &["a@one.example"])).await;
+    house.send(&deferred).await;
+    house.accept(new_message(&house.clock, &["a@two.example"])).await;
+    let stats = house.queue.stats().await.unwrap();
+    assert_eq!((stats.messages, stats.deferred, stats.destinations, stats.held), (2, 1, 2, 0));
+    assert_eq!(stats.oldest, Some(house.clock.now()));
+    assert!(stats.octets > 0);
+}
