@@ -6,5 +6,6 @@ mod crash;
 mod delivery;
 mod faults;
 mod internet;
+mod names;
 mod operation;
 mod threats;

@@ -136,6 +136,18 @@ impl NameWorld {
         self.lock().zones.get("").and_then(Zone::key).map(ZoneKey::dnskey_text)
     }
 
+    /// The lines of a server's configuration that let it live in this world.
+    #[must_use]
+    pub fn settings(&self) -> String {
+        let anchors = self.trust_anchor().map_or(String::new(), |key| format!("\"{key}\""));
+        format!(
+            "[dns]\nroot_hints = [\"{}\"]\ntrust_anchors = [{anchors}]\nserver_port = {}\nfamilies = \"ipv4\"\n\
+             allowed_networks = [\"127.0.0.0/8\"]\n",
+            self.root(),
+            self.port
+        )
+    }
+
     /// Founds a zone on a new server, and delegates to it from the zone above. Gives the server's address.
     ///
     /// # Errors
