@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod durable;
+pub mod egress;
 pub mod guard;
 pub mod lines;
 pub mod listener;

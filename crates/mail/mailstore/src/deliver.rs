@@ -135,8 +135,9 @@ impl Store {
     pub async fn write(&self, entries: Vec<WritingEntry>) -> Result<Writing, StoreError> {
         let engine = Arc::clone(&self.shared().accounts.engine);
         let mut prepared = Vec::with_capacity(entries.len());
-        let wanted: Vec<&Filing> = entries.iter().flat_map(|entry| &entry.filings).collect();
-        for filing in wanted {
+        // Copies: what a note calls back cannot be looked at from two threads, so no reference may outlive a wait.
+        let filings: Vec<Filing> = entries.iter().flat_map(|entry| &entry.filings).cloned().collect();
+        for filing in &filings {
             prepared.push(self.prepare(filing).await);
         }
         let room = engine.room_for(entries.iter().map(WritingEntry::backlog_octets).sum()).await?;

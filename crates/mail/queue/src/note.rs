@@ -102,6 +102,14 @@ impl Record {
         }
     }
 
+    /// The greatest number given for it: ids and the order of changes are counted together.
+    pub(crate) fn greatest(&self) -> QueueId {
+        match self {
+            Self::Changed { id, sequence, .. } => QueueId(id.0.max(*sequence)),
+            record => record.id(),
+        }
+    }
+
     fn encode(&self, into: &mut Vec<u8>) {
         match self {
             Self::Queued(queued) => {

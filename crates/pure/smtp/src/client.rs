@@ -164,6 +164,8 @@ pub struct Client {
     delivery: Option<Delivery>,
     /// MAIL commands said.
     transactions: u32,
+    /// Replies that came.
+    heard: u64,
     /// Octets came although no reply was owed: whatever they say, it was no answer.
     is_ahead: bool,
 }
@@ -191,6 +193,7 @@ impl Client {
             login: None,
             delivery: None,
             transactions: 0,
+            heard: 0,
             is_ahead: false,
         }
     }
@@ -248,6 +251,24 @@ impl Client {
         }
     }
 
+    /// Replies that came so far. A server that goes on answering is alive, however many questions it was asked.
+    #[must_use]
+    pub fn replies_heard(&self) -> u64 {
+        self.heard
+    }
+
+    /// Whether something was asked and not yet answered.
+    #[must_use]
+    pub fn awaits_reply(&self) -> bool {
+        !self.owed.is_empty()
+    }
+
+    /// Whether the message on its way was refused for everyone: what is left of it need not be sent.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.delivery.as_ref().is_some_and(Delivery::is_refused)
+    }
+
     /// Says good-bye.
     pub fn quit(&mut self, out: &mut Vec<u8>) -> ClientStep {
         self.say("QUIT", Owed::Quit, out)
@@ -266,6 +287,7 @@ impl Client {
         more_came: bool,
         out: &mut Vec<u8>,
     ) -> Result<ClientStep, ClientError> {
+        self.heard += 1;
         let owed = self.owed.pop_front().filter(|_| !self.is_ahead);
         if reply.code == ReplyCode::new(421) && !matches!(owed, Some(Owed::Greeting | Owed::Quit)) {
             return Err(ClientError::Closing(reply));

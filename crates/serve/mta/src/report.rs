@@ -1,1 +1,4 @@
 //! What senders are told of their mail.
+
+pub(crate) mod advice;
+pub(crate) mod dsn;

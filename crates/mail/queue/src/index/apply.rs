@@ -53,7 +53,7 @@ impl<'a> Batch<'a> {
         }
         for (entry, records) in &decoded {
             for record in records {
-                self.last_id = self.last_id.max(record.id());
+                self.last_id = self.last_id.max(record.greatest());
                 // Queued and done with in one batch: the tables never hear of it.
                 if !over.contains(&record.id()) {
                     self.record(entry, record)?;

@@ -35,7 +35,7 @@ pub(crate) fn build(
                     return Ok(());
                 };
                 for record in records.iter().filter(|_| !is_later) {
-                    batch.last_id = batch.last_id.max(record.id());
+                    batch.last_id = batch.last_id.max(record.greatest());
                     batch.pass(pass, entry, record)?;
                 }
                 Ok(())

@@ -26,18 +26,28 @@ pub(super) struct Delivery {
     accepted: VecDeque<usize>,
     /// The reply that decided for everyone: of MAIL or of a chunk.
     refused: Option<Reply>,
+    /// It was the reply of MAIL.
+    is_sender_refused: bool,
     transfer: Transfer,
     left_out: LeftOut,
 }
 
 impl Delivery {
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
     /// What each recipient was told, or else what was told to all. Only the reply to the message itself can say that
     /// the server has it: a 2yz to anything else, such as DATA, must not make us forget the message.
     pub(super) fn into_outcome(self, last: Reply) -> Outcome {
         let for_all = shortened(self.refused.unwrap_or(last));
         let for_all = if for_all.severity() == Severity::Done { NO_WORD } else { for_all };
         let replies = self.answers.into_iter().map(|answer| answer.unwrap_or_else(|| for_all.clone()));
-        Outcome::Answered(Answers { replies: replies.collect(), left_out: self.left_out })
+        Outcome::Answered(Answers {
+            replies: replies.collect(),
+            left_out: self.left_out,
+            is_sender_refused: self.is_sender_refused,
+        })
     }
 }
 
@@ -73,6 +83,7 @@ impl Client {
             answers: vec![None; order.recipients.len()],
             accepted: VecDeque::new(),
             refused: None,
+            is_sender_refused: false,
             transfer,
             left_out: self.left_out_of(order),
         });
@@ -134,6 +145,7 @@ impl Client {
             Owed::Mail | Owed::Chunk => {
                 if !done && delivery.refused.is_none() {
                     delivery.refused = Some(reply);
+                    delivery.is_sender_refused = owed == Owed::Mail;
                 }
                 ClientStep::Read
             }

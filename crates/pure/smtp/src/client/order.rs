@@ -50,6 +50,8 @@ pub struct Answers {
     pub replies: Vec<Reply>,
     /// What went no further than here.
     pub left_out: LeftOut,
+    /// MAIL was refused already: the server speaks of us or of itself, not of the recipients.
+    pub is_sender_refused: bool,
 }
 
 /// What was asked for and the server does not offer. The message went all the same; who asked may have to be told.

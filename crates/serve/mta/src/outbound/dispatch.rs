@@ -1,9 +1,187 @@
 //! Gives each lease of the queue a task, and lets senders be told of what is late.
-use std::sync::Arc;
 
-use platform::tasks::Tasks;
+use std::sync::Arc;
+use std::time::Duration;
+
+use platform::tasks::{Shutdown, Tasks};
+use queue::{ConnectionEnd, Lease, Parcel, ParcelOutcome, RecipientOutcome};
 
 use super::Gate;
+use crate::deliver::local::describe;
+use crate::remote::courier::{Courier, Handed};
+use crate::report::dsn;
+use crate::way::{Attempt, AttemptedRecipient};
 
-/// Begins.
-pub(crate) fn start(_gate: &Arc<Gate>, _tasks: &Tasks) {}
+/// How long nothing is told after a report could not be written: a full disk stays full for a while.
+const OVERDUE_PAUSE: Duration = Duration::from_secs(10);
+
+/// Begins: one task waits for leases, one for messages whose senders are to be told something.
+pub(crate) fn start(gate: &Arc<Gate>, tasks: &Tasks) {
+    tasks.spawn("dispatch", dispatch(Arc::clone(gate), tasks.clone()));
+    tasks.spawn("overdue", overdue(Arc::clone(gate), tasks.shutdown()));
+}
+
+/// How many deliveries run at once, the queue bounds.
+async fn dispatch(gate: Arc<Gate>, tasks: Tasks) {
+    let stop = tasks.shutdown();
+    loop {
+        let lease = tokio::select! {
+            biased;
+            () = stop.triggered() => return,
+            // Cancelled, a lease was not given out.
+            lease = gate.rooms.queue.lease() => lease,
+        };
+        tasks.spawn("delivery", deliver(Arc::clone(&gate), lease, tasks.shutdown()));
+    }
+}
+
+/// Delivers what is due at one destination over one connection, and for a moment longer what comes for it.
+async fn deliver(gate: Arc<Gate>, mut lease: Lease, stop: Shutdown) {
+    let mut courier = Courier::new(&gate, lease.destination());
+    let mut end = ConnectionEnd::Reached;
+    let mut has_worked = false;
+    while let Some(parcel) = next(&gate, &mut lease, &courier, &stop).await {
+        has_worked = true;
+        let mut handed = courier.hand_over(&parcel).await;
+        let wanted_end = handed.end.take();
+        record(&gate, &lease, &parcel, &handed, wanted_end.as_ref());
+        settle(&gate, &mut lease, parcel, handed).await;
+        if let Some(wanted_end) = wanted_end {
+            end = wanted_end;
+            break;
+        }
+    }
+    courier.close().await;
+    if let Err(error) = lease.flush().await {
+        tracing::warn!(error = describe(&error), "outcomes will be written later");
+    }
+    // Nothing was learned of a destination that was not asked.
+    if has_worked {
+        lease.end(end);
+    }
+}
+
+/// The next message: at once, or while the connection is kept. A shutdown lets the message at hand end and no other
+/// begin.
+async fn next(gate: &Gate, lease: &mut Lease, courier: &Courier, stop: &Shutdown) -> Option<Parcel> {
+    if stop.is_triggered() {
+        return None;
+    }
+    if !courier.has_connection() {
+        return lease.next().await;
+    }
+    let patience = gate.live.load().settings.idle_wait;
+    tokio::select! {
+        biased;
+        () = stop.triggered() => None,
+        // Cancelled, a parcel was not taken.
+        parcel = lease.next_within(patience) => parcel,
+    }
+}
+
+/// Writes what became of a message, with the reports that belong to it.
+async fn settle(gate: &Gate, lease: &mut Lease, parcel: Parcel, mut handed: Handed) {
+    if handed.outcomes.is_empty() {
+        return;
+    }
+    for (_, outcome) in &handed.outcomes {
+        gate.counts.recipient(outcome);
+    }
+    let id = parcel.id();
+    let reports = match dsn::of_outcomes(gate, &parcel, &handed).await {
+        Ok(reports) => reports,
+        Err(error) => {
+            tracing::error!(id = id.to_text(), error = describe(&error), "a report could not be written");
+            put_failures_off(&mut handed);
+            Vec::new()
+        }
+    };
+    let outcome = ParcelOutcome { recipients: handed.outcomes, reports };
+    if let Err(error) = lease.settle(parcel, outcome).await {
+        tracing::error!(id = id.to_text(), error = describe(&error), "an outcome could not be written");
+    }
+}
+
+/// What failed and cannot be told of now fails once more later: a sender who hears nothing takes mail for delivered.
+fn put_failures_off(handed: &mut Handed) {
+    for (_, outcome) in &mut handed.outcomes {
+        if let RecipientOutcome::Failed(words) = outcome {
+            *outcome = RecipientOutcome::Deferred(words.clone());
+        }
+    }
+}
+
+/// One event and one record for each attempt.
+fn record(gate: &Gate, lease: &Lease, parcel: &Parcel, handed: &Handed, end: Option<&ConnectionEnd>) {
+    let message = parcel.message();
+    // Where nobody could be asked, the reason is the destination's.
+    let not_tried = match end {
+        Some(ConnectionEnd::Unreachable(diagnostic)) => Some(RecipientOutcome::Deferred(diagnostic.clone())),
+        _ => None,
+    };
+    let outcome_of = |number| {
+        let judged = handed.outcomes.iter().find(|(judged, _)| *judged == number);
+        judged.map(|(_, outcome)| outcome.clone()).or_else(|| not_tried.clone())
+    };
+    let recipients: Vec<AttemptedRecipient> = parcel
+        .recipients()
+        .filter_map(|(number, recipient)| {
+            Some(AttemptedRecipient { address: recipient.forward_path.clone(), outcome: outcome_of(number)? })
+        })
+        .collect();
+    for recipient in &recipients {
+        let (outcome, words) = match &recipient.outcome {
+            RecipientOutcome::Delivered => ("delivered", None),
+            RecipientOutcome::Relayed => ("relayed", None),
+            RecipientOutcome::Failed(words) => ("failed", Some(words)),
+            RecipientOutcome::Deferred(words) => ("deferred", Some(words)),
+        };
+        tracing::info!(
+            id = parcel.id().to_text(),
+            transaction = message.way.to_text(),
+            sender = %message.reverse_path,
+            recipient = %recipient.address,
+            destination = %lease.destination(),
+            host = handed.remote.as_ref().map(|remote| &*remote.name),
+            tls = handed.tls.map(|tls| tls.version),
+            outcome,
+            words = words.map(tracing::field::display),
+            "delivery"
+        );
+    }
+    (gate.rooms.attempts)(Attempt {
+        way: message.way,
+        queue: parcel.id(),
+        time: gate.rooms.clock.now(),
+        destination: lease.destination().clone(),
+        remote: handed.remote.clone(),
+        tls: handed.tls,
+        reverse_path: message.reverse_path.clone(),
+        recipients,
+    });
+}
+
+/// Tells senders of mail that is late or given up.
+async fn overdue(gate: Arc<Gate>, stop: Shutdown) {
+    loop {
+        let overdue = tokio::select! {
+            biased;
+            () = stop.triggered() => return,
+            // Cancelled, it comes again.
+            overdue = gate.rooms.queue.overdue() => overdue,
+        };
+        let id = overdue.id();
+        let told = match dsn::of_overdue(&gate, &overdue).await {
+            Ok(reports) => overdue.settle(reports).await.map_err(|error| describe(&error)),
+            Err(error) => Err(describe(&error)),
+        };
+        let Err(error) = told else { continue };
+        tracing::error!(id = id.to_text(), error, "a report could not be written");
+        tokio::select! {
+            biased;
+            () = stop.triggered() => return,
+            // Nothing is lost: what could not be told comes again.
+            () = tokio::time::sleep(OVERDUE_PAUSE) => {}
+        }
+    }
+}

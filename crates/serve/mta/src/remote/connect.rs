@@ -1,0 +1,267 @@
+//! A connection to another host that mail can go over: reached, greeted, encrypted as the policy says, logged in where it
+//! is a relay (RFC 5321 §3.1, §3.2; RFC 3207; RFC 4954).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use platform::egress::{self, Egress};
+use platform::lines::{INPUT_OCTETS_MAX, Wire, WireError, WireSettings};
+use platform::stream::{Endpoint, Stream};
+use queue::LmtpServer;
+use smtp::Reply;
+use smtp::client::{Client, ClientError, ClientStep, Credentials, Missing, Readiness};
+use smtp::server::Protocol;
+use tls::{Connector, TlsError};
+use tokio::time::Instant;
+
+use super::mx::Host;
+use super::tls_policy::{TlsBegins, TlsPolicy};
+use crate::outbound::LiveOut;
+use crate::outbound::settings::{Identity, Timeouts};
+use crate::way::{RemoteEnd, TlsWay};
+
+/// How a connection is to be made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner<'a> {
+    pub(crate) protocol: Protocol,
+    pub(crate) identity: &'a Identity,
+    pub(crate) policy: &'a TlsPolicy,
+    pub(crate) credentials: Option<&'a Credentials>,
+    pub(crate) port: u16,
+}
+
+/// A connection that mail can go over.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(super) wire: Wire,
+    pub(super) client: Client,
+    /// What the client says and the wire has not got yet.
+    pub(super) out: Vec<u8>,
+    pub(super) timeouts: Timeouts,
+    pub(crate) end: RemoteEnd,
+    pub(crate) tls: Option<tls::Session>,
+    /// The certificate was right.
+    pub(crate) is_verified: bool,
+    pub(crate) protocol: Protocol,
+    /// Messages that were offered over it.
+    pub(crate) transactions: u32,
+}
+
+/// Why a host is of no use.
+#[derive(Debug)]
+pub(crate) enum NoUse {
+    /// Nobody answers at its addresses.
+    Unreachable(std::io::Error),
+    /// It speaks, and does not want us: at the greeting, EHLO, STARTTLS or AUTH.
+    Refused(Reply),
+    /// It lacks what is demanded.
+    Lacks(Missing),
+    /// TLS was to be had, and failed.
+    Tls(TlsError),
+    /// The conversation broke off.
+    Broken(Broken),
+}
+
+/// How a conversation broke off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    /// The wire failed.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// What came makes no sense, or was a good-bye.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Our own copy of the message could not be read.
+    #[error("the message could not be read: {0}")]
+    Unreadable(mailstore::StoreError),
+}
+
+impl From<Broken> for NoUse {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Client(ClientError::Closing(reply)) => Self::Refused(reply),
+            broken => Self::Broken(broken),
+        }
+    }
+}
+
+/// Reaches a host and prepares everything. Where TLS fails and is not needed, the host is asked once more without: a
+/// connection in clear keeps out nobody whom an untrusted certificate would keep out.
+pub(crate) async fn to_host(live: &LiveOut, host: &Host, manner: Manner<'_>) -> Result<Connection, NoUse> {
+    match open_tcp(live, host, manner).await {
+        Err(NoUse::Tls(error)) if *manner.policy == TlsPolicy::Opportunistic => {
+            tracing::info!(host = &*host.name, %error, "TLS failed; trying without");
+            open_tcp(live, host, Manner { policy: &TlsPolicy::Never, ..manner }).await
+        }
+        outcome => outcome,
+    }
+}
+
+async fn open_tcp(live: &LiveOut, host: &Host, manner: Manner<'_>) -> Result<Connection, NoUse> {
+    let timeouts = live.settings.timeouts;
+    let addresses: Vec<SocketAddr> =
+        host.addresses.iter().map(|&address| SocketAddr::new(address, manner.port)).collect();
+    let egress = Egress {
+        ipv4: manner.identity.ipv4,
+        ipv6: manner.identity.ipv6,
+        connect_timeout: timeouts.connect,
+        fall_over: timeouts.fall_over,
+    };
+    let (stream, address) = egress::connect(&addresses, egress).await.map_err(NoUse::Unreachable)?;
+    let end = RemoteEnd { name: host.name.clone(), address: Endpoint::Inet(address) };
+    prepare(live, stream, end, manner).await
+}
+
+/// Reaches an LMTP server on this machine.
+pub(crate) async fn to_socket(
+    live: &LiveOut,
+    server: &LmtpServer,
+    manner: Manner<'_>,
+) -> Result<Connection, NoUse> {
+    let LmtpServer::Unix(path) = server else {
+        return Err(NoUse::Unreachable(std::io::ErrorKind::Unsupported.into()));
+    };
+    let stream = egress::connect_unix(path, live.settings.timeouts.connect).await;
+    let end = RemoteEnd { name: path.clone(), address: Endpoint::Unix };
+    prepare(live, stream.map_err(NoUse::Unreachable)?, end, manner).await
+}
+
+/// Everything between the first octet and the first MAIL.
+async fn prepare(
+    live: &LiveOut,
+    stream: Stream,
+    end: RemoteEnd,
+    manner: Manner<'_>,
+) -> Result<Connection, NoUse> {
+    let timeouts = live.settings.timeouts;
+    let wire_settings = wire_settings(timeouts);
+    let connector = connector(live, manner.policy);
+    let (stream, tls) = match manner.policy {
+        TlsPolicy::Verified { name, begins: TlsBegins::AtOnce } => {
+            let (stream, session) = connector.connect(stream, bare(name)).await.map_err(NoUse::Tls)?;
+            (stream, Some(session))
+        }
+        _ => (stream, None),
+    };
+    let settings = smtp::client::Settings {
+        protocol: manner.protocol,
+        hostname: manner.identity.hello.as_str().into(),
+        starttls: manner.policy.starttls(),
+        credentials: manner.credentials.cloned(),
+        chunking: live.settings.chunking,
+    };
+    let mut connection = Connection {
+        wire: Wire::new(stream, wire_settings),
+        client: Client::new(settings),
+        out: Vec::new(),
+        timeouts,
+        end,
+        tls,
+        is_verified: matches!(manner.policy, TlsPolicy::Verified { .. }),
+        protocol: manner.protocol,
+        transactions: 0,
+    };
+    let mut patience = timeouts.greeting;
+    let mut step = ClientStep::Read;
+    loop {
+        step = match connection.listen(step, patience).await? {
+            ClientStep::StartTls => {
+                connection = connection.start_tls(connector, manner.policy).await?;
+                connection.client.on_tls_started(&mut connection.out)
+            }
+            ClientStep::Ready(Readiness::Ready) => return Ok(connection),
+            ClientStep::Ready(Readiness::Refused(reply)) => {
+                connection.quit().await;
+                return Err(NoUse::Refused(reply));
+            }
+            ClientStep::Ready(Readiness::Lacks(missing)) => {
+                connection.quit().await;
+                return Err(NoUse::Lacks(missing));
+            }
+            // No mechanism of ours has turns.
+            ClientStep::Authenticate { .. } => connection.client.respond(None, &mut connection.out),
+            ClientStep::Read | ClientStep::SendMessage(_) | ClientStep::Done(_) | ClientStep::Closed => {
+                return Err(NoUse::Broken(Broken::Wire(WireError::Closed)));
+            }
+        };
+        patience = timeouts.command;
+    }
+}
+
+fn wire_settings(timeouts: Timeouts) -> WireSettings {
+    WireSettings { input_octets_max: INPUT_OCTETS_MAX, write_timeout: timeouts.data }
+}
+
+fn connector<'a>(live: &'a LiveOut, policy: &TlsPolicy) -> &'a Connector {
+    match policy {
+        TlsPolicy::Verified { .. } => &live.verified,
+        TlsPolicy::Never | TlsPolicy::Opportunistic => &live.anyone,
+    }
+}
+
+/// An address as certificates show it: without the brackets.
+fn bare(name: &str) -> &str {
+    let inner = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    inner.strip_prefix("IPv6:").unwrap_or(inner)
+}
+
+impl Connection {
+    /// Says what is to be said and listens until the client knows what to do next. `patience` is for each reply.
+    pub(super) async fn listen(
+        &mut self,
+        mut step: ClientStep,
+        patience: Duration,
+    ) -> Result<ClientStep, Broken> {
+        let mut deadline = Instant::now() + patience;
+        loop {
+            self.wire.put(&std::mem::take(&mut self.out));
+            if self.wire.output_octets() > 0 {
+                self.wire.flush().await?;
+            }
+            if step != ClientStep::Read {
+                return Ok(step);
+            }
+            if self.wire.input().is_empty() {
+                self.wire.fill_until(deadline).await?;
+            }
+            let heard = self.client.replies_heard();
+            let (used, next) = self.client.on_octets(self.wire.input(), &mut self.out)?;
+            self.wire.consume(used);
+            if self.client.replies_heard() != heard {
+                deadline = Instant::now() + patience;
+            }
+            step = next;
+        }
+    }
+
+    async fn start_tls(mut self, connector: &Connector, policy: &TlsPolicy) -> Result<Self, NoUse> {
+        let name = match policy {
+            TlsPolicy::Verified { name, .. } => name.clone(),
+            TlsPolicy::Never | TlsPolicy::Opportunistic => self.end.name.clone(),
+        };
+        let (wire, session) = connector
+            .start_tls(self.wire, bare(&name), wire_settings(self.timeouts))
+            .await
+            .map_err(NoUse::Tls)?;
+        self.wire = wire;
+        self.tls = Some(session);
+        Ok(self)
+    }
+
+    /// How it is encrypted.
+    pub(crate) fn tls_way(&self) -> Option<TlsWay> {
+        self.tls.as_ref().map(|session| TlsWay { version: session.version.as_str(), cipher: session.cipher })
+    }
+
+    /// Says good-bye. Nothing depends on the answer.
+    pub(crate) async fn quit(mut self) {
+        let patience = self.timeouts.quit;
+        let farewell = async {
+            let step = self.client.quit(&mut self.out);
+            self.listen(step, patience).await
+        };
+        if tokio::time::timeout(patience, farewell).await.is_ok_and(|ended| ended.is_ok()) {
+            self.wire.close().await;
+        }
+    }
+}

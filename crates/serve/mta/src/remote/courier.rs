@@ -1,0 +1,392 @@
+//! Carries the messages of one lease: over the connection that is open if it fits, else over a new one, to the first of the
+//! destination's hosts that takes them (RFC 5321 §5.1).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use mail_types::{ReversePath, Situation};
+use queue::{
+    ConnectionEnd, Destination, Diagnostic, LmtpServer, NewMessage, Parcel, Recipient, RecipientNumber,
+    RecipientOutcome, Relay, RelayHost, RelayTls,
+};
+use smtp::client::{Allowance, Credentials, LeftOut, Limit, Missing, Outcome};
+use smtp::server::Protocol;
+
+use super::connect::{self, Broken, Connection, Manner, NoUse};
+use super::judge::{self, Speaker};
+use super::mx::{self, Host, NoHost, Search};
+use super::order::{order, return_path_octets};
+use super::tls_policy::{Demand, TlsPolicy};
+use super::transact::{Body, Transacted};
+use crate::outbound::settings::Identity;
+use crate::outbound::{Gate, LiveOut};
+use crate::way::{RemoteEnd, TlsWay};
+
+/// Carries one lease's messages.
+pub(crate) struct Courier {
+    gate: Arc<Gate>,
+    live: Arc<LiveOut>,
+    destination: Destination,
+    held: Option<Held>,
+}
+
+/// The connection that is open.
+struct Held {
+    connection: Connection,
+    identity: Identity,
+}
+
+/// What a message's sender and the message itself demand of the connection.
+#[derive(Clone, Debug)]
+struct Wanted {
+    identity: Identity,
+    demand: Demand,
+}
+
+/// What became of a message.
+#[derive(Debug, Default)]
+pub(crate) struct Handed {
+    /// Recipients that are not named were not tried.
+    pub(crate) outcomes: Vec<(RecipientNumber, RecipientOutcome)>,
+    /// What was asked for and not passed on.
+    pub(crate) left_out: LeftOut,
+    /// The connection's end, where the destination wants no more for now.
+    pub(crate) end: Option<ConnectionEnd>,
+    pub(crate) remote: Option<RemoteEnd>,
+    pub(crate) tls: Option<TlsWay>,
+    /// Who takes it delivers it: it was the last server (RFC 2033).
+    pub(crate) is_final: bool,
+}
+
+/// Why no connection can be had.
+enum NoWay {
+    Never(Diagnostic),
+    Later(Diagnostic),
+}
+
+impl From<NoHost> for NoWay {
+    fn from(no_host: NoHost) -> Self {
+        let diagnostic = judge::no_host(&no_host);
+        match no_host {
+            NoHost::Never(_) => Self::Never(diagnostic),
+            NoHost::Later(..) => Self::Later(diagnostic),
+        }
+    }
+}
+
+type Pending<'a> = Vec<(RecipientNumber, &'a Recipient)>;
+
+impl Courier {
+    pub(crate) fn new(gate: &Arc<Gate>, destination: &Destination) -> Self {
+        Self {
+            gate: Arc::clone(gate),
+            live: gate.live.load_full(),
+            destination: destination.clone(),
+            held: None,
+        }
+    }
+
+    /// Whether a connection is open that the next message may use.
+    pub(crate) fn has_connection(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Hands a message over to as many of its recipients as can be asked.
+    pub(crate) async fn hand_over(&mut self, parcel: &Parcel) -> Handed {
+        let wanted = self.wanted(parcel.message());
+        let mut handed = Handed::default();
+        let mut pending: Pending<'_> = parcel.recipients().collect();
+        let body = match open(parcel).await {
+            Ok(body) => body,
+            Err(broken) => {
+                let diagnostic = judge::broken_off(&broken, "");
+                let deferred = |(number, _)| (number, RecipientOutcome::Deferred(diagnostic.clone()));
+                handed.outcomes = pending.into_iter().map(deferred).collect();
+                return handed;
+            }
+        };
+        // A connection that was kept open may have been closed meanwhile: once, that says nothing.
+        let mut may_be_stale = true;
+        while !pending.is_empty() && handed.end.is_none() {
+            match self.connection(&wanted).await {
+                Ok(()) => {}
+                Err(NoWay::Never(diagnostic)) => {
+                    let failed = |(number, _)| (number, RecipientOutcome::Failed(diagnostic.clone()));
+                    handed.outcomes.extend(pending.drain(..).map(failed));
+                    break;
+                }
+                Err(NoWay::Later(diagnostic)) => {
+                    handed.end = Some(ConnectionEnd::Unreachable(diagnostic));
+                    break;
+                }
+            }
+            self.one_transaction(parcel.message(), &body, &mut pending, &mut handed, &mut may_be_stale).await;
+        }
+        handed
+    }
+
+    /// Offers the message to as many recipients as one transaction takes, over the connection that is open.
+    async fn one_transaction(
+        &mut self,
+        message: &NewMessage,
+        body: &Body,
+        pending: &mut Pending<'_>,
+        handed: &mut Handed,
+        may_be_stale: &mut bool,
+    ) {
+        let Some(mut held) = self.held.take() else { return };
+        let connection = &mut held.connection;
+        let batch = batch(pending, connection.client.allowance(), self.live.settings.recipients_max);
+        let now = self.gate.rooms.clock.now();
+        let order = order(message, batch.iter().map(|(_, recipient)| *recipient), body.octets(), now);
+        let was_used = connection.transactions > 0;
+        let begin = self.gate.rooms.clock.monotonic();
+        let transacted = connection.transact(&order, body).await;
+        self.gate.counts.transaction.observe_duration(self.gate.rooms.clock.monotonic().since(begin));
+        handed.remote = Some(connection.end.clone());
+        handed.tls = connection.tls_way();
+        handed.is_final = connection.protocol == Protocol::Lmtp;
+        let speaker = Speaker::of(connection, &self.destination);
+        match transacted {
+            Transacted::Ended(outcome) => {
+                // What the server said beforehand about transactions is over with the connection.
+                let is_full = matches!(outcome, Outcome::Exceeds(Limit::Transactions(_)));
+                if is_full {
+                    held.connection.quit().await;
+                    return;
+                }
+                handed.take(&outcome, &batch, speaker);
+                pending.drain(..batch.len());
+                self.keep(held).await;
+            }
+            Transacted::BrokenOff { outcome, broken, has_begun } => {
+                tracing::info!(host = speaker.name, %broken, "the connection broke off");
+                let is_stale = was_used && !has_begun && std::mem::take(may_be_stale);
+                if is_stale {
+                    return;
+                }
+                let diagnostic = judge::broken_off(&broken, speaker.name);
+                match outcome {
+                    Some(outcome) => handed.take(&outcome, &batch, speaker),
+                    None => {
+                        let deferred =
+                            |(number, _): &(_, _)| (*number, RecipientOutcome::Deferred(diagnostic.clone()));
+                        handed.outcomes.extend(batch.iter().map(deferred));
+                    }
+                }
+                pending.drain(..batch.len());
+                // Our own disk is no fault of theirs.
+                if !matches!(broken, Broken::Unreadable(_)) {
+                    handed.end = Some(ConnectionEnd::Throttled(diagnostic));
+                }
+            }
+        }
+    }
+
+    /// Keeps a connection for the next message, if it may have one.
+    async fn keep(&mut self, held: Held) {
+        let allowance = held.connection.client.allowance().transactions.unwrap_or(u32::MAX);
+        if allowance == 0 || held.connection.transactions >= self.live.settings.messages_max {
+            held.connection.quit().await;
+        } else {
+            self.held = Some(held);
+        }
+    }
+
+    /// Ends the connection that is open.
+    pub(crate) async fn close(mut self) {
+        if let Some(held) = self.held.take() {
+            held.connection.quit().await;
+        }
+    }
+
+    fn wanted(&self, message: &NewMessage) -> Wanted {
+        let sender = match &message.reverse_path {
+            ReversePath::Address(sender) => Some(sender),
+            ReversePath::Null => None,
+        };
+        let demand = if message.require_tls { Demand::RequireTls } else { Demand::None };
+        Wanted { identity: self.live.settings.identity_for(sender).clone(), demand }
+    }
+
+    /// Sees to it that a connection is open that is as wanted.
+    async fn connection(&mut self, wanted: &Wanted) -> Result<(), NoWay> {
+        if let Some(held) = self.held.take() {
+            let is_safe_enough = wanted.demand == Demand::None || held.connection.is_verified;
+            if held.identity == wanted.identity && is_safe_enough {
+                self.held = Some(held);
+                return Ok(());
+            }
+            held.connection.quit().await;
+        }
+        match self.reach(wanted).await {
+            Ok(connection) => {
+                self.gate.counts.connections_made.increment();
+                self.gate.counts.tls(connection.tls.as_ref().map(|session| session.version));
+                self.held = Some(Held { connection, identity: wanted.identity.clone() });
+                Ok(())
+            }
+            Err(no_way) => {
+                self.gate.counts.connections_failed.increment();
+                Err(no_way)
+            }
+        }
+    }
+
+    async fn reach(&self, wanted: &Wanted) -> Result<Connection, NoWay> {
+        let (resolver, settings) = (&self.gate.rooms.resolver, &self.live.settings);
+        match &self.destination {
+            Destination::Domain(domain) => {
+                let search = Search::begin(resolver, settings, domain).await?;
+                self.reach_exchanger(search, wanted).await
+            }
+            Destination::Literal(literal) => {
+                let host = mx::literal_host(settings, *literal)?;
+                self.reach_host(&host, wanted, Protocol::Smtp, settings.port, None).await
+            }
+            Destination::Relay(relay) => self.reach_relay(relay, wanted).await,
+            Destination::Lmtp(LmtpServer::Tcp { host, port }) => {
+                let host = self.named_host(host).await?;
+                self.reach_host(&host, wanted, Protocol::Lmtp, *port, None).await
+            }
+            Destination::Lmtp(server @ LmtpServer::Unix(path)) => {
+                let manner = Manner {
+                    protocol: Protocol::Lmtp,
+                    identity: &wanted.identity,
+                    policy: &TlsPolicy::Never,
+                    credentials: None,
+                    port: 0,
+                };
+                let reached = connect::to_socket(&self.live, server, manner).await;
+                reached.map_err(|no_use| NoWay::Later(judge::no_use(&no_use, path)))
+            }
+        }
+    }
+
+    /// The first of a domain's exchangers that takes mail, better ones first.
+    async fn reach_exchanger(&self, mut search: Search<'_>, wanted: &Wanted) -> Result<Connection, NoWay> {
+        let mut last = None;
+        while let Some(hosts) = search.next().await {
+            for host in hosts {
+                let reached =
+                    self.reach_host(&host, wanted, Protocol::Smtp, self.live.settings.port, None).await;
+                match (reached, &last) {
+                    (Ok(connection), _) => return Ok(connection),
+                    // One that may take it later outweighs all that never will.
+                    (Err(NoWay::Never(_)), Some(NoWay::Later(_))) => {}
+                    (Err(no_way), _) => last = Some(no_way),
+                }
+            }
+        }
+        match (search.conclusion(), search.failure(), last) {
+            (Some(no_host), ..) => Err(no_host.into()),
+            (None, Some(failure), None | Some(NoWay::Never(_))) => Err(failure.into()),
+            (None, _, Some(no_way)) => Err(no_way),
+            (None, None, None) => Err(NoHost::Never(Situation::NoRoute).into()),
+        }
+    }
+
+    async fn reach_relay(&self, relay: &Relay, wanted: &Wanted) -> Result<Connection, NoWay> {
+        let host = self.named_host(&relay.host).await?;
+        let later = |detail: String| NoHost::Later(Situation::LoginFailed, detail);
+        let credentials = match &relay.credentials {
+            None => None,
+            Some(name) => {
+                let found = self.live.settings.credentials.get(name);
+                let found = found.ok_or_else(|| later(format!("no credentials {}", name.as_str())))?;
+                if !matches!(relay.tls, RelayTls::StartTls | RelayTls::Implicit) {
+                    return Err(later("a password goes over verified TLS alone".into()).into());
+                }
+                let (user, password) = (found.user.clone(), found.password.clone());
+                Some(Credentials { user, password, exchanges: Vec::new() })
+            }
+        };
+        self.reach_host(&host, wanted, Protocol::Smtp, relay.port, credentials.as_ref()).await
+    }
+
+    async fn named_host(&self, host: &RelayHost) -> Result<Host, NoWay> {
+        let (resolver, settings) = (&self.gate.rooms.resolver, &self.live.settings);
+        match host {
+            RelayHost::Name(name) => Ok(mx::relay_host(resolver, settings, name).await?),
+            // The operator may name any address, one of this machine too.
+            RelayHost::Address(literal) => Ok(Host {
+                name: literal.to_string().into(),
+                addresses: vec![literal.0],
+                security: dns::Security::Secure,
+            }),
+        }
+    }
+
+    async fn reach_host(
+        &self,
+        host: &Host,
+        wanted: &Wanted,
+        protocol: Protocol,
+        port: u16,
+        credentials: Option<&Credentials>,
+    ) -> Result<Connection, NoWay> {
+        let policy = TlsPolicy::of(&self.destination, host, self.live.settings.starttls, wanted.demand);
+        let policy =
+            policy.map_err(|situation| NoWay::Never(judge::found_out(situation, Some(&host.name))))?;
+        let manner = Manner { protocol, identity: &wanted.identity, policy: &policy, credentials, port };
+        let no_use = match connect::to_host(&self.live, host, manner).await {
+            Ok(connection) => return Ok(connection),
+            Err(no_use) => no_use,
+        };
+        let diagnostic = judge::no_use(&no_use, &host.name);
+        tracing::info!(host = &*host.name, %diagnostic, "the host is of no use");
+        let is_unsafe = matches!(no_use, NoUse::Tls(_) | NoUse::Lacks(Missing::StartTls));
+        if is_unsafe {
+            self.gate.counts.tls_failures.increment();
+        }
+        let is_final = judge::takes_no_mail(&no_use) || (is_unsafe && wanted.demand == Demand::RequireTls);
+        Err(if is_final { NoWay::Never(diagnostic) } else { NoWay::Later(diagnostic) })
+    }
+}
+
+impl Handed {
+    /// Takes down what a transaction came to.
+    fn take(&mut self, outcome: &Outcome, batch: &Pending<'_>, speaker: Speaker<'_>) {
+        match outcome {
+            Outcome::Answered(answers) => {
+                let judged = batch.iter().zip(&answers.replies);
+                self.outcomes
+                    .extend(judged.map(|((number, _), reply)| (*number, judge::recipient(reply, speaker))));
+                self.left_out = answers.left_out;
+                self.end = judge::destination(answers, speaker);
+            }
+            Outcome::Lacks(missing) => self.all(batch, judge::lacking(*missing, speaker)),
+            Outcome::Exceeds(limit) => self.all(batch, judge::exceeding(*limit, speaker)),
+        }
+    }
+
+    fn all(&mut self, batch: &Pending<'_>, outcome: RecipientOutcome) {
+        self.outcomes.extend(batch.iter().map(|(number, _)| (*number, outcome.clone())));
+    }
+}
+
+/// As many recipients as one transaction may have; one at the least.
+fn batch<'a>(pending: &Pending<'a>, allowance: Allowance, recipients_max: usize) -> Pending<'a> {
+    let within =
+        |most: Option<u32>| most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+    let most = recipients_max.min(within(allowance.recipients_max)).max(1);
+    let domains_max = within(allowance.domains_max).max(1);
+    let mut domains = HashSet::new();
+    let fits = |(_, recipient): &&(RecipientNumber, &'a Recipient)| {
+        domains.insert(recipient.forward_path.domain());
+        domains.len() <= domains_max
+    };
+    pending.iter().take(most).take_while(fits).copied().collect()
+}
+
+/// The message's octets, without the Return-Path that is ours.
+async fn open(parcel: &Parcel) -> Result<Body, Broken> {
+    let unreadable = |error: queue::QueueError| {
+        tracing::error!(%error, id = parcel.id().to_text(), "a queued message cannot be read");
+        Broken::Unreadable(mailstore::StoreError::Busy)
+    };
+    let reader = parcel.open().await.map_err(unreadable)?;
+    let beginning = reader.read(0..1_024).await.map_err(Broken::Unreadable)?;
+    let begin = return_path_octets(&parcel.message().reverse_path, &beginning) as u64;
+    Ok(Body { reader, begin })
+}

@@ -1,0 +1,220 @@
+//! Where a domain's mail goes: its exchangers by preference, those of equal preference in random order, or else its own
+//! addresses (RFC 5321 §5.1). A null MX takes none (RFC 7505). Where we are an exchanger ourselves, only better ones are
+//! left: mail that went to equal or worse ones could come back for ever.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use dns::{LookupError, MailExchanger, Name, Resolver, Security};
+use mail_types::{AddressLiteral, DomainName, Situation};
+
+use crate::outbound::settings::{Loopback, OutboundSettings};
+
+/// Exchangers of a domain that are looked at. Large providers name five; some domains name a hundred.
+const EXCHANGERS_MAX: usize = 10;
+/// Addresses of one exchanger.
+const ADDRESSES_MAX: usize = 8;
+
+/// A host to connect to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Host {
+    /// Its name, or its address in brackets.
+    pub(crate) name: Box<str>,
+    pub(crate) addresses: Vec<IpAddr>,
+    /// Whether its name was proven to be the domain's exchanger.
+    pub(crate) security: Security,
+}
+
+/// Why there is no host.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum NoHost {
+    /// There will be none.
+    Never(Situation),
+    /// There may be one later; in the words of the resolver.
+    Later(Situation, String),
+}
+
+/// A domain's exchangers, looked up as they are needed.
+pub(crate) struct Search<'a> {
+    resolver: &'a Resolver,
+    settings: &'a OutboundSettings,
+    waiting: VecDeque<MailExchanger>,
+    security: Security,
+    /// There were hosts.
+    has_found: bool,
+    /// We have met ourselves.
+    is_loop: bool,
+    failed: Option<LookupError>,
+}
+
+impl<'a> Search<'a> {
+    /// Asks for a domain's exchangers.
+    pub(crate) async fn begin(
+        resolver: &'a Resolver,
+        settings: &'a OutboundSettings,
+        domain: &DomainName,
+    ) -> Result<Self, NoHost> {
+        let domain = name_of(domain)?;
+        let (mut exchangers, security) = match resolver.mx(&domain).await {
+            Ok(answer) => (answer.records, answer.security),
+            Err(LookupError::NoData { security, .. }) => {
+                (vec![MailExchanger { preference: 0, exchange: domain }], security)
+            }
+            Err(LookupError::NoSuchName { .. }) => return Err(NoHost::Never(Situation::NoSuchDomain)),
+            Err(error) => return Err(later(&error)),
+        };
+        // RFC 7505 §3: beside others it has no meaning.
+        exchangers.retain(|exchanger| !exchanger.exchange.is_root());
+        if exchangers.is_empty() {
+            return Err(NoHost::Never(Situation::NullMx));
+        }
+        let ours = exchangers.iter().find(|exchanger| is_our_name(settings, &exchanger.exchange));
+        let ours = ours.map(|exchanger| exchanger.preference);
+        if let Some(ours) = ours {
+            exchangers.retain(|exchanger| exchanger.preference < ours);
+        }
+        exchangers.truncate(EXCHANGERS_MAX);
+        Ok(Self {
+            resolver,
+            settings,
+            waiting: exchangers.into(),
+            security,
+            has_found: false,
+            is_loop: ours.is_some(),
+            failed: None,
+        })
+    }
+
+    /// The hosts of the next preference; none when all have been named.
+    pub(crate) async fn next(&mut self) -> Option<Vec<Host>> {
+        while let Some(first) = self.waiting.front() {
+            let preference = first.preference;
+            let mut hosts = Vec::new();
+            while let Some(exchanger) =
+                self.waiting.pop_front_if(|exchanger| exchanger.preference == preference)
+            {
+                match host(self.resolver, self.settings, &exchanger.exchange).await {
+                    Ok(host) => hosts.push(Host { security: host.security.min(self.security), ..host }),
+                    Err(NoAddress::Ourselves) => {
+                        self.waiting.clear();
+                        self.is_loop = true;
+                        return None;
+                    }
+                    Err(NoAddress::Absent) => {}
+                    Err(NoAddress::Failed(error)) => self.failed = Some(error),
+                }
+            }
+            if !hosts.is_empty() {
+                self.has_found = true;
+                return Some(hosts);
+            }
+        }
+        None
+    }
+
+    /// An exchanger that could not be looked up may be a host later.
+    pub(crate) fn failure(&self) -> Option<NoHost> {
+        self.failed.as_ref().map(later)
+    }
+
+    /// Why there was no host at all; `None` if there were.
+    pub(crate) fn conclusion(&self) -> Option<NoHost> {
+        match (self.has_found, &self.failed, self.is_loop) {
+            (true, ..) => None,
+            (false, Some(error), _) => Some(later(error)),
+            (false, None, true) => Some(NoHost::Never(Situation::Loop)),
+            (false, None, false) => Some(NoHost::Never(Situation::NoRoute)),
+        }
+    }
+}
+
+/// A relay's own addresses: no exchangers are asked for.
+pub(crate) async fn relay_host(
+    resolver: &Resolver,
+    settings: &OutboundSettings,
+    name: &DomainName,
+) -> Result<Host, NoHost> {
+    match host(resolver, settings, &name_of(name)?).await {
+        Ok(host) => Ok(host),
+        Err(NoAddress::Ourselves) => Err(NoHost::Later(Situation::Loop, "the relay is this server".into())),
+        // The operator's settings are wrong, or the DNS is: mail waits until one of them is right.
+        Err(NoAddress::Absent) => {
+            Err(NoHost::Later(Situation::NoRoute, format!("the relay {name} has no address")))
+        }
+        Err(NoAddress::Failed(error)) => Err(later(&error)),
+    }
+}
+
+/// A host that was named by its address.
+pub(crate) fn literal_host(settings: &OutboundSettings, literal: AddressLiteral) -> Result<Host, NoHost> {
+    if is_our_address(settings, literal.0) {
+        return Err(NoHost::Never(Situation::Loop));
+    }
+    Ok(Host {
+        name: literal.to_string().into(),
+        addresses: vec![literal.0],
+        // Nobody can have changed it on the way.
+        security: Security::Secure,
+    })
+}
+
+enum NoAddress {
+    Ourselves,
+    Absent,
+    Failed(LookupError),
+}
+
+async fn host(resolver: &Resolver, settings: &OutboundSettings, name: &Name) -> Result<Host, NoAddress> {
+    let answer = match resolver.addresses(name, settings.families).await {
+        Ok(answer) => answer,
+        Err(error) if error.is_absence() => return Err(NoAddress::Absent),
+        Err(error) => return Err(NoAddress::Failed(error)),
+    };
+    let mut addresses = answer.records;
+    if addresses.iter().any(|&address| is_our_address(settings, address)) {
+        return Err(NoAddress::Ourselves);
+    }
+    addresses.retain(|address| !address.is_multicast());
+    if addresses.is_empty() {
+        return Err(NoAddress::Absent);
+    }
+    keep_both_families(&mut addresses);
+    // The addresses need no proof: whoever leads us elsewhere lacks the certificate for the name.
+    Ok(Host { name: name.as_str().into(), addresses, security: Security::Secure })
+}
+
+/// Leaves some of either family, where there are too many.
+fn keep_both_families(addresses: &mut Vec<IpAddr>) {
+    let (six, four): (Vec<IpAddr>, Vec<IpAddr>) = addresses.iter().partition(|address| address.is_ipv6());
+    let half = ADDRESSES_MAX / 2;
+    let six_max = ADDRESSES_MAX.saturating_sub(four.len().min(half));
+    let four_max = ADDRESSES_MAX.saturating_sub(six.len().min(half));
+    *addresses = six.into_iter().take(six_max).chain(four.into_iter().take(four_max)).collect();
+}
+
+fn is_our_name(settings: &OutboundSettings, name: &Name) -> bool {
+    let identities = settings.identities.values().chain([&settings.identity]).map(|ours| &ours.hello);
+    identities.chain(&settings.own_names).any(|ours| ours.as_str().eq_ignore_ascii_case(name.as_str()))
+}
+
+fn is_our_address(settings: &OutboundSettings, address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    if address.is_unspecified() {
+        return true;
+    }
+    if address.is_loopback() && settings.loopback == Loopback::Ourselves {
+        return true;
+    }
+    let is_of_identity = settings.identities.values().chain([&settings.identity]).any(|identity| {
+        identity.ipv4.is_some_and(|ours| address == ours) || identity.ipv6.is_some_and(|ours| address == ours)
+    });
+    is_of_identity || settings.own_addresses.contains(&address)
+}
+
+fn name_of(domain: &DomainName) -> Result<Name, NoHost> {
+    Name::parse(domain.as_str()).map_err(|_| NoHost::Never(Situation::NoSuchDomain))
+}
+
+fn later(error: &LookupError) -> NoHost {
+    NoHost::Later(Situation::DnsFailure, error.to_string())
+}

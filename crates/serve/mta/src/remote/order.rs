@@ -1,0 +1,100 @@
+//! What another server is asked for a message: the queue's entry in the client's words.
+
+use mail_types::{EnvelopeId, ForwardPath, OriginalRecipient, ReturnedContent, ReversePath};
+use message::write_return_path;
+use platform::clock::Timestamp;
+use queue::{DeliverByMode, MessageKind, NewMessage, Notify, Priority, Recipient, ReturnContent};
+use smtp::client::{Order, OrderRecipient};
+use smtp::{BodyType, MailParameters, RcptParameters};
+
+/// The order for some of a message's recipients.
+pub(crate) fn order<'a>(
+    message: &NewMessage,
+    recipients: impl Iterator<Item = &'a Recipient>,
+    octets: u64,
+    now: Timestamp,
+) -> Order {
+    let body = match (message.needs.binary, message.needs.eight_bit) {
+        (true, _) => BodyType::BinaryMime,
+        (false, true) => BodyType::EightBitMime,
+        (false, false) => BodyType::SevenBit,
+    };
+    Order {
+        reverse_path: message.reverse_path.clone(),
+        recipients: recipients.map(|recipient| order_recipient(message, recipient)).collect(),
+        parameters: MailParameters {
+            size: Some(octets),
+            body,
+            smtputf8: message.needs.international,
+            auth: false,
+            returned: message.return_content.map(|content| match content {
+                ReturnContent::Full => ReturnedContent::Full,
+                ReturnContent::Headers => ReturnedContent::Headers,
+            }),
+            envelope_id: message.envelope_id.as_deref().and_then(EnvelopeId::new),
+            require_tls: message.require_tls,
+            priority: asked_priority(message.priority),
+            deliver_by: deliver_by(message, now),
+            hold: None,
+        },
+    }
+}
+
+fn order_recipient(message: &NewMessage, recipient: &Recipient) -> OrderRecipient {
+    // RFC 3461 §6.1: nobody is to be told of a report.
+    let notify = match message.kind {
+        MessageKind::Report => None,
+        MessageKind::Mail => parameter(recipient.notify),
+    };
+    OrderRecipient {
+        forward_path: ForwardPath::Address(recipient.forward_path.clone()),
+        parameters: RcptParameters { notify, original: original(recipient) },
+    }
+}
+
+/// NOTIFY as it was said.
+fn parameter(notify: Notify) -> Option<mail_types::Notify> {
+    match notify {
+        Notify::Default => None,
+        Notify::Never => Some(mail_types::Notify::NEVER),
+        Notify::On { success, failure, delay } => {
+            let events = [(success, "SUCCESS"), (failure, "FAILURE"), (delay, "DELAY")];
+            let wanted: Vec<&str> =
+                events.iter().filter(|(wanted, _)| *wanted).map(|(_, event)| *event).collect();
+            mail_types::Notify::parse(&wanted.join(","))
+        }
+    }
+}
+
+/// The original recipient as the queue keeps it: type, `;`, address.
+pub(crate) fn original(recipient: &Recipient) -> Option<OriginalRecipient> {
+    let (address_type, address) = recipient.original_recipient.as_deref()?.split_once(';')?;
+    OriginalRecipient::from_parts(address_type, address)
+}
+
+fn asked_priority(priority: Priority) -> Option<mail_types::Priority> {
+    let asked = mail_types::Priority::new(priority.value())?;
+    (priority != Priority::default()).then_some(asked)
+}
+
+/// What is left of the time (RFC 2852 §4.1). Mode R is never said with nothing left: the queue has given up by then.
+fn deliver_by(message: &NewMessage, now: Timestamp) -> Option<mail_types::DeliverBy> {
+    let asked = message.deliver_by?;
+    let left = asked.at.unix_seconds().saturating_sub(now.unix_seconds());
+    let mode = match asked.mode {
+        DeliverByMode::Return => mail_types::DeadlineMode::Return,
+        DeliverByMode::Notify => mail_types::DeadlineMode::Notify,
+    };
+    let floor =
+        if asked.mode == DeliverByMode::Return { 1 } else { -i64::from(mail_types::DELIVER_BY_SECONDS_MAX) };
+    let left = left.clamp(floor, i64::from(mail_types::DELIVER_BY_SECONDS_MAX));
+    mail_types::DeliverBy::new(i32::try_from(left).ok()?, mode, asked.is_traced)
+}
+
+/// Octets of the Return-Path that we put on top when the message came, if it stands there: the copies here need it, but
+/// it is for the last server to write (RFC 5321 §4.4).
+pub(crate) fn return_path_octets(reverse_path: &ReversePath, beginning: &[u8]) -> usize {
+    let mut ours = Vec::new();
+    write_return_path(reverse_path, &mut ours);
+    if beginning.starts_with(&ours) { ours.len() } else { 0 }
+}

@@ -1,0 +1,502 @@
+//! Delivery status notifications (RFC 3461 §6, RFC 3464): of mail that failed, is late, went on to a server that does not
+//! report, or arrived. Streamed into the store like any message, to exist exactly if what they tell is remembered.
+//!
+//! A report goes to the reverse-path: to a mailbox here, or by the queue to elsewhere. Never about a report, and never to
+//! the null path (RFC 5321 §4.5.5), so that no two servers can tell each other of reports for ever.
+
+use directory::{Directory, Recipients, Resolution};
+use mail_types::{
+    Address, DomainName, EnhancedCode, EnvelopeId, ForwardPath, MailboxName, OriginalRecipient, ReplyCode,
+    ReversePath, Situation, TransactionId, Verdict,
+};
+use mailstore::{Arriving, Filing, FilingTarget, FlagNames, QuotaLimit, READ_OCTETS_MAX, Store, StoreError};
+use message::{
+    Action, Date, DeliveryReport, ORIGINAL_HEADER_OCTETS_MAX, Original, OriginalOctets, RecipientReport,
+    RemoteWords, ReportForm, Returned, new_message_id, write_return_path,
+};
+use platform::clock::{Clock, Timestamp};
+use queue::{
+    BodyNeeds, Diagnostic, MessageKind, NewMessage, NewReport, Notify, Overdue, OverdueKind, Parcel,
+    Priority, Recipient, RecipientOutcome, ReportTo, ReturnContent,
+};
+
+use super::advice::{self, Words};
+use crate::deliver::local::describe;
+use crate::deliver::routing::Routing;
+use crate::outbound::Gate;
+use crate::outbound::settings::OutboundSettings;
+use crate::remote::courier::Handed;
+use crate::remote::judge;
+use crate::remote::order::{original, return_path_octets};
+use crate::remote::transact::Body;
+
+/// People who get a report where the sender's address is a list of ours.
+const READERS_MAX: usize = 20;
+
+/// Who writes reports.
+#[derive(Clone, Copy)]
+pub(crate) struct Reporter<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) directory: &'a Directory,
+    pub(crate) clock: &'a Clock,
+    pub(crate) next_transaction: &'a (dyn Fn() -> TransactionId + Send + Sync),
+    pub(crate) hostname: &'a DomainName,
+    pub(crate) from: &'a Address,
+    pub(crate) routing: &'a Routing,
+    pub(crate) returned_octets_max: u64,
+}
+
+/// What is told of one recipient.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told<'a> {
+    pub(crate) recipient: &'a Recipient,
+    pub(crate) action: Action,
+    pub(crate) status: EnhancedCode,
+    pub(crate) diagnostic: Option<&'a Diagnostic>,
+    pub(crate) retry_until: Option<Timestamp>,
+}
+
+/// A report cannot be written now.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReportError {
+    /// The store does not take it.
+    #[error("the store does not take a report")]
+    Store(#[from] StoreError),
+    /// Nothing unforeseeable can be made for the border between its parts.
+    #[error("no random octets: {0}")]
+    NoRandomness(String),
+}
+
+/// Where one copy of a report goes.
+enum Reader {
+    Here(mail_types::AccountId),
+    Elsewhere(Address),
+}
+
+impl Reporter<'_> {
+    /// The reports about a message, one for each reader; none where nothing is told or nobody is there to hear it.
+    pub(crate) async fn write(
+        &self,
+        message: &NewMessage,
+        original: Option<&Body>,
+        told: &[Told<'_>],
+    ) -> Result<Vec<NewReport>, ReportError> {
+        let ReversePath::Address(sender) = &message.reverse_path else { return Ok(Vec::new()) };
+        if told.is_empty() || message.kind == MessageKind::Report {
+            return Ok(Vec::new());
+        }
+        let header = match original {
+            Some(original) => read_header(original).await,
+            None => Vec::new(),
+        };
+        let mut reports = Vec::new();
+        for reader in self.readers(message, sender) {
+            let copy = Copy { reporter: self, message, sender, original, header: &header, told };
+            reports.push(copy.write(reader).await?);
+        }
+        Ok(reports)
+    }
+
+    /// Who hears of it: whoever submitted the message, else everybody whom the sender's address means.
+    fn readers(&self, message: &NewMessage, sender: &Address) -> Vec<Reader> {
+        match self.directory.resolve(&ForwardPath::Address(sender.clone())) {
+            Resolution::Deliver(Recipients { local, remote }) => {
+                let submitter = message.submitter.filter(|who| local.iter().any(|one| one.account == *who));
+                if let Some(submitter) = submitter {
+                    return vec![Reader::Here(submitter)];
+                }
+                let here = local.into_iter().map(|one| Reader::Here(one.account));
+                here.chain(remote.into_iter().map(Reader::Elsewhere)).take(READERS_MAX).collect()
+            }
+            Resolution::NotLocal => vec![Reader::Elsewhere(sender.clone())],
+            Resolution::Discard | Resolution::Unknown | Resolution::Disabled | Resolution::Loop => {
+                tracing::warn!(%sender, "nobody is there to be told of mail that failed");
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// One copy of a report.
+#[derive(Clone, Copy)]
+struct Copy<'a> {
+    reporter: &'a Reporter<'a>,
+    message: &'a NewMessage,
+    sender: &'a Address,
+    original: Option<&'a Body>,
+    header: &'a [u8],
+    told: &'a [Told<'a>],
+}
+
+impl Copy<'_> {
+    async fn write(self, reader: Reader) -> Result<NewReport, ReportError> {
+        let reporter = self.reporter;
+        let way = (reporter.next_transaction)();
+        let now = reporter.clock.now();
+        match reader {
+            Reader::Here(account) => {
+                let (message, _) = self.compose(Reach::Here).await?;
+                let filing = Filing {
+                    account,
+                    mailbox: FilingTarget::Name(MailboxName::inbox()),
+                    flags: FlagNames::default(),
+                    internal_date: now,
+                    // A full mailbox is no reason to lose a report.
+                    quota: QuotaLimit::NONE,
+                    way,
+                };
+                Ok(NewReport { message, to: ReportTo::Account(filing) })
+            }
+            Reader::Elsewhere(address) => {
+                let (message, needs) = self.compose(Reach::Elsewhere).await?;
+                let new = Box::new(report_entry(reporter, way, address, needs));
+                Ok(NewReport { message, to: ReportTo::Queue(new) })
+            }
+        }
+    }
+
+    async fn compose(self, reach: Reach) -> Result<(Arriving, BodyNeeds), ReportError> {
+        let reporter = self.reporter;
+        let random = random()?;
+        let now = reporter.clock.now();
+        let milliseconds = u64::try_from(now.unix_millis()).unwrap_or_default();
+        let paths: Vec<ForwardPath> =
+            self.told.iter().map(|told| ForwardPath::Address(self.shown_address(told.recipient))).collect();
+        let originals: Vec<Option<OriginalRecipient>> =
+            self.told.iter().map(|told| original(told.recipient)).collect();
+        let recipients: Vec<RecipientReport<'_>> = self
+            .told
+            .iter()
+            .zip(paths.iter().zip(&originals))
+            .map(|(told, (path, original))| recipient_report(told, path, original.as_ref(), now))
+            .collect();
+        let envelope_id = self.message.envelope_id.as_deref().and_then(EnvelopeId::new);
+        let returned = self.returned(reach);
+        let report = DeliveryReport {
+            from: reporter.from,
+            to: self.sender,
+            date: date(now),
+            message_id: &new_message_id(milliseconds, self::random()?, reporter.hostname.as_str()),
+            random,
+            reporting_mta: reporter.hostname,
+            arrived: Some(date(self.message.arrived)),
+            envelope_id: envelope_id.as_ref(),
+            recipients: &recipients,
+            original: Original { header: self.header, returned },
+            form: ReportForm::Classic,
+        };
+        let mut text = Vec::new();
+        if matches!(reach, Reach::Here) {
+            write_return_path(&ReversePath::Null, &mut text);
+        }
+        report.write_beginning(&mut text);
+        let mut intake = reporter.store.intake()?;
+        intake.write(&text).await?;
+        if let (Returned::Whole(_), Some(original)) = (returned, self.original) {
+            let mut at = original.begin;
+            while at < original.reader.octets() {
+                let piece = original.reader.read(at..at + READ_OCTETS_MAX as u64).await?;
+                if piece.is_empty() {
+                    break;
+                }
+                at += piece.len() as u64;
+                intake.write(&piece).await?;
+            }
+        }
+        text.clear();
+        report.write_end(&mut text);
+        intake.write(&text).await?;
+        let needs = report.needs();
+        let needs = BodyNeeds { eight_bit: needs.eight_bit, binary: false, international: needs.smtputf8 };
+        Ok((intake.finish().await?, needs))
+    }
+
+    /// Strangers do not learn where an alias leads to: that is between its owner and us (RFC 3464 §2.3.2).
+    fn shown_address(self, recipient: &Recipient) -> Address {
+        let hidden = recipient.expanded_from.as_ref().filter(|_| self.message.submitter.is_none());
+        hidden.unwrap_or(&recipient.forward_path).clone()
+    }
+
+    /// The whole message comes back of a failure, where its sender does not mind, it is small, and the report then gets
+    /// through anywhere.
+    fn returned(self, reach: Reach) -> Returned {
+        let has_failed = self.told.iter().any(|told| told.action == Action::Failed);
+        let asked = self.message.return_content;
+        let is_small =
+            self.original.is_some_and(|original| original.octets() <= self.reporter.returned_octets_max);
+        // RFC 8689 §5: nothing of it may travel in clear.
+        let may_return = asked != Some(ReturnContent::Headers) && !self.message.require_tls;
+        let needs = self.message.needs;
+        if !has_failed || !may_return || !is_small || needs.binary {
+            return Returned::Header;
+        }
+        match (needs.international, needs.eight_bit, reach) {
+            (false, false, _) => Returned::Whole(OriginalOctets::SevenBit),
+            (false, true, Reach::Here) => Returned::Whole(OriginalOctets::EightBit),
+            (true, _, Reach::Here) => Returned::Whole(OriginalOctets::International),
+            // A server that takes no such octets would refuse the report, and nobody would ever hear of it.
+            (_, _, Reach::Elsewhere) => Returned::Header,
+        }
+    }
+}
+
+/// How far a report has to go.
+#[derive(Clone, Copy)]
+enum Reach {
+    Here,
+    Elsewhere,
+}
+
+fn recipient_report<'a>(
+    told: &Told<'a>,
+    path: &'a ForwardPath,
+    original: Option<&'a OriginalRecipient>,
+    now: Timestamp,
+) -> RecipientReport<'a> {
+    let words = told.diagnostic.and_then(|words| Some((words, words.code?)));
+    let Words { reason, advice } = match (told.action, told.diagnostic) {
+        (Action::Delivered | Action::Relayed | Action::Expanded, _) => Words { reason: "", advice: "" },
+        (_, Some(_)) if words.is_some() => advice::of_refusal(told.status),
+        (_, Some(found_out)) => {
+            let reason = situation_of(found_out).sentence();
+            Words {
+                reason,
+                advice: if told.action == Action::Failed { advice::about_our_own(told.status) } else { "" },
+            }
+        }
+        (_, None) => Words { reason: Situation::Expired.sentence(), advice: "" },
+    };
+    // What is only late needs nothing of its sender.
+    let advice = if told.action == Action::Delayed { "" } else { advice };
+    RecipientReport {
+        final_recipient: path,
+        original,
+        action: told.action,
+        status: told.status,
+        remote_mta: told.diagnostic.and_then(|words| words.remote.as_deref()),
+        said: words.map(|(words, code)| remote_words(words, code)),
+        last_attempt: Some(date(now)),
+        retry_until: told.retry_until.map(date),
+        reason,
+        advice,
+    }
+}
+
+fn remote_words(words: &Diagnostic, code: ReplyCode) -> RemoteWords<'_> {
+    RemoteWords { code, enhanced: words.status, text: &words.text }
+}
+
+/// What we found out ourselves, from its code.
+fn situation_of(found_out: &Diagnostic) -> Situation {
+    const ALL: [Situation; 18] = [
+        Situation::NoSuchDomain,
+        Situation::NullMx,
+        Situation::DnsFailure,
+        Situation::NoRoute,
+        Situation::NoAnswer,
+        Situation::ConnectionLost,
+        Situation::ProtocolError,
+        Situation::Loop,
+        Situation::Expired,
+        Situation::DeadlinePassed,
+        Situation::TooLarge,
+        Situation::ConversionNeeded,
+        Situation::NeedsSmtpUtf8,
+        Situation::TlsNeeded,
+        Situation::RequireTlsUnsupported,
+        Situation::LoginFailed,
+        Situation::Withdrawn,
+        Situation::LocalFailure,
+    ];
+    let found = ALL.iter().find(|situation| Some(situation.status()) == found_out.status);
+    found.copied().unwrap_or(Situation::LocalFailure)
+}
+
+fn report_entry(reporter: &Reporter<'_>, way: TransactionId, to: Address, needs: BodyNeeds) -> NewMessage {
+    NewMessage {
+        way,
+        arrived: reporter.clock.now(),
+        reverse_path: ReversePath::Null,
+        submitter: None,
+        kind: MessageKind::Report,
+        needs,
+        require_tls: false,
+        priority: Priority::default(),
+        return_content: None,
+        envelope_id: None,
+        hold_until: None,
+        deliver_by: None,
+        recipients: vec![Recipient {
+            destination: reporter.routing.destination(&ReversePath::Null, &to),
+            forward_path: to,
+            original_recipient: None,
+            notify: Notify::Never,
+            expanded_from: None,
+        }],
+    }
+}
+
+/// The original's header, as much as a report looks at; nothing where it cannot be read.
+async fn read_header(original: &Body) -> Vec<u8> {
+    let end = original.begin + ORIGINAL_HEADER_OCTETS_MAX as u64;
+    match original.reader.read(original.begin..end).await {
+        Ok(octets) => octets,
+        Err(error) => {
+            tracing::error!(error = describe(&error), "a message is reported on without its header");
+            Vec::new()
+        }
+    }
+}
+
+fn date(time: Timestamp) -> Date {
+    Date { unix_seconds: time.unix_seconds(), zone_minutes: 0 }
+}
+
+fn random() -> Result<[u8; 16], ReportError> {
+    let mut random = [0; 16];
+    directory::fill_random(&mut random).map_err(|error| ReportError::NoRandomness(error.to_string()))?;
+    Ok(random)
+}
+
+/// Whether failures are told of.
+fn wants_failure(notify: Notify) -> bool {
+    matches!(notify, Notify::Default | Notify::On { failure: true, .. })
+}
+
+fn wants_delay(notify: Notify) -> bool {
+    matches!(notify, Notify::Default | Notify::On { delay: true, .. })
+}
+
+pub(crate) fn wants_success(notify: Notify) -> bool {
+    matches!(notify, Notify::On { success: true, .. })
+}
+
+impl Gate {
+    fn reporter<'a>(&'a self, settings: &'a OutboundSettings) -> Reporter<'a> {
+        let rooms = &self.rooms;
+        Reporter {
+            store: &rooms.store,
+            directory: &rooms.directory,
+            clock: &rooms.clock,
+            next_transaction: &*rooms.next_transaction,
+            hostname: &settings.identity.hello,
+            from: &settings.report_from,
+            routing: &settings.routing,
+            returned_octets_max: settings.returned_octets_max,
+        }
+    }
+}
+
+/// The reports about what an attempt came to.
+pub(crate) async fn of_outcomes(
+    gate: &Gate,
+    parcel: &Parcel,
+    handed: &Handed,
+) -> Result<Vec<NewReport>, ReportError> {
+    let message = parcel.message();
+    let told: Vec<Told<'_>> = handed
+        .outcomes
+        .iter()
+        .filter_map(|(number, outcome)| {
+            let recipient = message.recipients.get(usize::from(number.0))?;
+            told_of(message, recipient, outcome, handed)
+        })
+        .collect();
+    if told.is_empty() {
+        return Ok(Vec::new());
+    }
+    let live = gate.live.load_full();
+    let original = body(parcel.open().await, message).await;
+    let reports = gate.reporter(&live.settings).write(message, original.as_ref(), &told).await?;
+    count(gate, reports.len());
+    Ok(reports)
+}
+
+/// What is told of one recipient after an attempt, if anything is.
+fn told_of<'a>(
+    message: &NewMessage,
+    recipient: &'a Recipient,
+    outcome: &'a RecipientOutcome,
+    handed: &Handed,
+) -> Option<Told<'a>> {
+    let told = |action, status, diagnostic| Told { recipient, action, status, diagnostic, retry_until: None };
+    // RFC 2852 §4: who set a deadline hears where it is lost sight of, and of each step where they asked to.
+    let is_traced = message.deliver_by.is_some_and(|asked| asked.is_traced);
+    let is_lost_sight_of = message.deliver_by.is_some() && handed.left_out.deliver_by;
+    let is_told_of_relaying = (is_traced || is_lost_sight_of) && recipient.notify != Notify::Never;
+    match outcome {
+        RecipientOutcome::Failed(words) if wants_failure(recipient.notify) => {
+            Some(told(Action::Failed, judge::status_of(words, Verdict::Never), Some(words)))
+        }
+        RecipientOutcome::Delivered if handed.is_final && wants_success(recipient.notify) => {
+            Some(told(Action::Delivered, EnhancedCode::new(2, 0, 0), None))
+        }
+        // RFC 3461 §5.2.2: the next server will not report.
+        RecipientOutcome::Relayed if wants_success(recipient.notify) => {
+            Some(told(Action::Relayed, EnhancedCode::new(2, 1, 9), None))
+        }
+        RecipientOutcome::Delivered | RecipientOutcome::Relayed if is_told_of_relaying => {
+            Some(told(Action::Relayed, EnhancedCode::new(2, 1, 9), None))
+        }
+        _ => None,
+    }
+}
+
+/// The reports about mail that is late or given up.
+pub(crate) async fn of_overdue(gate: &Gate, overdue: &Overdue) -> Result<Vec<NewReport>, ReportError> {
+    let message = overdue.message();
+    let about: Vec<_> = overdue.recipients().collect();
+    let retry_until = match overdue.kind() {
+        OverdueKind::Delayed => gate.rooms.queue.show(overdue.id()).await.ok().map(|shown| shown.expires),
+        OverdueKind::Expired => None,
+    };
+    let told: Vec<Told<'_>> = about
+        .iter()
+        .filter_map(|about| {
+            let (action, is_wanted, verdict) = match overdue.kind() {
+                OverdueKind::Delayed => {
+                    (Action::Delayed, wants_delay(about.recipient.notify), Verdict::Later)
+                }
+                OverdueKind::Expired => {
+                    (Action::Failed, wants_failure(about.recipient.notify), Verdict::Never)
+                }
+            };
+            let diagnostic = about.diagnostic;
+            let expired = Situation::Expired.status().with_verdict(verdict);
+            let status = diagnostic.map_or(expired, |words| judge::status_of(words, verdict));
+            is_wanted.then_some(Told { recipient: about.recipient, action, status, diagnostic, retry_until })
+        })
+        .collect();
+    if told.is_empty() {
+        return Ok(Vec::new());
+    }
+    let live = gate.live.load_full();
+    let original = body(overdue.open().await, message).await;
+    let reports = gate.reporter(&live.settings).write(message, original.as_ref(), &told).await?;
+    count(gate, reports.len());
+    Ok(reports)
+}
+
+/// The original, if it can be read: a report without it is better than none.
+async fn body(
+    opened: Result<mailstore::MessageReader, queue::QueueError>,
+    message: &NewMessage,
+) -> Option<Body> {
+    let reader = match opened {
+        Ok(reader) => reader,
+        Err(error) => {
+            tracing::error!(error = describe(&error), "a message is reported on without being read");
+            return None;
+        }
+    };
+    let beginning = reader.read(0..1_024).await.ok()?;
+    let begin = return_path_octets(&message.reverse_path, &beginning) as u64;
+    Some(Body { reader, begin })
+}
+
+fn count(gate: &Gate, reports: usize) {
+    match reports {
+        0 => gate.counts.reports_lost.increment(),
+        written => gate.counts.reports.add(written as u64),
+    }
+}
