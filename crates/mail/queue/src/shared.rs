@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mail_types::QueueId;
-use mailstore::{
-    Kept, NewNote, OnWritten, ReadLog, TENANTS_FROM, Tenant, TenantBlob, TenantEntry, TenantMove, WriteNote,
-};
+use mailstore::{Kept, NewNote, OnWritten, ReadLog, Tenant, TenantBlob, TenantEntry, TenantMove, WriteNote};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use platform::clock::Clock;
 use storage::{BlobRef, LogPosition, PackId, StorageError, WalCheckpoint};
@@ -19,9 +17,8 @@ use crate::note::{self, Queued, Record};
 use crate::settings::Settings;
 use crate::spool::Spool;
 
-/// The queue's number in the log.
+/// The queue's number in the log, the last of those that no account has (`mailstore::TENANTS_FROM`).
 pub(crate) const OWNER: u32 = u32::MAX;
-const _: () = assert!(OWNER >= TENANTS_FROM);
 
 /// How often the log is read for a comparison while a purge moves what is read.
 const VERIFICATIONS_MAX: usize = 3;
