@@ -44,6 +44,7 @@ async fn an_unreachable_destination_is_left_alone_and_forgiven() {
     house.lease().await.unwrap().end(ConnectionEnd::Unreachable(later()));
     house.accept(new_message(&house.clock, &["b@dead.example"])).await;
     assert!(house.lease().await.is_none(), "fresh mail waits as well");
+    assert_eq!(house.queue.stats().await.unwrap().in_memory, 0, "and not in memory");
     house.pass(MINUTE * 2).await;
     let lease = house.lease().await.unwrap();
     assert_eq!(lease.attempts(), 1);
