@@ -100,6 +100,8 @@ async fn a_sender_is_warned_once_and_then_gets_the_message_back() {
     assert_eq!(overdue.kind(), OverdueKind::Expired);
     assert!(house.lease().await.is_none());
     drop(overdue);
+    assert!(house.overdue().await.is_none());
+    house.queue.look().await.unwrap();
     let overdue = house.overdue().await.unwrap();
     overdue.settle(Vec::new()).await.unwrap();
     assert_eq!(house.queue.stats().await.unwrap().messages, 0);
