@@ -164,7 +164,7 @@ impl<'a> Batch<'a> {
         let Some(mailbox) = self.mailbox(set.mailbox)? else { return Ok(()) };
         mailbox.row.highest_modseq = mailbox.row.highest_modseq.max(set.modseq);
         mailbox.is_changed = true;
-        for (flags, uids) in &set.groups {
+        for (flags, uids) in set.groups() {
             for &range in uids.ranges() {
                 self.flags_of_range(set, *flags, range)?;
                 if is_rebuild {
