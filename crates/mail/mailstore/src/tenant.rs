@@ -69,7 +69,7 @@ pub type WriteNote<'a> = &'a dyn Fn(Vec<u8>) -> Result<(), StorageError>;
 
 /// What is called when an entry is durable, on the committer's thread and in the log's order, or has failed: hand over
 /// and return. An entry that is refused at once fails on the thread that submits it.
-pub type OnWritten = Box<dyn FnOnce(Result<&Committed, &StorageError>) + Send>;
+pub type OnWritten = Box<dyn FnOnce(Result<&Committed, &StorageError>) + Send + Sync>;
 
 /// A tenant's note on its way into the log.
 pub struct NewNote {

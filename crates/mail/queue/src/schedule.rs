@@ -105,3 +105,36 @@ pub(crate) fn mixed(number: u64) -> u64 {
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     number ^ (number >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_stay_within_an_eighth_of_their_doubling() {
+        let settings = Settings::default();
+        for attempts in 1..100 {
+            let whole = Duration::from_secs((60_u64 << (attempts - 1).min(10)).min(3_600));
+            for salt in 0..200 {
+                let after = retry_after(&settings, attempts, salt);
+                assert!(after >= whole * 7 / 8 && after <= whole * 9 / 8, "{attempts} {after:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_failed_together_does_not_come_back_together() {
+        let settings = Settings::default();
+        let times: std::collections::BTreeSet<Duration> =
+            (0..1_000).map(|salt| retry_after(&settings, 7, salt)).collect();
+        assert!(times.len() > 900);
+    }
+
+    #[test]
+    fn late_and_given_up_in_one_moment_is_said_once() {
+        let settings = Settings { warn_after: Duration::from_secs(500_000), ..Settings::default() };
+        let deadlines = Deadlines::of(&NewMessage::empty(), &settings);
+        assert_eq!(deadlines.warn, None);
+        assert_eq!(deadlines.next(false), (deadlines.expire, false));
+    }
+}

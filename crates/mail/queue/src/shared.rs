@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mail_types::QueueId;
-use mailstore::{
-    Kept, NewNote, OnWritten, ReadLog, TENANTS_FROM, Tenant, TenantBlob, TenantEntry, TenantMove, WriteNote,
-};
+use mailstore::{Kept, NewNote, OnWritten, ReadLog, Tenant, TenantBlob, TenantEntry, TenantMove, WriteNote};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use platform::clock::Clock;
 use storage::{BlobRef, LogPosition, PackId, StorageError, WalCheckpoint};
@@ -19,9 +17,8 @@ use crate::note::{self, Queued, Record};
 use crate::settings::Settings;
 use crate::spool::Spool;
 
-/// The queue's number in the log.
+/// The queue's number in the log, the last of those that no account has (`mailstore::TENANTS_FROM`).
 pub(crate) const OWNER: u32 = u32::MAX;
-const _: () = assert!(OWNER >= TENANTS_FROM);
 
 /// How often the log is read for a comparison while a purge moves what is read.
 const VERIFICATIONS_MAX: usize = 3;
@@ -295,5 +292,153 @@ impl Tenant for Shared {
             }
         }
         self.compare(log)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use mail_types::Address;
+    use platform::clock::Timestamp;
+    use platform::metrics::Metrics;
+
+    use super::*;
+    use crate::destination::Destination;
+    use crate::message::{NewMessage, Notify, Recipient, RecipientNumber};
+    use crate::state::RecipientState;
+
+    struct Scene {
+        shared: Shared,
+        written: RefCell<Vec<Record>>,
+        _data: tempfile::TempDir,
+    }
+
+    fn scene() -> Scene {
+        let data = tempfile::tempdir().unwrap();
+        let clock = Clock::settable(Timestamp::from_unix_seconds(1_700_000_000));
+        let metrics = QueueMetrics::new(&Metrics::default());
+        let path = data.path().join("queue.db");
+        let shared = Shared::new(path, Settings::default(), clock, metrics).unwrap();
+        Scene { shared, written: RefCell::default(), _data: data }
+    }
+
+    impl Scene {
+        fn apply(&self, position: LogPosition, record: Record) {
+            let blob = matches!(record, Record::Queued(_)).then(|| blob(position));
+            let note = note::encode(&[record]);
+            let entry = TenantEntry { position, blob, note: &note };
+            self.shared.apply(&[entry], &|note| self.write(&note)).unwrap();
+        }
+
+        fn moved(&self, from: LogPosition, to: LogPosition) {
+            let note = note::encode(&[queued(true)]);
+            let (from, to, pack) = (Some(blob(from)), Some(blob(to)), to.pack);
+            let moves = [TenantMove { note: &note, from, to, pack }];
+            self.shared.moved(&moves, &|note| self.write(&note)).unwrap();
+        }
+
+        fn write(&self, note: &[u8]) -> Result<(), StorageError> {
+            self.written.borrow_mut().extend(note::decode(note).unwrap());
+            Ok(())
+        }
+
+        fn count(&self) -> u64 {
+            self.shared.index().count().unwrap().messages
+        }
+    }
+
+    fn at(pack: u32, offset: u64) -> LogPosition {
+        LogPosition { pack: PackId(pack), offset }
+    }
+
+    fn blob(position: LogPosition) -> BlobRef {
+        BlobRef { pack: position.pack, offset: position.offset - 100 }
+    }
+
+    fn queued(is_copy: bool) -> Record {
+        let recipient = |text: &str| {
+            let forward_path = Address::parse(text).unwrap();
+            Recipient {
+                destination: Destination::Domain(forward_path.domain_name().unwrap().clone()),
+                forward_path,
+                original_recipient: None,
+                notify: Notify::Default,
+                expanded_from: None,
+            }
+        };
+        let recipients = vec![recipient("a@one.example"), recipient("b@two.example")];
+        let message = NewMessage { recipients, ..NewMessage::empty() };
+        Record::Queued(Queued { id: QueueId(7), is_copy, octets: 50, message })
+    }
+
+    fn done(first: u32, last: u32) -> Record {
+        Record::Done { id: QueueId(7), first: PackId(first), last: PackId(last) }
+    }
+
+    #[test]
+    fn a_copy_of_a_finished_message_is_finished() {
+        let scene = scene();
+        scene.apply(at(1, 500), queued(false));
+        scene.apply(at(2, 500), done(1, 1));
+        assert_eq!(scene.count(), 0);
+        // The purge had judged before.
+        scene.moved(at(1, 500), at(3, 500));
+        assert_eq!(scene.written.take(), [done(3, 3)]);
+        // Or a crash came in between, and the copy is read at the start.
+        scene.apply(at(3, 600), queued(true));
+        assert_eq!(scene.written.take(), [done(3, 3)]);
+        assert_eq!(scene.count(), 0);
+    }
+
+    #[test]
+    fn an_end_that_names_the_old_place_is_completed() {
+        let scene = scene();
+        scene.apply(at(1, 500), queued(false));
+        scene.moved(at(1, 500), at(3, 500));
+        assert_eq!(scene.shared.place(QueueId(7)).unwrap(), Some(blob(at(3, 500))));
+        scene.apply(at(4, 500), done(1, 1));
+        assert_eq!(scene.written.take(), [done(1, 3)]);
+        assert_eq!(scene.count(), 0);
+    }
+
+    #[test]
+    fn the_last_two_that_settle_at_once_leave_an_end_behind() {
+        let scene = scene();
+        scene.apply(at(1, 500), queued(false));
+        for number in [0, 1] {
+            let recipients = vec![(RecipientNumber(number), RecipientState::Relayed)];
+            scene.apply(at(2, 500 + u64::from(number)), Record::Settled { id: QueueId(7), recipients });
+        }
+        assert_eq!(scene.written.take(), [done(1, 1)]);
+        assert_eq!(scene.count(), 0);
+    }
+
+    #[test]
+    fn an_end_is_kept_while_a_pack_of_its_message_is_there() {
+        let scene = scene();
+        let note = note::encode(&[done(2, 4)]);
+        let entry = TenantEntry { position: at(5, 500), blob: None, note: &note };
+        let needed = |packs: RangeInclusive<u32>| {
+            let has_pack =
+                |run: RangeInclusive<PackId>| packs.clone().any(|pack| run.contains(&PackId(pack)));
+            scene.shared.still_needed(&entry, &has_pack).unwrap() != Kept::Nothing
+        };
+        assert!(needed(1..=2) && needed(3..=3) && needed(4..=9));
+        assert!(!needed(1..=1) && !needed(5..=9));
+    }
+
+    #[test]
+    fn queued_and_finished_in_one_batch_costs_the_tables_nothing() {
+        let scene = scene();
+        let notes = [note::encode(&[queued(false)]), note::encode(&[done(1, 1)])];
+        let entries = [
+            TenantEntry { position: at(1, 500), blob: Some(blob(at(1, 500))), note: &notes[0] },
+            TenantEntry { position: at(1, 600), blob: None, note: &notes[1] },
+        ];
+        scene.shared.apply(&entries, &|note| scene.write(&note)).unwrap();
+        assert_eq!(scene.shared.index().database.connection().total_changes(), 1, "the position alone");
+        assert_eq!(scene.shared.applied().unwrap(), Some(at(1, 600)));
+        assert_eq!(scene.shared.index().last_id().unwrap(), QueueId(7));
     }
 }

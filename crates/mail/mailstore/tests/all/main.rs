@@ -9,3 +9,4 @@ mod house;
 mod mailboxes;
 mod messages;
 mod repair;
+mod tenants;

@@ -110,7 +110,7 @@ pub(crate) fn differences(one: &Connection, other: &Connection) -> Result<Vec<St
     let (mut ours, mut theirs) = (ours.query([])?, theirs.query([])?);
     let mut found = Vec::new();
     let line = |row: Option<&storage::rusqlite::Row<'_>>| -> Result<Option<(QueueId, String)>, StorageError> {
-        Ok(row.map(|row| Ok::<_, StorageError>((QueueId(unsigned(row, 0)?), row.get(1)?))).transpose()?)
+        row.map(|row| Ok((QueueId(unsigned(row, 0)?), row.get(1)?))).transpose()
     };
     let (mut left, mut right) = (line(ours.next()?)?, line(theirs.next()?)?);
     while found.len() < DIFFERENCES_MAX {

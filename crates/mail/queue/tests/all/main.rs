@@ -1,6 +1,6 @@
 //! The queue's promise, asked through its public door.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod crash;
 mod house;

@@ -237,3 +237,27 @@ async fn a_stopped_queue_gives_out_nothing() {
     house.queue.stop();
     assert!(now(house.queue.lease()).await.is_none());
 }
+
+/// Delivery runs on tasks of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_can_do_all_of_it() {
+    let house = House::new();
+    house.accept(new_message(&house.clock, &["ben@example.net"])).await;
+    let (queue, store) = (house.queue.clone(), house.store.clone());
+    let work = tokio::spawn(async move {
+        let mut lease = queue.lease().await;
+        let parcel = lease.next().await.unwrap();
+        octets(&parcel).await;
+        let report = NewReport { message: arriving(&store, b"x\r\n").await, to: ReportTo::Account(filing()) };
+        let recipients = vec![(number(0), RecipientOutcome::Failed(later()))];
+        lease.settle(parcel, ParcelOutcome { recipients, reports: vec![report] }).await.unwrap();
+        lease.flush().await.unwrap();
+        lease.end(ConnectionEnd::Reached);
+        tokio::select! {
+            overdue = queue.overdue() => overdue.settle(Vec::new()).await.unwrap(),
+            () = std::future::ready(()) => {}
+        }
+        queue.stats().await.unwrap().messages
+    });
+    assert_eq!(work.await.unwrap(), 0);
+}
