@@ -166,7 +166,7 @@ impl Talk {
                 "EHLO" | "LHLO" => {
                     let mut lines = vec!["far.example".to_owned()];
                     let offers = self.shared.manner.offers.iter();
-                    lines.extend(offers.filter(|_| true).map(|&offer| offer.to_owned()));
+                    lines.extend(offers.map(|&offer| offer.to_owned()));
                     if self.shared.manner.acceptor.is_some() && !self.is_encrypted {
                         lines.push("STARTTLS".to_owned());
                     }

@@ -15,7 +15,6 @@ use mta::{
     Attempt, Listener, Loopback, Outbound, OutboundRooms, OutboundSettings, Rooms, Routing, Settings,
     SmtpDoor, Timeouts,
 };
-use parking_lot::Mutex;
 use platform::clock::{Clock, Timestamp};
 use platform::guard::{Guard, GuardSettings};
 use platform::listener::{Accepted, ConnectionNumber};
@@ -24,7 +23,7 @@ use platform::stream::{Endpoint, Stream};
 use platform::tasks::{Shutdown, ShutdownTrigger, Tasks};
 use queue::{Queue, RecipientOutcome};
 use tls::self_signed::TestAuthority;
-use tls::{Acceptor, AcceptorSettings, Certificates};
+use tls::{Acceptor, AcceptorSettings, Certificates, Connector, ConnectorTrust};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -145,13 +144,14 @@ impl World {
         .unwrap();
         let tasks = Tasks::new(&metrics);
         out.start(&tasks);
+        let own_acceptor = acceptor(&authority.issue(&["mail.example.org"], now()).unwrap(), &metrics);
         let rooms = Rooms {
             store: store.clone(),
             queue: Some(queue.clone()),
             directory: directory.clone(),
             guard: guard.clone(),
             clock: clock.clone(),
-            acceptor: None,
+            acceptor: Some(own_acceptor),
             next_transaction: giver(),
             ways: Arc::new(|_| {}),
         };
@@ -219,8 +219,13 @@ impl World {
 
     pub(crate) fn connect(&self, listener: Listener, peer: Endpoint) -> Peer {
         let (ours, theirs) = Stream::pair(64 * 1024);
+        self.serve(listener, peer, ours);
+        Peer::over(theirs)
+    }
+
+    fn serve(&self, listener: Listener, peer: Endpoint, stream: Stream) {
         let accepted = Accepted {
-            stream: ours,
+            stream,
             number: ConnectionNumber(self.numbers.fetch_add(1, Ordering::Relaxed) + 1),
             peer,
             local: Endpoint::Unix,
@@ -229,7 +234,6 @@ impl World {
         };
         let door = self.door.clone();
         tokio::spawn(async move { door.serve(accepted, listener).await });
-        Peer::over(theirs)
     }
 
     /// A stranger on port 25 who has said EHLO.
@@ -242,12 +246,24 @@ impl World {
 
     /// One of our people, logged in.
     pub(crate) async fn log_in(&self, who: &str) -> Peer {
-        let mut peer = self.connect(Listener::Submission, Endpoint::Unix);
+        Self::greet_and_log_in(self.connect(Listener::Submission, Endpoint::Unix), who).await
+    }
+
+    async fn greet_and_log_in(mut peer: Peer, who: &str) -> Peer {
         assert!(peer.reply().await.starts_with("220"));
         assert!(peer.say("EHLO laptop.example").await.starts_with("250"));
         let plain = base64::engine::general_purpose::STANDARD.encode(format!("\0{who}\0secret"));
         assert!(peer.say(&format!("AUTH PLAIN {plain}")).await.starts_with("235"));
         peer
+    }
+
+    /// The same by TLS.
+    pub(crate) async fn log_in_encrypted(&self, who: &str) -> Peer {
+        let (ours, theirs) = Stream::pair(64 * 1024);
+        self.serve(Listener::ImplicitSubmission, Endpoint::Inet("192.0.2.7:4711".parse().unwrap()), ours);
+        let connector = Connector::new(&ConnectorTrust::Anyone, STUCK).unwrap();
+        let (stream, _) = connector.connect(theirs, "mail.example.org").await.unwrap();
+        Self::greet_and_log_in(Peer::over(stream), who).await
     }
 
     /// ann@example.org sends a message; what the door says at the end.
@@ -394,6 +410,3 @@ fn acceptor(pair: &tls::self_signed::PemPair, metrics: &Metrics) -> Acceptor {
     let certificates = Certificates::from_pem(&pair.chain, &pair.key, Clock::system(), metrics).unwrap();
     Acceptor::new(&certificates, AcceptorSettings { handshake_timeout: Duration::from_secs(30) })
 }
-
-/// A mutable list that closures share.
-pub(crate) type Notes = Arc<Mutex<Vec<String>>>;
