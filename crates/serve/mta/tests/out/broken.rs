@@ -10,8 +10,15 @@ const MINUTES: Duration = Duration::from_secs(300);
 
 /// Whatever the first connection does, the second one takes the message, once.
 async fn recovers(phase: &'static str, offers: &[&'static str], act: Act, words: &str) {
-    let mut world =
-        World::with(Wishes::outbound(|out| out.timeouts.command = Duration::from_millis(200))).await;
+    let is_silent = matches!(act, Act::Silence);
+    let wishes = Wishes::outbound(move |out| {
+        if is_silent {
+            out.timeouts.greeting = Duration::from_secs(1);
+            out.timeouts.command = Duration::from_secs(1);
+            out.timeouts.final_reply = Duration::from_secs(1);
+        }
+    });
+    let mut world = World::with(wishes).await;
     let manner = Manner {
         offers: offers.to_vec(),
         ..Manner::with_ears(move |heard, connection| {
@@ -52,8 +59,14 @@ async fn a_server_may_say_good_bye_in_each_phase() {
 
 #[tokio::test]
 async fn silence_has_an_end() {
-    for phase in ["EHLO", "MAIL", "RCPT", "DATA"] {
-        recovers(phase, &["8BITMIME"], Act::Silence, "4.4.2 The connection").await;
+    let phases = ["connect", "EHLO", "MAIL", "RCPT", "DATA", "."];
+    let waits = phases.map(|phase| {
+        tokio::spawn(async move {
+            recovers(phase, &["8BITMIME"], Act::Silence, "4.4.2 The connection").await;
+        })
+    });
+    for wait in waits {
+        wait.await.unwrap();
     }
 }
 

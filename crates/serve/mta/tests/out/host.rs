@@ -291,6 +291,9 @@ impl Talk {
             mail.text.push_str(&String::from_utf8_lossy(&chunk));
         }
         if is_last {
+            if (self.shared.manner.ears)(line, self.connection).is_some() {
+                return None;
+            }
             return self.end_message("").await;
         }
         self.answer(line, "250 chunk").await.map(drop)

@@ -56,7 +56,7 @@ pub(crate) struct World {
 #[derive(Default)]
 pub(crate) struct Wishes {
     pub(crate) routing: Routing,
-    pub(crate) outbound: Option<Box<dyn FnOnce(&mut OutboundSettings)>>,
+    pub(crate) outbound: Option<Box<dyn FnOnce(&mut OutboundSettings) + Send>>,
     pub(crate) queue: queue::Settings,
 }
 
@@ -65,7 +65,7 @@ impl Wishes {
         Self { routing, ..Self::default() }
     }
 
-    pub(crate) fn outbound(change: impl FnOnce(&mut OutboundSettings) + 'static) -> Self {
+    pub(crate) fn outbound(change: impl FnOnce(&mut OutboundSettings) + Send + 'static) -> Self {
         Self { outbound: Some(Box::new(change)), ..Self::default() }
     }
 }
