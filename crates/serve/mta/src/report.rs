@@ -2,3 +2,4 @@
 
 pub(crate) mod advice;
 pub(crate) mod dsn;
+pub(crate) mod filed;

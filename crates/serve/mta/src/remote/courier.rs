@@ -9,6 +9,7 @@ use queue::{
     ConnectionEnd, Destination, Diagnostic, LmtpServer, NewMessage, Parcel, Recipient, RecipientNumber,
     RecipientOutcome, Relay, RelayHost, RelayTls,
 };
+use smtp::Reply;
 use smtp::client::{Allowance, Credentials, LeftOut, Limit, Missing, Outcome};
 use smtp::server::Protocol;
 
@@ -159,21 +160,14 @@ impl Courier {
                 pending.drain(..batch.len());
                 self.keep(held).await;
             }
-            Transacted::BrokenOff { outcome, broken, has_begun } => {
+            Transacted::BrokenOff { outcome, broken, stand_in, has_begun } => {
                 tracing::info!(host = speaker.name, %broken, "the connection broke off");
                 let is_stale = was_used && !has_begun && std::mem::take(may_be_stale);
                 if is_stale {
                     return;
                 }
                 let diagnostic = judge::broken_off(&broken, speaker.name);
-                match outcome {
-                    Some(outcome) => handed.take(&outcome, &batch, speaker),
-                    None => {
-                        let deferred =
-                            |(number, _): &(_, _)| (*number, RecipientOutcome::Deferred(diagnostic.clone()));
-                        handed.outcomes.extend(batch.iter().map(deferred));
-                    }
-                }
+                handed.take_broken(outcome.as_ref(), stand_in.as_ref(), &diagnostic, &batch, speaker);
                 pending.drain(..batch.len());
                 // Our own disk is no fault of theirs.
                 if !matches!(broken, Broken::Unreadable(_)) {
@@ -357,6 +351,27 @@ impl Handed {
             }
             Outcome::Lacks(missing) => self.all(batch, judge::lacking(*missing, speaker)),
             Outcome::Exceeds(limit) => self.all(batch, judge::exceeding(*limit, speaker)),
+        }
+    }
+
+    /// Takes down what was answered before the connection broke off; who was not answered is tried again.
+    fn take_broken(
+        &mut self,
+        outcome: Option<&Outcome>,
+        stand_in: Option<&Reply>,
+        diagnostic: &Diagnostic,
+        batch: &Pending<'_>,
+        speaker: Speaker<'_>,
+    ) {
+        let replies = match outcome {
+            Some(Outcome::Answered(answers)) => answers.replies.as_slice(),
+            _ => &[],
+        };
+        for (at, (number, _)) in batch.iter().enumerate() {
+            let answer = replies.get(at).filter(|reply| Some(*reply) != stand_in);
+            let judged = answer.map(|reply| judge::recipient(reply, speaker));
+            self.outcomes
+                .push((*number, judged.unwrap_or_else(|| RecipientOutcome::Deferred(diagnostic.clone()))));
         }
     }
 
