@@ -117,7 +117,10 @@ impl Courier {
                     break;
                 }
                 Err(NoWay::Later(diagnostic)) => {
-                    handed.end = Some(ConnectionEnd::Unreachable(diagnostic));
+                    // Who had a part of it just now is not out of reach.
+                    let was_reached = handed.remote.is_some();
+                    let end = if was_reached { ConnectionEnd::Throttled } else { ConnectionEnd::Unreachable };
+                    handed.end = Some(end(diagnostic));
                     break;
                 }
             }
@@ -329,11 +332,11 @@ impl Courier {
         };
         let diagnostic = judge::no_use(&no_use, &host.name);
         tracing::info!(host = &*host.name, %diagnostic, "the host is of no use");
-        let is_unsafe = matches!(no_use, NoUse::Tls(_) | NoUse::Lacks(Missing::StartTls));
-        if is_unsafe {
+        let lacks_tls = matches!(no_use, NoUse::Tls(_) | NoUse::Lacks(Missing::StartTls));
+        if lacks_tls {
             self.gate.counts.tls_failures.increment();
         }
-        let is_final = judge::takes_no_mail(&no_use) || (is_unsafe && wanted.demand == Demand::RequireTls);
+        let is_final = judge::takes_no_mail(&no_use) || (lacks_tls && wanted.demand == Demand::RequireTls);
         Err(if is_final { NoWay::Never(diagnostic) } else { NoWay::Later(diagnostic) })
     }
 }

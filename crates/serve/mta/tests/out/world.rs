@@ -52,11 +52,14 @@ pub(crate) struct World {
     _data: tempfile::TempDir,
 }
 
+/// A change of the settings of mail going out.
+pub(crate) type Change = Box<dyn FnOnce(&mut OutboundSettings) + Send>;
+
 /// What a test changes of the house.
 #[derive(Default)]
 pub(crate) struct Wishes {
     pub(crate) routing: Routing,
-    pub(crate) outbound: Option<Box<dyn FnOnce(&mut OutboundSettings) + Send>>,
+    pub(crate) outbound: Option<Change>,
     pub(crate) queue: queue::Settings,
 }
 
@@ -84,7 +87,7 @@ pub(crate) fn name(text: &str) -> Name {
 
 /// Waits, but not for ever.
 pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(STUCK, what).await.expect("it never came")
+    tokio::time::timeout(STUCK, what).await.unwrap()
 }
 
 impl World {
@@ -326,8 +329,14 @@ impl World {
         .await
     }
 
-    /// Lets time pass, and the queue look at the clock.
+    /// Lets time pass, once what is under way has come to its end, and the queue look at the clock.
     pub(crate) async fn pass(&self, time: Duration) {
+        soon(async {
+            while self.queue.stats().await.unwrap().connections > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
         self.clock.advance(time);
         self.queue.look().await.unwrap();
     }
