@@ -1,6 +1,7 @@
 //! Another mail host on loopback: polite, unless it is told otherwise for what it hears.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,7 +9,7 @@ use parking_lot::Mutex;
 use platform::stream::Stream;
 use tls::Acceptor;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Notify;
 
 /// What a host answers in place of its polite answer.
@@ -89,33 +90,50 @@ struct Shared {
 impl Host {
     pub(crate) async fn start(address: SocketAddr, manner: Manner) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
-        let host = Self(Arc::new(Shared {
+        let host = Self::silent(manner);
+        let door = host.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, peer)) = listener.accept().await {
+                door.answer(Stream::Tcp(stream), peer.ip());
+            }
+        });
+        host
+    }
+
+    /// The same on a socket in the file system.
+    pub(crate) fn listen(path: &Path, manner: Manner) -> Self {
+        let listener = UnixListener::bind(path).unwrap();
+        let host = Self::silent(manner);
+        let door = host.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                door.answer(Stream::Unix(stream), [127, 0, 0, 1].into());
+            }
+        });
+        host
+    }
+
+    fn silent(manner: Manner) -> Self {
+        Self(Arc::new(Shared {
             manner,
             connections: AtomicUsize::new(0),
             mail: Mutex::default(),
             heard: Mutex::default(),
             changed: Notify::new(),
-        }));
-        let door = host.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, peer)) = listener.accept().await {
-                let connection = door.0.connections.fetch_add(1, Ordering::SeqCst) + 1;
-                let shared = Arc::clone(&door.0);
-                tokio::spawn(async move {
-                    let mut talk = Talk {
-                        stream: Some(Stream::Tcp(stream)),
-                        input: Vec::new(),
-                        shared,
-                        connection,
-                        peer: peer.ip(),
-                        is_encrypted: false,
-                        mail: None,
-                    };
-                    talk.run().await;
-                });
-            }
-        });
-        host
+        }))
+    }
+
+    fn answer(&self, stream: Stream, peer: IpAddr) {
+        let mut talk = Talk {
+            stream: Some(stream),
+            input: Vec::new(),
+            shared: Arc::clone(&self.0),
+            connection: self.0.connections.fetch_add(1, Ordering::SeqCst) + 1,
+            peer,
+            is_encrypted: false,
+            mail: None,
+        };
+        tokio::spawn(async move { talk.run().await });
     }
 
     /// Waits until so many messages have come, and gives them.

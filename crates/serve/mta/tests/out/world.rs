@@ -90,13 +90,22 @@ pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(STUCK, what).await.unwrap()
 }
 
+/// A port that no other test has: on another address of this machine it is free for this one's hosts.
+pub(crate) async fn port_of_its_own() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
 impl World {
     pub(crate) async fn new() -> Self {
         Self::with(Wishes::default()).await
     }
 
     pub(crate) async fn with(wishes: Wishes) -> Self {
-        let keeper = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at_port(port_of_its_own().await, wishes).await
+    }
+
+    /// With a port that was chosen before, for wishes that name it.
+    pub(crate) async fn at_port(keeper: TcpListener, wishes: Wishes) -> Self {
         let data = tempfile::tempdir().unwrap();
         let clock = Clock::settable(Timestamp::from_unix_seconds(1_795_640_400));
         let metrics = Metrics::new();
