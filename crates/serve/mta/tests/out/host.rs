@@ -36,6 +36,8 @@ pub(crate) struct Manner {
     pub(crate) acceptor: Option<Acceptor>,
     pub(crate) ears: Ears,
     pub(crate) is_lmtp: bool,
+    /// TLS begins with the connection.
+    pub(crate) begins_with_tls: bool,
 }
 
 impl Manner {
@@ -45,6 +47,7 @@ impl Manner {
             acceptor: None,
             ears: Box::new(|_, _| None),
             is_lmtp: false,
+            begins_with_tls: false,
         }
     }
 
@@ -175,6 +178,9 @@ struct Talk {
 
 impl Talk {
     async fn run(&mut self) -> Option<()> {
+        if self.shared.manner.begins_with_tls {
+            self.shake_hands().await?;
+        }
         self.answer("connect", "220 far.example ESMTP").await?;
         loop {
             let line = self.line().await?;
@@ -343,6 +349,10 @@ impl Talk {
         if !self.answer(line, "220 go").await? {
             return Some(());
         }
+        self.shake_hands().await
+    }
+
+    async fn shake_hands(&mut self) -> Option<()> {
         let acceptor = self.shared.manner.acceptor.clone()?;
         let stream = self.stream.take()?;
         let (stream, _) = acceptor.accept(stream).await.ok()?;
