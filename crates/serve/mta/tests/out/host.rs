@@ -97,6 +97,7 @@ impl Host {
         let door = host.clone();
         tokio::spawn(async move {
             while let Ok((stream, peer)) = listener.accept().await {
+                stream.set_nodelay(true).unwrap();
                 door.answer(Stream::Tcp(stream), peer.ip());
             }
         });
