@@ -190,3 +190,16 @@ async fn a_good_bye_behind_the_last_answer_takes_nothing_back() {
     assert_eq!(world.outcome().await, "carl@far.example: relayed");
     assert_eq!(far.connections(), 2);
 }
+
+#[tokio::test]
+async fn a_server_that_closes_in_the_middle_is_heard_out() {
+    let mut world = World::new().await;
+    let too_much = Act::SayAndHangUp("552 5.3.4 that is too much");
+    world.far(Manner { offers: vec!["PIPELINING"], ..Manner::answering("octets", too_much) }).await;
+    let body = "0123456789abcdef\r\n".repeat(300_000);
+    world.submit(&["bob@far.example"], &format!("{LUNCH}\r\n{body}end")).await;
+    let outcome = world.outcome().await;
+    assert!(outcome.contains("failed mx.far.example: 552 5.3.4 that is too much"), "{outcome}");
+    let report = world.inbox("ann@example.org", 1).await;
+    assert!(report.contains("Send less, or send a link to it instead."), "{report}");
+}

@@ -171,3 +171,26 @@ async fn octets_without_lines_go_where_they_are_taken_and_nowhere_else() {
     assert!(mail[0].from.ends_with("BODY=BINARYMIME"), "{}", mail[0].from);
     assert!(mail[0].text.ends_with("\r\n\r\na\nb\rc\0d"), "{:?}", mail[0].text);
 }
+
+#[tokio::test]
+async fn a_transaction_has_so_many_recipients_and_a_connection_so_many_messages() {
+    let five = ["a@far.example", "b@far.example", "c@far.example", "d@far.example", "e@far.example"];
+    for (recipients_max, expected) in [(4, vec![4, 1]), (5, vec![5]), (6, vec![5])] {
+        let world = World::with(Wishes::outbound(move |out| out.recipients_max = recipients_max)).await;
+        let far = world.far(Manner::polite()).await;
+        world.submit(&five, LUNCH).await;
+        let mail = soon(far.mail(expected.len())).await;
+        assert_eq!(mail.iter().map(|mail| mail.to.len()).collect::<Vec<_>>(), expected);
+    }
+    for (messages_max, connections) in [(1, 3), (2, 2), (3, 1)] {
+        let change = move |out: &mut mta::OutboundSettings| {
+            out.messages_max = messages_max;
+            out.recipients_max = 2;
+        };
+        let world = World::with(Wishes::outbound(change)).await;
+        let far = world.far(Manner::polite()).await;
+        world.submit(&five, LUNCH).await;
+        soon(far.mail(3)).await;
+        assert_eq!(far.connections(), connections);
+    }
+}

@@ -91,11 +91,13 @@ struct Shared {
 }
 
 impl Host {
-    pub(crate) async fn start(address: SocketAddr, manner: Manner) -> Self {
+    /// A host at this address. `keeper` keeps the port from other tests for as long as it listens.
+    pub(crate) async fn start(address: SocketAddr, manner: Manner, keeper: Arc<TcpListener>) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let host = Self::silent(manner);
         let door = host.clone();
         tokio::spawn(async move {
+            let _keeper = keeper;
             while let Ok((stream, peer)) = listener.accept().await {
                 stream.set_nodelay(true).unwrap();
                 door.answer(Stream::Tcp(stream), peer.ip());
@@ -289,7 +291,10 @@ impl Talk {
         while self.input.is_empty() {
             self.more().await?;
         }
-        if (self.shared.manner.ears)("octets", self.connection).is_some() {
+        if let Some(act) = (self.shared.manner.ears)("octets", self.connection) {
+            if let Act::SayAndHangUp(words) = act {
+                self.say(words).await?;
+            }
             return None;
         }
         let mut text = String::new();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::host::{Act, Manner};
-use super::world::{World, on_one_line, send, soon};
+use super::world::{Wishes, World, on_one_line, send, soon};
 
 const LUNCH: &str = "From: ann@example.org\r\nSubject: Lunch?\r\n\r\nAt noon.";
 const NOBODY: Act = Act::Say("550 5.1.1 unknown");
@@ -123,4 +123,34 @@ async fn what_was_put_off_for_days_is_given_up_with_the_last_words() {
     let words = on_one_line(&report);
     assert!(words.contains("in all the time it was tried. The mailbox is full."), "{report}");
     assert!(report.contains("      452 4.2.2 mailbox full"), "{report}");
+}
+
+#[tokio::test]
+async fn of_large_mail_the_header_comes_back() {
+    let world = World::new().await;
+    let far = world.far(Manner::polite()).await;
+    world.submit(&["bob@far.example"], LUNCH).await;
+    let octets = soon(far.mail(1)).await[0].text.len() as u64;
+    for (most, comes_back) in [(octets - 1, false), (octets, true), (octets + 1, true)] {
+        let world = World::with(Wishes::outbound(move |out| out.returned_octets_max = most)).await;
+        world.far(Manner::answering("RCPT", NOBODY)).await;
+        world.submit(&["bob@far.example"], LUNCH).await;
+        let report = world.inbox("ann@example.org", 1).await;
+        assert_eq!(report.contains("At noon."), comes_back, "{most}: {report}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_told_has_so_many_readers() {
+    for (count, readers) in [(19, 19), (20, 20), (21, 20)] {
+        let mut world = refusing().await;
+        let people: Vec<String> = (0..count).map(|at| format!("p{at}@example.org")).collect();
+        world.add_list("many@example.org", &people);
+        let mut stranger = world.stranger().await;
+        send(&mut stranger, "<many@example.org>", &["moved@example.org"], LUNCH).await;
+        world.attempt().await;
+        world.empty_queue().await;
+        let written = format!("mailstead_out_reports_total{{result=\"written\"}} {readers}\n");
+        assert!(world.metrics.render().contains(&written), "{count}");
+    }
 }
