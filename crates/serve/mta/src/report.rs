@@ -3,3 +3,4 @@
 pub(crate) mod advice;
 pub(crate) mod dsn;
 pub(crate) mod filed;
+pub(crate) mod told;

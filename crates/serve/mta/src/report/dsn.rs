@@ -7,7 +7,7 @@
 use directory::{Directory, Recipients, Resolution};
 use mail_types::{
     AccountId, Address, DomainName, EnhancedCode, EnvelopeId, ForwardPath, MailboxName, OriginalRecipient,
-    ReplyCode, ReversePath, Situation, TransactionId, Verdict,
+    ReversePath, Situation, TransactionId,
 };
 use mailstore::{Arriving, Filing, FilingTarget, FlagNames, QuotaLimit, READ_OCTETS_MAX, Store, StoreError};
 use message::{
@@ -16,18 +16,13 @@ use message::{
 };
 use platform::clock::{Clock, Timestamp};
 use queue::{
-    BodyNeeds, Diagnostic, MessageKind, NewMessage, NewReport, Notify, Overdue, OverdueKind, Parcel,
-    Priority, Recipient, RecipientOutcome, ReportTo, ReturnContent,
+    BodyNeeds, Diagnostic, MessageKind, NewMessage, NewReport, Notify, Priority, Recipient, ReportTo,
+    ReturnContent,
 };
 
 use super::advice::{self, Words};
 use crate::deliver::local::describe;
 use crate::deliver::routing::Routing;
-use crate::outbound::Gate;
-use crate::outbound::settings::OutboundSettings;
-use crate::remote::courier::Handed;
-use crate::remote::judge;
-use crate::remote::order::{original, return_path_octets};
 use crate::remote::transact::Body;
 
 /// People who get a report where the sender's address is a list of ours.
@@ -94,6 +89,8 @@ pub(crate) struct Told<'a> {
     pub(crate) status: EnhancedCode,
     pub(crate) diagnostic: Option<&'a Diagnostic>,
     pub(crate) retry_until: Option<Timestamp>,
+    /// Why no more is tried, where that is not the last word on it.
+    pub(crate) given_up: Option<Situation>,
 }
 
 /// A report cannot be written now.
@@ -200,10 +197,16 @@ impl Copy<'_> {
         let random = random()?;
         let now = reporter.clock.now();
         let milliseconds = u64::try_from(now.unix_millis()).unwrap_or_default();
-        let paths: Vec<ForwardPath> =
-            self.told.iter().map(|told| ForwardPath::Address(self.shown_address(told))).collect();
-        let recipients: Vec<RecipientReport<'_>> =
-            self.told.iter().zip(&paths).map(|(told, path)| recipient_report(told, path, now)).collect();
+        let shown: Vec<Address> = self.told.iter().map(|told| self.shown_address(told)).collect();
+        let wordings: Vec<Wording> =
+            self.told.iter().zip(&shown).map(|(told, shown)| Wording::of(told, shown)).collect();
+        let paths: Vec<ForwardPath> = shown.into_iter().map(ForwardPath::Address).collect();
+        let recipients: Vec<RecipientReport<'_>> = self
+            .told
+            .iter()
+            .zip(paths.iter().zip(&wordings))
+            .map(|(told, (path, wording))| recipient_report(told, path, wording, now))
+            .collect();
         let envelope_id = self.about.envelope_id.and_then(EnvelopeId::new);
         let returned = self.returned(reach);
         let report = DeliveryReport {
@@ -281,38 +284,62 @@ enum Reach {
     Elsewhere,
 }
 
-fn recipient_report<'a>(told: &'a Told<'a>, path: &'a ForwardPath, now: Timestamp) -> RecipientReport<'a> {
-    let words = told.diagnostic.and_then(|words| Some((words, words.code?)));
-    let Words { reason, advice } = match (told.action, told.diagnostic) {
-        (Action::Delivered | Action::Relayed | Action::Expanded, _) => Words { reason: "", advice: "" },
-        (_, Some(_)) if words.is_some() => advice::of_refusal(told.status),
-        (_, Some(found_out)) => {
-            let reason = situation_of(found_out).sentence();
-            Words {
-                reason,
-                advice: if told.action == Action::Failed { advice::about_our_own(told.status) } else { "" },
+/// What is told of a recipient in words that have to be put together.
+struct Wording {
+    reason: String,
+    advice: &'static str,
+    /// The other host's.
+    said: Option<String>,
+}
+
+impl Wording {
+    fn of(told: &Told<'_>, shown: &Address) -> Self {
+        let of_host = told.diagnostic.filter(|words| words.code.is_some());
+        let said = of_host.map(|words| match shown == told.address {
+            true => words.text.to_string(),
+            // Hosts like to repeat the address that they refuse.
+            false => words.text.replace(&told.address.to_string(), &shown.to_string()),
+        });
+        let last = match (told.action, told.diagnostic) {
+            (Action::Delivered | Action::Relayed | Action::Expanded, _) | (_, None) => {
+                Words { reason: "", advice: "" }
             }
+            (_, Some(_)) if said.is_some() => advice::of_refusal(told.status),
+            (_, Some(found_out)) => Words {
+                reason: situation_of(found_out).sentence(),
+                advice: advice::about_our_own(told.status),
+            },
+        };
+        let given_up = told.given_up.map_or("", Situation::sentence);
+        Self {
+            reason: format!("{given_up} {}", last.reason).trim().to_owned(),
+            // What is only late needs nothing of its sender.
+            advice: if told.action == Action::Failed { last.advice } else { "" },
+            said,
         }
-        (_, None) => Words { reason: Situation::Expired.sentence(), advice: "" },
-    };
-    // What is only late needs nothing of its sender.
-    let advice = if told.action == Action::Delayed { "" } else { advice };
+    }
+}
+
+fn recipient_report<'a>(
+    told: &'a Told<'a>,
+    path: &'a ForwardPath,
+    wording: &'a Wording,
+    now: Timestamp,
+) -> RecipientReport<'a> {
+    let said = wording.said.as_deref().zip(told.diagnostic);
     RecipientReport {
         final_recipient: path,
         original: told.original.as_ref(),
         action: told.action,
         status: told.status,
         remote_mta: told.diagnostic.and_then(|words| words.remote.as_deref()),
-        said: words.map(|(words, code)| remote_words(words, code)),
+        said: said
+            .and_then(|(text, words)| Some(RemoteWords { code: words.code?, enhanced: words.status, text })),
         last_attempt: Some(date(now)),
         retry_until: told.retry_until.map(date),
-        reason,
-        advice,
+        reason: &wording.reason,
+        advice: wording.advice,
     }
-}
-
-fn remote_words(words: &Diagnostic, code: ReplyCode) -> RemoteWords<'_> {
-    RemoteWords { code, enhanced: words.status, text: &words.text }
 }
 
 /// What we found out ourselves, from its code.
@@ -385,169 +412,4 @@ fn random() -> Result<[u8; 16], ReportError> {
     let mut random = [0; 16];
     directory::fill_random(&mut random).map_err(|error| ReportError::NoRandomness(error.to_string()))?;
     Ok(random)
-}
-
-/// Whether failures are told of.
-fn wants_failure(notify: Notify) -> bool {
-    matches!(notify, Notify::Default | Notify::On { failure: true, .. })
-}
-
-fn wants_delay(notify: Notify) -> bool {
-    matches!(notify, Notify::Default | Notify::On { delay: true, .. })
-}
-
-pub(crate) fn wants_success(notify: Notify) -> bool {
-    matches!(notify, Notify::On { success: true, .. })
-}
-
-impl Gate {
-    fn reporter<'a>(&'a self, settings: &'a OutboundSettings) -> Reporter<'a> {
-        let rooms = &self.rooms;
-        Reporter {
-            store: &rooms.store,
-            directory: &rooms.directory,
-            clock: &rooms.clock,
-            next_transaction: &*rooms.next_transaction,
-            hostname: &settings.identity.hello,
-            from: &settings.report_from,
-            routing: &settings.routing,
-            returned_octets_max: settings.returned_octets_max,
-        }
-    }
-}
-
-/// The reports about what an attempt came to.
-pub(crate) async fn of_outcomes(
-    gate: &Gate,
-    parcel: &Parcel,
-    handed: &Handed,
-) -> Result<Vec<NewReport>, ReportError> {
-    let message = parcel.message();
-    let told: Vec<Told<'_>> = handed
-        .outcomes
-        .iter()
-        .filter_map(|(number, outcome)| {
-            let recipient = message.recipients.get(usize::from(number.0))?;
-            told_of(message, recipient, outcome, handed)
-        })
-        .collect();
-    if told.is_empty() {
-        return Ok(Vec::new());
-    }
-    let live = gate.live.load_full();
-    let original = body(parcel.open().await, message).await;
-    let reports =
-        gate.reporter(&live.settings).write(message.into(), source(original.as_ref()), &told).await?;
-    count(gate, reports.len());
-    Ok(reports)
-}
-
-/// What is told of one recipient after an attempt, if anything is.
-fn told_of<'a>(
-    message: &NewMessage,
-    recipient: &'a Recipient,
-    outcome: &'a RecipientOutcome,
-    handed: &Handed,
-) -> Option<Told<'a>> {
-    let told = |action, status, diagnostic| Told {
-        address: &recipient.forward_path,
-        original: original(recipient),
-        expanded_from: recipient.expanded_from.as_ref(),
-        action,
-        status,
-        diagnostic,
-        retry_until: None,
-    };
-    // RFC 2852 §4: who set a deadline hears where it is lost sight of, and of each step where they asked to.
-    let is_traced = message.deliver_by.is_some_and(|asked| asked.is_traced);
-    let is_lost_sight_of = message.deliver_by.is_some() && handed.left_out.deliver_by;
-    let is_told_of_relaying = (is_traced || is_lost_sight_of) && recipient.notify != Notify::Never;
-    match outcome {
-        RecipientOutcome::Failed(words) if wants_failure(recipient.notify) => {
-            Some(told(Action::Failed, judge::status_of(words, Verdict::Never), Some(words)))
-        }
-        RecipientOutcome::Delivered if handed.is_final && wants_success(recipient.notify) => {
-            Some(told(Action::Delivered, EnhancedCode::new(2, 0, 0), None))
-        }
-        // RFC 3461 §5.2.2: the next server will not report.
-        RecipientOutcome::Relayed if wants_success(recipient.notify) => {
-            Some(told(Action::Relayed, EnhancedCode::new(2, 1, 9), None))
-        }
-        RecipientOutcome::Delivered | RecipientOutcome::Relayed if is_told_of_relaying => {
-            Some(told(Action::Relayed, EnhancedCode::new(2, 1, 9), None))
-        }
-        _ => None,
-    }
-}
-
-/// The reports about mail that is late or given up.
-pub(crate) async fn of_overdue(gate: &Gate, overdue: &Overdue) -> Result<Vec<NewReport>, ReportError> {
-    let message = overdue.message();
-    let about: Vec<_> = overdue.recipients().collect();
-    let retry_until = match overdue.kind() {
-        OverdueKind::Delayed => gate.rooms.queue.show(overdue.id()).await.ok().map(|shown| shown.expires),
-        OverdueKind::Expired => None,
-    };
-    let told: Vec<Told<'_>> = about
-        .iter()
-        .filter_map(|about| {
-            let (action, is_wanted, verdict) = match overdue.kind() {
-                OverdueKind::Delayed => {
-                    (Action::Delayed, wants_delay(about.recipient.notify), Verdict::Later)
-                }
-                OverdueKind::Expired => {
-                    (Action::Failed, wants_failure(about.recipient.notify), Verdict::Never)
-                }
-            };
-            let diagnostic = about.diagnostic;
-            let expired = Situation::Expired.status().with_verdict(verdict);
-            let status = diagnostic.map_or(expired, |words| judge::status_of(words, verdict));
-            is_wanted.then(|| Told {
-                address: &about.recipient.forward_path,
-                original: original(about.recipient),
-                expanded_from: about.recipient.expanded_from.as_ref(),
-                action,
-                status,
-                diagnostic,
-                retry_until,
-            })
-        })
-        .collect();
-    if told.is_empty() {
-        return Ok(Vec::new());
-    }
-    let live = gate.live.load_full();
-    let original = body(overdue.open().await, message).await;
-    let reports =
-        gate.reporter(&live.settings).write(message.into(), source(original.as_ref()), &told).await?;
-    count(gate, reports.len());
-    Ok(reports)
-}
-
-fn source(body: Option<&Body>) -> Source<'_> {
-    body.map_or(Source::Header(&[]), Source::Whole)
-}
-
-/// The original, if it can be read: a report without it is better than none.
-async fn body(
-    opened: Result<mailstore::MessageReader, queue::QueueError>,
-    message: &NewMessage,
-) -> Option<Body> {
-    let reader = match opened {
-        Ok(reader) => reader,
-        Err(error) => {
-            tracing::error!(error = describe(&error), "a message is reported on without being read");
-            return None;
-        }
-    };
-    let beginning = reader.read(0..1_024).await.ok()?;
-    let begin = return_path_octets(&message.reverse_path, &beginning) as u64;
-    Some(Body { reader, begin })
-}
-
-fn count(gate: &Gate, reports: usize) {
-    match reports {
-        0 => gate.counts.reports_lost.increment(),
-        written => gate.counts.reports.add(written as u64),
-    }
 }

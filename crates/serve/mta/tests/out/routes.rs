@@ -10,7 +10,7 @@ use platform::stream::Endpoint;
 use queue::{CredentialsName, Destination, LmtpServer, Relay, RelayHost, RelayTls};
 
 use super::host::{Act, Manner};
-use super::world::{Wishes, World, domain, name, send, soon};
+use super::world::{Wishes, World, domain, name, port_of_its_own, send, soon};
 
 const LUNCH: &str = "From: ann@example.org\r\nSubject: Lunch?\r\n\r\nAt noon.";
 
@@ -115,10 +115,10 @@ async fn a_named_network_may_send_anywhere() {
     soon(far.mail(1)).await;
 }
 
-fn smart_host(world_port: u16, tls: RelayTls, credentials: Option<&str>) -> Relay {
+fn smart_host(port: u16, tls: RelayTls, credentials: Option<&str>) -> Relay {
     Relay {
         host: RelayHost::Name(domain("smart.example")),
-        port: world_port,
+        port,
         tls,
         credentials: credentials.and_then(CredentialsName::parse),
     }
@@ -126,20 +126,16 @@ fn smart_host(world_port: u16, tls: RelayTls, credentials: Option<&str>) -> Rela
 
 #[tokio::test]
 async fn a_smart_host_gets_everything_but_what_goes_directly() {
-    let smart_port = 2_525;
+    let keeper = port_of_its_own().await;
     let routing = Routing {
-        relay: Some(smart_host(smart_port, RelayTls::Plain, None)),
+        relay: Some(smart_host(keeper.local_addr().unwrap().port(), RelayTls::Plain, None)),
         direct_domains: HashSet::from([domain("far.example")]),
         ..Routing::default()
     };
-    let mut world = World::with(Wishes::routing(routing)).await;
+    let mut world = World::at_port(keeper, Wishes::routing(routing)).await;
     let far = world.far(Manner::polite()).await;
-    world.names.add(&name("smart.example"), dns::RecordData::Address([127, 25, 0, 3].into()));
-    let smart = super::host::Host::start(
-        (std::net::Ipv4Addr::new(127, 25, 0, 3), smart_port).into(),
-        Manner::polite(),
-    )
-    .await;
+    world.names.add(&name("smart.example"), dns::RecordData::Address([127, 0, 0, 3].into()));
+    let smart = world.host("127.0.0.3", Manner::polite()).await;
     world.submit(&["bob@far.example", "carl@other.example", "dora@third.example"], LUNCH).await;
     soon(far.mail(1)).await;
     let mail = soon(smart.mail(1)).await;
@@ -149,58 +145,68 @@ async fn a_smart_host_gets_everything_but_what_goes_directly() {
     world.empty_queue().await;
 }
 
+/// What a message for a relay that wants a password came to, and whether the password was said.
+async fn with_a_password(tls: RelayTls, certificate: &str, offers: &[&'static str]) -> (String, bool) {
+    let begins_with_tls = tls == RelayTls::Implicit;
+    let keeper = port_of_its_own().await;
+    let secret = RelayCredentials { user: "ann".into(), password: Secret::new(b"pw".to_vec()) };
+    let name_of_it = CredentialsName::parse("smart").unwrap();
+    let mut wishes = Wishes::outbound(move |out| {
+        out.credentials = HashMap::from([(name_of_it, secret)]);
+    });
+    wishes.routing.relay = Some(smart_host(keeper.local_addr().unwrap().port(), tls, Some("smart")));
+    let mut world = World::at_port(keeper, wishes).await;
+    world.names.add(&name("smart.example"), dns::RecordData::Address([127, 0, 0, 4].into()));
+    let manner = Manner {
+        acceptor: (!certificate.is_empty()).then(|| world.acceptor(&[certificate])),
+        begins_with_tls,
+        ..Manner::offering(offers)
+    };
+    let smart = world.host("127.0.0.4", manner).await;
+    world.submit(&["bob@far.example"], LUNCH).await;
+    let outcome = world.outcome().await;
+    (outcome, smart.heard().iter().any(|line| line.starts_with("AUTH")))
+}
+
 #[tokio::test]
 async fn a_password_goes_to_the_relay_it_is_for_and_to_nobody_else() {
-    for (certificate, is_right) in [("smart.example", true), ("mallory.example", false)] {
-        let port = if is_right { 2_526 } else { 2_527 };
-        let secret = RelayCredentials { user: "ann".into(), password: Secret::new(b"pw".to_vec()) };
-        let name_of_it = CredentialsName::parse("smart").unwrap();
-        let mut wishes = Wishes::outbound(move |out| {
-            out.credentials = HashMap::from([(name_of_it, secret)]);
-        });
-        wishes.routing.relay = Some(smart_host(port, RelayTls::StartTls, Some("smart")));
-        let mut world = World::with(wishes).await;
-        world.names.add(&name("smart.example"), dns::RecordData::Address([127, 25, 0, 4].into()));
-        let manner = Manner {
-            acceptor: Some(world.acceptor(&[certificate])),
-            ..Manner::offering(&["AUTH PLAIN", "PIPELINING"])
-        };
-        let place = (std::net::Ipv4Addr::new(127, 25, 0, 4), port).into();
-        let smart = super::host::Host::start(place, manner).await;
-        world.submit(&["bob@far.example"], LUNCH).await;
-        let outcome = world.outcome().await;
-        let has_password = smart.heard().iter().any(|line| line.starts_with("AUTH PLAIN"));
-        assert_eq!(has_password, is_right);
-        match is_right {
-            true => assert_eq!(outcome, "bob@far.example: relayed"),
-            false => assert!(outcome.contains("deferred smart.example: 4.7.10"), "{outcome}"),
-        }
+    let offers = ["AUTH PLAIN", "PIPELINING"];
+    let start = RelayTls::StartTls;
+    for tls in [start, RelayTls::Implicit] {
+        assert_eq!(
+            with_a_password(tls, "smart.example", &offers).await,
+            ("bob@far.example: relayed".to_owned(), true)
+        );
     }
+    for (tls, certificate, words) in [
+        (start, "mallory.example", "deferred smart.example: 4.7.10"),
+        (start, "", "deferred smart.example: 4.7.10"),
+        (RelayTls::Implicit, "mallory.example", "deferred smart.example: 4.7.10"),
+        (RelayTls::Opportunistic, "smart.example", "deferred 4.7.8"),
+        (RelayTls::Plain, "", "deferred 4.7.8"),
+    ] {
+        let (outcome, has_password) = with_a_password(tls, certificate, &offers).await;
+        assert!(outcome.contains(words) && !has_password, "{outcome}");
+    }
+    let (outcome, _) = with_a_password(start, "smart.example", &["PIPELINING"]).await;
+    assert!(outcome.contains("deferred smart.example: 4.7.8"), "nobody asks for it: {outcome}");
 }
 
 #[tokio::test]
 async fn mailboxes_behind_lmtp_answer_one_by_one() {
-    let data = tempfile::tempdir().unwrap();
-    let path = data.path().join("lmtp");
-    let routing = Routing {
-        transports: HashMap::from([(
-            domain("inside.example"),
-            Destination::Lmtp(LmtpServer::Tcp {
-                host: RelayHost::Address(mail_types::AddressLiteral([127, 25, 0, 5].into())),
-                port: 2_424,
-            }),
-        )]),
-        ..Routing::default()
-    };
-    let mut world = World::with(Wishes::routing(routing)).await;
+    let keeper = port_of_its_own().await;
+    let host = RelayHost::Address(mail_types::AddressLiteral([127, 0, 0, 5].into()));
+    let port = keeper.local_addr().unwrap().port();
+    let server = Destination::Lmtp(LmtpServer::Tcp { host, port });
+    let routing =
+        Routing { transports: HashMap::from([(domain("inside.example"), server)]), ..Routing::default() };
+    let mut world = World::at_port(keeper, Wishes::routing(routing)).await;
+    let full = Act::Say("452 4.2.2 mailbox full");
     let manner = Manner {
         is_lmtp: true,
-        ..Manner::with_ears(|heard, _| {
-            heard.starts_with(". RCPT TO:<full@").then_some(Act::Say("452 4.2.2 mailbox full"))
-        })
+        ..Manner::with_ears(move |heard, _| heard.starts_with(". RCPT TO:<full@").then_some(full))
     };
-    let place = (std::net::Ipv4Addr::new(127, 25, 0, 5), 2_424).into();
-    let inside = super::host::Host::start(place, manner).await;
+    let inside = world.host("127.0.0.5", manner).await;
     world.submit(&["bob@inside.example NOTIFY=SUCCESS", "full@inside.example"], LUNCH).await;
     soon(inside.mail(1)).await;
     assert!(inside.heard().iter().any(|line| line.starts_with("LHLO mail.example.org")));
@@ -208,12 +214,25 @@ async fn mailboxes_behind_lmtp_answer_one_by_one() {
         world.outcomes().await,
         [
             "bob@inside.example: delivered",
-            "full@inside.example: deferred [127.25.0.5]: 452 4.2.2 mailbox full"
+            "full@inside.example: deferred [127.0.0.5]: 452 4.2.2 mailbox full"
         ]
     );
     let report = world.inbox("ann@example.org", 1).await;
     assert!(report.contains("Action: delivered\r\nStatus: 2.0.0"), "{report}");
-    drop(path);
+}
+
+#[tokio::test]
+async fn an_lmtp_server_may_be_a_socket_in_the_file_system() {
+    let data = tempfile::tempdir().unwrap();
+    let path = data.path().join("lmtp");
+    let server = Destination::Lmtp(LmtpServer::Unix(path.to_str().unwrap().into()));
+    let routing =
+        Routing { transports: HashMap::from([(domain("inside.example"), server)]), ..Routing::default() };
+    let mut world = World::with(Wishes::routing(routing)).await;
+    let inside = super::host::Host::listen(&path, Manner { is_lmtp: true, ..Manner::polite() });
+    world.submit(&["bob@inside.example"], LUNCH).await;
+    soon(inside.mail(1)).await;
+    assert_eq!(world.outcome().await, "bob@inside.example: delivered");
 }
 
 #[tokio::test]
@@ -232,6 +251,11 @@ async fn mail_of_each_domain_leaves_with_its_own_face() {
     let mail = soon(far.mail(1)).await;
     assert_eq!(mail[0].peer.to_string(), "127.0.0.77");
     assert!(far.heard().contains(&"EHLO out.example.org".to_owned()));
+    let mut stranger = world.stranger().await;
+    send(&mut stranger, "<x@strange.example>", &["moved@example.org"], LUNCH).await;
+    let mail = soon(far.mail(2)).await;
+    assert_ne!(mail[1].peer.to_string(), "127.0.0.77", "a stranger's mail wears the host's own");
+    assert!(far.heard().contains(&"EHLO mail.example.org".to_owned()));
 }
 
 #[tokio::test]

@@ -48,15 +48,18 @@ pub(crate) struct World {
     numbers: AtomicU64,
     shutdown: (ShutdownTrigger, Shutdown),
     /// Keeps the port of all hosts from other tests.
-    keeper: TcpListener,
+    keeper: Arc<TcpListener>,
     _data: tempfile::TempDir,
 }
+
+/// A change of the settings of mail going out.
+pub(crate) type Change = Box<dyn FnOnce(&mut OutboundSettings) + Send>;
 
 /// What a test changes of the house.
 #[derive(Default)]
 pub(crate) struct Wishes {
     pub(crate) routing: Routing,
-    pub(crate) outbound: Option<Box<dyn FnOnce(&mut OutboundSettings) + Send>>,
+    pub(crate) outbound: Option<Change>,
     pub(crate) queue: queue::Settings,
 }
 
@@ -82,9 +85,19 @@ pub(crate) fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
 }
 
+/// A text for people as they read it.
+pub(crate) fn on_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Waits, but not for ever.
 pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(STUCK, what).await.expect("it never came")
+    tokio::time::timeout(STUCK, what).await.unwrap()
+}
+
+/// A port that no other test has: on another address of this machine it is free for this one's hosts.
+pub(crate) async fn port_of_its_own() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
 impl World {
@@ -93,7 +106,11 @@ impl World {
     }
 
     pub(crate) async fn with(wishes: Wishes) -> Self {
-        let keeper = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at_port(port_of_its_own().await, wishes).await
+    }
+
+    /// With a port that was chosen before, for wishes that name it.
+    pub(crate) async fn at_port(keeper: TcpListener, wishes: Wishes) -> Self {
         let data = tempfile::tempdir().unwrap();
         let clock = Clock::settable(Timestamp::from_unix_seconds(1_795_640_400));
         let metrics = Metrics::new();
@@ -174,7 +191,7 @@ impl World {
             guard,
             numbers: AtomicU64::new(0),
             shutdown: Shutdown::channel(),
-            keeper,
+            keeper: Arc::new(keeper),
             _data: data,
         }
     }
@@ -189,7 +206,7 @@ impl World {
     }
 
     pub(crate) async fn host(&self, place: &str, manner: Manner) -> Host {
-        Host::start(self.at(place), manner).await
+        Host::start(self.at(place), manner, Arc::clone(&self.keeper)).await
     }
 
     /// The only exchanger of far.example.
@@ -326,8 +343,23 @@ impl World {
         .await
     }
 
-    /// Lets time pass, and the queue look at the clock.
+    /// An address that means all these people, who are made.
+    pub(crate) fn add_list(&self, list: &str, people: &[String]) {
+        for who in people {
+            add_person(&self.directory, who);
+        }
+        let targets: Vec<_> = people.iter().map(|who| AliasTarget::parse(who).unwrap()).collect();
+        self.directory.add_alias(&AliasSource::parse(list).unwrap(), &targets).unwrap();
+    }
+
+    /// Lets time pass, once what is under way has come to its end, and the queue look at the clock.
     pub(crate) async fn pass(&self, time: Duration) {
+        soon(async {
+            while self.queue.stats().await.unwrap().connections > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
         self.clock.advance(time);
         self.queue.look().await.unwrap();
     }
@@ -360,6 +392,17 @@ pub(crate) async fn send(peer: &mut Peer, from: &str, to: &[&str], text: &str) -
     peer.say(&format!("{text}\r\n.")).await
 }
 
+fn add_person(directory: &Directory, who: &str) {
+    directory
+        .add_account(NewAccount {
+            address: address(who),
+            password: NewPassword::Cleartext("secret".into()),
+            display_name: None,
+            quota: Quota::default(),
+        })
+        .unwrap();
+}
+
 fn populate(data: &Path, clock: &Clock) -> Directory {
     let settings = directory::Settings {
         hostname: DomainName::parse("mail.example.org").ok(),
@@ -370,14 +413,7 @@ fn populate(data: &Path, clock: &Clock) -> Directory {
         Directory::open(&data.join("directory.db"), settings, clock.clone(), &Metrics::new()).unwrap();
     directory.add_domain(&domain("example.org")).unwrap();
     for name in ["ann", "bob"] {
-        directory
-            .add_account(NewAccount {
-                address: address(&format!("{name}@example.org")),
-                password: NewPassword::Cleartext("secret".into()),
-                display_name: None,
-                quota: Quota::default(),
-            })
-            .unwrap();
+        add_person(&directory, &format!("{name}@example.org"));
     }
     let alias = |source: &str, targets: &[&str]| {
         let targets: Vec<_> = targets.iter().map(|text| AliasTarget::parse(text).unwrap()).collect();
