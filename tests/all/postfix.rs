@@ -36,11 +36,11 @@ impl Postfix {
             Ok(run(Command::new("id").args([option, "postfix"]))?.trim().to_owned())
         };
         let main = format!(
-            "mydestination =\ninet_interfaces = {}\nmynetworks =\nlocal_header_rewrite_clients =\nlocal_transport = error:none\n\
+            "mydestination =\ninet_interfaces = loopback-only\nmynetworks =\nlocal_header_rewrite_clients =\nlocal_transport = error:none\n\
+             smtpd_relay_restrictions = reject_unauth_destination\n\
              virtual_mailbox_domains = {domain}\nvirtual_mailbox_maps = static:box/\nvirtual_minimum_uid = 1\n\
              virtual_uid_maps = static:{}\nvirtual_gid_maps = static:{}\nvirtual_mailbox_base = $queue_directory/../boxes\n\
              smtpd_tls_security_level = may\nsmtpd_tls_cert_file = {}\nsmtpd_tls_key_file = {}\n",
-            address.ip(),
             number("-u")?,
             number("-g")?,
             certificate.display(),
@@ -68,7 +68,8 @@ impl Postfix {
         std::fs::write(directory.path().join("conf/main.cf"), main)?;
         std::fs::write(directory.path().join("conf/master.cf"), services(listener)?)?;
         let postfix = Self { directory };
-        run(Command::new("/usr/sbin/postfix").args(["-c", &postfix.conf(), "start"]))?;
+        run(Command::new("/usr/sbin/postfix").args(["-c", &postfix.conf(), "start"]))
+            .with_context(|| postfix.log())?;
         Ok(postfix)
     }
 

@@ -350,6 +350,17 @@ impl House {
         Some(plan.whim.clone())
     }
 
+    /// Speaks over a connection until it ends, and closes it.
+    fn converse(&self, stream: TcpStream, number: usize, era: u64) {
+        let peer = stream.peer_addr().ok();
+        // What went wrong in a conversation is the other side's story to tell.
+        drop(exchanger_session::converse(self, stream, number, era));
+        let is_this = |live: &TcpStream| live.peer_addr().ok() == peer;
+        for live in self.lock().live.extract_if(.., |live| is_this(live)) {
+            drop(live.shutdown(Shutdown::Both));
+        }
+    }
+
     pub(crate) fn keep(&self, received: Received) {
         self.lock().received.push(received);
         self.changed.notify_all();
@@ -365,14 +376,12 @@ fn accept(house: &Arc<House>, listener: &TcpListener) {
                 return;
             }
             state.connections += 1;
-            state.live.retain(|live| live.peer_addr().is_ok());
             state.live.extend(stream.try_clone().ok());
             (state.connections, state.era)
         };
         house.changed.notify_all();
         let house = Arc::clone(house);
-        // A conversation ends with its connection; what went wrong in it is the other side's story to tell.
-        std::thread::spawn(move || drop(exchanger_session::converse(&house, stream, number, era)));
+        std::thread::spawn(move || house.converse(stream, number, era));
     }
 }
 

@@ -138,7 +138,11 @@ impl Session<'_> {
         };
         let Some(babbles) = babbles else { return self.dialogue()?.send("502 5.5.1 No") };
         if babbles {
-            return self.dialogue()?.send_octets(b"220 2.0.0 Go ahead\r\nThis is no handshake at all.\r\n");
+            self.dialogue()?.send("220 2.0.0 Go ahead")?;
+            // The first octets of the other side's handshake.
+            self.dialogue()?.octets(5)?;
+            self.dialogue()?.send("This is no handshake at all.")?;
+            bail!("planned");
         }
         if self.say_at(Phase::StartTls, None, "220 2.0.0 Go ahead")? {
             self.encrypt()?;
@@ -235,8 +239,12 @@ impl Session<'_> {
                     self.forget();
                     return self.dialogue()?.send(&reply);
                 }
-                Some(_) => bail!("planned"),
-                None => self.middle()?,
+                Some(Whim::HangsUp) => bail!("planned"),
+                Some(Whim::IsSilent) => {
+                    self.dialogue()?.is_closed()?;
+                    bail!("planned");
+                }
+                _ => self.middle()?,
             }
         }
         if is_last {
