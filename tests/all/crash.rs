@@ -16,13 +16,13 @@ pub(crate) const ROUNDS_PER_STORE: u64 = 10;
 
 #[test]
 fn kill_nine_loses_nothing() -> Result<()> {
-    rounds(&ServerOptions::default(), |_, _| Ok(()))
+    rounds(|| Ok(ServerOptions::default()), |_, _| Ok(()))
 }
 
 #[test]
 fn a_power_cut_loses_nothing() -> Result<()> {
     let cuts = PowerCuts::prepare()?;
-    rounds(&cuts.options(""), |_, seed| cuts.cut(seed))?;
+    rounds(|| cuts.options(""), |_, seed| cuts.cut(seed))?;
     cuts.have_taken_something()
 }
 
@@ -51,15 +51,18 @@ impl PowerCuts {
         self.place.path().join("store")
     }
 
-    /// A server whose writes are watched, with these settings.
-    pub(crate) fn options(&self, settings: &str) -> ServerOptions {
+    /// A new server whose writes are watched, with these settings. What the journal has of a former one is forgotten:
+    /// its files are gone, and others have their inodes.
+    pub(crate) fn options(&self, settings: &str) -> Result<ServerOptions> {
+        std::fs::remove_dir_all(self.journal())?;
+        std::fs::create_dir_all(self.journal())?;
         let set = |name: &str, path: &Path| (name.to_owned(), path.display().to_string());
         let environment = vec![
             set("LD_PRELOAD", &self.library),
             set("POWERCUT_DIR", &self.store()),
             set("POWERCUT_JOURNAL", &self.journal()),
         ];
-        ServerOptions { settings: settings.to_owned(), place: Some(self.store()), environment }
+        Ok(ServerOptions { settings: settings.to_owned(), place: Some(self.store()), environment })
     }
 
     /// The power goes, after the server was killed.
@@ -96,11 +99,14 @@ fn beside(name: &str) -> Result<PathBuf> {
     Ok(file)
 }
 
-fn rounds(options: &ServerOptions, cut: impl Fn(&Server, u64) -> Result<()>) -> Result<()> {
+fn rounds(
+    options: impl Fn() -> Result<ServerOptions>,
+    cut: impl Fn(&Server, u64) -> Result<()>,
+) -> Result<()> {
     let rounds = rounds_wanted()?;
     let mut done = 0;
     while done < rounds {
-        let mut server = Server::make(options.clone())?;
+        let mut server = Server::make(options()?)?;
         let ledger = Ledger::default();
         for round in done..rounds.min(done + ROUNDS_PER_STORE) {
             let mut chance = Chance::new(round + 1);

@@ -20,7 +20,7 @@ const SETTINGS: &str = "[submission]\nmessages_an_hour = 0\nmessages_a_day = 0\n
 #[test]
 fn kill_nine_loses_no_mail_on_its_way_out() -> Result<()> {
     let options =
-        |settings: &str| ServerOptions { settings: settings.to_owned(), ..ServerOptions::default() };
+        |settings: &str| Ok(ServerOptions { settings: settings.to_owned(), ..ServerOptions::default() });
     rounds("kill -9", options, |_| Ok(()))
 }
 
@@ -43,7 +43,7 @@ struct Figures {
 
 fn rounds(
     what: &str,
-    options: impl Fn(&str) -> ServerOptions,
+    options: impl Fn(&str) -> Result<ServerOptions>,
     cut: impl Fn(u64) -> Result<()>,
 ) -> Result<()> {
     let rounds = rounds_wanted()?;
@@ -76,12 +76,12 @@ struct Scene {
 }
 
 impl Scene {
-    fn set(options: impl Fn(&str) -> ServerOptions) -> Result<Self> {
+    fn set(options: impl Fn(&str) -> Result<ServerOptions>) -> Result<Self> {
         let mut internet = Internet::start()?;
         let (far, other) = (internet.domain("far.example")?, internet.domain("other.example")?);
         far.refuse("nobody@far.example", "550 5.1.1 unheard of");
         let settings = format!("{}{SETTINGS}", internet.settings("idle_wait = 1", ""));
-        let server = Server::make(options(&settings))?.into();
+        let server = Server::make(options(&settings)?)?.into();
         Ok(Self { _internet: internet, server, far, other, ledger: Ledger::default() })
     }
 

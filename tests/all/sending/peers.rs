@@ -188,6 +188,34 @@ fn eight_bit_mail_comes_back_from_a_host_that_cannot_take_it() -> Result<()> {
 }
 
 #[test]
+fn international_mail_goes_where_it_is_understood_alone() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let (able, unable) = (internet.domain("able.example")?, internet.domain("unable.example")?);
+    able.set_extensions(&["8BITMIME", "SMTPUTF8"]);
+    let server = server_in(&internet)?;
+    let send = |to: &str| -> Result<()> {
+        let mut submission = server.submission(Server::ANN)?;
+        submission.command(&format!("MAIL FROM:<{}> BODY=8BITMIME SMTPUTF8", Server::ANN), "250")?;
+        submission.command(&format!("RCPT TO:<{to}>"), "250")?;
+        submission.command("DATA", "354")?;
+        let text = "From: ann@example.test\r\nSubject: Gr\u{fc}\u{df}e\r\nMessage-ID: <utf8@example.test>\r\n\r\nx\r\n.\r\n";
+        submission.dialogue.send_octets(text.as_bytes())?;
+        submission.reply_of("250").map(drop)
+    };
+    send("j\u{f6}rg@able.example")?;
+    let received = &able.wait_for(1)?[0];
+    ensure!(received.sender.contains("SMTPUTF8") && received.addresses() == ["j\u{f6}rg@able.example"]);
+    ensure!(received.text().contains("Subject: Gr\u{fc}\u{df}e"), "{}", received.text());
+    send("j\u{f6}rg@unable.example")?;
+    let report = &inbox(&server, Server::ANN, 1)?[0];
+    // RFC 6533 §3: an address as programs of before can carry it.
+    ensure!(report.contains("Final-Recipient: utf-8; j\\x{F6}rg@unable.example\r\n"), "{report}");
+    ensure!(report.contains("\r\nStatus: 5.6.7\r\n"), "{report}");
+    ensure!(unable.received().is_empty());
+    wait_until_queue_is_empty(&server)
+}
+
+#[test]
 fn the_best_exchanger_is_taken_and_the_next_one_where_it_is_down() -> Result<()> {
     let mut internet = Internet::start()?;
     let (best, second, last) = (

@@ -178,3 +178,115 @@ fn urgent_mail_goes_first() -> Result<()> {
     ensure!(ids == ["urgent", "usual", "slow"], "{ids:?}");
     Ok(())
 }
+
+#[test]
+fn a_stop_in_order_doubles_nothing() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let host = internet.domain("far.example")?;
+    let mut server = server_with(&internet, "idle_wait = 0", "", "")?;
+    let mut sent = 0;
+    for _ in 0..5 {
+        let mut submission = server.submission(Server::ANN)?;
+        for _ in 0..30 {
+            submission.send(
+                Server::ANN,
+                &["eve@far.example"],
+                message(&format!("{sent}@example.test")).as_bytes(),
+            )?;
+            sent += 1;
+        }
+        // In the middle of sending: what is on its way is ended, what is not stays.
+        server.stop()?;
+        server.up()?;
+    }
+    wait_until_queue_is_empty(&server)?;
+    let counts = host.counts();
+    ensure!(counts.len() == sent && counts.values().all(|&times| times == 1), "{counts:?}");
+    Ok(())
+}
+
+#[test]
+fn the_queues_index_may_be_lost_and_is_made_anew() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let host = internet.domain("far.example")?;
+    host.refuse("later@far.example", "450 4.2.0 Later");
+    let mut server = server_with(&internet, "", PATIENT, "")?;
+    for number in 0..10 {
+        ann_sends(&server, &["eve@far.example"], &format!("done.{number}@example.test"))?;
+    }
+    ann_sends(&server, &["eve@far.example", "later@far.example"], "half@example.test")?;
+    host.wait_for(11)?;
+    wait_until("one is left", &server, || Ok(queued(&server)?.len() == 1))?;
+    wait_until_deferred(&server, "450")?;
+    let id = only_queued(&server)?;
+    server.stop()?;
+    for name in ["queue.db", "queue.db-wal", "queue.db-shm"] {
+        drop(std::fs::remove_file(server.data().join(name)));
+    }
+    host.behave();
+    server.up()?;
+    // Who has it does not get it again.
+    let received = host.wait_for(12)?;
+    ensure!(received[11].addresses() == ["later@far.example"], "{:?}", received[11]);
+    wait_until_queue_is_empty(&server)?;
+    ensure!(
+        host.received().len() == 12 && server.try_command(&["queue", "show", &id])?.status.code() == Some(1)
+    );
+    ensure!(server.command(&["verify"])?.contains(" 0 faults"));
+    Ok(())
+}
+
+#[test]
+fn a_purge_leaves_what_waits_and_takes_what_is_gone() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let host = internet.domain("far.example")?;
+    host.refuse("later@far.example", "450 4.2.0 Later");
+    let store = "[store]\nrecoverable = 0\npurge_dead_percent = 1\npack_octets = \"1M\"\n";
+    let server = server_with(&internet, "", PATIENT, store)?;
+    ann_sends(&server, &["later@far.example"], "waits@example.test")?;
+    let lines = (0..20_000_u32).map(|n| format!("{:08x}{:08x}\r\n", n.wrapping_mul(2_654_435_761), n * 7));
+    let filler: String = lines.collect();
+    for number in 0..12 {
+        let text = format!("{}{filler}", message(&format!("large.{number}@example.test")));
+        server.submission(Server::ANN)?.send(Server::ANN, &["eve@far.example"], text.as_bytes())?;
+    }
+    host.wait_for(12)?;
+    wait_until("one is left", &server, || Ok(queued(&server)?.len() == 1))?;
+    let octets = || -> Result<u64> {
+        let status = json(&server, &["store", "status"])?;
+        status["pack_octets"].as_u64().with_context(|| format!("no size: {status}"))
+    };
+    let before = octets()?;
+    server.command(&["store", "purge"])?;
+    ensure!(octets()? < before / 2, "{before} octets became {}", octets()?);
+    host.behave();
+    server.command(&["queue", "retry", "--all"])?;
+    let received = host.wait_for(13)?;
+    ensure!(received[12].text().ends_with("This is waits@example.test.\r\n"), "{}", received[12].text());
+    wait_until_queue_is_empty(&server)?;
+    ensure!(server.command(&["verify"])?.contains(" 0 faults"));
+    Ok(())
+}
+
+#[test]
+fn a_reload_sends_mail_another_way() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let (host, relay) = (internet.domain("far.example")?, internet.host("relay.example")?);
+    let server = server_with(&internet, "idle_wait = 0", "", "")?;
+    ann_sends(&server, &["eve@far.example"], "direct@example.test")?;
+    host.wait_for(1)?;
+    let text = std::fs::read_to_string(server.config())?;
+    let line = format!("[outbound]\nrelay = \"relay.example:{} plain\"\n", internet.port());
+    std::fs::write(server.config(), text.replace("[outbound]\n", &line))?;
+    server.signal("HUP")?;
+    let mut sent = 0;
+    // Mail of before the reload was taken up goes the old way.
+    wait_until("the relay is used", &server, || {
+        sent += 1;
+        ann_sends(&server, &["eve@far.example"], &format!("{sent}@example.test"))?;
+        wait_until_queue_is_empty(&server)?;
+        Ok(!relay.received().is_empty())
+    })?;
+    ensure!(host.received().len() + relay.received().len() == sent + 1);
+    Ok(())
+}

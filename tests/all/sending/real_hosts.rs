@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use testkit::{Internet, Record, Server};
+use testkit::{Corpus, Internet, Record, Server};
 
 use super::{server_in, wait_until_queue_is_empty};
 use crate::clients::run;
@@ -187,4 +187,83 @@ fn a_real_postfix_that_knows_nobody_of_the_name_is_quoted() -> Result<()> {
     ensure!(report["status"][1]["status"] == "5.7.1", "{report}");
     ensure!(report["text"].as_str().is_some_and(|text| text.contains("Relay access denied")), "{report}");
     Ok(())
+}
+
+#[test]
+fn every_message_of_the_corpus_leaves_as_it_came() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let host = internet.domain("far.example")?;
+    // As a relay for a network of ours: nothing is completed that a program here has forgotten.
+    let lines = "relay_networks = [\"127.0.0.1/32\"]\nidle_wait = 0";
+    let server = super::server_with(&internet, lines, "", "[smtp]\nmessages_max = 1000000\n")?;
+    let corpus = Corpus::open()?;
+    let mut sent = Vec::new();
+    for extensions in [&["PIPELINING", "8BITMIME", "CHUNKING"][..], &["8BITMIME"]] {
+        host.set_extensions(extensions);
+        let mut smtp = server.smtp()?;
+        for mail in corpus.mails() {
+            let wire = mail.with_crlf();
+            smtp.send("eve@elsewhere.example", &["fred@far.example"], &wire)
+                .with_context(|| mail.name.clone())?;
+            sent.push(wire);
+        }
+        host.wait_for(sent.len())?;
+        wait_until_queue_is_empty(&server)?;
+    }
+    // They may overtake each other.
+    let received = host.received();
+    ensure!(received.len() == sent.len(), "{} of {}", received.len(), sent.len());
+    let mut kept: Vec<&[u8]> =
+        received.iter().map(|one| without_received(&one.octets)).collect::<Result<_>>()?;
+    kept.sort_unstable();
+    sent.sort_unstable();
+    for (kept, sent) in kept.iter().zip(&sent) {
+        ensure!(
+            kept == sent,
+            "sent {:?}\nkept {:?}",
+            String::from_utf8_lossy(sent),
+            String::from_utf8_lossy(kept)
+        );
+    }
+    Ok(())
+}
+
+/// A message without the Received field on top, which is all that we add.
+fn without_received(octets: &[u8]) -> Result<&[u8]> {
+    ensure!(octets.starts_with(b"Received: from "), "{}", String::from_utf8_lossy(octets));
+    let mut end = 0;
+    loop {
+        let line = octets[end..].windows(2).position(|pair| pair == b"\r\n").context("no line end")? + 2;
+        end += line;
+        if !octets[end..].starts_with(b" ") && !octets[end..].starts_with(b"\t") {
+            return Ok(&octets[end..]);
+        }
+    }
+}
+
+#[test]
+fn fifty_megabytes_stream_out() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let host = internet.domain("far.example")?;
+    let server =
+        super::server_with(&internet, "idle_wait = 0", "", "[smtp]\nmessage_octets_max = \"60M\"\n")?;
+    host.set_extensions(&["8BITMIME", "SIZE 70000000"]);
+    let sent = hard("fifty", 50 << 20);
+    let id = server.process_id().context("no process")?;
+    server.submission(Server::ANN)?.send(Server::ANN, &["fred@far.example"], &sent)?;
+    ensure!(host.wait_for(1)?[0].octets.ends_with(&sent));
+    host.set_extensions(&["8BITMIME", "CHUNKING"]);
+    let sent = hard("fifty.chunks", 50 << 20);
+    server.submission(Server::ANN)?.send(Server::ANN, &["fred@far.example"], &sent)?;
+    ensure!(host.wait_for(2)?[1].octets.ends_with(&sent));
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    let kib: u64 = peak.split_whitespace().next().context("no number")?.parse()?;
+    ensure!(kib < 100 << 10, "the server needed {kib} KiB of memory");
+    // A host that says that it takes less gets nothing, and Ann is told at once.
+    host.set_extensions(&["8BITMIME", "SIZE 1000000"]);
+    server.submission(Server::ANN)?.send(Server::ANN, &["fred@far.example"], &hard("large", 2 << 20))?;
+    let report = super::parsed(&super::inbox(&server, Server::ANN, 1)?[0])?;
+    ensure!(report["status"][1]["status"] == "5.3.4", "{report}");
+    wait_until_queue_is_empty(&server)
 }
