@@ -6,7 +6,7 @@ use storage::rusqlite::{Connection, OptionalExtension, params};
 use storage::{BlobRef, StorageError};
 
 use super::sqlite::{SqliteIndex, number};
-use super::{AccountIndex, EmailPlace, Move};
+use super::{AccountIndex, EmailPlace, Move, tombstones};
 use crate::note::{FlagsSet, Record, Stored};
 
 /// How many links to threads are kept for each email, at most, before those of dead threads are dropped.
@@ -118,17 +118,14 @@ fn stored_needed(
 /// Of a change of flags, the messages that still have these flags by it.
 fn flags_needed(index: &SqliteIndex, set: &FlagsSet) -> Result<Option<Record>, StorageError> {
     let mut groups = Vec::new();
-    for (flags, uids) in &set.groups {
+    for (flags, uids) in set.groups() {
         let mut kept = Vec::new();
         for table in ["messages", "expunged_messages"] {
             still_stamped(index.connection(), table, (set.mailbox, set.modseq), uids, &mut kept)?;
         }
-        if !kept.is_empty() {
-            groups.push((*flags, UidSet::from_ranges(kept)));
-        }
+        groups.push((*flags, UidSet::from_ranges(kept)));
     }
-    let set = FlagsSet { groups, ..set.clone() };
-    Ok((!set.groups.is_empty()).then_some(Record::FlagsSet(set)))
+    Ok(FlagsSet::new(set.mailbox, set.modseq, groups).map(Record::FlagsSet))
 }
 
 fn still_stamped(
@@ -171,6 +168,7 @@ impl SqliteIndex {
     pub(crate) fn finish_rebuild(&mut self) -> Result<(), StorageError> {
         let transaction = self.database.transaction()?;
         choose_threads(&transaction)?;
+        tombstones::drop_oldest(&transaction)?;
         transaction.execute_batch(
             "DELETE FROM links_to_thread;
              DELETE FROM subscriptions WHERE is_subscribed = 0;

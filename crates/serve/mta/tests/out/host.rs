@@ -1,6 +1,7 @@
 //! Another mail host on loopback: polite, unless it is told otherwise for what it hears.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,7 +9,7 @@ use parking_lot::Mutex;
 use platform::stream::Stream;
 use tls::Acceptor;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Notify;
 
 /// What a host answers in place of its polite answer.
@@ -35,6 +36,8 @@ pub(crate) struct Manner {
     pub(crate) acceptor: Option<Acceptor>,
     pub(crate) ears: Ears,
     pub(crate) is_lmtp: bool,
+    /// TLS begins with the connection.
+    pub(crate) begins_with_tls: bool,
 }
 
 impl Manner {
@@ -44,6 +47,7 @@ impl Manner {
             acceptor: None,
             ears: Box::new(|_, _| None),
             is_lmtp: false,
+            begins_with_tls: false,
         }
     }
 
@@ -87,35 +91,55 @@ struct Shared {
 }
 
 impl Host {
-    pub(crate) async fn start(address: SocketAddr, manner: Manner) -> Self {
+    /// A host at this address. `keeper` keeps the port from other tests for as long as it listens.
+    pub(crate) async fn start(address: SocketAddr, manner: Manner, keeper: Arc<TcpListener>) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
-        let host = Self(Arc::new(Shared {
+        let host = Self::silent(manner);
+        let door = host.clone();
+        tokio::spawn(async move {
+            let _keeper = keeper;
+            while let Ok((stream, peer)) = listener.accept().await {
+                stream.set_nodelay(true).unwrap();
+                door.answer(Stream::Tcp(stream), peer.ip());
+            }
+        });
+        host
+    }
+
+    /// The same on a socket in the file system.
+    pub(crate) fn listen(path: &Path, manner: Manner) -> Self {
+        let listener = UnixListener::bind(path).unwrap();
+        let host = Self::silent(manner);
+        let door = host.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                door.answer(Stream::Unix(stream), [127, 0, 0, 1].into());
+            }
+        });
+        host
+    }
+
+    fn silent(manner: Manner) -> Self {
+        Self(Arc::new(Shared {
             manner,
             connections: AtomicUsize::new(0),
             mail: Mutex::default(),
             heard: Mutex::default(),
             changed: Notify::new(),
-        }));
-        let door = host.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, peer)) = listener.accept().await {
-                let connection = door.0.connections.fetch_add(1, Ordering::SeqCst) + 1;
-                let shared = Arc::clone(&door.0);
-                tokio::spawn(async move {
-                    let mut talk = Talk {
-                        stream: Some(Stream::Tcp(stream)),
-                        input: Vec::new(),
-                        shared,
-                        connection,
-                        peer: peer.ip(),
-                        is_encrypted: false,
-                        mail: None,
-                    };
-                    talk.run().await;
-                });
-            }
-        });
-        host
+        }))
+    }
+
+    fn answer(&self, stream: Stream, peer: IpAddr) {
+        let mut talk = Talk {
+            stream: Some(stream),
+            input: Vec::new(),
+            shared: Arc::clone(&self.0),
+            connection: self.0.connections.fetch_add(1, Ordering::SeqCst) + 1,
+            peer,
+            is_encrypted: false,
+            mail: None,
+        };
+        tokio::spawn(async move { talk.run().await });
     }
 
     /// Waits until so many messages have come, and gives them.
@@ -157,6 +181,9 @@ struct Talk {
 
 impl Talk {
     async fn run(&mut self) -> Option<()> {
+        if self.shared.manner.begins_with_tls {
+            self.shake_hands().await?;
+        }
         self.answer("connect", "220 far.example ESMTP").await?;
         loop {
             let line = self.line().await?;
@@ -166,7 +193,7 @@ impl Talk {
                 "EHLO" | "LHLO" => {
                     let mut lines = vec!["far.example".to_owned()];
                     let offers = self.shared.manner.offers.iter();
-                    lines.extend(offers.filter(|_| true).map(|&offer| offer.to_owned()));
+                    lines.extend(offers.map(|&offer| offer.to_owned()));
                     if self.shared.manner.acceptor.is_some() && !self.is_encrypted {
                         lines.push("STARTTLS".to_owned());
                     }
@@ -264,7 +291,10 @@ impl Talk {
         while self.input.is_empty() {
             self.more().await?;
         }
-        if (self.shared.manner.ears)("octets", self.connection).is_some() {
+        if let Some(act) = (self.shared.manner.ears)("octets", self.connection) {
+            if let Act::SayAndHangUp(words) = act {
+                self.say(words).await?;
+            }
             return None;
         }
         let mut text = String::new();
@@ -291,6 +321,9 @@ impl Talk {
             mail.text.push_str(&String::from_utf8_lossy(&chunk));
         }
         if is_last {
+            if (self.shared.manner.ears)(line, self.connection).is_some() {
+                return None;
+            }
             return self.end_message("").await;
         }
         self.answer(line, "250 chunk").await.map(drop)
@@ -322,6 +355,10 @@ impl Talk {
         if !self.answer(line, "220 go").await? {
             return Some(());
         }
+        self.shake_hands().await
+    }
+
+    async fn shake_hands(&mut self) -> Option<()> {
         let acceptor = self.shared.manner.acceptor.clone()?;
         let stream = self.stream.take()?;
         let (stream, _) = acceptor.accept(stream).await.ok()?;

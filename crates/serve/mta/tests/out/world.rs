@@ -15,7 +15,6 @@ use mta::{
     Attempt, Listener, Loopback, Outbound, OutboundRooms, OutboundSettings, Rooms, Routing, Settings,
     SmtpDoor, Timeouts,
 };
-use parking_lot::Mutex;
 use platform::clock::{Clock, Timestamp};
 use platform::guard::{Guard, GuardSettings};
 use platform::listener::{Accepted, ConnectionNumber};
@@ -24,7 +23,7 @@ use platform::stream::{Endpoint, Stream};
 use platform::tasks::{Shutdown, ShutdownTrigger, Tasks};
 use queue::{Queue, RecipientOutcome};
 use tls::self_signed::TestAuthority;
-use tls::{Acceptor, AcceptorSettings, Certificates};
+use tls::{Acceptor, AcceptorSettings, Certificates, Connector, ConnectorTrust};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -49,15 +48,18 @@ pub(crate) struct World {
     numbers: AtomicU64,
     shutdown: (ShutdownTrigger, Shutdown),
     /// Keeps the port of all hosts from other tests.
-    keeper: TcpListener,
+    keeper: Arc<TcpListener>,
     _data: tempfile::TempDir,
 }
+
+/// A change of the settings of mail going out.
+pub(crate) type Change = Box<dyn FnOnce(&mut OutboundSettings) + Send>;
 
 /// What a test changes of the house.
 #[derive(Default)]
 pub(crate) struct Wishes {
     pub(crate) routing: Routing,
-    pub(crate) outbound: Option<Box<dyn FnOnce(&mut OutboundSettings)>>,
+    pub(crate) outbound: Option<Change>,
     pub(crate) queue: queue::Settings,
 }
 
@@ -66,7 +68,7 @@ impl Wishes {
         Self { routing, ..Self::default() }
     }
 
-    pub(crate) fn outbound(change: impl FnOnce(&mut OutboundSettings) + 'static) -> Self {
+    pub(crate) fn outbound(change: impl FnOnce(&mut OutboundSettings) + Send + 'static) -> Self {
         Self { outbound: Some(Box::new(change)), ..Self::default() }
     }
 }
@@ -83,9 +85,19 @@ pub(crate) fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
 }
 
+/// A text for people as they read it.
+pub(crate) fn on_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Waits, but not for ever.
 pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(STUCK, what).await.expect("it never came")
+    tokio::time::timeout(STUCK, what).await.unwrap()
+}
+
+/// A port that no other test has: on another address of this machine it is free for this one's hosts.
+pub(crate) async fn port_of_its_own() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
 impl World {
@@ -94,7 +106,11 @@ impl World {
     }
 
     pub(crate) async fn with(wishes: Wishes) -> Self {
-        let keeper = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at_port(port_of_its_own().await, wishes).await
+    }
+
+    /// With a port that was chosen before, for wishes that name it.
+    pub(crate) async fn at_port(keeper: TcpListener, wishes: Wishes) -> Self {
         let data = tempfile::tempdir().unwrap();
         let clock = Clock::settable(Timestamp::from_unix_seconds(1_795_640_400));
         let metrics = Metrics::new();
@@ -145,13 +161,14 @@ impl World {
         .unwrap();
         let tasks = Tasks::new(&metrics);
         out.start(&tasks);
+        let own_acceptor = acceptor(&authority.issue(&["mail.example.org"], now()).unwrap(), &metrics);
         let rooms = Rooms {
             store: store.clone(),
             queue: Some(queue.clone()),
             directory: directory.clone(),
             guard: guard.clone(),
             clock: clock.clone(),
-            acceptor: None,
+            acceptor: Some(own_acceptor),
             next_transaction: giver(),
             ways: Arc::new(|_| {}),
         };
@@ -174,7 +191,7 @@ impl World {
             guard,
             numbers: AtomicU64::new(0),
             shutdown: Shutdown::channel(),
-            keeper,
+            keeper: Arc::new(keeper),
             _data: data,
         }
     }
@@ -189,7 +206,7 @@ impl World {
     }
 
     pub(crate) async fn host(&self, place: &str, manner: Manner) -> Host {
-        Host::start(self.at(place), manner).await
+        Host::start(self.at(place), manner, Arc::clone(&self.keeper)).await
     }
 
     /// The only exchanger of far.example.
@@ -219,8 +236,13 @@ impl World {
 
     pub(crate) fn connect(&self, listener: Listener, peer: Endpoint) -> Peer {
         let (ours, theirs) = Stream::pair(64 * 1024);
+        self.serve(listener, peer, ours);
+        Peer::over(theirs)
+    }
+
+    fn serve(&self, listener: Listener, peer: Endpoint, stream: Stream) {
         let accepted = Accepted {
-            stream: ours,
+            stream,
             number: ConnectionNumber(self.numbers.fetch_add(1, Ordering::Relaxed) + 1),
             peer,
             local: Endpoint::Unix,
@@ -229,7 +251,6 @@ impl World {
         };
         let door = self.door.clone();
         tokio::spawn(async move { door.serve(accepted, listener).await });
-        Peer::over(theirs)
     }
 
     /// A stranger on port 25 who has said EHLO.
@@ -242,12 +263,24 @@ impl World {
 
     /// One of our people, logged in.
     pub(crate) async fn log_in(&self, who: &str) -> Peer {
-        let mut peer = self.connect(Listener::Submission, Endpoint::Unix);
+        Self::greet_and_log_in(self.connect(Listener::Submission, Endpoint::Unix), who).await
+    }
+
+    async fn greet_and_log_in(mut peer: Peer, who: &str) -> Peer {
         assert!(peer.reply().await.starts_with("220"));
         assert!(peer.say("EHLO laptop.example").await.starts_with("250"));
         let plain = base64::engine::general_purpose::STANDARD.encode(format!("\0{who}\0secret"));
         assert!(peer.say(&format!("AUTH PLAIN {plain}")).await.starts_with("235"));
         peer
+    }
+
+    /// The same by TLS.
+    pub(crate) async fn log_in_encrypted(&self, who: &str) -> Peer {
+        let (ours, theirs) = Stream::pair(64 * 1024);
+        self.serve(Listener::ImplicitSubmission, Endpoint::Inet("192.0.2.7:4711".parse().unwrap()), ours);
+        let connector = Connector::new(&ConnectorTrust::Anyone, STUCK).unwrap();
+        let (stream, _) = connector.connect(theirs, "mail.example.org").await.unwrap();
+        Self::greet_and_log_in(Peer::over(stream), who).await
     }
 
     /// ann@example.org sends a message; what the door says at the end.
@@ -310,8 +343,23 @@ impl World {
         .await
     }
 
-    /// Lets time pass, and the queue look at the clock.
+    /// An address that means all these people, who are made.
+    pub(crate) fn add_list(&self, list: &str, people: &[String]) {
+        for who in people {
+            add_person(&self.directory, who);
+        }
+        let targets: Vec<_> = people.iter().map(|who| AliasTarget::parse(who).unwrap()).collect();
+        self.directory.add_alias(&AliasSource::parse(list).unwrap(), &targets).unwrap();
+    }
+
+    /// Lets time pass, once what is under way has come to its end, and the queue look at the clock.
     pub(crate) async fn pass(&self, time: Duration) {
+        soon(async {
+            while self.queue.stats().await.unwrap().connections > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
         self.clock.advance(time);
         self.queue.look().await.unwrap();
     }
@@ -344,6 +392,17 @@ pub(crate) async fn send(peer: &mut Peer, from: &str, to: &[&str], text: &str) -
     peer.say(&format!("{text}\r\n.")).await
 }
 
+fn add_person(directory: &Directory, who: &str) {
+    directory
+        .add_account(NewAccount {
+            address: address(who),
+            password: NewPassword::Cleartext("secret".into()),
+            display_name: None,
+            quota: Quota::default(),
+        })
+        .unwrap();
+}
+
 fn populate(data: &Path, clock: &Clock) -> Directory {
     let settings = directory::Settings {
         hostname: DomainName::parse("mail.example.org").ok(),
@@ -354,14 +413,7 @@ fn populate(data: &Path, clock: &Clock) -> Directory {
         Directory::open(&data.join("directory.db"), settings, clock.clone(), &Metrics::new()).unwrap();
     directory.add_domain(&domain("example.org")).unwrap();
     for name in ["ann", "bob"] {
-        directory
-            .add_account(NewAccount {
-                address: address(&format!("{name}@example.org")),
-                password: NewPassword::Cleartext("secret".into()),
-                display_name: None,
-                quota: Quota::default(),
-            })
-            .unwrap();
+        add_person(&directory, &format!("{name}@example.org"));
     }
     let alias = |source: &str, targets: &[&str]| {
         let targets: Vec<_> = targets.iter().map(|text| AliasTarget::parse(text).unwrap()).collect();
@@ -394,6 +446,3 @@ fn acceptor(pair: &tls::self_signed::PemPair, metrics: &Metrics) -> Acceptor {
     let certificates = Certificates::from_pem(&pair.chain, &pair.key, Clock::system(), metrics).unwrap();
     Acceptor::new(&certificates, AcceptorSettings { handshake_timeout: Duration::from_secs(30) })
 }
-
-/// A mutable list that closures share.
-pub(crate) type Notes = Arc<Mutex<Vec<String>>>;
