@@ -88,6 +88,9 @@ fn compare(kept: &[u8], sent: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Sends a file as Ann to Eve.
+type Program = fn(&Server, &Path) -> Result<()>;
+
 const SMTPLIB: &str = r#"
 import smtplib, ssl, sys
 port, cert, user, password, file = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4], sys.argv[5]
@@ -146,8 +149,7 @@ fn four_programs_send_to_a_real_postfix_octet_for_octet() -> Result<()> {
     let file = server.directory().join("mail.eml");
     let mut known = BTreeSet::new();
     for octets in [0, 5 << 20] {
-        let programs: [(&str, &dyn Fn(&Server, &Path) -> Result<()>); 3] =
-            [("msmtp", &msmtp), ("curl", &curl), ("smtplib", &smtplib)];
+        let programs: [(&str, Program); 3] = [("msmtp", msmtp), ("curl", curl), ("smtplib", smtplib)];
         for (name, send) in programs {
             let sent = hard(&format!("{name}.{octets}"), octets);
             // msmtp wants a file as programs on Unix write it.
@@ -158,7 +160,7 @@ fn four_programs_send_to_a_real_postfix_octet_for_octet() -> Result<()> {
         }
         let sent = hard(&format!("swaks.{octets}"), octets);
         let mut wire = String::from_utf8(sent.clone())?.replace("\r\n.", "\r\n..");
-        wire.push_str(".");
+        wire.push('.');
         std::fs::write(&file, wire)?;
         swaks(server, &file)?;
         scene.arrives(&mut known, &sent, "swaks")?;

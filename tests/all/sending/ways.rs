@@ -180,8 +180,13 @@ fn one_of_us_takes_mail_from_another_by_lmtp() -> Result<()> {
     })?;
     inner.command(&["account", "add", "ann@corp.example", "--password", Server::PASSWORD])?;
     let port = inner.address(24).port();
-    let lines = format!("transports = [\"corp.example=lmtp [127.0.0.1]:{port}\"]");
+    let lines = format!(
+        "transports = [\"corp.example=lmtp localhost:{port}\", \"second.example=lmtp 127.0.0.1:{port}\"]"
+    );
     let outer = server_with(&internet, &lines, "", "")?;
+    inner.command(&["account", "add", "ann@second.example", "--password", Server::PASSWORD])?;
+    ann_sends(&outer, &["ann@second.example"], "second@example.test")?;
+    inbox(&inner, "ann@second.example", 1)?;
     ann_sends(&outer, &["ann@corp.example", "nobody@corp.example"], "inner@example.test")?;
     let here = &inbox(&inner, "ann@corp.example", 1)?[0];
     ensure!(here.ends_with("This is inner@example.test.\r\n") && here.contains("with LMTP"), "{here}");
