@@ -9,13 +9,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Result, ensure};
 use testkit::{Exchanger, ImapClient, Internet, Phase, Server, ServerOptions, SmtpClient, Whim};
 
-use super::{json, message, wait_until};
+use super::{json, wait_until};
 use crate::crash::{Chance, PowerCuts, ROUNDS_PER_STORE, rounds_wanted};
 
 /// People who send at the same time.
 const SENDERS: usize = 4;
 const SETTINGS: &str = "[submission]\nmessages_an_hour = 0\nmessages_a_day = 0\nrecipients_an_hour = 0\nrecipients_a_day = 0\n\
-    [smtp]\nmessages_max = 1000000\n";
+    [smtp]\nmessages_max = 1000000\n[store]\nrecoverable = 0\npurge_dead_percent = 1\npack_octets = \"1M\"\n";
+/// Lines of noise in each message, so that packs fill up and are purged.
+const NOISE_LINES: u64 = 250;
 
 #[test]
 fn kill_nine_loses_no_mail_on_its_way_out() -> Result<()> {
@@ -38,7 +40,9 @@ struct Figures {
     answered: u64,
     arrived: u64,
     doubled: u64,
+    /// To Ann's INBOX, and to a stranger by the queue.
     reported: u64,
+    purges: u64,
 }
 
 fn rounds(
@@ -58,20 +62,26 @@ fn rounds(
 }
 
 /// The kinds of messages, by who gets them.
-const KINDS: [&[&str]; 4] = [
+const KINDS: [&[&str]; 5] = [
     &["eve@far.example"],
     &["eve@far.example", "fred@other.example"],
     // Refused: Ann gets a report.
     &["nobody@far.example"],
     // One write for the mailbox here and the queue.
     &["eve@far.example", Server::BOB],
+    // Refused, and from a stranger: the report leaves by the queue.
+    &["nobody@far.example"],
 ];
+/// The kind whose sender is a stranger.
+const OF_A_STRANGER: usize = 4;
 
 struct Scene {
     _internet: Internet,
     server: std::cell::RefCell<Server>,
     far: Exchanger,
     other: Exchanger,
+    /// Where the stranger lives.
+    home: Exchanger,
     ledger: Ledger,
 }
 
@@ -79,10 +89,14 @@ impl Scene {
     fn set(options: impl Fn(&str) -> Result<ServerOptions>) -> Result<Self> {
         let mut internet = Internet::start()?;
         let (far, other) = (internet.domain("far.example")?, internet.domain("other.example")?);
+        let home = internet.domain("home.example")?;
         far.refuse("nobody@far.example", "550 5.1.1 unheard of");
-        let settings = format!("{}{SETTINGS}", internet.settings("idle_wait = 1", ""));
+        let settings = format!(
+            "{}{SETTINGS}",
+            internet.settings("idle_wait = 1\nbackup_domains = [\"far.example\"]", "")
+        );
         let server = Server::make(options(&settings)?)?.into();
-        Ok(Self { _internet: internet, server, far, other, ledger: Ledger::default() })
+        Ok(Self { _internet: internet, server, far, other, home, ledger: Ledger::default() })
     }
 
     fn live_through(
@@ -93,7 +107,7 @@ impl Scene {
     ) -> Result<()> {
         for round in rounds {
             let mut chance = Chance::new(round + 1);
-            self.live(round, &mut chance).with_context(|| format!("round {round}"))?;
+            figures.purges += self.live(round, &mut chance).with_context(|| format!("round {round}"))?;
             cut(round + 1)?;
             figures.rounds += 1;
         }
@@ -107,12 +121,13 @@ impl Scene {
     }
 
     fn begin_era(&self, era: u64) {
-        self.far.set_era(era);
-        self.other.set_era(era);
+        for host in [&self.far, &self.other, &self.home] {
+            host.set_era(era);
+        }
     }
 
-    /// One life of the server, from its start to its death.
-    fn live(&self, round: u64, chance: &mut Chance) -> Result<()> {
+    /// One life of the server, from its start to its death; the number is that of its purges.
+    fn live(&self, round: u64, chance: &mut Chance) -> Result<u64> {
         self.begin_era(round);
         self.server.borrow_mut().up()?;
         // Every other time there is a backlog of the lives before when the work begins.
@@ -123,9 +138,14 @@ impl Scene {
             self.far.plan(Phase::Recipient, Whim::Says("451 4.7.1 Later".into()), chance.below(5));
         }
         self.ledger.work_until(&self.server.borrow(), 5 + chance.below(60))?;
+        let is_purged = chance.below(3) == 0;
+        if is_purged {
+            // People go on sending meanwhile.
+            self.server.borrow().command(&["store", "purge"])?;
+        }
         self.server.borrow_mut().kill()?;
         self.ledger.rest();
-        Ok(())
+        Ok(u64::from(is_purged))
     }
 
     /// Waits until the queue is empty, and looks for every message.
@@ -137,6 +157,7 @@ impl Scene {
         let (far, other) = (self.far.counts(), self.other.counts());
         let reports = fields(&server, Server::ANN, "In-Reply-To")?;
         let kept = fields(&server, Server::BOB, "Message-ID")?;
+        let sent_reports = self.sent_reports()?;
         let times = |counts: &BTreeMap<String, u64>, id: &str| counts.get(id).copied().unwrap_or(0);
         for (id, given) in &self.ledger.known().given {
             let least = u64::from(given.is_answered);
@@ -152,6 +173,10 @@ impl Scene {
                     let told = times(&reports, id);
                     ensure!(at_far == 0 && told >= least && told <= 1, "{id} was reported {told} times");
                 }
+                OF_A_STRANGER => {
+                    let told = sent_reports.get(id).map_or(0, |reports| reports.len() as u64);
+                    ensure!(at_far == 0 && told >= least && told <= 1, "{id} has {told} different reports");
+                }
                 _ => {
                     let here = times(&kept, id);
                     ensure!(
@@ -164,13 +189,27 @@ impl Scene {
         self.second_copies_left_in_later_lives()
     }
 
+    /// The reports that the stranger got, by the message they speak of. A report may arrive twice as any message may, but
+    /// there are no two about one message.
+    fn sent_reports(&self) -> Result<BTreeMap<String, BTreeSet<String>>> {
+        let mut reports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for received in self.home.received() {
+            let text = received.text();
+            let field = text.split("\r\nIn-Reply-To: <").nth(1).context("a report about nothing")?;
+            let about = field.split('>').next().unwrap_or_default().to_owned();
+            reports.entry(about).or_default().insert(received.message_id());
+        }
+        Ok(reports)
+    }
+
     fn second_copies_left_in_later_lives(&self) -> Result<()> {
-        for host in [&self.far, &self.other] {
+        for host in [&self.far, &self.other, &self.home] {
             let mut seen = BTreeSet::new();
             for received in host.received() {
                 let (id, era) = (received.message_id(), received.era);
                 ensure!(seen.insert((id.clone(), era)), "{id} came to {} twice in life {era}", host.name());
-                let is_whole = received.text().ends_with(&format!("This is {id}.\r\n"));
+                let is_whole =
+                    host.name() == self.home.name() || received.octets.ends_with(noisy(&id).as_bytes());
                 ensure!(is_whole, "{id} is not what was sent: {}", received.text());
             }
         }
@@ -188,6 +227,20 @@ impl Scene {
             figures.doubled += counts.values().map(|times| times - 1).sum::<u64>();
         }
     }
+}
+
+/// A message's end: noise, and its name.
+fn noisy(id: &str) -> String {
+    let mut chance =
+        Chance::new(id.bytes().fold(1, |sum: u64, octet| sum.wrapping_mul(31) ^ u64::from(octet)));
+    let noise: String = (0..NOISE_LINES)
+        .map(|_| format!("{:016x}{:016x}\r\n", chance.below(u64::MAX), chance.below(u64::MAX)))
+        .collect();
+    format!("{noise}This is {id}.\r\n")
+}
+
+fn message(id: &str, sender: &str) -> String {
+    format!("From: {sender}\r\nSubject: crash\r\nMessage-ID: <{id}>\r\n\r\n{}", noisy(id))
 }
 
 /// How often each message identifier stands in this field, over a person's INBOX.
@@ -237,11 +290,11 @@ impl Ledger {
     fn work_until(&self, server: &Server, more: u64) -> Result<()> {
         let goal = self.known().answered + more;
         for _ in 0..SENDERS {
-            let (ledger, address) = (self.clone(), server.address(587));
+            let (ledger, submission, smtp) = (self.clone(), server.address(587), server.address(25));
             self.known().workers += 1;
             std::thread::spawn(move || {
                 // The server's death ends every sender; a wrong answer shows as a goal not reached.
-                let ended = ledger.send(address);
+                let ended = ledger.send(submission, smtp);
                 let mut known = ledger.known();
                 if let Err(error) = ended {
                     known.last_words = format!("{error:#}");
@@ -265,9 +318,9 @@ impl Ledger {
     }
 
     /// Sends one message after the other until the server dies.
-    fn send(&self, address: SocketAddr) -> Result<()> {
-        let mut submission = SmtpClient::connect(address)?;
-        submission.login(Server::ANN, Server::PASSWORD)?;
+    fn send(&self, submission: SocketAddr, smtp: SocketAddr) -> Result<()> {
+        let (mut ann, mut carl) = (SmtpClient::connect(submission)?, SmtpClient::connect(smtp)?);
+        ann.login(Server::ANN, Server::PASSWORD)?;
         loop {
             let (id, kind) = {
                 let mut known = self.known();
@@ -276,7 +329,11 @@ impl Ledger {
                 known.given.insert(id.clone(), Given { kind, is_answered: false });
                 (id, kind)
             };
-            submission.send(Server::ANN, KINDS[kind], message(&id).as_bytes())?;
+            let (client, sender) = match kind {
+                OF_A_STRANGER => (&mut carl, "carl@home.example"),
+                _ => (&mut ann, Server::ANN),
+            };
+            client.send(sender, KINDS[kind], message(&id, sender).as_bytes())?;
             let mut known = self.known();
             known.given.insert(id, Given { kind, is_answered: true });
             known.answered += 1;
