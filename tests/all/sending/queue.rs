@@ -51,7 +51,7 @@ fn held_mail_stays_across_a_restart_until_it_is_released() -> Result<()> {
     server.command(&["queue", "retry", "--all"])?;
     ensure!(queued(&server)?[0]["state"] == "held" && host.received().is_empty());
     server.command(&["queue", "release", &id])?;
-    server.command(&["queue", "retry", &id])?;
+    server.command(&["queue", "retry", "--all"])?;
     ensure!(host.wait_for(1)?[0].message_id() == "held@example.test");
     wait_until_queue_is_empty(&server)
 }

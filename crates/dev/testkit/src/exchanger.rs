@@ -2,8 +2,10 @@
 //! it, from greylisting to hanging up behind the final dot.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use tls::Acceptor;
@@ -292,7 +294,14 @@ impl Exchanger {
     /// # Errors
     /// When the address is taken.
     pub fn up(&self) -> Result<()> {
-        let listener = TcpListener::bind(self.address).with_context(|| format!("at {}", self.address))?;
+        let begun = Instant::now();
+        let listener = loop {
+            match TcpListener::bind(self.address) {
+                // A program that is just being started may have a copy of the former socket for a moment.
+                Err(error) if error.kind() == ErrorKind::AddrInUse && begun.elapsed() < WAIT_MAX => {}
+                bound => break bound.with_context(|| format!("at {}", self.address))?,
+            }
+        };
         let house = Arc::clone(&self.house);
         let thread = std::thread::spawn(move || accept(&house, &listener));
         self.house.lock().accepting = Some(Accepting { thread });
