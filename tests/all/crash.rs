@@ -2,7 +2,7 @@
 //! every message afterwards. Nothing acknowledged is lost, nothing is doubled, no number comes back.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -12,46 +12,77 @@ use testkit::{ImapClient, Server, ServerOptions, SmtpClient};
 /// Rounds of each kind; `MAILSTEAD_ROUNDS` says otherwise.
 const ROUNDS: u64 = 25;
 /// Rounds on the same store before a new one is begun, so that checking stays quick.
-const ROUNDS_PER_STORE: u64 = 10;
+pub(crate) const ROUNDS_PER_STORE: u64 = 10;
 
 #[test]
 fn kill_nine_loses_nothing() -> Result<()> {
-    rounds(&ServerOptions::default(), || Ok(()), |_, _| Ok(()))
+    rounds(|| Ok(ServerOptions::default()), |_, _| Ok(()))
 }
 
 #[test]
 fn a_power_cut_loses_nothing() -> Result<()> {
-    let library = beside("libpowercut_shim.so")?;
-    let place = tempfile::tempdir()?;
-    let journal = place.path().join("journal");
-    let store = place.path().join("store");
-    std::fs::create_dir_all(&journal)?;
-    std::fs::create_dir_all(&store)?;
-    let set = |name: &str, path: &PathBuf| (name.to_owned(), path.display().to_string());
-    let environment =
-        vec![set("LD_PRELOAD", &library), set("POWERCUT_DIR", &store), set("POWERCUT_JOURNAL", &journal)];
-    let options = ServerOptions { place: Some(store.clone()), environment, ..ServerOptions::default() };
-    let lost = std::cell::Cell::new(0_u64);
-    // A new store's files may have the inode numbers of those of the store before, which was not cut at its end.
-    let forget = || -> Result<()> {
-        for entry in std::fs::read_dir(&journal)? {
-            std::fs::remove_file(entry?.path())?;
-        }
-        Ok(())
-    };
-    rounds(&options, forget, |_, seed| {
+    let cuts = PowerCuts::prepare()?;
+    rounds(|| cuts.options(""), |_, seed| cuts.cut(seed))?;
+    cuts.have_taken_something()
+}
+
+/// Power cuts for a server's store: what it wrote and did not sync is taken away at random.
+pub(crate) struct PowerCuts {
+    library: PathBuf,
+    place: tempfile::TempDir,
+    lost: std::cell::Cell<u64>,
+}
+
+impl PowerCuts {
+    pub(crate) fn prepare() -> Result<Self> {
+        let library = beside("libpowercut_shim.so")?;
+        let place = tempfile::tempdir()?;
+        let cuts = Self { library, place, lost: std::cell::Cell::new(0) };
+        std::fs::create_dir_all(cuts.journal())?;
+        std::fs::create_dir_all(cuts.store())?;
+        Ok(cuts)
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.place.path().join("journal")
+    }
+
+    fn store(&self) -> PathBuf {
+        self.place.path().join("store")
+    }
+
+    /// A new server whose writes are watched, with these settings. What the journal has of a former one is forgotten:
+    /// its files are gone, and others have their inodes.
+    pub(crate) fn options(&self, settings: &str) -> Result<ServerOptions> {
+        std::fs::remove_dir_all(self.journal())?;
+        std::fs::create_dir_all(self.journal())?;
+        let set = |name: &str, path: &Path| (name.to_owned(), path.display().to_string());
+        let environment = vec![
+            set("LD_PRELOAD", &self.library),
+            set("POWERCUT_DIR", &self.store()),
+            set("POWERCUT_JOURNAL", &self.journal()),
+        ];
+        Ok(ServerOptions { settings: settings.to_owned(), place: Some(self.store()), environment })
+    }
+
+    /// The power goes, after the server was killed.
+    pub(crate) fn cut(&self, seed: u64) -> Result<()> {
         let output = Command::new(beside("powercut")?)
             .args(["apply", "--seed", &seed.to_string(), "--dir"])
-            .arg(&store)
+            .arg(self.store())
             .arg("--journal")
-            .arg(&journal)
+            .arg(self.journal())
             .output()?;
         ensure!(output.status.success(), "powercut: {}", String::from_utf8_lossy(&output.stderr));
-        lost.set(lost.get() + pages_lost(&String::from_utf8_lossy(&output.stdout))?);
+        self.lost.set(self.lost.get() + pages_lost(&String::from_utf8_lossy(&output.stdout))?);
         Ok(())
-    })?;
-    ensure!(lost.get() > 0, "no cut took anything away: the library was not at work");
-    Ok(())
+    }
+
+    /// Demands that the cuts were real ones.
+    pub(crate) fn have_taken_something(&self) -> Result<()> {
+        ensure!(self.lost.get() > 0, "no cut took anything away: the library was not at work");
+        Ok(())
+    }
 }
 
 /// How many pages a cut took away, by what the tool says: `… pages: 3 kept, 5 lost, 1 torn; …`.
@@ -69,18 +100,13 @@ fn beside(name: &str) -> Result<PathBuf> {
 }
 
 fn rounds(
-    options: &ServerOptions,
-    begin: impl Fn() -> Result<()>,
+    options: impl Fn() -> Result<ServerOptions>,
     cut: impl Fn(&Server, u64) -> Result<()>,
 ) -> Result<()> {
-    let rounds = match std::env::var("MAILSTEAD_ROUNDS") {
-        Ok(text) => text.parse().context("MAILSTEAD_ROUNDS")?,
-        Err(_) => ROUNDS,
-    };
+    let rounds = rounds_wanted()?;
     let mut done = 0;
     while done < rounds {
-        begin()?;
-        let mut server = Server::make(options.clone())?;
+        let mut server = Server::make(options()?)?;
         let ledger = Ledger::default();
         for round in done..rounds.min(done + ROUNDS_PER_STORE) {
             let mut chance = Chance::new(round + 1);
@@ -102,6 +128,14 @@ fn rounds(
         done += ROUNDS_PER_STORE;
     }
     Ok(())
+}
+
+/// How many rounds of each kind are wanted.
+pub(crate) fn rounds_wanted() -> Result<u64> {
+    match std::env::var("MAILSTEAD_ROUNDS") {
+        Ok(text) => text.parse().context("MAILSTEAD_ROUNDS"),
+        Err(_) => Ok(ROUNDS),
+    }
 }
 
 fn run(mut story: impl FnMut() -> Result<()>) -> Result<()> {
@@ -401,14 +435,14 @@ fn uid_of(fetch: &str) -> Result<u32> {
 }
 
 /// Numbers that look random and are the same for the same seed (xorshift, Marsaglia 2003).
-struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -8,4 +8,6 @@ mod faults;
 mod internet;
 mod names;
 mod operation;
+mod postfix;
+mod sending;
 mod threats;

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use tls::Acceptor;
 
 use crate::encrypted::{Bindings, Encrypted};
 
@@ -68,6 +69,19 @@ impl Dialogue {
         Ok((Self { reader, socket, talk }, bindings))
     }
 
+    /// The other side of TLS: shows what the acceptor has. What came in clear and was not yet read is thrown away.
+    ///
+    /// # Errors
+    /// When the handshake fails, or TLS stands already.
+    pub(crate) fn accept_tls(self, acceptor: &Acceptor) -> Result<Self> {
+        let Self { reader, socket, mut talk } = self;
+        let Transport::Clear(stream) = reader.into_inner() else { bail!("TLS stands already") };
+        let encrypted = Encrypted::accept(stream, acceptor)?;
+        talk.push("TLS".to_owned());
+        let reader = BufReader::new(Transport::Encrypted(Box::new(encrypted)));
+        Ok(Self { reader, socket, talk })
+    }
+
     /// Sends a line; CRLF is added.
     ///
     /// # Errors
@@ -101,6 +115,19 @@ impl Dialogue {
         }
         let line = String::from_utf8_lossy(&line).into_owned();
         self.talk.push(format!("S: {line}"));
+        Ok(line)
+    }
+
+    /// Reads a line with its line end, as it came.
+    ///
+    /// # Errors
+    /// When the peer hangs up or stays silent.
+    pub(crate) fn raw_line(&mut self) -> Result<Vec<u8>> {
+        let mut line = Vec::new();
+        let read = self.reader.read_until(b'\n', &mut line).with_context(|| self.told("reading a line"))?;
+        if read == 0 {
+            bail!("{}", self.told("the peer hung up"));
+        }
         Ok(line)
     }
 

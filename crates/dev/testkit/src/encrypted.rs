@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use anyhow::{Context, Result};
 use platform::stream::Stream;
-use tls::{Connector, ConnectorTrust};
+use tls::{Acceptor, Connector, ConnectorTrust};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
@@ -42,6 +42,17 @@ impl Encrypted {
             server_end_point: session.bindings.server_end_point,
         };
         Ok((Self { runtime, stream }, bindings))
+    }
+
+    /// Shakes hands as the server does.
+    pub(crate) fn accept(stream: TcpStream, acceptor: &Acceptor) -> Result<Self> {
+        stream.set_nonblocking(true)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stream, _) = runtime.block_on(async {
+            let stream = Stream::Tcp(tokio::net::TcpStream::from_std(stream)?);
+            acceptor.accept(stream).await.context("the TLS handshake")
+        })?;
+        Ok(Self { runtime, stream })
     }
 
     fn in_time<T>(&mut self, work: impl AsyncFnOnce(&mut Stream) -> IoResult<T>) -> IoResult<T> {

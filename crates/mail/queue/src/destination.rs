@@ -1,6 +1,7 @@
 //! Where a recipient's mail goes next: what connections, back-off and concurrency are counted by.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use mail_types::{AddressLiteral, DomainName};
 
@@ -146,6 +147,9 @@ fn host_and_port(text: &str) -> Option<(RelayHost, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let host = if host.starts_with('[') {
         RelayHost::Address(AddressLiteral::parse(host).ok()?)
+    } else if let Ok(address) = host.parse::<Ipv4Addr>() {
+        // People write it without the brackets, and no name looks like one (RFC 1123 §2.1).
+        RelayHost::Address(AddressLiteral(address.into()))
     } else {
         RelayHost::Name(DomainName::parse(host).ok()?)
     };
@@ -213,6 +217,16 @@ mod tests {
         ] {
             let destination = Destination::from_key(key).unwrap();
             assert_eq!(destination.key(), key);
+        }
+    }
+
+    #[test]
+    fn an_address_needs_no_brackets() {
+        for (text, key) in [
+            ("lmtp 127.0.0.1:24", "lmtp [127.0.0.1]:24"),
+            ("relay 192.0.2.1:25 plain", "relay [192.0.2.1]:25 plain"),
+        ] {
+            assert_eq!(Destination::from_key(text).unwrap().key(), key);
         }
     }
 

@@ -88,7 +88,7 @@ impl WayBook {
         }
     }
 
-    /// The latest `most` steps found under `what`, oldest first.
+    /// The latest `most` steps found under `what`, oldest first, and at most as many others of the same ways.
     pub(crate) async fn search(&self, what: &str, most: usize) -> anyhow::Result<Vec<serde_json::Value>> {
         let (sender, answer) = oneshot::channel();
         let key = what.trim().trim_matches(['<', '>']).to_lowercase();
@@ -192,8 +192,11 @@ impl Scribe {
 
     fn search(&self, key: &str, most: usize) -> anyhow::Result<Vec<serde_json::Value>> {
         let mut statement = self.database.connection().prepare_cached(
-            "SELECT time, step FROM steps WHERE id IN (SELECT id FROM step_keys WHERE key = ?1 ORDER BY id DESC LIMIT ?2)
-             ORDER BY id",
+            // A Message-ID or a recipient of an alias is known to one step of a way alone: the others are found by the way.
+            "WITH found AS (SELECT id FROM step_keys WHERE key = ?1 ORDER BY id DESC LIMIT ?2),
+             ways AS (SELECT DISTINCT step ->> '$.transaction' AS way FROM steps WHERE id IN found),
+             others AS (SELECT id FROM step_keys WHERE key IN (SELECT way FROM ways) ORDER BY id DESC LIMIT ?2)
+             SELECT time, step FROM steps WHERE id IN found OR id IN others ORDER BY id",
         )?;
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let rows = statement
@@ -269,5 +272,22 @@ mod tests {
         book.close().await;
         let book = WayBook::open(&directory.path().join("state.db"), clock).unwrap();
         assert_eq!(numbers(book.search("bob@example.org", 9).await.unwrap()), [3]);
+    }
+    #[tokio::test]
+    async fn one_step_of_a_way_leads_to_the_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Clock::settable(Timestamp::from_unix_millis(0));
+        let book = WayBook::open(&directory.path().join("state.db"), clock).unwrap();
+        let of_way = |number: usize, way: &str, key: &str| Step {
+            step: serde_json::json!({ "number": number, "transaction": way }),
+            keys: vec![way.to_owned(), key.to_owned()],
+        };
+        book.record(of_way(0, "one", "message@example.org"));
+        book.record(of_way(1, "two", "bob@example.org"));
+        book.record(of_way(2, "one", "bob@example.org"));
+        let found = book.search("message@example.org", 9).await.unwrap();
+        let numbers: Vec<_> = found.iter().map(|step| step["number"].as_u64().unwrap()).collect();
+        assert_eq!(numbers, [0, 2]);
+        assert_eq!(book.search("bob@example.org", 9).await.unwrap().len(), 3);
     }
 }

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use testkit::{ImapClient, NameServer, Record, RemoteHost, SmtpClient, Temper};
+use testkit::{
+    Exchanger, ImapClient, Internet, NameServer, Phase, Record, RemoteHost, SmtpClient, Temper, Whim,
+};
 
 use super::quickstart;
 use crate::admin::{Answer, Hidden, Request, execute};
@@ -18,6 +20,8 @@ const DRAIN: Duration = Duration::from_secs(2);
 const ANN: &str = "ann@example.test";
 const BOB: &str = "bob@example.test";
 const PASSWORD: &str = "demo";
+/// Somebody at another host.
+const FRED: &str = "fred@faraway.example";
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  mailstead demo\n  mailstead demo --once")]
@@ -30,7 +34,10 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let directory = tempfile::tempdir().context("making a temporary directory")?;
     let offset = testkit::free_offset()?;
-    let settings = prepare(directory.path(), offset)?;
+    let mut internet = Internet::start()?;
+    let host = internet.domain("faraway.example")?;
+    host.set_tls(Some(internet.certified(&[host.name()])?));
+    let settings = prepare(directory.path(), offset, &internet)?;
     // Warnings and errors only: the steps below are what is to be read.
     crate::wire::start_logging(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -38,7 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let running = Running::start(settings).await?;
         add_people(&running).await?;
         println!("A mailstead for example.test is up, in {}.\n", directory.path().display());
-        let told = tokio::task::spawn_blocking(move || Story::begin(offset)?.tell()).await?;
+        let told = tokio::task::spawn_blocking(move || Story::begin(offset, host)?.tell()).await?;
         if told.is_ok() && !arguments.once {
             invite(offset, directory.path());
             tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")?;
@@ -50,13 +57,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn prepare(directory: &Path, offset: u16) -> Result<Settings> {
+fn prepare(directory: &Path, offset: u16, internet: &Internet) -> Result<Settings> {
     let config =
         quickstart::make(directory, "localhost", offset, IpAddr::V4(Ipv4Addr::LOCALHOST), ANN, PASSWORD)?;
     let text = std::fs::read_to_string(&config)?;
     std::fs::write(
         &config,
-        format!("{text}\n[auth]\nplaintext_on_loopback = true\n\n[log]\nlevel = \"warn\"\n"),
+        format!(
+            "{text}\n[auth]\nplaintext_on_loopback = true\n\n[log]\nlevel = \"warn\"\n\n{}",
+            internet.settings("", "")
+        ),
     )?;
     Ok(Settings::load(&config)?)
 }
@@ -77,15 +87,17 @@ async fn add_people(running: &Running) -> Result<()> {
 struct Story {
     offset: u16,
     names: NameServer,
+    /// Fred's mail host.
+    host: Exchanger,
     step: u32,
 }
 
 impl Story {
-    fn begin(offset: u16) -> Result<Self> {
+    fn begin(offset: u16, host: Exchanger) -> Result<Self> {
         let names = NameServer::start()?;
         names.add("example.test", Record::MailExchanger(10, "mail.example.test".into()));
         names.add("mail.example.test", Record::Address(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-        Ok(Self { offset, names, step: 0 })
+        Ok(Self { offset, names, host, step: 0 })
     }
 
     fn at(&self, port: u16) -> SocketAddr {
@@ -101,6 +113,9 @@ impl Story {
         self.a_stranger_writes()?;
         self.ann_idles_while_more_comes()?;
         self.ann_answers_bob()?;
+        self.ann_writes_to_the_outside()?;
+        self.the_outside_answers()?;
+        self.an_address_that_is_not_there()?;
         self.a_mailing_list_of_two()?;
         self.bob_tidies_up()?;
         self.what_is_refused()
@@ -150,6 +165,75 @@ impl Story {
             "submission left it as it was: {got}"
         );
         self.say(&format!("Ann logged in and submitted a message to Bob (250 {said}); Date and Message-ID were added, Bcc removed."));
+        Ok(())
+    }
+
+    fn ann_writes_to_the_outside(&mut self) -> Result<()> {
+        self.host.plan(Phase::Recipient, Whim::Says("451 4.7.1 Greylisted, come again".into()), 1);
+        let mut submission = SmtpClient::connect(self.at(587))?;
+        submission.login(ANN, PASSWORD)?;
+        let message = b"From: Ann <ann@example.test>\r\nTo: fred@faraway.example\r\nSubject: are you there?\r\n\
+            Message-ID: <outward@example.test>\r\nDate: Mon, 2 Feb 2026 12:00:00 +0000\r\n\r\nHello from a small server.\r\n";
+        let said = submission.send(ANN, &[FRED], message)?;
+        submission.quit()?;
+        self.say(&format!(
+            "Ann submitted a message to {FRED}, who lives elsewhere; it is on disk in the queue (250 {said})."
+        ));
+        let received = self.host.wait_for(1)?;
+        let got = received.first().context("nothing arrived")?;
+        ensure!(got.is_encrypted && got.octets.ends_with(message), "it arrived otherwise: {}", got.text());
+        self.say(&format!(
+            "The server looked up the MX of faraway.example and went to {} with STARTTLS; that host greylisted it (451), was \
+             asked again, and took it, octet for octet what Ann wrote.",
+            self.host.name()
+        ));
+        Ok(())
+    }
+
+    fn the_outside_answers(&mut self) -> Result<()> {
+        let mut imap = ImapClient::login(self.at(143), ANN, PASSWORD)?;
+        imap.ok("SELECT INBOX")?;
+        imap.send("IDLE")?;
+        imap.dialogue.expect("+ ")?;
+        let host = RemoteHost::new(self.host.name(), Temper::Pipelining, &self.names, self.at(25).port());
+        let message =
+            b"From: Fred <fred@faraway.example>\r\nTo: ann@example.test\r\nSubject: Re: are you there?\r\n\
+            In-Reply-To: <outward@example.test>\r\n\r\nI am.\r\n";
+        host.send(FRED, ANN, message)?;
+        imap.dialogue.expect("* 3 EXISTS")?;
+        let mut imap = ImapClient::login(self.at(143), ANN, PASSWORD)?;
+        imap.ok("SELECT INBOX")?;
+        ensure!(imap.fetch_octets(3)?.ends_with(message), "the answer is not what was sent");
+        self.say("Fred's host brought his answer back to Ann.");
+        Ok(())
+    }
+
+    fn an_address_that_is_not_there(&mut self) -> Result<()> {
+        let mut imap = ImapClient::login(self.at(143), ANN, PASSWORD)?;
+        imap.ok("SELECT INBOX")?;
+        imap.send("IDLE")?;
+        imap.dialogue.expect("+ ")?;
+        self.host.refuse("ferd@faraway.example", "550 5.1.1 No such user here");
+        let mut submission = SmtpClient::connect(self.at(587))?;
+        submission.login(ANN, PASSWORD)?;
+        submission.send(
+            ANN,
+            &["ferd@faraway.example"],
+            b"From: ann@example.test\r\nSubject: oops\r\n\r\nx\r\n",
+        )?;
+        imap.dialogue.expect("* 4 EXISTS")?;
+        let mut imap = ImapClient::login(self.at(143), ANN, PASSWORD)?;
+        imap.ok("SELECT INBOX")?;
+        let report = String::from_utf8(imap.fetch_octets(4)?)?;
+        ensure!(
+            report.contains("report-type=delivery-status") && report.contains("No such user here"),
+            "{report}"
+        );
+        let subject =
+            report.lines().find(|line| line.starts_with("Subject: ")).unwrap_or_default().to_owned();
+        self.say(&format!(
+            "Ann mistyped an address, was refused there, and got a report in her INBOX: {subject}"
+        ));
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! left: mail that went to equal or worse ones could come back for ever.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use dns::{LookupError, MailExchanger, Name, Resolver, Security};
 use mail_types::{AddressLiteral, DomainName, Situation};
@@ -128,12 +128,17 @@ impl<'a> Search<'a> {
     }
 }
 
-/// A relay's own addresses: no exchangers are asked for.
+/// A relay's own addresses: no exchangers are asked for. `localhost` is this machine, whatever the DNS says (RFC 6761
+/// §6.3): the operator may name another server here.
 pub(crate) async fn relay_host(
     resolver: &Resolver,
     settings: &OutboundSettings,
     name: &DomainName,
 ) -> Result<Host, NoHost> {
+    if name.as_str().eq_ignore_ascii_case("localhost") {
+        let addresses = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        return Ok(Host { name: name.as_str().into(), addresses, security: Security::Secure });
+    }
     match host(resolver, settings, &name_of(name)?).await {
         Ok(host) => Ok(host),
         Err(NoAddress::Ourselves) => Err(NoHost::Later(Situation::Loop, "the relay is this server".into())),
@@ -315,6 +320,14 @@ mod tests {
         let names = FixedRecords::new();
         names.add(&name("far.example"), RecordData::Address("::ffff:127.0.0.1".parse().unwrap()));
         assert_eq!(search(&names).await, "Never(Loop)");
+    }
+
+    #[tokio::test]
+    async fn a_relay_at_localhost_is_on_this_machine() {
+        let resolver = Resolver::fixed(FixedRecords::new());
+        let localhost = DomainName::parse("localhost").unwrap();
+        let host = relay_host(&resolver, &settings(), &localhost).await.unwrap();
+        assert!(host.addresses.len() == 2 && host.addresses.iter().all(IpAddr::is_loopback));
     }
 
     #[tokio::test]
