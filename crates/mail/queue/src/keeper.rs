@@ -174,9 +174,10 @@ fn load_due(shared: &Shared) -> Result<(), StorageError> {
             break;
         }
         let is_served = shared.spool(|spool| {
-            spool.sites.get(&row.destination).is_some_and(|site| {
-                site.not_before > now || site.has_more && site.ready_count() >= PARCELS_FEW
-            })
+            spool
+                .sites
+                .get(&row.destination)
+                .is_some_and(|site| site.not_before > now || site.ready_count() >= PARCELS_FEW)
         });
         if !is_served {
             load(shared, &row)?;

@@ -190,8 +190,9 @@ impl Lease {
     ///
     /// # Errors
     /// [`QueueError::Full`], [`QueueError::Busy`], [`QueueError::Invalid`] or [`QueueError::Store`] when an outcome
-    /// with reports could not be written (its recipients then count as not tried). An outcome without reports that
-    /// could not be written is kept and written later; within this run nothing is sent twice.
+    /// with reports could not be written: failed recipients then count as deferred, to fail again and be reported
+    /// later; of the others the outcome is kept, without reports. An outcome without reports that could not be
+    /// written is kept and written later; within this run nothing is sent twice.
     pub async fn settle(&mut self, mut parcel: Parcel, outcome: ParcelOutcome) -> Result<(), QueueError> {
         let ParcelOutcome { recipients, reports } = outcome;
         count(&self.inner.shared, &recipients);
@@ -300,7 +301,16 @@ async fn settle_with_reports(
     let inner = Arc::clone(&parcel.inner);
     let id = parcel.id();
     let record = inner.shared.spool(|spool| spool.settled_record(id, finished(&recipients)));
-    write_with_reports(&inner, record, reports).await?;
+    if let Err(error) = write_with_reports(&inner, record, reports).await {
+        // What was sent stays sent. What failed waits, to fail and be reported when the disk takes it: at once, it
+        // would be sent again and again.
+        let softened = recipients.into_iter().map(|(number, outcome)| match outcome {
+            RecipientOutcome::Failed(last) => (number, RecipientOutcome::Deferred(last)),
+            outcome => (number, outcome),
+        });
+        drop(parcel.settle(softened.collect()));
+        return Err(error);
+    }
     parcel.is_settled = true;
     inner.shared.spool(|spool| spool.settle(id, &parcel.destination, recipients));
     Ok(())

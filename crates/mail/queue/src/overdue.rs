@@ -16,7 +16,7 @@ use crate::spool::Told;
 use crate::state::RecipientState;
 
 /// Recipients of one message at one destination about whom something is to be said. Nobody sends to them meanwhile.
-/// Dropped without [`Overdue::settle`], it comes again.
+/// Dropped without [`Overdue::settle`], it comes again with the keeper's next round.
 pub struct Overdue {
     inner: Arc<Inner>,
     id: QueueId,
@@ -122,7 +122,7 @@ impl Overdue {
     /// It was said, with these reports (none, if nobody wants to hear it): one durable piece with the reports.
     ///
     /// # Errors
-    /// What keeps it from the disk; it comes again then.
+    /// What keeps it from the disk; it comes again with the keeper's next round.
     pub async fn settle(mut self, reports: Vec<NewReport>) -> Result<(), QueueError> {
         let numbers: Vec<RecipientNumber> = self.recipients.iter().map(|(number, _)| *number).collect();
         let (record, told) = match self.kind {
@@ -147,10 +147,10 @@ impl Overdue {
 impl Drop for Overdue {
     fn drop(&mut self) {
         if !self.is_settled {
-            let again = (self.id, self.destination.clone(), self.kind);
+            // Not at once: what keeps it from being told (a full disk) may last.
             self.inner.shared.spool(|spool| {
-                spool.overdue.push_back(again);
-                spool.overdue_wanted.notify_one();
+                spool.told(self.id, &self.destination, Told::Nothing);
+                spool.to_sweep.insert(self.destination.clone());
             });
         }
     }

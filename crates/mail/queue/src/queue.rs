@@ -167,7 +167,9 @@ impl Queue {
         Ok(looked.map_err(not_worked)??)
     }
 
-    /// Gives out nothing more: those who wait for a lease or an overdue message wait on. Settling goes on.
+    /// Gives out nothing more: those who wait for a lease or an overdue message wait on. Settling goes on. When the
+    /// last lease has ended, [`Self::look`] writes down what was tried in its last second; then the store can be
+    /// closed.
     pub fn stop(&self) {
         self.inner.shared.spool(|spool| spool.is_stopped = true);
     }

@@ -45,6 +45,10 @@ impl Shared {
         clock: Clock,
         metrics: QueueMetrics,
     ) -> Result<Self, StorageError> {
+        // What a crash left of an index that was being made.
+        for name in ["queue.new.db", "queue.none.db", "queue.verify.db"] {
+            remove_database(&path.with_file_name(name))?;
+        }
         let index = Index::open(&path, &settings)?;
         let spool = Spool::new(settings.clone(), clock.clone());
         Ok(Self {

@@ -2,3 +2,5 @@
 
 pub(crate) mod advice;
 pub(crate) mod dsn;
+pub(crate) mod filed;
+pub(crate) mod told;

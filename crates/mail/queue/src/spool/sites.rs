@@ -50,6 +50,7 @@ impl Spool {
 
     /// What the index knows of a destination, or that it knows nothing.
     pub(crate) fn know(&mut self, destination: &Destination, row: Option<&DestinationRow>) {
+        let now = self.clock.now();
         let Some(site) = self.sites.get_mut(destination) else { return };
         if !site.is_known {
             site.is_known = true;
@@ -58,6 +59,9 @@ impl Spool {
                 site.not_before = row.not_before;
                 site.tried = row.tried;
                 site.last.clone_from(&row.last);
+            }
+            if site.not_before > now {
+                self.rest_all(destination);
             }
         }
         self.line_up(destination);

@@ -44,6 +44,7 @@ async fn an_unreachable_destination_is_left_alone_and_forgiven() {
     house.lease().await.unwrap().end(ConnectionEnd::Unreachable(later()));
     house.accept(new_message(&house.clock, &["b@dead.example"])).await;
     assert!(house.lease().await.is_none(), "fresh mail waits as well");
+    assert_eq!(house.queue.stats().await.unwrap().in_memory, 0, "and not in memory");
     house.pass(MINUTE * 2).await;
     let lease = house.lease().await.unwrap();
     assert_eq!(lease.attempts(), 1);
@@ -99,6 +100,8 @@ async fn a_sender_is_warned_once_and_then_gets_the_message_back() {
     assert_eq!(overdue.kind(), OverdueKind::Expired);
     assert!(house.lease().await.is_none());
     drop(overdue);
+    assert!(house.overdue().await.is_none());
+    house.queue.look().await.unwrap();
     let overdue = house.overdue().await.unwrap();
     overdue.settle(Vec::new()).await.unwrap();
     assert_eq!(house.queue.stats().await.unwrap().messages, 0);

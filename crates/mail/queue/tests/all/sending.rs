@@ -261,3 +261,30 @@ async fn a_task_can_do_all_of_it() {
     });
     assert_eq!(work.await.unwrap(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_whose_report_cannot_be_written_waits_and_is_not_lost() {
+    let house = House::new();
+    let id = house.accept(new_message(&house.clock, &["a@example.net", "b@example.net"])).await;
+    let mut lease = house.lease().await.unwrap();
+    let parcel = lease.next().await.unwrap();
+    let nobody = queue::NewMessage { recipients: Vec::new(), ..parcel.message().clone() };
+    let outcome = ParcelOutcome {
+        recipients: vec![
+            (number(0), RecipientOutcome::Relayed),
+            (number(1), RecipientOutcome::Failed(later())),
+        ],
+        reports: vec![NewReport {
+            message: arriving(&house.store, b"x\r\n").await,
+            to: ReportTo::Queue(Box::new(nobody)),
+        }],
+    };
+    assert!(matches!(lease.settle(parcel, outcome).await, Err(QueueError::Invalid(_))));
+    assert!(lease.next().await.is_none(), "not at once again");
+    drop(lease);
+    let shown = house.queue.show(id).await.unwrap();
+    assert_eq!(shown.recipients[0].state, queue::RecipientState::Relayed);
+    assert_eq!(shown.recipients[1].state, queue::RecipientState::Waiting);
+    house.pass(Duration::from_secs(70)).await;
+    assert_eq!(house.send(&relayed).await.len(), 1);
+}

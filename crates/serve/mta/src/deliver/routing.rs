@@ -11,7 +11,8 @@ use queue::{Destination, Relay};
 /// Where mail for other servers goes, and who may send it.
 #[derive(Clone, Debug, Default)]
 pub struct Routing {
-    /// Ways of single recipient domains, before all else: a relay, or an LMTP server that has their mailboxes.
+    /// Ways of single recipient domains, before all else: a relay, or an LMTP server that has their mailboxes. Strangers'
+    /// mail for them is taken only where they are among `backup_domains` as well.
     pub transports: HashMap<DomainName, Destination>,
     /// Recipient domains whose mail goes to their own exchangers, whatever relay there is.
     pub direct_domains: HashSet<DomainName>,

@@ -9,7 +9,7 @@ use queue::{ConnectionEnd, Lease, Parcel, ParcelOutcome, RecipientOutcome};
 use super::Gate;
 use crate::deliver::local::describe;
 use crate::remote::courier::{Courier, Handed};
-use crate::report::dsn;
+use crate::report::told;
 use crate::way::{Attempt, AttemptedRecipient};
 
 /// How long nothing is told after a report could not be written: a full disk stays full for a while.
@@ -88,7 +88,7 @@ async fn settle(gate: &Gate, lease: &mut Lease, parcel: Parcel, mut handed: Hand
         gate.counts.recipient(outcome);
     }
     let id = parcel.id();
-    let reports = match dsn::of_outcomes(gate, &parcel, &handed).await {
+    let reports = match told::of_outcomes(gate, &parcel, &handed).await {
         Ok(reports) => reports,
         Err(error) => {
             tracing::error!(id = id.to_text(), error = describe(&error), "a report could not be written");
@@ -171,7 +171,7 @@ async fn overdue(gate: Arc<Gate>, stop: Shutdown) {
             overdue = gate.rooms.queue.overdue() => overdue,
         };
         let id = overdue.id();
-        let told = match dsn::of_overdue(&gate, &overdue).await {
+        let told = match told::of_overdue(&gate, &overdue).await {
             Ok(reports) => overdue.settle(reports).await.map_err(|error| describe(&error)),
             Err(error) => Err(describe(&error)),
         };

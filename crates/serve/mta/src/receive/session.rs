@@ -159,7 +159,8 @@ fn channel_of(tls: Option<&tls::Session>, reach: Reach) -> Channel {
     }
 }
 
-fn tls_way(session: &tls::Session) -> TlsWay {
+/// How a session is encrypted, for the record.
+pub(crate) fn tls_way(session: &tls::Session) -> TlsWay {
     let version = match session.version {
         tls::Version::Tls12 => "TLS1.2",
         tls::Version::Tls13 => "TLS1.3",

@@ -12,6 +12,7 @@ use crate::Listener;
 use crate::deliver::local::{self, Delivery};
 use crate::deliver::queued::Brought;
 use crate::deliver::route::Route;
+use crate::report::filed;
 use crate::way::{MessageWay, Outcome, RecipientWay};
 
 /// A transaction under way.
@@ -93,9 +94,14 @@ impl Conversation {
             now: self.door.rooms.clock.now(),
             undo_window: self.live.settings.routing.undo_window,
         };
+        let remembered = filed::is_wanted(&envelope).then(|| message.summary().fields.octets().to_vec());
         let deliveries = local::deliver(&self.door.rooms, message, &envelope, brought).await;
         self.door.counts.filing.observe_duration(self.door.rooms.clock.monotonic().since(begin));
 
+        if let Some(header) = remembered {
+            let (rooms, settings) = (&self.door.rooms, &self.live.settings);
+            Box::pin(filed::tell(rooms, settings, &envelope, &deliveries, &header, brought)).await;
+        }
         let replies = self.replies(&deliveries);
         self.count(&replies, &deliveries, octets);
         self.log(&transaction, &replies, &envelope, octets, message_id.as_deref());

@@ -18,6 +18,7 @@ use super::mx::Host;
 use super::tls_policy::{TlsBegins, TlsPolicy};
 use crate::outbound::LiveOut;
 use crate::outbound::settings::{Identity, Timeouts};
+use crate::receive::session::tls_way;
 use crate::way::{RemoteEnd, TlsWay};
 
 /// How a connection is to be made.
@@ -250,7 +251,7 @@ impl Connection {
 
     /// How it is encrypted.
     pub(crate) fn tls_way(&self) -> Option<TlsWay> {
-        self.tls.as_ref().map(|session| TlsWay { version: session.version.as_str(), cipher: session.cipher })
+        self.tls.as_ref().map(tls_way)
     }
 
     /// Says good-bye. Nothing depends on the answer.

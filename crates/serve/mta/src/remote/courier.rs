@@ -9,6 +9,7 @@ use queue::{
     ConnectionEnd, Destination, Diagnostic, LmtpServer, NewMessage, Parcel, Recipient, RecipientNumber,
     RecipientOutcome, Relay, RelayHost, RelayTls,
 };
+use smtp::Reply;
 use smtp::client::{Allowance, Credentials, LeftOut, Limit, Missing, Outcome};
 use smtp::server::Protocol;
 
@@ -116,7 +117,10 @@ impl Courier {
                     break;
                 }
                 Err(NoWay::Later(diagnostic)) => {
-                    handed.end = Some(ConnectionEnd::Unreachable(diagnostic));
+                    // Who had a part of it just now is not out of reach.
+                    let was_reached = handed.remote.is_some();
+                    let end = if was_reached { ConnectionEnd::Throttled } else { ConnectionEnd::Unreachable };
+                    handed.end = Some(end(diagnostic));
                     break;
                 }
             }
@@ -159,21 +163,14 @@ impl Courier {
                 pending.drain(..batch.len());
                 self.keep(held).await;
             }
-            Transacted::BrokenOff { outcome, broken, has_begun } => {
+            Transacted::BrokenOff { outcome, broken, stand_in, has_begun } => {
                 tracing::info!(host = speaker.name, %broken, "the connection broke off");
                 let is_stale = was_used && !has_begun && std::mem::take(may_be_stale);
                 if is_stale {
                     return;
                 }
                 let diagnostic = judge::broken_off(&broken, speaker.name);
-                match outcome {
-                    Some(outcome) => handed.take(&outcome, &batch, speaker),
-                    None => {
-                        let deferred =
-                            |(number, _): &(_, _)| (*number, RecipientOutcome::Deferred(diagnostic.clone()));
-                        handed.outcomes.extend(batch.iter().map(deferred));
-                    }
-                }
+                handed.take_broken(outcome.as_ref(), stand_in.as_ref(), &diagnostic, &batch, speaker);
                 pending.drain(..batch.len());
                 // Our own disk is no fault of theirs.
                 if !matches!(broken, Broken::Unreadable(_)) {
@@ -335,11 +332,11 @@ impl Courier {
         };
         let diagnostic = judge::no_use(&no_use, &host.name);
         tracing::info!(host = &*host.name, %diagnostic, "the host is of no use");
-        let is_unsafe = matches!(no_use, NoUse::Tls(_) | NoUse::Lacks(Missing::StartTls));
-        if is_unsafe {
+        let lacks_tls = matches!(no_use, NoUse::Tls(_) | NoUse::Lacks(Missing::StartTls));
+        if lacks_tls {
             self.gate.counts.tls_failures.increment();
         }
-        let is_final = judge::takes_no_mail(&no_use) || (is_unsafe && wanted.demand == Demand::RequireTls);
+        let is_final = judge::takes_no_mail(&no_use) || (lacks_tls && wanted.demand == Demand::RequireTls);
         Err(if is_final { NoWay::Never(diagnostic) } else { NoWay::Later(diagnostic) })
     }
 }
@@ -357,6 +354,27 @@ impl Handed {
             }
             Outcome::Lacks(missing) => self.all(batch, judge::lacking(*missing, speaker)),
             Outcome::Exceeds(limit) => self.all(batch, judge::exceeding(*limit, speaker)),
+        }
+    }
+
+    /// Takes down what was answered before the connection broke off; who was not answered is tried again.
+    fn take_broken(
+        &mut self,
+        outcome: Option<&Outcome>,
+        stand_in: Option<&Reply>,
+        diagnostic: &Diagnostic,
+        batch: &Pending<'_>,
+        speaker: Speaker<'_>,
+    ) {
+        let replies = match outcome {
+            Some(Outcome::Answered(answers)) => answers.replies.as_slice(),
+            _ => &[],
+        };
+        for (at, (number, _)) in batch.iter().enumerate() {
+            let answer = replies.get(at).filter(|reply| Some(*reply) != stand_in);
+            let judged = answer.map(|reply| judge::recipient(reply, speaker));
+            self.outcomes
+                .push((*number, judged.unwrap_or_else(|| RecipientOutcome::Deferred(diagnostic.clone()))));
         }
     }
 

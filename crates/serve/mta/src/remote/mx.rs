@@ -218,3 +218,146 @@ fn name_of(domain: &DomainName) -> Result<Name, NoHost> {
 fn later(error: &LookupError) -> NoHost {
     NoHost::Later(Situation::DnsFailure, error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dns::{FixedRecords, RecordData};
+    use mail_types::Address;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).unwrap()
+    }
+
+    fn settings() -> OutboundSettings {
+        let report_from = Address::parse("postmaster@example.org").unwrap();
+        OutboundSettings {
+            own_addresses: vec![[192, 0, 2, 1].into()],
+            ..OutboundSettings::new(DomainName::parse("mail.example.org").unwrap(), report_from)
+        }
+    }
+
+    fn exchanger(names: &FixedRecords, preference: u16, host: &str, last_octet: u8) {
+        let exchange = name(host);
+        names.add(
+            &name("far.example"),
+            RecordData::Mx(MailExchanger { preference, exchange: exchange.clone() }),
+        );
+        names.add(&exchange, RecordData::Address([203, 0, 113, last_octet].into()));
+    }
+
+    /// The hosts by preference, `|` between preferences, and how the search ended.
+    async fn search(names: &FixedRecords) -> String {
+        let (resolver, settings) = (Resolver::fixed(names.clone()), settings());
+        let domain = DomainName::parse("far.example").unwrap();
+        let mut search = match Search::begin(&resolver, &settings, &domain).await {
+            Ok(search) => search,
+            Err(no_host) => return format!("{no_host:?}"),
+        };
+        let mut found = Vec::new();
+        while let Some(hosts) = search.next().await {
+            let mut names: Vec<&str> =
+                hosts.iter().map(|host| host.name.split('.').next().unwrap()).collect();
+            names.sort_unstable();
+            found.push(names.join(" "));
+        }
+        match search.conclusion() {
+            Some(no_host) => format!("{no_host:?}"),
+            None => found.join("|"),
+        }
+    }
+
+    #[tokio::test]
+    async fn better_exchangers_come_first() {
+        let names = FixedRecords::new();
+        exchanger(&names, 20, "c.far.example", 3);
+        exchanger(&names, 10, "a.far.example", 1);
+        exchanger(&names, 10, "b.far.example", 2);
+        assert_eq!(search(&names).await, "a b|c");
+    }
+
+    #[tokio::test]
+    async fn a_null_exchanger_beside_others_means_nothing() {
+        let names = FixedRecords::new();
+        let null = MailExchanger { preference: 0, exchange: Name::root() };
+        names.add(&name("far.example"), RecordData::Mx(null));
+        assert_eq!(search(&names).await, "Never(NullMx)");
+        exchanger(&names, 10, "a.far.example", 1);
+        assert_eq!(search(&names).await, "a");
+    }
+
+    #[tokio::test]
+    async fn what_is_as_good_as_we_are_or_worse_is_cut_off() {
+        let names = FixedRecords::new();
+        exchanger(&names, 10, "a.far.example", 1);
+        exchanger(&names, 20, "mail.example.org", 2);
+        exchanger(&names, 20, "b.far.example", 3);
+        exchanger(&names, 30, "c.far.example", 4);
+        assert_eq!(search(&names).await, "a");
+        let names = FixedRecords::new();
+        exchanger(&names, 10, "a.far.example", 1);
+        exchanger(&names, 20, "us.far.example", 2);
+        names.add(&name("us.far.example"), RecordData::Address([192, 0, 2, 1].into()));
+        exchanger(&names, 30, "c.far.example", 4);
+        assert_eq!(search(&names).await, "a");
+        let names = FixedRecords::new();
+        exchanger(&names, 10, "mail.example.org", 1);
+        assert_eq!(search(&names).await, "Never(Loop)");
+    }
+
+    #[tokio::test]
+    async fn this_machine_is_ourselves_by_any_address() {
+        for octets in [[127, 0, 0, 1], [0, 0, 0, 0], [192, 0, 2, 1]] {
+            let names = FixedRecords::new();
+            names.add(&name("far.example"), RecordData::Address(octets.into()));
+            assert_eq!(search(&names).await, "Never(Loop)");
+        }
+        let names = FixedRecords::new();
+        names.add(&name("far.example"), RecordData::Address("::ffff:127.0.0.1".parse().unwrap()));
+        assert_eq!(search(&names).await, "Never(Loop)");
+    }
+
+    #[tokio::test]
+    async fn exchangers_without_addresses_are_passed_over() {
+        let names = FixedRecords::new();
+        exchanger(&names, 10, "a.far.example", 1);
+        names.clear(&name("a.far.example"));
+        assert_eq!(search(&names).await, "Never(NoRoute)");
+        exchanger(&names, 20, "b.far.example", 2);
+        assert_eq!(search(&names).await, "b");
+        names.clear(&name("b.far.example"));
+        for kind in [dns::RecordType::A, dns::RecordType::Aaaa] {
+            names.fail(&name("b.far.example"), kind, LookupError::Timeout);
+        }
+        assert!(search(&names).await.starts_with("Later(DnsFailure"), "one of them may have some later");
+    }
+
+    #[tokio::test]
+    async fn a_hundred_exchangers_are_not_all_asked() {
+        for count in [EXCHANGERS_MAX - 1, EXCHANGERS_MAX, EXCHANGERS_MAX + 1] {
+            let names = FixedRecords::new();
+            for number in 0..count {
+                let preference = u16::try_from(number).unwrap();
+                exchanger(&names, preference, &format!("h{number}.far.example"), 1);
+            }
+            let found = search(&names).await.split('|').count();
+            assert_eq!(found, count.min(EXCHANGERS_MAX));
+        }
+    }
+
+    #[test]
+    fn both_families_keep_some_of_many_addresses() {
+        let six =
+            |count: u16| (0..count).map(|at| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, at])).collect();
+        let four = |count: u8| (0..count).map(|at| IpAddr::from([203, 0, 113, at])).collect::<Vec<_>>();
+        for (sixes, fours, expected) in
+            [(9, 0, (8, 0)), (0, 9, (0, 8)), (9, 2, (6, 2)), (9, 9, (4, 4)), (3, 4, (3, 4))]
+        {
+            let mut addresses: Vec<IpAddr> = six(sixes);
+            addresses.extend(four(fours));
+            keep_both_families(&mut addresses);
+            let kept = addresses.iter().filter(|address| address.is_ipv6()).count();
+            assert_eq!((kept, addresses.len() - kept), expected);
+        }
+    }
+}

@@ -98,3 +98,85 @@ pub(crate) fn return_path_octets(reverse_path: &ReversePath, beginning: &[u8]) -
     write_return_path(reverse_path, &mut ours);
     if beginning.starts_with(&ours) { ours.len() } else { 0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mail_types::{Address, DomainName, TransactionId};
+    use queue::{BodyNeeds, DeliverBy, Destination};
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_640_400);
+
+    fn message(notify: Notify) -> NewMessage {
+        NewMessage {
+            way: TransactionId(1),
+            arrived: NOW,
+            reverse_path: ReversePath::Address(Address::parse("ann@example.org").unwrap()),
+            submitter: None,
+            kind: MessageKind::Mail,
+            needs: BodyNeeds::default(),
+            require_tls: false,
+            priority: Priority::default(),
+            return_content: None,
+            envelope_id: None,
+            hold_until: None,
+            deliver_by: None,
+            recipients: vec![Recipient {
+                forward_path: Address::parse("bob@far.example").unwrap(),
+                destination: Destination::Domain(DomainName::parse("far.example").unwrap()),
+                original_recipient: Some("rfc822;robert@far.example".into()),
+                notify,
+                expanded_from: None,
+            }],
+        }
+    }
+
+    fn ordered(message: &NewMessage) -> Order {
+        order(message, message.recipients.iter(), 100, NOW)
+    }
+
+    #[test]
+    fn wishes_go_on_as_they_came() {
+        let all = Notify::On { success: true, failure: true, delay: true };
+        for (notify, said) in [
+            (Notify::Default, None),
+            (Notify::Never, Some("NEVER")),
+            (all, Some("SUCCESS,FAILURE,DELAY")),
+            (Notify::On { success: false, failure: true, delay: false }, Some("FAILURE")),
+        ] {
+            let order = ordered(&message(notify));
+            let parameters = &order.recipients[0].parameters;
+            assert_eq!(parameters.notify.map(|notify| notify.to_string()).as_deref(), said);
+            assert_eq!(parameters.original.as_ref().unwrap().address(), "robert@far.example");
+        }
+        let report = NewMessage { kind: MessageKind::Report, ..message(all) };
+        assert_eq!(ordered(&report).recipients[0].parameters.notify, None);
+        assert_eq!(ordered(&report).parameters.priority, None);
+    }
+
+    #[test]
+    fn of_a_deadline_what_is_left_is_said() {
+        for (mode, seconds, said) in [
+            (DeliverByMode::Notify, 60, "60;N"),
+            (DeliverByMode::Notify, -60, "-60;N"),
+            (DeliverByMode::Return, 60, "60;R"),
+            (DeliverByMode::Return, -60, "1;R"),
+            (DeliverByMode::Notify, 9_999_999_999, "999999999;N"),
+        ] {
+            let at = Timestamp::from_unix_seconds(NOW.unix_seconds() + seconds);
+            let deliver_by = Some(DeliverBy { at, mode, is_traced: false });
+            let order = ordered(&NewMessage { deliver_by, ..message(Notify::Default) });
+            assert_eq!(order.parameters.deliver_by.unwrap().to_string(), said);
+        }
+    }
+
+    #[test]
+    fn only_our_own_return_path_is_taken_off() {
+        let ann = message(Notify::Default).reverse_path;
+        let ours = b"Return-Path: <ann@example.org>\r\n";
+        assert_eq!(return_path_octets(&ann, &[&ours[..], b"Received: x\r\n"].concat()), ours.len());
+        assert_eq!(return_path_octets(&ann, b"Return-Path: <bob@example.org>\r\n"), 0);
+        assert_eq!(return_path_octets(&ann, b""), 0);
+        assert_eq!(return_path_octets(&ReversePath::Null, b"Return-Path: <>\r\nx"), 17);
+    }
+}

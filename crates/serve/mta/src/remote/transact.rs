@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mail_types::Severity;
 use mailstore::{MessageReader, READ_OCTETS_MAX};
+use platform::lines::WireError;
 use smtp::Reply;
 use smtp::client::{ChunkPlace, ClientError, ClientStep, Order, Outcome, Transfer};
 use smtp::reply::ReplyReader;
@@ -18,8 +19,7 @@ const CHUNK_OCTETS: u64 = 1024 * 1024;
 /// How long we look for the last words of a server that broke off.
 const LAST_WORDS_WAIT: Duration = Duration::from_secs(2);
 
-const BROKE_OFF: Reply = Reply::fixed(451, (4, 4, 2), "The connection broke off");
-const UNREADABLE: Reply = Reply::fixed(451, (4, 3, 0), "The message cannot be read at this moment");
+const NO_ANSWER: Reply = Reply::fixed(451, (4, 4, 2), "No answer came");
 
 /// The octets to send: those of `reader` from `begin` on.
 #[derive(Debug)]
@@ -45,6 +45,8 @@ pub(crate) enum Transacted {
         outcome: Option<Outcome>,
         /// What happened.
         broken: Broken,
+        /// The reply that stands in the outcome for an answer that never came, where it is not the server's own.
+        stand_in: Option<Reply>,
         /// Some of the message had gone: the server may have it.
         has_begun: bool,
     },
@@ -59,8 +61,10 @@ impl Connection {
             Ok(outcome) => return Transacted::Ended(outcome),
             Err(broken) => broken,
         };
-        let last = self.last_words(&broken).await;
-        Transacted::BrokenOff { outcome: self.client.broken_off(last), broken, has_begun }
+        let theirs = self.last_words(&broken).await;
+        let stand_in = theirs.is_none().then_some(NO_ANSWER);
+        let outcome = self.client.broken_off(theirs.unwrap_or(NO_ANSWER));
+        Transacted::BrokenOff { outcome, broken, stand_in, has_begun }
     }
 
     async fn carry(&mut self, order: &Order, body: &Body, has_begun: &mut bool) -> Result<Outcome, Broken> {
@@ -134,24 +138,19 @@ impl Connection {
         Ok(())
     }
 
-    /// What stands for an answer where none came: the good-bye of the server, or what it said while we were still
-    /// sending, before it closed; else that it broke off.
-    async fn last_words(&mut self, broken: &Broken) -> Reply {
+    /// What a server that broke off said about the message: its good-bye, or a refusal while we were still sending.
+    async fn last_words(&mut self, broken: &Broken) -> Option<Reply> {
         match broken {
-            Broken::Client(ClientError::Closing(reply)) => reply.clone(),
-            Broken::Client(_) => BROKE_OFF,
-            Broken::Unreadable(_) => UNREADABLE,
-            Broken::Wire(_) => {
-                let heard = self.wire.fill(LAST_WORDS_WAIT).await;
-                let reply = heard.ok().and_then(|()| {
-                    let read = ReplyReader::default().next(self.wire.input());
-                    read.ok().and_then(|(_, reply)| reply)
-                });
+            Broken::Client(ClientError::Closing(reply)) => Some(reply.clone()),
+            Broken::Wire(WireError::Io(_) | WireError::WriteTimeout) => {
+                self.wire.fill(LAST_WORDS_WAIT).await.ok()?;
+                let (_, reply) = ReplyReader::default().next(self.wire.input()).ok()?;
                 // Nothing it says now can mean that it has the message.
                 let is_refusal =
                     |reply: &Reply| matches!(reply.severity(), Severity::Transient | Severity::Permanent);
-                reply.filter(is_refusal).unwrap_or(BROKE_OFF)
+                reply.filter(is_refusal)
             }
+            Broken::Wire(_) | Broken::Client(_) | Broken::Unreadable(_) => None,
         }
     }
 }

@@ -6,8 +6,8 @@
 
 use directory::{Directory, Recipients, Resolution};
 use mail_types::{
-    Address, DomainName, EnhancedCode, EnvelopeId, ForwardPath, MailboxName, OriginalRecipient, ReplyCode,
-    ReversePath, Situation, TransactionId, Verdict,
+    AccountId, Address, DomainName, EnhancedCode, EnvelopeId, ForwardPath, MailboxName, OriginalRecipient,
+    ReplyCode, ReversePath, Situation, TransactionId,
 };
 use mailstore::{Arriving, Filing, FilingTarget, FlagNames, QuotaLimit, READ_OCTETS_MAX, Store, StoreError};
 use message::{
@@ -16,18 +16,13 @@ use message::{
 };
 use platform::clock::{Clock, Timestamp};
 use queue::{
-    BodyNeeds, Diagnostic, MessageKind, NewMessage, NewReport, Notify, Overdue, OverdueKind, Parcel,
-    Priority, Recipient, RecipientOutcome, ReportTo, ReturnContent,
+    BodyNeeds, Diagnostic, MessageKind, NewMessage, NewReport, Notify, Priority, Recipient, ReportTo,
+    ReturnContent,
 };
 
 use super::advice::{self, Words};
 use crate::deliver::local::describe;
 use crate::deliver::routing::Routing;
-use crate::outbound::Gate;
-use crate::outbound::settings::OutboundSettings;
-use crate::remote::courier::Handed;
-use crate::remote::judge;
-use crate::remote::order::{original, return_path_octets};
 use crate::remote::transact::Body;
 
 /// People who get a report where the sender's address is a list of ours.
@@ -46,10 +41,50 @@ pub(crate) struct Reporter<'a> {
     pub(crate) returned_octets_max: u64,
 }
 
-/// What is told of one recipient.
+/// The message that is reported on.
 #[derive(Clone, Copy, Debug)]
+pub(crate) struct About<'a> {
+    pub(crate) reverse_path: &'a ReversePath,
+    pub(crate) submitter: Option<AccountId>,
+    pub(crate) kind: MessageKind,
+    pub(crate) arrived: Timestamp,
+    pub(crate) envelope_id: Option<&'a str>,
+    pub(crate) return_content: Option<ReturnContent>,
+    pub(crate) require_tls: bool,
+    pub(crate) needs: BodyNeeds,
+}
+
+impl<'a> From<&'a NewMessage> for About<'a> {
+    fn from(message: &'a NewMessage) -> Self {
+        Self {
+            reverse_path: &message.reverse_path,
+            submitter: message.submitter,
+            kind: message.kind,
+            arrived: message.arrived,
+            envelope_id: message.envelope_id.as_deref(),
+            return_content: message.return_content,
+            require_tls: message.require_tls,
+            needs: message.needs,
+        }
+    }
+}
+
+/// The octets of the message that is reported on, as far as they are at hand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source<'a> {
+    /// All of them.
+    Whole(&'a Body),
+    /// Its header, or the fields of it that are remembered.
+    Header(&'a [u8]),
+}
+
+/// What is told of one recipient.
+#[derive(Clone, Debug)]
 pub(crate) struct Told<'a> {
-    pub(crate) recipient: &'a Recipient,
+    pub(crate) address: &'a Address,
+    pub(crate) original: Option<OriginalRecipient>,
+    /// The address of ours that the sender named.
+    pub(crate) expanded_from: Option<&'a Address>,
     pub(crate) action: Action,
     pub(crate) status: EnhancedCode,
     pub(crate) diagnostic: Option<&'a Diagnostic>,
@@ -69,7 +104,7 @@ pub(crate) enum ReportError {
 
 /// Where one copy of a report goes.
 enum Reader {
-    Here(mail_types::AccountId),
+    Here(AccountId),
     Elsewhere(Address),
 }
 
@@ -77,31 +112,31 @@ impl Reporter<'_> {
     /// The reports about a message, one for each reader; none where nothing is told or nobody is there to hear it.
     pub(crate) async fn write(
         &self,
-        message: &NewMessage,
-        original: Option<&Body>,
+        about: About<'_>,
+        source: Source<'_>,
         told: &[Told<'_>],
     ) -> Result<Vec<NewReport>, ReportError> {
-        let ReversePath::Address(sender) = &message.reverse_path else { return Ok(Vec::new()) };
-        if told.is_empty() || message.kind == MessageKind::Report {
+        let ReversePath::Address(sender) = about.reverse_path else { return Ok(Vec::new()) };
+        if told.is_empty() || about.kind == MessageKind::Report {
             return Ok(Vec::new());
         }
-        let header = match original {
-            Some(original) => read_header(original).await,
-            None => Vec::new(),
+        let (header, original) = match source {
+            Source::Whole(original) => (read_header(original).await, Some(original)),
+            Source::Header(header) => (header.to_vec(), None),
         };
         let mut reports = Vec::new();
-        for reader in self.readers(message, sender) {
-            let copy = Copy { reporter: self, message, sender, original, header: &header, told };
+        for reader in self.readers(about.submitter, sender) {
+            let copy = Copy { reporter: self, about, sender, original, header: &header, told };
             reports.push(copy.write(reader).await?);
         }
         Ok(reports)
     }
 
     /// Who hears of it: whoever submitted the message, else everybody whom the sender's address means.
-    fn readers(&self, message: &NewMessage, sender: &Address) -> Vec<Reader> {
+    fn readers(&self, submitter: Option<AccountId>, sender: &Address) -> Vec<Reader> {
         match self.directory.resolve(&ForwardPath::Address(sender.clone())) {
             Resolution::Deliver(Recipients { local, remote }) => {
-                let submitter = message.submitter.filter(|who| local.iter().any(|one| one.account == *who));
+                let submitter = submitter.filter(|who| local.iter().any(|one| one.account == *who));
                 if let Some(submitter) = submitter {
                     return vec![Reader::Here(submitter)];
                 }
@@ -121,7 +156,7 @@ impl Reporter<'_> {
 #[derive(Clone, Copy)]
 struct Copy<'a> {
     reporter: &'a Reporter<'a>,
-    message: &'a NewMessage,
+    about: About<'a>,
     sender: &'a Address,
     original: Option<&'a Body>,
     header: &'a [u8],
@@ -161,16 +196,10 @@ impl Copy<'_> {
         let now = reporter.clock.now();
         let milliseconds = u64::try_from(now.unix_millis()).unwrap_or_default();
         let paths: Vec<ForwardPath> =
-            self.told.iter().map(|told| ForwardPath::Address(self.shown_address(told.recipient))).collect();
-        let originals: Vec<Option<OriginalRecipient>> =
-            self.told.iter().map(|told| original(told.recipient)).collect();
-        let recipients: Vec<RecipientReport<'_>> = self
-            .told
-            .iter()
-            .zip(paths.iter().zip(&originals))
-            .map(|(told, (path, original))| recipient_report(told, path, original.as_ref(), now))
-            .collect();
-        let envelope_id = self.message.envelope_id.as_deref().and_then(EnvelopeId::new);
+            self.told.iter().map(|told| ForwardPath::Address(self.shown_address(told))).collect();
+        let recipients: Vec<RecipientReport<'_>> =
+            self.told.iter().zip(&paths).map(|(told, path)| recipient_report(told, path, now)).collect();
+        let envelope_id = self.about.envelope_id.and_then(EnvelopeId::new);
         let returned = self.returned(reach);
         let report = DeliveryReport {
             from: reporter.from,
@@ -179,7 +208,7 @@ impl Copy<'_> {
             message_id: &new_message_id(milliseconds, self::random()?, reporter.hostname.as_str()),
             random,
             reporting_mta: reporter.hostname,
-            arrived: Some(date(self.message.arrived)),
+            arrived: Some(date(self.about.arrived)),
             envelope_id: envelope_id.as_ref(),
             recipients: &recipients,
             original: Original { header: self.header, returned },
@@ -212,21 +241,21 @@ impl Copy<'_> {
     }
 
     /// Strangers do not learn where an alias leads to: that is between its owner and us (RFC 3464 §2.3.2).
-    fn shown_address(self, recipient: &Recipient) -> Address {
-        let hidden = recipient.expanded_from.as_ref().filter(|_| self.message.submitter.is_none());
-        hidden.unwrap_or(&recipient.forward_path).clone()
+    fn shown_address(self, told: &Told<'_>) -> Address {
+        let hidden = told.expanded_from.filter(|_| self.about.submitter.is_none());
+        hidden.unwrap_or(told.address).clone()
     }
 
     /// The whole message comes back of a failure, where its sender does not mind, it is small, and the report then gets
     /// through anywhere.
     fn returned(self, reach: Reach) -> Returned {
         let has_failed = self.told.iter().any(|told| told.action == Action::Failed);
-        let asked = self.message.return_content;
+        let asked = self.about.return_content;
         let is_small =
             self.original.is_some_and(|original| original.octets() <= self.reporter.returned_octets_max);
         // RFC 8689 §5: nothing of it may travel in clear.
-        let may_return = asked != Some(ReturnContent::Headers) && !self.message.require_tls;
-        let needs = self.message.needs;
+        let may_return = asked != Some(ReturnContent::Headers) && !self.about.require_tls;
+        let needs = self.about.needs;
         if !has_failed || !may_return || !is_small || needs.binary {
             return Returned::Header;
         }
@@ -247,12 +276,7 @@ enum Reach {
     Elsewhere,
 }
 
-fn recipient_report<'a>(
-    told: &Told<'a>,
-    path: &'a ForwardPath,
-    original: Option<&'a OriginalRecipient>,
-    now: Timestamp,
-) -> RecipientReport<'a> {
+fn recipient_report<'a>(told: &'a Told<'a>, path: &'a ForwardPath, now: Timestamp) -> RecipientReport<'a> {
     let words = told.diagnostic.and_then(|words| Some((words, words.code?)));
     let Words { reason, advice } = match (told.action, told.diagnostic) {
         (Action::Delivered | Action::Relayed | Action::Expanded, _) => Words { reason: "", advice: "" },
@@ -270,7 +294,7 @@ fn recipient_report<'a>(
     let advice = if told.action == Action::Delayed { "" } else { advice };
     RecipientReport {
         final_recipient: path,
-        original,
+        original: told.original.as_ref(),
         action: told.action,
         status: told.status,
         remote_mta: told.diagnostic.and_then(|words| words.remote.as_deref()),
@@ -356,147 +380,4 @@ fn random() -> Result<[u8; 16], ReportError> {
     let mut random = [0; 16];
     directory::fill_random(&mut random).map_err(|error| ReportError::NoRandomness(error.to_string()))?;
     Ok(random)
-}
-
-/// Whether failures are told of.
-fn wants_failure(notify: Notify) -> bool {
-    matches!(notify, Notify::Default | Notify::On { failure: true, .. })
-}
-
-fn wants_delay(notify: Notify) -> bool {
-    matches!(notify, Notify::Default | Notify::On { delay: true, .. })
-}
-
-pub(crate) fn wants_success(notify: Notify) -> bool {
-    matches!(notify, Notify::On { success: true, .. })
-}
-
-impl Gate {
-    fn reporter<'a>(&'a self, settings: &'a OutboundSettings) -> Reporter<'a> {
-        let rooms = &self.rooms;
-        Reporter {
-            store: &rooms.store,
-            directory: &rooms.directory,
-            clock: &rooms.clock,
-            next_transaction: &*rooms.next_transaction,
-            hostname: &settings.identity.hello,
-            from: &settings.report_from,
-            routing: &settings.routing,
-            returned_octets_max: settings.returned_octets_max,
-        }
-    }
-}
-
-/// The reports about what an attempt came to.
-pub(crate) async fn of_outcomes(
-    gate: &Gate,
-    parcel: &Parcel,
-    handed: &Handed,
-) -> Result<Vec<NewReport>, ReportError> {
-    let message = parcel.message();
-    let told: Vec<Told<'_>> = handed
-        .outcomes
-        .iter()
-        .filter_map(|(number, outcome)| {
-            let recipient = message.recipients.get(usize::from(number.0))?;
-            told_of(message, recipient, outcome, handed)
-        })
-        .collect();
-    if told.is_empty() {
-        return Ok(Vec::new());
-    }
-    let live = gate.live.load_full();
-    let original = body(parcel.open().await, message).await;
-    let reports = gate.reporter(&live.settings).write(message, original.as_ref(), &told).await?;
-    count(gate, reports.len());
-    Ok(reports)
-}
-
-/// What is told of one recipient after an attempt, if anything is.
-fn told_of<'a>(
-    message: &NewMessage,
-    recipient: &'a Recipient,
-    outcome: &'a RecipientOutcome,
-    handed: &Handed,
-) -> Option<Told<'a>> {
-    let told = |action, status, diagnostic| Told { recipient, action, status, diagnostic, retry_until: None };
-    // RFC 2852 §4: who set a deadline hears where it is lost sight of, and of each step where they asked to.
-    let is_traced = message.deliver_by.is_some_and(|asked| asked.is_traced);
-    let is_lost_sight_of = message.deliver_by.is_some() && handed.left_out.deliver_by;
-    let is_told_of_relaying = (is_traced || is_lost_sight_of) && recipient.notify != Notify::Never;
-    match outcome {
-        RecipientOutcome::Failed(words) if wants_failure(recipient.notify) => {
-            Some(told(Action::Failed, judge::status_of(words, Verdict::Never), Some(words)))
-        }
-        RecipientOutcome::Delivered if handed.is_final && wants_success(recipient.notify) => {
-            Some(told(Action::Delivered, EnhancedCode::new(2, 0, 0), None))
-        }
-        // RFC 3461 §5.2.2: the next server will not report.
-        RecipientOutcome::Relayed if wants_success(recipient.notify) => {
-            Some(told(Action::Relayed, EnhancedCode::new(2, 1, 9), None))
-        }
-        RecipientOutcome::Delivered | RecipientOutcome::Relayed if is_told_of_relaying => {
-            Some(told(Action::Relayed, EnhancedCode::new(2, 1, 9), None))
-        }
-        _ => None,
-    }
-}
-
-/// The reports about mail that is late or given up.
-pub(crate) async fn of_overdue(gate: &Gate, overdue: &Overdue) -> Result<Vec<NewReport>, ReportError> {
-    let message = overdue.message();
-    let about: Vec<_> = overdue.recipients().collect();
-    let retry_until = match overdue.kind() {
-        OverdueKind::Delayed => gate.rooms.queue.show(overdue.id()).await.ok().map(|shown| shown.expires),
-        OverdueKind::Expired => None,
-    };
-    let told: Vec<Told<'_>> = about
-        .iter()
-        .filter_map(|about| {
-            let (action, is_wanted, verdict) = match overdue.kind() {
-                OverdueKind::Delayed => {
-                    (Action::Delayed, wants_delay(about.recipient.notify), Verdict::Later)
-                }
-                OverdueKind::Expired => {
-                    (Action::Failed, wants_failure(about.recipient.notify), Verdict::Never)
-                }
-            };
-            let diagnostic = about.diagnostic;
-            let expired = Situation::Expired.status().with_verdict(verdict);
-            let status = diagnostic.map_or(expired, |words| judge::status_of(words, verdict));
-            is_wanted.then_some(Told { recipient: about.recipient, action, status, diagnostic, retry_until })
-        })
-        .collect();
-    if told.is_empty() {
-        return Ok(Vec::new());
-    }
-    let live = gate.live.load_full();
-    let original = body(overdue.open().await, message).await;
-    let reports = gate.reporter(&live.settings).write(message, original.as_ref(), &told).await?;
-    count(gate, reports.len());
-    Ok(reports)
-}
-
-/// The original, if it can be read: a report without it is better than none.
-async fn body(
-    opened: Result<mailstore::MessageReader, queue::QueueError>,
-    message: &NewMessage,
-) -> Option<Body> {
-    let reader = match opened {
-        Ok(reader) => reader,
-        Err(error) => {
-            tracing::error!(error = describe(&error), "a message is reported on without being read");
-            return None;
-        }
-    };
-    let beginning = reader.read(0..1_024).await.ok()?;
-    let begin = return_path_octets(&message.reverse_path, &beginning) as u64;
-    Some(Body { reader, begin })
-}
-
-fn count(gate: &Gate, reports: usize) {
-    match reports {
-        0 => gate.counts.reports_lost.increment(),
-        written => gate.counts.reports.add(written as u64),
-    }
 }

@@ -111,7 +111,7 @@ async fn what_is_not_ours_is_refused() {
         C: RCPT TO:<carl@example.org>
         S: 550 5.2.1 Mailbox disabled
         C: RCPT TO:<away@example.org>
-        S: 451 4.3.5 Sending to other servers is not set up yet; try again later
+        S: 451 4.3.5 This server does not send to others; try again later
         C: DATA
         S: 503 5.5.1 Need RCPT first
         C: RSET

@@ -158,7 +158,7 @@ async fn mail_for_elsewhere_is_put_off() {
     peer.say("MAIL FROM:<ann@example.org>").await;
     assert_eq!(
         peer.say("RCPT TO:<x@elsewhere.example>").await,
-        "451 4.3.5 Sending to other servers is not set up yet; try again later"
+        "451 4.3.5 This server does not send to others; try again later"
     );
 }
 

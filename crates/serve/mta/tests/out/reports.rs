@@ -1,0 +1,109 @@
+//! What senders are told, and what they are not.
+
+use std::time::Duration;
+
+use super::host::{Act, Manner};
+use super::world::{World, send, soon};
+
+const LUNCH: &str = "From: ann@example.org\r\nSubject: Lunch?\r\n\r\nAt noon.";
+const NOBODY: Act = Act::Say("550 5.1.1 unknown");
+
+async fn refusing() -> World {
+    let world = World::new().await;
+    world.far(Manner::answering("RCPT", NOBODY)).await;
+    world
+}
+
+#[tokio::test]
+async fn who_wants_to_hear_nothing_hears_nothing() {
+    let mut world = refusing().await;
+    for notify in ["NEVER", "SUCCESS", "DELAY"] {
+        world.submit(&[&format!("bob@far.example NOTIFY={notify}")], LUNCH).await;
+        assert!(world.outcome().await.contains("failed"));
+        world.empty_queue().await;
+    }
+    world.submit(&["bob@far.example NOTIFY=FAILURE"], LUNCH).await;
+    let report = world.inbox("ann@example.org", 1).await;
+    assert!(report.contains("Action: failed"), "{report}");
+}
+
+#[tokio::test]
+async fn a_report_repeats_what_its_sender_called_things() {
+    let world = refusing().await;
+    let recipient = "bob@far.example ORCPT=rfc822;robert+2Bx@far.example";
+    world.submit_asking("RET=HDRS ENVID=QQ+2B1", &[recipient], LUNCH).await;
+    let report = world.inbox("ann@example.org", 1).await;
+    assert!(report.contains("Original-Envelope-Id: QQ+1\r\n"), "{report}");
+    assert!(report.contains("Original-Recipient: rfc822; robert+x@far.example\r\n"), "{report}");
+    assert!(report.contains("Final-Recipient: rfc822; bob@far.example\r\n"), "{report}");
+    assert!(report.contains("Content-Type: text/rfc822-headers"), "{report}");
+    assert!(!report.contains("At noon."), "{report}");
+}
+
+#[tokio::test]
+async fn success_is_told_where_the_next_server_will_not_tell() {
+    let mut world = World::new().await;
+    world.far(Manner::polite()).await;
+    world.submit(&["bob@far.example NOTIFY=SUCCESS"], LUNCH).await;
+    assert_eq!(world.outcome().await, "bob@far.example: relayed");
+    let report = world.inbox("ann@example.org", 1).await;
+    assert!(report.contains("Subject: Passed on: Lunch?"), "{report}");
+    assert!(report.contains("Action: relayed\r\nStatus: 2.1.9"), "{report}");
+}
+
+#[tokio::test]
+async fn success_here_is_told_too() {
+    let world = World::new().await;
+    world.submit(&["bob@example.org NOTIFY=SUCCESS"], LUNCH).await;
+    let report = world.inbox("ann@example.org", 1).await;
+    assert!(report.contains("Subject: Delivered: Lunch?"), "{report}");
+    assert!(report.contains("Final-Recipient: rfc822; bob@example.org\r\nAction: delivered"), "{report}");
+}
+
+#[tokio::test]
+async fn a_stranger_is_told_by_mail_from_nobody_and_that_is_the_end() {
+    let mut world = refusing().await;
+    world.exchanger("strange.example", 10, "mx.strange.example", "127.0.0.3");
+    let strange = world.host("127.0.0.3", Manner::answering("RCPT TO:<gone@", NOBODY)).await;
+    let mut stranger = world.stranger().await;
+    send(&mut stranger, "<x@strange.example>", &["moved@example.org"], LUNCH).await;
+    let mail = soon(strange.mail(1)).await;
+    assert!(mail[0].from.starts_with("MAIL FROM:<> "), "{}", mail[0].from);
+    assert_eq!(mail[0].to, ["RCPT TO:<x@strange.example>"]);
+    assert!(mail[0].text.starts_with("Date:"), "{}", mail[0].text);
+    // Where the alias leads to is its owner's affair.
+    assert!(mail[0].text.contains("Final-Recipient: rfc822; moved@example.org"), "{}", mail[0].text);
+    assert!(!mail[0].text.contains("carl@far.example"), "{}", mail[0].text);
+    // A report that cannot be delivered is reported to nobody.
+    send(&mut stranger, "<gone@strange.example>", &["moved@example.org"], LUNCH).await;
+    send(&mut stranger, "<>", &["moved@example.org"], LUNCH).await;
+    for _ in 0..5 {
+        world.attempt().await;
+    }
+    world.empty_queue().await;
+    assert_eq!(strange.mail_so_far().len(), 1);
+}
+
+#[tokio::test]
+async fn a_stranger_gets_eight_bits_back_as_a_header() {
+    let world = refusing().await;
+    world.exchanger("strange.example", 10, "mx.strange.example", "127.0.0.3");
+    let strange = world.host("127.0.0.3", Manner::offering(&[])).await;
+    let mut stranger = world.stranger().await;
+    let text = "From: x@strange.example\r\nSubject: x\r\n\r\nGrüße";
+    send(&mut stranger, "<x@strange.example>", &["moved@example.org"], text).await;
+    let mail = soon(strange.mail(1)).await;
+    assert!(mail[0].text.is_ascii() && mail[0].text.contains("text/rfc822-headers"), "{}", mail[0].text);
+}
+
+#[tokio::test]
+async fn a_deadline_that_passes_is_told() {
+    let mut world = World::new().await;
+    world.exchanger("far.example", 10, "mx.far.example", "127.0.0.2");
+    world.submit_asking("BY=60;R", &["bob@far.example"], LUNCH).await;
+    assert!(world.outcome().await.contains("deferred"));
+    world.pass(Duration::from_secs(120)).await;
+    let report = world.inbox("ann@example.org", 1).await;
+    assert!(report.contains("Action: failed"), "{report}");
+    world.empty_queue().await;
+}

@@ -1,0 +1,430 @@
+//! A small world: our house with a door and a way out, names, and other people's hosts.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use base64::Engine as _;
+use directory::{AliasSource, AliasTarget, Directory, NewAccount, NewPassword, PasswordCost, Quota};
+use dns::{FixedRecords, MailExchanger, Name, RecordData, Resolver};
+use mail_types::{Address, DomainName, TransactionId};
+use mailstore::{Store, Want};
+use mta::{
+    Attempt, Listener, Loopback, Outbound, OutboundRooms, OutboundSettings, Rooms, Routing, Settings,
+    SmtpDoor, Timeouts,
+};
+use platform::clock::{Clock, Timestamp};
+use platform::guard::{Guard, GuardSettings};
+use platform::listener::{Accepted, ConnectionNumber};
+use platform::metrics::Metrics;
+use platform::stream::{Endpoint, Stream};
+use platform::tasks::{Shutdown, ShutdownTrigger, Tasks};
+use queue::{Queue, RecipientOutcome};
+use tls::self_signed::TestAuthority;
+use tls::{Acceptor, AcceptorSettings, Certificates, Connector, ConnectorTrust};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::host::{Host, Manner};
+use super::peer::Peer;
+
+/// Beyond it a test is stuck.
+pub(crate) const STUCK: Duration = Duration::from_secs(30);
+
+pub(crate) struct World {
+    pub(crate) door: SmtpDoor,
+    pub(crate) queue: Queue,
+    pub(crate) store: Store,
+    pub(crate) directory: Directory,
+    pub(crate) clock: Clock,
+    pub(crate) names: FixedRecords,
+    pub(crate) metrics: Metrics,
+    pub(crate) tasks: Tasks,
+    authority: Arc<TestAuthority>,
+    attempts: UnboundedReceiver<Attempt>,
+    guard: Guard,
+    numbers: AtomicU64,
+    shutdown: (ShutdownTrigger, Shutdown),
+    /// Keeps the port of all hosts from other tests.
+    keeper: TcpListener,
+    _data: tempfile::TempDir,
+}
+
+/// A change of the settings of mail going out.
+pub(crate) type Change = Box<dyn FnOnce(&mut OutboundSettings) + Send>;
+
+/// What a test changes of the house.
+#[derive(Default)]
+pub(crate) struct Wishes {
+    pub(crate) routing: Routing,
+    pub(crate) outbound: Option<Change>,
+    pub(crate) queue: queue::Settings,
+}
+
+impl Wishes {
+    pub(crate) fn routing(routing: Routing) -> Self {
+        Self { routing, ..Self::default() }
+    }
+
+    pub(crate) fn outbound(change: impl FnOnce(&mut OutboundSettings) + Send + 'static) -> Self {
+        Self { outbound: Some(Box::new(change)), ..Self::default() }
+    }
+}
+
+pub(crate) fn address(text: &str) -> Address {
+    Address::parse(text).unwrap()
+}
+
+pub(crate) fn domain(text: &str) -> DomainName {
+    DomainName::parse(text).unwrap()
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+/// Waits, but not for ever.
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(STUCK, what).await.unwrap()
+}
+
+/// A port that no other test has: on another address of this machine it is free for this one's hosts.
+pub(crate) async fn port_of_its_own() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(Wishes::default()).await
+    }
+
+    pub(crate) async fn with(wishes: Wishes) -> Self {
+        Self::at_port(port_of_its_own().await, wishes).await
+    }
+
+    /// With a port that was chosen before, for wishes that name it.
+    pub(crate) async fn at_port(keeper: TcpListener, wishes: Wishes) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let clock = Clock::settable(Timestamp::from_unix_seconds(1_795_640_400));
+        let metrics = Metrics::new();
+        let directory = populate(data.path(), &clock);
+        let unattached = Queue::open(data.path(), wishes.queue, clock.clone(), &metrics).unwrap();
+        let tenants = vec![unattached.tenant()];
+        let store =
+            Store::open_with(data.path(), mailstore::Settings::default(), clock.clone(), &metrics, tenants)
+                .unwrap();
+        let queue = unattached.attach(&store).unwrap();
+        let guard = Guard::new(guard_settings(), clock.clone(), &metrics);
+        let last = Arc::new(AtomicU64::new(0));
+        let giver = || {
+            let last = Arc::clone(&last);
+            Box::new(move || TransactionId(last.fetch_add(1, Ordering::Relaxed) + 1))
+        };
+        let names = FixedRecords::new();
+        let authority = Arc::new(TestAuthority::new("test", now()).unwrap());
+        let (sender, attempts) = unbounded_channel();
+        let mut outbound = OutboundSettings {
+            loopback: Loopback::Others,
+            port: keeper.local_addr().unwrap().port(),
+            timeouts: Timeouts { fall_over: Duration::from_millis(50), ..Timeouts::default() },
+            idle_wait: Duration::ZERO,
+            trusted_roots: vec![authority.root()],
+            routing: wishes.routing.clone(),
+            ..OutboundSettings::new(domain("mail.example.org"), address("postmaster@example.org"))
+        };
+        if let Some(change) = wishes.outbound {
+            change(&mut outbound);
+        }
+        let out = Outbound::new(
+            OutboundRooms {
+                queue: queue.clone(),
+                store: store.clone(),
+                directory: directory.clone(),
+                resolver: Resolver::fixed(names.clone()),
+                clock: clock.clone(),
+                next_transaction: giver(),
+                attempts: Arc::new(move |attempt| {
+                    // A test that is over listens no more.
+                    let _ = sender.send(attempt);
+                }),
+            },
+            outbound,
+            &metrics,
+        )
+        .unwrap();
+        let tasks = Tasks::new(&metrics);
+        out.start(&tasks);
+        let own_acceptor = acceptor(&authority.issue(&["mail.example.org"], now()).unwrap(), &metrics);
+        let rooms = Rooms {
+            store: store.clone(),
+            queue: Some(queue.clone()),
+            directory: directory.clone(),
+            guard: guard.clone(),
+            clock: clock.clone(),
+            acceptor: Some(own_acceptor),
+            next_transaction: giver(),
+            ways: Arc::new(|_| {}),
+        };
+        let settings = Settings {
+            plaintext_on_loopback: true,
+            routing: wishes.routing,
+            ..Settings::new(domain("mail.example.org"))
+        };
+        Self {
+            door: SmtpDoor::new(rooms, settings, &metrics),
+            queue,
+            store,
+            directory,
+            clock,
+            names,
+            metrics,
+            tasks,
+            authority,
+            attempts,
+            guard,
+            numbers: AtomicU64::new(0),
+            shutdown: Shutdown::channel(),
+            keeper,
+            _data: data,
+        }
+    }
+
+    fn port(&self) -> u16 {
+        self.keeper.local_addr().unwrap().port()
+    }
+
+    /// The place of a host.
+    pub(crate) fn at(&self, host: &str) -> SocketAddr {
+        SocketAddr::new(host.parse::<IpAddr>().unwrap(), self.port())
+    }
+
+    pub(crate) async fn host(&self, place: &str, manner: Manner) -> Host {
+        Host::start(self.at(place), manner).await
+    }
+
+    /// The only exchanger of far.example.
+    pub(crate) async fn far(&self, manner: Manner) -> Host {
+        self.exchanger("far.example", 10, "mx.far.example", "127.0.0.2");
+        self.host("127.0.0.2", manner).await
+    }
+
+    pub(crate) fn exchanger(&self, domain: &str, preference: u16, host: &str, place: &str) {
+        let exchange = name(host);
+        self.names
+            .add(&name(domain), RecordData::Mx(MailExchanger { preference, exchange: exchange.clone() }));
+        self.names.add(&exchange, RecordData::Address(place.parse().unwrap()));
+    }
+
+    /// TLS with a certificate for these names that everybody here trusts.
+    pub(crate) fn acceptor(&self, names: &[&str]) -> Acceptor {
+        let pair = self.authority.issue(names, now()).unwrap();
+        acceptor(&pair, &self.metrics)
+    }
+
+    /// TLS with a certificate that nobody trusts.
+    pub(crate) fn strange_acceptor(&self, names: &[&str]) -> Acceptor {
+        let pair = tls::self_signed::generate(names, now()).unwrap();
+        acceptor(&pair, &self.metrics)
+    }
+
+    pub(crate) fn connect(&self, listener: Listener, peer: Endpoint) -> Peer {
+        let (ours, theirs) = Stream::pair(64 * 1024);
+        self.serve(listener, peer, ours);
+        Peer::over(theirs)
+    }
+
+    fn serve(&self, listener: Listener, peer: Endpoint, stream: Stream) {
+        let accepted = Accepted {
+            stream,
+            number: ConnectionNumber(self.numbers.fetch_add(1, Ordering::Relaxed) + 1),
+            peer,
+            local: Endpoint::Unix,
+            visit: self.guard.admit(peer.address()).unwrap(),
+            shutdown: self.shutdown.1.clone(),
+        };
+        let door = self.door.clone();
+        tokio::spawn(async move { door.serve(accepted, listener).await });
+    }
+
+    /// A stranger on port 25 who has said EHLO.
+    pub(crate) async fn stranger(&self) -> Peer {
+        let mut peer = self.connect(Listener::Relay, Endpoint::Inet("192.0.2.1:4711".parse().unwrap()));
+        assert!(peer.reply().await.starts_with("220"));
+        assert!(peer.say("EHLO client.example").await.starts_with("250"));
+        peer
+    }
+
+    /// One of our people, logged in.
+    pub(crate) async fn log_in(&self, who: &str) -> Peer {
+        Self::greet_and_log_in(self.connect(Listener::Submission, Endpoint::Unix), who).await
+    }
+
+    async fn greet_and_log_in(mut peer: Peer, who: &str) -> Peer {
+        assert!(peer.reply().await.starts_with("220"));
+        assert!(peer.say("EHLO laptop.example").await.starts_with("250"));
+        let plain = base64::engine::general_purpose::STANDARD.encode(format!("\0{who}\0secret"));
+        assert!(peer.say(&format!("AUTH PLAIN {plain}")).await.starts_with("235"));
+        peer
+    }
+
+    /// The same by TLS.
+    pub(crate) async fn log_in_encrypted(&self, who: &str) -> Peer {
+        let (ours, theirs) = Stream::pair(64 * 1024);
+        self.serve(Listener::ImplicitSubmission, Endpoint::Inet("192.0.2.7:4711".parse().unwrap()), ours);
+        let connector = Connector::new(&ConnectorTrust::Anyone, STUCK).unwrap();
+        let (stream, _) = connector.connect(theirs, "mail.example.org").await.unwrap();
+        Self::greet_and_log_in(Peer::over(stream), who).await
+    }
+
+    /// ann@example.org sends a message; what the door says at the end.
+    pub(crate) async fn submit(&self, to: &[&str], text: &str) -> String {
+        self.submit_asking("", to, text).await
+    }
+
+    /// The same with parameters of MAIL, and of RCPT behind a recipient.
+    pub(crate) async fn submit_asking(&self, asked: &str, to: &[&str], text: &str) -> String {
+        let mut peer = self.log_in("ann@example.org").await;
+        send(&mut peer, &format!("<ann@example.org> {asked}"), to, text).await
+    }
+
+    /// The record of the next attempt.
+    pub(crate) async fn attempt(&mut self) -> Attempt {
+        soon(self.attempts.recv()).await.unwrap()
+    }
+
+    /// What the next attempt came to, recipient by recipient: `to: outcome words`.
+    pub(crate) async fn outcomes(&mut self) -> Vec<String> {
+        let attempt = self.attempt().await;
+        let outcome = |outcome: &RecipientOutcome| match outcome {
+            RecipientOutcome::Delivered => "delivered".to_owned(),
+            RecipientOutcome::Relayed => "relayed".to_owned(),
+            RecipientOutcome::Failed(words) => format!("failed {words}"),
+            RecipientOutcome::Deferred(words) => format!("deferred {words}"),
+        };
+        let told = attempt.recipients.iter();
+        told.map(|told| format!("{}: {}", told.address, outcome(&told.outcome))).collect()
+    }
+
+    pub(crate) async fn outcome(&mut self) -> String {
+        let outcomes = self.outcomes().await;
+        let [one] = outcomes.as_slice() else { panic!("{outcomes:?}") };
+        one.clone()
+    }
+
+    /// Waits until so many messages lie in somebody's INBOX, and gives the last one's octets.
+    pub(crate) async fn inbox(&self, who: &str, count: usize) -> String {
+        let account = self.directory.account_by_address(&address(who)).unwrap().id;
+        let account = self.store.account(account).await.unwrap();
+        let mut changes = account.watch();
+        soon(async {
+            loop {
+                let list = account.mailboxes().await.unwrap();
+                let inbox = list.by_name(&mail_types::MailboxName::inbox()).unwrap().id;
+                let uids = mail_types::UidSet::from_ranges([(1, u32::MAX)]);
+                let rows = account.rows(inbox, &uids, Want::Facts).await.unwrap();
+                if rows.len() >= count {
+                    let reader = account.reader(rows.last().unwrap().email).await.unwrap();
+                    let mut octets = Vec::new();
+                    while (octets.len() as u64) < reader.octets() {
+                        octets.extend(reader.read(octets.len() as u64..reader.octets()).await.unwrap());
+                    }
+                    return String::from_utf8_lossy(&octets).into_owned();
+                }
+                changes.changed().await.unwrap();
+            }
+        })
+        .await
+    }
+
+    /// Lets time pass, once what is under way has come to its end, and the queue look at the clock.
+    pub(crate) async fn pass(&self, time: Duration) {
+        soon(async {
+            while self.queue.stats().await.unwrap().connections > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        self.clock.advance(time);
+        self.queue.look().await.unwrap();
+    }
+
+    /// Waits until nothing is left in the queue.
+    pub(crate) async fn empty_queue(&self) {
+        soon(async {
+            while self.queue.stats().await.unwrap().messages > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+}
+
+/// Sends one message; the door's last word, or its first no.
+pub(crate) async fn send(peer: &mut Peer, from: &str, to: &[&str], text: &str) -> String {
+    let sender = peer.say(&format!("MAIL FROM:{}", from.trim_end())).await;
+    if !sender.starts_with('2') {
+        return sender;
+    }
+    for recipient in to {
+        let (recipient, asked) = recipient.split_once(' ').unwrap_or((recipient, ""));
+        let said = peer.say(format!("RCPT TO:<{recipient}> {asked}").trim_end()).await;
+        if !said.starts_with('2') {
+            return said;
+        }
+    }
+    assert!(peer.say("DATA").await.starts_with("354"));
+    peer.say(&format!("{text}\r\n.")).await
+}
+
+fn populate(data: &Path, clock: &Clock) -> Directory {
+    let settings = directory::Settings {
+        hostname: DomainName::parse("mail.example.org").ok(),
+        password_cost: PasswordCost { memory_kib: 64, passes: 1, lanes: 1 },
+        ..directory::Settings::default()
+    };
+    let directory =
+        Directory::open(&data.join("directory.db"), settings, clock.clone(), &Metrics::new()).unwrap();
+    directory.add_domain(&domain("example.org")).unwrap();
+    for name in ["ann", "bob"] {
+        directory
+            .add_account(NewAccount {
+                address: address(&format!("{name}@example.org")),
+                password: NewPassword::Cleartext("secret".into()),
+                display_name: None,
+                quota: Quota::default(),
+            })
+            .unwrap();
+    }
+    let alias = |source: &str, targets: &[&str]| {
+        let targets: Vec<_> = targets.iter().map(|text| AliasTarget::parse(text).unwrap()).collect();
+        directory.add_alias(&AliasSource::parse(source).unwrap(), &targets).unwrap();
+    };
+    alias("away@example.org", &["bob@example.org", "bob@far.example"]);
+    alias("moved@example.org", &["carl@far.example"]);
+    directory
+}
+
+fn guard_settings() -> GuardSettings {
+    GuardSettings {
+        connections_max: 100,
+        connections_per_address_max: 10,
+        failures_free: 100,
+        delay_first: Duration::from_secs(1),
+        delay_max: Duration::from_secs(1),
+        failures_before_block: 1_000,
+        failures_window: Duration::from_secs(60),
+        block: Duration::from_secs(60),
+        trusted: Vec::new(),
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from(std::time::SystemTime::now())
+}
+
+fn acceptor(pair: &tls::self_signed::PemPair, metrics: &Metrics) -> Acceptor {
+    let certificates = Certificates::from_pem(&pair.chain, &pair.key, Clock::system(), metrics).unwrap();
+    Acceptor::new(&certificates, AcceptorSettings { handshake_timeout: Duration::from_secs(30) })
+}
