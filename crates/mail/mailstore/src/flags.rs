@@ -76,7 +76,7 @@ impl Account {
             }
             let mut records: Vec<Record> = state.with_keywords(mailbox, table)?.into_iter().collect();
             let modseq = state.next_modseq()?;
-            records.push(Record::FlagsSet(FlagsSet { mailbox, modseq, groups }));
+            records.extend(FlagsSet::new(mailbox, modseq, groups).map(Record::FlagsSet));
             outcome.modseq = Some(modseq);
             Ok(Decided::new(records, outcome))
         };

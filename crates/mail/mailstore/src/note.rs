@@ -51,12 +51,13 @@ pub(crate) struct FiledRecord {
     pub(crate) way: TransactionId,
 }
 
-/// Messages have these flags now.
+/// Messages have these flags now. There is at least one: a purge keeps only what messages still have by this change,
+/// and the mod-sequence of a change of none would be lost with it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct FlagsSet {
     pub(crate) mailbox: MailboxId,
     pub(crate) modseq: ModSeq,
-    pub(crate) groups: Vec<(Flags, UidSet)>,
+    groups: Vec<(Flags, UidSet)>,
 }
 
 /// Messages are gone.
@@ -250,6 +251,17 @@ impl FiledRecord {
 }
 
 impl FlagsSet {
+    /// Leaves out groups without messages; `None` if no other is there.
+    pub(crate) fn new(mailbox: MailboxId, modseq: ModSeq, mut groups: Vec<(Flags, UidSet)>) -> Option<Self> {
+        groups.retain(|(_, uids)| !uids.is_empty());
+        (!groups.is_empty()).then_some(Self { mailbox, modseq, groups })
+    }
+
+    /// The messages, grouped by the flags that they have now.
+    pub(crate) fn groups(&self) -> &[(Flags, UidSet)] {
+        &self.groups
+    }
+
     fn encode(&self, into: &mut Vec<u8>) {
         into.push(FLAGS_SET);
         put_number(into, self.mailbox.0.into());
@@ -264,7 +276,7 @@ impl FlagsSet {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Damaged> {
         let (mailbox, modseq) = (MailboxId(reader.small()?), modseq(reader)?);
         let groups = list(reader, |reader| Ok((flags(reader)?, uids(reader)?)))?;
-        Ok(Self { mailbox, modseq, groups })
+        Self::new(mailbox, modseq, groups).ok_or(Damaged)
     }
 }
 
@@ -442,6 +454,18 @@ mod tests {
     fn other_versions_are_refused() {
         assert_eq!(decode(&[]), Err(Damaged));
         assert_eq!(decode(&[2]), Err(Damaged));
+    }
+
+    #[test]
+    fn a_change_of_no_message_is_no_record() {
+        let (mailbox, modseq, some) = (MailboxId(2), ModSeq(8), UidSet::from_ranges([(1, 3)]));
+        assert_eq!(FlagsSet::new(mailbox, modseq, Vec::new()), None);
+        assert_eq!(FlagsSet::new(mailbox, modseq, vec![(Flags::NONE, UidSet::new())]), None);
+        let groups = vec![(Flags::NONE, UidSet::new()), (Flags::NONE, some.clone())];
+        let set = FlagsSet::new(mailbox, modseq, groups).unwrap();
+        assert_eq!(set.groups(), [(Flags::NONE, some)]);
+        assert_eq!(decode(&[VERSION, FLAGS_SET, 2, 8, 0]), Err(Damaged));
+        assert_eq!(decode(&[VERSION, FLAGS_SET, 2, 8, 1, 0, 0, 0, 0]), Err(Damaged));
     }
 
     #[test]

@@ -371,7 +371,7 @@ fn change(draft: &mut Draft, record: &Record) {
             draft.file(Entry { uid: filed.uid, flags: filed.flags, modseq: filed.modseq });
         }
         Record::FlagsSet(set) => {
-            set.groups.iter().for_each(|(flags, uids)| draft.set_flags(uids, *flags, set.modseq));
+            set.groups().iter().for_each(|(flags, uids)| draft.set_flags(uids, *flags, set.modseq));
         }
         Record::Expunged(expunged) => draft.expunge(&expunged.uids, expunged.modseq),
         Record::Mailbox(state) => {

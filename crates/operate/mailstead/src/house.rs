@@ -60,6 +60,8 @@ impl House {
     /// Makes everything durable and lets go of the data directory.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         self.queue.stop();
+        // What was tried in the last moment is written down.
+        self.queue.look().await.context("closing the queue")?;
         self.way.close().await;
         self.store.close().await.context("closing the store")
     }

@@ -1,8 +1,8 @@
 //! Applying records to the SQLite index, many in one transaction.
 //!
-//! Rows of mailboxes and of the account are read once, changed in memory and written at the end. In the log's order a
-//! filing below its mailbox's UIDNEXT was applied before (identifiers never come back), so nothing is done
-//! twice; in a rebuild the phases order what must be ordered, and mod-sequences decide the rest.
+//! Rows of mailboxes and of the account are read once, changed in memory and written at the end. In the log's order
+//! mod-sequences only grow, so a record with one that was seen before is a purge's copy, and nothing is done twice;
+//! in a rebuild the phases order what must be ordered, and mod-sequences decide the rest.
 
 use std::collections::BTreeMap;
 
@@ -73,6 +73,12 @@ impl<'a> Batch<'a> {
     }
 
     fn record(&mut self, record: &Record, entry: &ToApply<'_>) -> SqlResult<()> {
+        if self.is_copy(record) {
+            return match record {
+                Record::Stored(stored) => self.place(stored, entry).map(drop),
+                _ => Ok(()),
+            };
+        }
         match record {
             Record::Stored(stored) => self.stored(stored, entry),
             Record::Filed(filed) => self.filed(filed),
@@ -85,20 +91,23 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// Whether a purge wrote the record once more, behind what came after it. What it said may be over by now: the
+    /// mailbox gone and forgotten, the name unsubscribed. Only the place of octets is news.
+    fn is_copy(&self, record: &Record) -> bool {
+        let is_numbered = *record != Record::AccountRemoved;
+        self.order == Order::Log && is_numbered && record.modseq() <= self.account.modseq_last
+    }
+
     fn filed(&mut self, filed: &FiledRecord) -> SqlResult<()> {
         self.stamp(filed.modseq);
         let is_rebuild = self.order != Order::Log;
         let Some(mailbox) = self.mailbox(filed.mailbox)? else { return Ok(()) };
         mailbox.row.highest_modseq = mailbox.row.highest_modseq.max(filed.modseq);
-        let is_applied = filed.uid < mailbox.row.uid_next;
         mailbox.row.uid_next = mailbox.row.uid_next.max(Uid(filed.uid.0.saturating_add(1)));
         mailbox.is_changed = true;
         let deleted_at = mailbox.row.deleted_at;
-        if !is_rebuild && (is_applied || deleted_at.is_some()) {
-            return Ok(());
-        }
         if let Some(at) = deleted_at {
-            return self.insert_expunged(filed, at);
+            return if is_rebuild { self.insert_expunged(filed, at) } else { Ok(()) };
         }
         if self.insert_message(filed)? {
             let sums = Sums {
@@ -164,7 +173,7 @@ impl<'a> Batch<'a> {
         let Some(mailbox) = self.mailbox(set.mailbox)? else { return Ok(()) };
         mailbox.row.highest_modseq = mailbox.row.highest_modseq.max(set.modseq);
         mailbox.is_changed = true;
-        for (flags, uids) in &set.groups {
+        for (flags, uids) in set.groups() {
             for &range in uids.ranges() {
                 self.flags_of_range(set, *flags, range)?;
                 if is_rebuild {

@@ -12,24 +12,8 @@ impl Batch<'_> {
     pub(super) fn stored(&mut self, stored: &Stored, entry: &ToApply<'_>) -> SqlResult<()> {
         self.stamp(ModSeq(stored.email.0));
         let Some(blob) = entry.blob else { return Ok(()) };
-        let (pack, offset) = (blob.pack.0, number(blob.offset));
-        // A blob in a pack of its own takes next to nothing of the log.
-        let is_in_log = entry.position.pack == blob.pack && entry.position.offset > blob.offset;
-        let in_log = if is_in_log { entry.position.offset - blob.offset } else { 0 };
-        // A purge moved the octets, or left them twice: both places are good while their packs stand.
-        let moved = self
-            .statement(
-                "UPDATE emails SET pack = ?2, offset = ?3, stored = ?4, thread = IIF(thread = 0, ?5, thread) \
-                 WHERE id = ?1",
-            )?
-            .execute(params![
-                number(stored.email.0),
-                pack,
-                offset,
-                number(in_log),
-                number(stored.thread.map_or(0, |thread| thread.0))
-            ])?;
-        let Some(digest) = entry.digest.filter(|_| moved == 0) else { return Ok(()) };
+        let is_there = self.place(stored, entry)?;
+        let Some(digest) = entry.digest.filter(|_| !is_there) else { return Ok(()) };
         let thread = match (stored.thread, self.order) {
             (Some(thread), _) => thread.0,
             (None, Order::Log) => self.thread_among(&digest.links)?.unwrap_or(stored.email.0),
@@ -42,9 +26,9 @@ impl Batch<'_> {
         )?
         .execute(params![
             number(stored.email.0),
-            pack,
-            offset,
-            number(in_log),
+            blob.pack.0,
+            number(blob.offset),
+            number(in_log(entry)),
             number(stored.octets),
             number(thread),
             digest.summary
@@ -56,6 +40,25 @@ impl Batch<'_> {
         } else {
             self.join_thread(&digest.links, thread)
         }
+    }
+
+    /// Notes where an email's octets are; whether the email is there.
+    pub(super) fn place(&self, stored: &Stored, entry: &ToApply<'_>) -> SqlResult<bool> {
+        let Some(blob) = entry.blob else { return Ok(false) };
+        // A purge moved the octets, or left them twice: both places are good while their packs stand.
+        let placed = self
+            .statement(
+                "UPDATE emails SET pack = ?2, offset = ?3, stored = ?4, thread = IIF(thread = 0, ?5, thread) \
+                 WHERE id = ?1",
+            )?
+            .execute(params![
+                number(stored.email.0),
+                blob.pack.0,
+                number(blob.offset),
+                number(in_log(entry)),
+                number(stored.thread.map_or(0, |thread| thread.0))
+            ])?;
+        Ok(placed > 0)
     }
 
     fn thread_among(&self, links: &[u64]) -> SqlResult<Option<u64>> {
@@ -85,4 +88,10 @@ impl Batch<'_> {
         }
         Ok(())
     }
+}
+
+/// What an entry's octets take of the log: a blob in a pack of its own, next to nothing.
+fn in_log(entry: &ToApply<'_>) -> u64 {
+    let here = entry.blob.filter(|blob| blob.pack == entry.position.pack);
+    here.map_or(0, |blob| entry.position.offset.saturating_sub(blob.offset))
 }

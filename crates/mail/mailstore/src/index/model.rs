@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use mail_types::{EmailId, MailboxId, MailboxName, ModSeq, SystemFlag, ThreadId, Uid, UidSet};
+use mail_types::{EmailId, Flags, MailboxId, MailboxName, ModSeq, SystemFlag, ThreadId, Uid, UidSet};
 use platform::clock::Timestamp;
 use storage::{BlobRef, PackId, StorageError};
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::digest::{self, Digest};
 use crate::fetch::{Row, Want};
-use crate::note::{FiledRecord, MailboxState, Record, Subscription};
+use crate::note::{FiledRecord, FlagsSet, MailboxState, Record, Subscription};
 use crate::search::HeaderField;
 use crate::view::{Draft, Entry, Snapshot};
 
@@ -109,7 +109,7 @@ impl ModelIndex {
             Record::FlagsSet(set) => {
                 let Some(mailbox) = self.mailboxes.get_mut(&set.mailbox) else { return };
                 mailbox.highest_modseq = mailbox.highest_modseq.max(set.modseq);
-                for (flags, uids) in &set.groups {
+                for (flags, uids) in set.groups() {
                     for message in mailbox.messages.values_mut().filter(|message| uids.contains(message.uid))
                     {
                         (message.flags, message.modseq) = (*flags, set.modseq);
@@ -281,15 +281,13 @@ impl AccountIndex for ModelIndex {
                 }));
             }
             Record::FlagsSet(set) => {
-                let mut kept = set.clone();
-                for (_, uids) in &mut kept.groups {
-                    let is_by_this = |uid: &Uid| {
-                        message(set.mailbox, *uid).is_some_and(|message| message.modseq == set.modseq)
-                    };
-                    *uids = uids.iter().filter(is_by_this).collect();
-                }
-                kept.groups.retain(|(_, uids)| !uids.is_empty());
-                return Ok((!kept.groups.is_empty()).then_some(Record::FlagsSet(kept)));
+                let is_by_this = |uid: &Uid| {
+                    message(set.mailbox, *uid).is_some_and(|message| message.modseq == set.modseq)
+                };
+                let still =
+                    |(flags, uids): &(Flags, UidSet)| (*flags, uids.iter().filter(is_by_this).collect());
+                let groups = set.groups().iter().map(still).collect();
+                return Ok(FlagsSet::new(set.mailbox, set.modseq, groups).map(Record::FlagsSet));
             }
             Record::Filed(filed) => message(filed.mailbox, filed.uid).is_some(),
             Record::Expunged(expunged) => self.mailboxes.contains_key(&expunged.mailbox),

@@ -118,17 +118,14 @@ fn stored_needed(
 /// Of a change of flags, the messages that still have these flags by it.
 fn flags_needed(index: &SqliteIndex, set: &FlagsSet) -> Result<Option<Record>, StorageError> {
     let mut groups = Vec::new();
-    for (flags, uids) in &set.groups {
+    for (flags, uids) in set.groups() {
         let mut kept = Vec::new();
         for table in ["messages", "expunged_messages"] {
             still_stamped(index.connection(), table, (set.mailbox, set.modseq), uids, &mut kept)?;
         }
-        if !kept.is_empty() {
-            groups.push((*flags, UidSet::from_ranges(kept)));
-        }
+        groups.push((*flags, UidSet::from_ranges(kept)));
     }
-    let set = FlagsSet { groups, ..set.clone() };
-    Ok((!set.groups.is_empty()).then_some(Record::FlagsSet(set)))
+    Ok(FlagsSet::new(set.mailbox, set.modseq, groups).map(Record::FlagsSet))
 }
 
 fn still_stamped(

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::admin::{Answer, QueueMessage};
+use crate::admin::{Answer, QueueLine, QueueMessage, QueueStatus};
 use crate::settings::show_octets;
 
 /// Prints an answer; a failure goes to standard error and makes the exit status 1.
@@ -62,38 +62,9 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
             amount(status.pack_octets),
             amount(status.free_octets)
         ),
-        Answer::Queue { messages, next } => {
-            columns(
-                ["ID", "ARRIVED", "SENDER", "SIZE", "STATE", "WAITING", "NEXT TRY", "LAST"],
-                messages.iter().map(|m| {
-                    [
-                        m.id.clone(),
-                        short_time(&m.arrived),
-                        m.sender.clone(),
-                        amount(m.octets),
-                        m.state.clone(),
-                        m.recipients_waiting.to_string(),
-                        m.next_try.as_deref().map_or_else(|| "-".into(), short_time),
-                        m.last.clone().unwrap_or_else(|| "-".into()),
-                    ]
-                }),
-            );
-            if let Some(next) = next {
-                println!("there are more: --after {next}");
-            }
-        }
+        Answer::Queue { messages, next } => queue_page(messages, next.as_deref()),
         Answer::QueueMessage { message } => queued_message(message),
-        Answer::QueueStatus { status } => println!(
-            "{} messages of {} to {} destinations ({} of them out of reach); {} deferred, {} held; {} connections; oldest {}",
-            status.messages,
-            amount(status.octets),
-            status.destinations,
-            status.destinations_unreachable,
-            status.deferred,
-            status.held,
-            status.connections,
-            status.oldest.as_deref().map_or_else(|| "-".into(), short_time),
-        ),
+        Answer::QueueStatus { status } => queue_status(status),
         Answer::Trace { steps } => {
             for step in steps {
                 println!("{step}");
@@ -106,6 +77,41 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
         _ => false,
     };
     Ok(if failed { ExitCode::from(super::FAILED) } else { ExitCode::SUCCESS })
+}
+
+fn queue_page(messages: &[QueueLine], next: Option<&str>) {
+    columns(
+        ["ID", "ARRIVED", "SENDER", "SIZE", "STATE", "WAITING", "NEXT TRY", "LAST"],
+        messages.iter().map(|m| {
+            [
+                m.id.clone(),
+                short_time(&m.arrived),
+                m.sender.clone(),
+                amount(m.octets),
+                m.state.clone(),
+                m.recipients_waiting.to_string(),
+                m.next_try.as_deref().map_or_else(|| "-".into(), short_time),
+                m.last.clone().unwrap_or_else(|| "-".into()),
+            ]
+        }),
+    );
+    if let Some(next) = next {
+        println!("there are more: --after {next}");
+    }
+}
+
+fn queue_status(status: &QueueStatus) {
+    println!(
+        "{} messages of {} to {} destinations ({} of them out of reach); {} deferred, {} held; {} connections; oldest {}",
+        status.messages,
+        amount(status.octets),
+        status.destinations,
+        status.destinations_unreachable,
+        status.deferred,
+        status.held,
+        status.connections,
+        status.oldest.as_deref().map_or_else(|| "-".into(), short_time),
+    );
 }
 
 fn queued_message(message: &QueueMessage) {
