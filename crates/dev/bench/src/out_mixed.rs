@@ -47,7 +47,7 @@ impl Plan {
 
 /// Measures mailstead, first with healthy destinations alone.
 pub(crate) fn run(report: &mut Report, plan: Plan) -> Result<()> {
-    ensure!(plan.destinations % 7_919 != 0 && plan.dead + plan.slow <= plan.destinations, "not so many");
+    ensure!(plan.dead + plan.slow <= plan.destinations, "more bad destinations than there are");
     for plan in [Plan { dead: 0, slow: 0, ..plan }, plan] {
         one(report, plan)?;
     }
