@@ -2,7 +2,7 @@
 //!
 //! A host that lets connections vanish holds one for half a minute, one that accepts and says nothing for minutes. So
 //! destinations that failed or were slow share half of the connections, with those of which nothing is known they share
-//! three quarters; and a connection that only waits for more mail, or has had its turn, makes room for who waits.
+//! seven eighths: the rest is enough for those who answer soon. And a connection that only waits for more mail, or has had its turn, makes room for who waits.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -202,7 +202,7 @@ impl Spool {
     fn next_line(&self) -> Option<Standing> {
         let most = self.settings.connections_max;
         let doubtful = self.connections.unknown + self.connections.troubled;
-        let has_room = doubtful < (most * 3).div_ceil(4).max(1);
+        let has_room = doubtful < (most * 7).div_ceil(8).max(1);
         let may_be_troubled = has_room && self.connections.troubled < (most / 2).max(1);
         let Lines { well, unknown, troubled, .. } = &self.lines;
         [
