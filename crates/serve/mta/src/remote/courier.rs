@@ -116,6 +116,12 @@ impl Courier {
                     handed.outcomes.extend(pending.drain(..).map(failed));
                     break;
                 }
+                // Other mail may well get through: only this one demands what could not be had.
+                Err(NoWay::Later(diagnostic)) if wanted.demand == Demand::RequireTls => {
+                    let deferred = |(number, _)| (number, RecipientOutcome::Deferred(diagnostic.clone()));
+                    handed.outcomes.extend(pending.drain(..).map(deferred));
+                    break;
+                }
                 Err(NoWay::Later(diagnostic)) => {
                     // Who had a part of it just now is not out of reach.
                     let was_reached = handed.remote.is_some();

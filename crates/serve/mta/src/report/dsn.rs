@@ -7,7 +7,7 @@
 use directory::{Directory, Recipients, Resolution};
 use mail_types::{
     AccountId, Address, DomainName, EnhancedCode, EnvelopeId, ForwardPath, MailboxName, OriginalRecipient,
-    ReplyCode, ReversePath, Situation, TransactionId,
+    ReversePath, Situation, TransactionId,
 };
 use mailstore::{Arriving, Filing, FilingTarget, FlagNames, QuotaLimit, READ_OCTETS_MAX, Store, StoreError};
 use message::{
@@ -89,6 +89,8 @@ pub(crate) struct Told<'a> {
     pub(crate) status: EnhancedCode,
     pub(crate) diagnostic: Option<&'a Diagnostic>,
     pub(crate) retry_until: Option<Timestamp>,
+    /// Why no more is tried, where that is not the last word on it.
+    pub(crate) given_up: Option<Situation>,
 }
 
 /// A report cannot be written now.
@@ -195,10 +197,16 @@ impl Copy<'_> {
         let random = random()?;
         let now = reporter.clock.now();
         let milliseconds = u64::try_from(now.unix_millis()).unwrap_or_default();
-        let paths: Vec<ForwardPath> =
-            self.told.iter().map(|told| ForwardPath::Address(self.shown_address(told))).collect();
-        let recipients: Vec<RecipientReport<'_>> =
-            self.told.iter().zip(&paths).map(|(told, path)| recipient_report(told, path, now)).collect();
+        let shown: Vec<Address> = self.told.iter().map(|told| self.shown_address(told)).collect();
+        let wordings: Vec<Wording> =
+            self.told.iter().zip(&shown).map(|(told, shown)| Wording::of(told, shown)).collect();
+        let paths: Vec<ForwardPath> = shown.into_iter().map(ForwardPath::Address).collect();
+        let recipients: Vec<RecipientReport<'_>> = self
+            .told
+            .iter()
+            .zip(paths.iter().zip(&wordings))
+            .map(|(told, (path, wording))| recipient_report(told, path, wording, now))
+            .collect();
         let envelope_id = self.about.envelope_id.and_then(EnvelopeId::new);
         let returned = self.returned(reach);
         let report = DeliveryReport {
@@ -276,38 +284,62 @@ enum Reach {
     Elsewhere,
 }
 
-fn recipient_report<'a>(told: &'a Told<'a>, path: &'a ForwardPath, now: Timestamp) -> RecipientReport<'a> {
-    let words = told.diagnostic.and_then(|words| Some((words, words.code?)));
-    let Words { reason, advice } = match (told.action, told.diagnostic) {
-        (Action::Delivered | Action::Relayed | Action::Expanded, _) => Words { reason: "", advice: "" },
-        (_, Some(_)) if words.is_some() => advice::of_refusal(told.status),
-        (_, Some(found_out)) => {
-            let reason = situation_of(found_out).sentence();
-            Words {
-                reason,
-                advice: if told.action == Action::Failed { advice::about_our_own(told.status) } else { "" },
+/// What is told of a recipient in words that have to be put together.
+struct Wording {
+    reason: String,
+    advice: &'static str,
+    /// The other host's.
+    said: Option<String>,
+}
+
+impl Wording {
+    fn of(told: &Told<'_>, shown: &Address) -> Self {
+        let of_host = told.diagnostic.filter(|words| words.code.is_some());
+        let said = of_host.map(|words| match shown == told.address {
+            true => words.text.to_string(),
+            // Hosts like to repeat the address that they refuse.
+            false => words.text.replace(&told.address.to_string(), &shown.to_string()),
+        });
+        let last = match (told.action, told.diagnostic) {
+            (Action::Delivered | Action::Relayed | Action::Expanded, _) | (_, None) => {
+                Words { reason: "", advice: "" }
             }
+            (_, Some(_)) if said.is_some() => advice::of_refusal(told.status),
+            (_, Some(found_out)) => Words {
+                reason: situation_of(found_out).sentence(),
+                advice: advice::about_our_own(told.status),
+            },
+        };
+        let given_up = told.given_up.map_or("", Situation::sentence);
+        Self {
+            reason: format!("{given_up} {}", last.reason).trim().to_owned(),
+            // What is only late needs nothing of its sender.
+            advice: if told.action == Action::Failed { last.advice } else { "" },
+            said,
         }
-        (_, None) => Words { reason: Situation::Expired.sentence(), advice: "" },
-    };
-    // What is only late needs nothing of its sender.
-    let advice = if told.action == Action::Delayed { "" } else { advice };
+    }
+}
+
+fn recipient_report<'a>(
+    told: &'a Told<'a>,
+    path: &'a ForwardPath,
+    wording: &'a Wording,
+    now: Timestamp,
+) -> RecipientReport<'a> {
+    let said = wording.said.as_deref().zip(told.diagnostic);
     RecipientReport {
         final_recipient: path,
         original: told.original.as_ref(),
         action: told.action,
         status: told.status,
         remote_mta: told.diagnostic.and_then(|words| words.remote.as_deref()),
-        said: words.map(|(words, code)| remote_words(words, code)),
+        said: said
+            .and_then(|(text, words)| Some(RemoteWords { code: words.code?, enhanced: words.status, text })),
         last_attempt: Some(date(now)),
         retry_until: told.retry_until.map(date),
-        reason,
-        advice,
+        reason: &wording.reason,
+        advice: wording.advice,
     }
-}
-
-fn remote_words(words: &Diagnostic, code: ReplyCode) -> RemoteWords<'_> {
-    RemoteWords { code, enhanced: words.status, text: &words.text }
 }
 
 /// What we found out ourselves, from its code.

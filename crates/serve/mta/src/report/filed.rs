@@ -51,6 +51,7 @@ pub(crate) async fn tell(
                 status: EnhancedCode::new(2, 0, 0),
                 diagnostic: None,
                 retry_until: None,
+                given_up: None,
             })
         })
         .collect();

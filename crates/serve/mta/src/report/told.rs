@@ -3,7 +3,10 @@
 
 use mail_types::{EnhancedCode, Situation, Verdict};
 use message::Action;
-use queue::{NewMessage, NewReport, Notify, Overdue, OverdueKind, Parcel, Recipient, RecipientOutcome};
+use queue::{
+    DeliverBy, DeliverByMode, NewMessage, NewReport, Notify, Overdue, OverdueKind, Parcel, Recipient,
+    RecipientOutcome,
+};
 
 use super::dsn::{ReportError, Reporter, Source, Told};
 use crate::deliver::local::describe;
@@ -84,6 +87,7 @@ fn told_of<'a>(
         status,
         diagnostic,
         retry_until: None,
+        given_up: None,
     };
     // RFC 2852 §4: who set a deadline hears where it is lost sight of, and of each step where they asked to.
     let is_traced = message.deliver_by.is_some_and(|asked| asked.is_traced);
@@ -115,6 +119,15 @@ pub(crate) async fn of_overdue(gate: &Gate, overdue: &Overdue) -> Result<Vec<New
         OverdueKind::Delayed => gate.rooms.queue.show(overdue.id()).await.ok().map(|shown| shown.expires),
         OverdueKind::Expired => None,
     };
+    let now = gate.rooms.clock.now();
+    let is_too_late = |asked: DeliverBy| asked.mode == DeliverByMode::Return && asked.at <= now;
+    let given_up = match overdue.kind() {
+        OverdueKind::Delayed => None,
+        OverdueKind::Expired if message.deliver_by.is_some_and(is_too_late) => {
+            Some(Situation::DeadlinePassed)
+        }
+        OverdueKind::Expired => Some(Situation::Expired),
+    };
     let told: Vec<Told<'_>> = about
         .iter()
         .filter_map(|about| {
@@ -128,7 +141,10 @@ pub(crate) async fn of_overdue(gate: &Gate, overdue: &Overdue) -> Result<Vec<New
             };
             let diagnostic = about.diagnostic;
             let expired = Situation::Expired.status().with_verdict(verdict);
-            let status = diagnostic.map_or(expired, |words| judge::status_of(words, verdict));
+            let status = match given_up {
+                Some(Situation::DeadlinePassed) => Situation::DeadlinePassed.status(),
+                _ => diagnostic.map_or(expired, |words| judge::status_of(words, verdict)),
+            };
             is_wanted.then(|| Told {
                 address: &about.recipient.forward_path,
                 original: original(about.recipient),
@@ -137,6 +153,7 @@ pub(crate) async fn of_overdue(gate: &Gate, overdue: &Overdue) -> Result<Vec<New
                 status,
                 diagnostic,
                 retry_until,
+                given_up,
             })
         })
         .collect();

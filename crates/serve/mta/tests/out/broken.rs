@@ -175,3 +175,31 @@ async fn a_shutdown_lets_the_message_at_hand_end_and_keeps_the_others() {
     assert_eq!(world.queue.stats().await.unwrap().messages, 1);
     assert_eq!(far.mail_so_far().len(), 1);
 }
+
+#[tokio::test]
+async fn a_good_bye_behind_the_last_answer_takes_nothing_back() {
+    let mut world = World::with(Wishes::outbound(|out| out.idle_wait = Duration::from_secs(20))).await;
+    let manner = Manner::with_ears(|heard, connection| {
+        let words = Act::SayAndHangUp("250 2.0.0 taken\r\n421 4.4.2 enough");
+        (heard == "." && connection == 1).then_some(words)
+    });
+    let far = world.far(manner).await;
+    world.submit(&["bob@far.example"], LUNCH).await;
+    assert_eq!(world.outcome().await, "bob@far.example: relayed");
+    world.submit(&["carl@far.example"], LUNCH).await;
+    assert_eq!(world.outcome().await, "carl@far.example: relayed");
+    assert_eq!(far.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_server_that_closes_in_the_middle_is_heard_out() {
+    let mut world = World::new().await;
+    let too_much = Act::SayAndHangUp("552 5.3.4 that is too much");
+    world.far(Manner { offers: vec!["PIPELINING"], ..Manner::answering("octets", too_much) }).await;
+    let body = "0123456789abcdef\r\n".repeat(300_000);
+    world.submit(&["bob@far.example"], &format!("{LUNCH}\r\n{body}end")).await;
+    let outcome = world.outcome().await;
+    assert!(outcome.contains("failed mx.far.example: 552 5.3.4 that is too much"), "{outcome}");
+    let report = world.inbox("ann@example.org", 1).await;
+    assert!(report.contains("Send less, or send a link to it instead."), "{report}");
+}

@@ -147,3 +147,50 @@ async fn a_deadline_needs_a_host_that_keeps_it() {
     let report = world.inbox("ann@example.org", 2).await;
     assert!(report.contains("Action: relayed"), "{report}");
 }
+
+#[tokio::test]
+async fn octets_without_lines_go_where_they_are_taken_and_nowhere_else() {
+    let mut world = World::new().await;
+    let far = world.far(Manner::offering(&["8BITMIME", "CHUNKING", "BINARYMIME"])).await;
+    world.exchanger("lines.example", 10, "mx.lines.example", "127.0.0.3");
+    world.host("127.0.0.3", Manner::offering(&["8BITMIME", "CHUNKING"])).await;
+    let text = "From: ann@example.org\r\nMIME-Version: 1.0\r\n\r\na\nb\rc\0d";
+    for (recipient, words) in
+        [("bob@far.example", "relayed"), ("bob@lines.example", "failed mx.lines.example: 5.6.3 ")]
+    {
+        let mut peer = world.log_in("ann@example.org").await;
+        assert!(peer.say("MAIL FROM:<ann@example.org> BODY=BINARYMIME").await.starts_with("250"));
+        assert!(peer.say(&format!("RCPT TO:<{recipient}>")).await.starts_with("250"));
+        peer.0.put(format!("BDAT {} LAST\r\n{text}", text.len()).as_bytes());
+        peer.0.flush().await.unwrap();
+        assert!(peer.reply().await.starts_with("250 2.0.0 Queued"));
+        let outcome = world.outcome().await;
+        assert!(outcome.contains(words), "{outcome}");
+    }
+    let mail = soon(far.mail(1)).await;
+    assert!(mail[0].from.ends_with("BODY=BINARYMIME"), "{}", mail[0].from);
+    assert!(mail[0].text.ends_with("\r\n\r\na\nb\rc\0d"), "{:?}", mail[0].text);
+}
+
+#[tokio::test]
+async fn a_transaction_has_so_many_recipients_and_a_connection_so_many_messages() {
+    let five = ["a@far.example", "b@far.example", "c@far.example", "d@far.example", "e@far.example"];
+    for (recipients_max, expected) in [(4, vec![4, 1]), (5, vec![5]), (6, vec![5])] {
+        let world = World::with(Wishes::outbound(move |out| out.recipients_max = recipients_max)).await;
+        let far = world.far(Manner::polite()).await;
+        world.submit(&five, LUNCH).await;
+        let mail = soon(far.mail(expected.len())).await;
+        assert_eq!(mail.iter().map(|mail| mail.to.len()).collect::<Vec<_>>(), expected);
+    }
+    for (messages_max, connections) in [(1, 3), (2, 2), (3, 1)] {
+        let change = move |out: &mut mta::OutboundSettings| {
+            out.messages_max = messages_max;
+            out.recipients_max = 2;
+        };
+        let world = World::with(Wishes::outbound(change)).await;
+        let far = world.far(Manner::polite()).await;
+        world.submit(&five, LUNCH).await;
+        soon(far.mail(3)).await;
+        assert_eq!(far.connections(), connections);
+    }
+}

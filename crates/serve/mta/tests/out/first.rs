@@ -19,6 +19,15 @@ async fn a_submitted_message_reaches_the_other_host() {
     assert!(mail[0].text.ends_with("\r\n\r\nAt noon.\r\n.\r\n..dots\r\n"), "{}", mail[0].text);
     assert_eq!(world.outcome().await, "bob@far.example: relayed");
     world.empty_queue().await;
+    let metrics = world.metrics.render();
+    for line in [
+        "mailstead_out_recipients_total{result=\"relayed\"} 1",
+        "mailstead_out_connections_total{result=\"made\"} 1",
+        "mailstead_out_tls_total{version=\"none\"} 1",
+        "mailstead_smtp_recipients_queued_total 1",
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
 }
 
 #[tokio::test]

@@ -36,6 +36,8 @@ pub(crate) struct Manner {
     pub(crate) acceptor: Option<Acceptor>,
     pub(crate) ears: Ears,
     pub(crate) is_lmtp: bool,
+    /// TLS begins with the connection.
+    pub(crate) begins_with_tls: bool,
 }
 
 impl Manner {
@@ -45,6 +47,7 @@ impl Manner {
             acceptor: None,
             ears: Box::new(|_, _| None),
             is_lmtp: false,
+            begins_with_tls: false,
         }
     }
 
@@ -88,12 +91,15 @@ struct Shared {
 }
 
 impl Host {
-    pub(crate) async fn start(address: SocketAddr, manner: Manner) -> Self {
+    /// A host at this address. `keeper` keeps the port from other tests for as long as it listens.
+    pub(crate) async fn start(address: SocketAddr, manner: Manner, keeper: Arc<TcpListener>) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let host = Self::silent(manner);
         let door = host.clone();
         tokio::spawn(async move {
+            let _keeper = keeper;
             while let Ok((stream, peer)) = listener.accept().await {
+                stream.set_nodelay(true).unwrap();
                 door.answer(Stream::Tcp(stream), peer.ip());
             }
         });
@@ -175,6 +181,9 @@ struct Talk {
 
 impl Talk {
     async fn run(&mut self) -> Option<()> {
+        if self.shared.manner.begins_with_tls {
+            self.shake_hands().await?;
+        }
         self.answer("connect", "220 far.example ESMTP").await?;
         loop {
             let line = self.line().await?;
@@ -282,7 +291,10 @@ impl Talk {
         while self.input.is_empty() {
             self.more().await?;
         }
-        if (self.shared.manner.ears)("octets", self.connection).is_some() {
+        if let Some(act) = (self.shared.manner.ears)("octets", self.connection) {
+            if let Act::SayAndHangUp(words) = act {
+                self.say(words).await?;
+            }
             return None;
         }
         let mut text = String::new();
@@ -343,6 +355,10 @@ impl Talk {
         if !self.answer(line, "220 go").await? {
             return Some(());
         }
+        self.shake_hands().await
+    }
+
+    async fn shake_hands(&mut self) -> Option<()> {
         let acceptor = self.shared.manner.acceptor.clone()?;
         let stream = self.stream.take()?;
         let (stream, _) = acceptor.accept(stream).await.ok()?;

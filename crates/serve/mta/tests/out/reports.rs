@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use super::host::{Act, Manner};
-use super::world::{World, send, soon};
+use super::world::{Wishes, World, on_one_line, send, soon};
 
 const LUNCH: &str = "From: ann@example.org\r\nSubject: Lunch?\r\n\r\nAt noon.";
 const NOBODY: Act = Act::Say("550 5.1.1 unknown");
 
 async fn refusing() -> World {
     let world = World::new().await;
-    world.far(Manner::answering("RCPT", NOBODY)).await;
+    let words = Act::Say("550 5.1.1 <carl@far.example> unknown");
+    world.far(Manner::answering("RCPT", words)).await;
     world
 }
 
@@ -74,6 +75,7 @@ async fn a_stranger_is_told_by_mail_from_nobody_and_that_is_the_end() {
     // Where the alias leads to is its owner's affair.
     assert!(mail[0].text.contains("Final-Recipient: rfc822; moved@example.org"), "{}", mail[0].text);
     assert!(!mail[0].text.contains("carl@far.example"), "{}", mail[0].text);
+    assert!(mail[0].text.contains("550 5.1.1 <moved@example.org> unknown"), "{}", mail[0].text);
     // A report that cannot be delivered is reported to nobody.
     send(&mut stranger, "<gone@strange.example>", &["moved@example.org"], LUNCH).await;
     send(&mut stranger, "<>", &["moved@example.org"], LUNCH).await;
@@ -104,6 +106,53 @@ async fn a_deadline_that_passes_is_told() {
     assert!(world.outcome().await.contains("deferred"));
     world.pass(Duration::from_secs(120)).await;
     let report = world.inbox("ann@example.org", 1).await;
-    assert!(report.contains("Action: failed"), "{report}");
+    assert!(report.contains("Action: failed\r\nStatus: 5.4.7"), "{report}");
+    assert!(report.contains("by the time that was asked for."), "{report}");
     world.empty_queue().await;
+}
+
+#[tokio::test]
+async fn what_was_put_off_for_days_is_given_up_with_the_last_words() {
+    let mut world = World::new().await;
+    world.far(Manner::answering("RCPT", Act::Say("452 4.2.2 mailbox full"))).await;
+    world.submit(&["bob@far.example NOTIFY=FAILURE"], LUNCH).await;
+    assert!(world.outcome().await.contains("deferred"));
+    world.pass(Duration::from_secs(6 * 24 * 3_600)).await;
+    let report = world.inbox("ann@example.org", 1).await;
+    assert!(report.contains("Status: 5.2.2"), "{report}");
+    let words = on_one_line(&report);
+    assert!(words.contains("in all the time it was tried. The mailbox is full."), "{report}");
+    assert!(report.contains("      452 4.2.2 mailbox full"), "{report}");
+}
+
+#[tokio::test]
+async fn of_large_mail_the_header_comes_back() {
+    // With an identifier of its own, it is as long each time.
+    let lunch = &format!("Message-ID: <lunch.1@example.org>\r\n{LUNCH}");
+    let world = World::new().await;
+    let far = world.far(Manner::polite()).await;
+    world.submit(&["bob@far.example"], lunch).await;
+    let octets = soon(far.mail(1)).await[0].text.len() as u64;
+    for (most, comes_back) in [(octets - 1, false), (octets, true), (octets + 1, true)] {
+        let world = World::with(Wishes::outbound(move |out| out.returned_octets_max = most)).await;
+        world.far(Manner::answering("RCPT", NOBODY)).await;
+        world.submit(&["bob@far.example"], lunch).await;
+        let report = world.inbox("ann@example.org", 1).await;
+        assert_eq!(report.contains("At noon."), comes_back, "{most}: {report}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_told_has_so_many_readers() {
+    for (count, readers) in [(19, 19), (20, 20), (21, 20)] {
+        let mut world = refusing().await;
+        let people: Vec<String> = (0..count).map(|at| format!("p{at}@example.org")).collect();
+        world.add_list("many@example.org", &people);
+        let mut stranger = world.stranger().await;
+        send(&mut stranger, "<many@example.org>", &["moved@example.org"], LUNCH).await;
+        world.attempt().await;
+        world.empty_queue().await;
+        let written = format!("mailstead_out_reports_total{{result=\"written\"}} {readers}\n");
+        assert!(world.metrics.render().contains(&written), "{count}");
+    }
 }

@@ -147,6 +147,7 @@ async fn a_smart_host_gets_everything_but_what_goes_directly() {
 
 /// What a message for a relay that wants a password came to, and whether the password was said.
 async fn with_a_password(tls: RelayTls, certificate: &str, offers: &[&'static str]) -> (String, bool) {
+    let begins_with_tls = tls == RelayTls::Implicit;
     let keeper = port_of_its_own().await;
     let secret = RelayCredentials { user: "ann".into(), password: Secret::new(b"pw".to_vec()) };
     let name_of_it = CredentialsName::parse("smart").unwrap();
@@ -158,6 +159,7 @@ async fn with_a_password(tls: RelayTls, certificate: &str, offers: &[&'static st
     world.names.add(&name("smart.example"), dns::RecordData::Address([127, 0, 0, 4].into()));
     let manner = Manner {
         acceptor: (!certificate.is_empty()).then(|| world.acceptor(&[certificate])),
+        begins_with_tls,
         ..Manner::offering(offers)
     };
     let smart = world.host("127.0.0.4", manner).await;
@@ -170,13 +172,16 @@ async fn with_a_password(tls: RelayTls, certificate: &str, offers: &[&'static st
 async fn a_password_goes_to_the_relay_it_is_for_and_to_nobody_else() {
     let offers = ["AUTH PLAIN", "PIPELINING"];
     let start = RelayTls::StartTls;
-    assert_eq!(
-        with_a_password(start, "smart.example", &offers).await,
-        ("bob@far.example: relayed".to_owned(), true)
-    );
+    for tls in [start, RelayTls::Implicit] {
+        assert_eq!(
+            with_a_password(tls, "smart.example", &offers).await,
+            ("bob@far.example: relayed".to_owned(), true)
+        );
+    }
     for (tls, certificate, words) in [
         (start, "mallory.example", "deferred smart.example: 4.7.10"),
         (start, "", "deferred smart.example: 4.7.10"),
+        (RelayTls::Implicit, "mallory.example", "deferred smart.example: 4.7.10"),
         (RelayTls::Opportunistic, "smart.example", "deferred 4.7.8"),
         (RelayTls::Plain, "", "deferred 4.7.8"),
     ] {
@@ -246,6 +251,11 @@ async fn mail_of_each_domain_leaves_with_its_own_face() {
     let mail = soon(far.mail(1)).await;
     assert_eq!(mail[0].peer.to_string(), "127.0.0.77");
     assert!(far.heard().contains(&"EHLO out.example.org".to_owned()));
+    let mut stranger = world.stranger().await;
+    send(&mut stranger, "<x@strange.example>", &["moved@example.org"], LUNCH).await;
+    let mail = soon(far.mail(2)).await;
+    assert_ne!(mail[1].peer.to_string(), "127.0.0.77", "a stranger's mail wears the host's own");
+    assert!(far.heard().contains(&"EHLO mail.example.org".to_owned()));
 }
 
 #[tokio::test]

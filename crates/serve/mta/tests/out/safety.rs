@@ -90,6 +90,24 @@ async fn mail_that_must_stay_encrypted_does() {
 }
 
 #[tokio::test]
+async fn mail_that_must_stay_encrypted_does_not_hold_up_mail_that_need_not() {
+    let mut world = World::new().await;
+    let manner = Manner {
+        acceptor: Some(world.acceptor(&["mx.far.example"])),
+        ..Manner::answering("STARTTLS", Act::Say("454 4.7.0 not now"))
+    };
+    let far = world.far(manner).await;
+    world.names.set_security(&name("far.example"), Security::Secure);
+    let mut peer = world.log_in_encrypted("ann@example.org").await;
+    send(&mut peer, "<ann@example.org> REQUIRETLS", &["bob@far.example"], LUNCH).await;
+    let outcome = world.outcome().await;
+    assert!(outcome.contains("deferred mx.far.example: 454 4.7.0 not now"), "{outcome}");
+    send(&mut peer, "<ann@example.org>", &["carl@far.example"], LUNCH).await;
+    assert_eq!(world.outcome().await, "carl@far.example: relayed");
+    assert_eq!(soon(far.mail(1)).await[0].to, ["RCPT TO:<carl@far.example>"]);
+}
+
+#[tokio::test]
 async fn required_tls_is_offered_within_tls_alone() {
     let world = World::new().await;
     let mut peer = world.log_in("ann@example.org").await;

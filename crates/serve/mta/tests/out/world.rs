@@ -48,7 +48,7 @@ pub(crate) struct World {
     numbers: AtomicU64,
     shutdown: (ShutdownTrigger, Shutdown),
     /// Keeps the port of all hosts from other tests.
-    keeper: TcpListener,
+    keeper: Arc<TcpListener>,
     _data: tempfile::TempDir,
 }
 
@@ -83,6 +83,11 @@ pub(crate) fn domain(text: &str) -> DomainName {
 
 pub(crate) fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
+}
+
+/// A text for people as they read it.
+pub(crate) fn on_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Waits, but not for ever.
@@ -186,7 +191,7 @@ impl World {
             guard,
             numbers: AtomicU64::new(0),
             shutdown: Shutdown::channel(),
-            keeper,
+            keeper: Arc::new(keeper),
             _data: data,
         }
     }
@@ -201,7 +206,7 @@ impl World {
     }
 
     pub(crate) async fn host(&self, place: &str, manner: Manner) -> Host {
-        Host::start(self.at(place), manner).await
+        Host::start(self.at(place), manner, Arc::clone(&self.keeper)).await
     }
 
     /// The only exchanger of far.example.
@@ -338,6 +343,15 @@ impl World {
         .await
     }
 
+    /// An address that means all these people, who are made.
+    pub(crate) fn add_list(&self, list: &str, people: &[String]) {
+        for who in people {
+            add_person(&self.directory, who);
+        }
+        let targets: Vec<_> = people.iter().map(|who| AliasTarget::parse(who).unwrap()).collect();
+        self.directory.add_alias(&AliasSource::parse(list).unwrap(), &targets).unwrap();
+    }
+
     /// Lets time pass, once what is under way has come to its end, and the queue look at the clock.
     pub(crate) async fn pass(&self, time: Duration) {
         soon(async {
@@ -378,6 +392,17 @@ pub(crate) async fn send(peer: &mut Peer, from: &str, to: &[&str], text: &str) -
     peer.say(&format!("{text}\r\n.")).await
 }
 
+fn add_person(directory: &Directory, who: &str) {
+    directory
+        .add_account(NewAccount {
+            address: address(who),
+            password: NewPassword::Cleartext("secret".into()),
+            display_name: None,
+            quota: Quota::default(),
+        })
+        .unwrap();
+}
+
 fn populate(data: &Path, clock: &Clock) -> Directory {
     let settings = directory::Settings {
         hostname: DomainName::parse("mail.example.org").ok(),
@@ -388,14 +413,7 @@ fn populate(data: &Path, clock: &Clock) -> Directory {
         Directory::open(&data.join("directory.db"), settings, clock.clone(), &Metrics::new()).unwrap();
     directory.add_domain(&domain("example.org")).unwrap();
     for name in ["ann", "bob"] {
-        directory
-            .add_account(NewAccount {
-                address: address(&format!("{name}@example.org")),
-                password: NewPassword::Cleartext("secret".into()),
-                display_name: None,
-                quota: Quota::default(),
-            })
-            .unwrap();
+        add_person(&directory, &format!("{name}@example.org"));
     }
     let alias = |source: &str, targets: &[&str]| {
         let targets: Vec<_> = targets.iter().map(|text| AliasTarget::parse(text).unwrap()).collect();

@@ -112,6 +112,43 @@ fn only_the_message_itself_can_be_accepted() {
     assert_eq!(talk.codes(), [451]);
 }
 
+/// A server that refuses MAIL speaks of us; one that refuses RCPT, of the recipient.
+#[test]
+fn who_was_refused_is_told() {
+    for (replies, is_sender_refused) in [
+        ("S: 451 too much|503 no|503 no\nC: RSET\nS: 250 ok", true),
+        ("S: 250 ok|451 greylisted|503 no\nC: RSET\nS: 250 ok", false),
+    ] {
+        let mut talk = greeted();
+        talk.send(&order(&["a@example.org"]));
+        talk.out.clear();
+        talk.script(replies);
+        let ClientStep::Done(Outcome::Answered(answers)) = &talk.step else { panic!("{:?}", talk.step) };
+        assert_eq!((answers.is_sender_refused, answers.replies[0].code.value()), (is_sender_refused, 451));
+    }
+}
+
+#[test]
+fn a_refused_chunk_is_known_before_the_next() {
+    let mut talk = Talk::new(Settings { chunking: ChunkingUse::WhenOffered, ..settings() });
+    talk.script("S: 220 x\nC: EHLO client.example\nS: 250-x|250 CHUNKING");
+    talk.send(&order(&["a@example.org"]));
+    talk.out.clear();
+    talk.script("S: 250 ok\nC: RCPT TO:<a@example.org>\nS: 250 ok");
+    let heard = talk.client.replies_heard();
+    assert!(!talk.client.awaits_reply() && !talk.client.is_refused());
+    talk.client.write_chunk_header(5, ChunkPlace::Middle, &mut talk.out);
+    talk.out.clear();
+    assert!(talk.client.awaits_reply());
+    talk.script("S: 552 5.3.4 too large");
+    assert!(!talk.client.awaits_reply() && talk.client.is_refused());
+    assert_eq!(talk.client.replies_heard(), heard + 1);
+    talk.client.write_chunk_header(0, ChunkPlace::Last, &mut talk.out);
+    talk.out.clear();
+    talk.script("S: 503 5.5.1 RSET first");
+    assert_eq!(talk.codes(), [552]);
+}
+
 #[test]
 fn essays_about_recipients_are_cut() {
     for octets in [ANSWER_OCTETS_MAX - 1, ANSWER_OCTETS_MAX, ANSWER_OCTETS_MAX + 1] {
