@@ -21,6 +21,8 @@ pub(super) struct Batch<'a> {
     connection: &'a Connection,
     pub(super) order: Order,
     account: AccountRow,
+    /// The account's last mod-sequence before the entry under way.
+    modseq_before: ModSeq,
     mailboxes: BTreeMap<MailboxId, Option<Touched>>,
 }
 
@@ -43,7 +45,13 @@ struct Sums {
 impl<'a> Batch<'a> {
     pub(super) fn begin(connection: &'a Connection, order: Order) -> SqlResult<Self> {
         let account = account_row(connection)?;
-        Ok(Self { connection, order, account, mailboxes: BTreeMap::new() })
+        Ok(Self {
+            connection,
+            order,
+            account,
+            modseq_before: account.modseq_last,
+            mailboxes: BTreeMap::new(),
+        })
     }
 
     pub(super) fn entry(&mut self, entry: &ToApply<'_>) -> SqlResult<()> {
@@ -51,6 +59,7 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         self.account.applied = self.account.applied.max(entry.position);
+        self.modseq_before = self.account.modseq_last;
         for record in entry.records {
             if !self.account.is_removed && self.belongs_here(record) {
                 self.record(record, entry)?;
@@ -95,7 +104,7 @@ impl<'a> Batch<'a> {
     /// mailbox gone and forgotten, the name unsubscribed. Only the place of octets is news.
     fn is_copy(&self, record: &Record) -> bool {
         let is_numbered = *record != Record::AccountRemoved;
-        self.order == Order::Log && is_numbered && record.modseq() <= self.account.modseq_last
+        self.order == Order::Log && is_numbered && record.modseq() <= self.modseq_before
     }
 
     fn filed(&mut self, filed: &FiledRecord) -> SqlResult<()> {

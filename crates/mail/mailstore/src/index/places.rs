@@ -6,7 +6,7 @@ use storage::rusqlite::{Connection, OptionalExtension, params};
 use storage::{BlobRef, StorageError};
 
 use super::sqlite::{SqliteIndex, number};
-use super::{AccountIndex, EmailPlace, Move};
+use super::{AccountIndex, EmailPlace, Move, tombstones};
 use crate::note::{FlagsSet, Record, Stored};
 
 /// How many links to threads are kept for each email, at most, before those of dead threads are dropped.
@@ -168,6 +168,7 @@ impl SqliteIndex {
     pub(crate) fn finish_rebuild(&mut self) -> Result<(), StorageError> {
         let transaction = self.database.transaction()?;
         choose_threads(&transaction)?;
+        tombstones::drop_oldest(&transaction)?;
         transaction.execute_batch(
             "DELETE FROM links_to_thread;
              DELETE FROM subscriptions WHERE is_subscribed = 0;

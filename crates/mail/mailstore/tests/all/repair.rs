@@ -94,6 +94,31 @@ async fn a_purge_gives_room_back_and_loses_nothing() {
     assert_sound(&house.store).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mailbox_that_a_purge_forgot_stays_gone_after_a_restart() {
+    let recoverable = Duration::from_secs(8 * 24 * 3600);
+    let house = House::new();
+    let account = house.account(ANN).await;
+    account.create_mailbox(&name("Old"), None).await.unwrap();
+    fill(&house.store, &account, mailbox(&account, "Old").await, 0, 3).await;
+    for number in 0..100 {
+        deliver(&house.store, ANN, &noise(number, 30_000)).await;
+    }
+    expunge(&account, mailbox(&account, "INBOX").await, &uids("1:100")).await;
+    house.clock.advance(recoverable);
+    account.delete_mailbox(&name("Old")).await.unwrap();
+    // The mailbox can still be recovered, so what makes it up is written again, behind its deletion.
+    let first = house.store.purge().await.unwrap();
+    assert_eq!((first.messages, first.packs), (100, 1));
+    house.clock.advance(recoverable);
+    assert_eq!(house.store.purge().await.unwrap().messages, 3);
+    let before = picture(&account).await;
+    drop(account);
+    let house = house.reopened().await;
+    assert_eq!(picture(&house.account(ANN).await).await, before);
+    assert_sound(&house.store).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn mail_comes_and_goes_while_a_purge_runs() {
     let house = House::new();

@@ -282,6 +282,7 @@ async fn a_failure_whose_report_cannot_be_written_waits_and_is_not_lost() {
     };
     assert!(matches!(lease.settle(parcel, outcome).await, Err(QueueError::Invalid(_))));
     assert!(lease.next().await.is_none(), "not at once again");
+    lease.flush().await.unwrap();
     drop(lease);
     let shown = house.queue.show(id).await.unwrap();
     assert_eq!(shown.recipients[0].state, queue::RecipientState::Relayed);
