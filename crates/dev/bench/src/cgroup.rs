@@ -54,8 +54,25 @@ impl Group {
 
     /// Proportional set size of all its processes: shared pages are counted once in all.
     pub(crate) fn resident_octets(&self) -> Result<u64> {
+        self.view().resident_octets()
+    }
+
+    /// For watching it from another thread.
+    pub(crate) fn view(&self) -> View {
+        View { processes: self.cpu.join("cgroup.procs") }
+    }
+}
+
+/// Who is in a group.
+pub(crate) struct View {
+    processes: PathBuf,
+}
+
+impl View {
+    /// As [`Group::resident_octets`].
+    pub(crate) fn resident_octets(&self) -> Result<u64> {
         let mut octets = 0;
-        for process in std::fs::read_to_string(self.cpu.join("cgroup.procs"))?.lines() {
+        for process in std::fs::read_to_string(&self.processes)?.lines() {
             // A process may end between the two looks.
             let Ok(text) = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")) else { continue };
             let line = text.lines().find(|line| line.starts_with("Pss:")).context("no Pss")?;

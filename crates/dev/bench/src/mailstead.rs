@@ -1,12 +1,14 @@
 //! mailstead as a peer.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use testkit::{Server, ServerOptions};
+use testkit::{NameWorld, Server, ServerOptions};
 
 use crate::cgroup::Group;
+use crate::out::Sender;
 use crate::peer::{ACCOUNTS, PASSWORD, Peer, account};
 use crate::report::OURS;
 
@@ -23,15 +25,50 @@ impl Mailstead {
         // The table [listen] was opened by quickstart.
         let environment =
             vec![("MAILSTEAD_LISTEN_CONNECTIONS_PER_ADDRESS_MAX".to_owned(), "20000".to_owned())];
-        let place = Some(std::env::current_dir()?.join("target"));
-        let mut server = Server::make(ServerOptions { settings, place, environment })?;
+        let server = Server::make(ServerOptions { settings, place: place()?, environment })?;
         for number in 0..ACCOUNTS {
             server.command(&["account", "add", &account(number), "--password", PASSWORD])?;
         }
+        Self::up(server)
+    }
+
+    /// One that takes mail for anybody from this machine and sends it on, to hosts of this world at this port.
+    pub(crate) fn sending(world: &NameWorld, port: u16, more: &str) -> Result<Self> {
+        Self::up(Server::make(sending_options(&world.settings(), port, more)?)?)
+    }
+
+    fn up(mut server: Server) -> Result<Self> {
         server.up()?;
         let group = Group::make(OURS)?;
         group.take(server.process_id().context("no process")?)?;
         Ok(Self { server, group })
+    }
+}
+
+/// How a server is made that sends. `dns` is the world's part of the configuration.
+pub(crate) fn sending_options(dns: &str, port: u16, more: &str) -> Result<ServerOptions> {
+    let settings = format!(
+        "[smtp]\nmessages_max = 1000000\nidle_commands_max = 100000\n\
+         [outbound]\nport = {port}\nto_loopback = true\nrelay_networks = [\"127.0.0.0/8\"]\n{more}\n{dns}"
+    );
+    let environment = vec![("MAILSTEAD_LISTEN_CONNECTIONS_PER_ADDRESS_MAX".to_owned(), "20000".to_owned())];
+    Ok(ServerOptions { settings, place: place()?, environment })
+}
+
+/// Where data lies: on the disk that everybody gets.
+fn place() -> Result<Option<PathBuf>> {
+    Ok(Some(std::env::current_dir()?.join("target")))
+}
+
+impl Sender for Mailstead {
+    fn name(&self) -> String {
+        OURS.to_owned()
+    }
+    fn submission(&self) -> SocketAddr {
+        self.server.address(25)
+    }
+    fn group(&self) -> &Group {
+        &self.group
     }
 }
 

@@ -4,15 +4,22 @@
 
 mod cgroup;
 mod dovecot;
+mod hosts;
 mod idle;
 mod imap;
 mod limits;
 mod mail;
 mod mailstead;
+mod out;
+mod out_mixed;
+mod peak;
 mod peer;
 mod postfix;
 mod report;
+mod sinks;
 mod smtp;
+mod submit;
+mod waiting;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -54,6 +61,36 @@ enum Work {
         #[arg(long, default_value_t = MEMORY_SESSIONS)]
         sessions: u32,
     },
+    /// Mail out over SMTP to sinks, through mailstead and Postfix: messages a second and CPU time a message.
+    Out {
+        #[arg(long, default_value_t = OUT_MESSAGES)]
+        messages: u32,
+        #[arg(long, default_value_t = OUT_DESTINATIONS)]
+        destinations: u32,
+        /// Over which the mail comes in.
+        #[arg(long, default_value_t = OUT_CONNECTIONS)]
+        connections: u32,
+    },
+    /// Mail out through mailstead where some destinations are dead and some slow: how long healthy mail takes, with and
+    /// without them.
+    OutMixed {
+        #[arg(long, default_value_t = MIXED_MESSAGES)]
+        messages: u32,
+        #[arg(long, default_value_t = MIXED_DESTINATIONS)]
+        destinations: u32,
+        #[arg(long, default_value_t = MIXED_DEAD)]
+        dead: u32,
+        #[arg(long, default_value_t = MIXED_SLOW)]
+        slow: u32,
+        /// Messages a second that come in.
+        #[arg(long, default_value_t = MIXED_RATE)]
+        rate: u32,
+    },
+    /// A queue in which very much waits: start and memory of mailstead with it.
+    Queue {
+        #[arg(long, default_value_t = WAITING_MESSAGES)]
+        messages: u32,
+    },
     /// What the machine can do: syncs, copies.
     Limits,
     /// All of it.
@@ -64,6 +101,15 @@ const SMTP_MESSAGES: u32 = 5_000;
 const SMTP_CONNECTIONS: [u32; 2] = [16, 64];
 const IMAP_MESSAGES: u32 = 100_000;
 const MEMORY_SESSIONS: u32 = 5_000;
+const OUT_MESSAGES: u32 = 10_000;
+const OUT_DESTINATIONS: u32 = 20;
+const OUT_CONNECTIONS: u32 = 32;
+const MIXED_MESSAGES: u32 = 10_000;
+const MIXED_DESTINATIONS: u32 = 1_000;
+const MIXED_DEAD: u32 = 100;
+const MIXED_SLOW: u32 = 100;
+const MIXED_RATE: u32 = 500;
+const WAITING_MESSAGES: u32 = 1_000_000;
 
 /// A server to measure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -96,6 +142,19 @@ impl Work {
                 Self::Smtp { messages: SMTP_MESSAGES, connections: SMTP_CONNECTIONS.to_vec() },
                 Self::Imap { messages: IMAP_MESSAGES },
                 Self::Memory { sessions: MEMORY_SESSIONS },
+                Self::Out {
+                    messages: OUT_MESSAGES,
+                    destinations: OUT_DESTINATIONS,
+                    connections: OUT_CONNECTIONS,
+                },
+                Self::OutMixed {
+                    messages: MIXED_MESSAGES,
+                    destinations: MIXED_DESTINATIONS,
+                    dead: MIXED_DEAD,
+                    slow: MIXED_SLOW,
+                    rate: MIXED_RATE,
+                },
+                Self::Queue { messages: WAITING_MESSAGES },
             ],
             piece => vec![piece],
         }
@@ -108,8 +167,37 @@ impl Work {
             }
             Self::Imap { messages } => imap::run(report, peer, *messages),
             Self::Memory { sessions } => idle::run(report, peer, *sessions),
-            Self::Limits | Self::All => Ok(()),
+            Self::Limits | Self::Out { .. } | Self::OutMixed { .. } | Self::Queue { .. } | Self::All => {
+                Ok(())
+            }
         }
+    }
+
+    /// Runs what is not one piece of work for each of the servers that read mail. `false`: it is.
+    fn run_alone(&self, report: &mut Report, servers: &[Server]) -> anyhow::Result<bool> {
+        let has_ours = servers.contains(&Server::Mailstead);
+        match *self {
+            Self::Limits => limits::run(report)?,
+            Self::Out { messages, destinations, connections } => {
+                let plan = out::Plan { messages, destinations: destinations.max(1), connections };
+                if has_ours {
+                    out::run_mailstead(report, plan)?;
+                }
+                if servers.iter().any(|&server| server != Server::Mailstead) {
+                    out::run_postfix(report, plan)?;
+                }
+            }
+            Self::OutMixed { messages, destinations, dead, slow, rate } if has_ours => {
+                let connections = OUT_CONNECTIONS;
+                let destinations = destinations.max(1);
+                let plan = out_mixed::Plan { messages, destinations, dead, slow, rate, connections };
+                out_mixed::run(report, plan)?;
+            }
+            Self::Queue { messages } if has_ours => waiting::run(report, messages)?,
+            Self::OutMixed { .. } | Self::Queue { .. } => {}
+            Self::Smtp { .. } | Self::Imap { .. } | Self::Memory { .. } | Self::All => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -117,8 +205,7 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let mut report = Report::default();
     for piece in arguments.work.pieces() {
-        if matches!(piece, Work::Limits) {
-            limits::run(&mut report)?;
+        if piece.run_alone(&mut report, &arguments.servers)? {
             continue;
         }
         for server in &arguments.servers {

@@ -52,7 +52,7 @@ pub(crate) fn look(shared: &Arc<Shared>, store: &Store) -> Result<(), StorageErr
         spool.line_up_all();
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         shared.metrics.in_memory.set(count(spool.messages.len()));
-        shared.metrics.connections.set(count(spool.connections));
+        shared.metrics.connections.set(count(spool.connections.count()));
     });
     Ok(())
 }

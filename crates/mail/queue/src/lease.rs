@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use mail_types::QueueId;
 use mailstore::{Arriving, Filing, MessageReader, StoreError, Writing, WritingEntry};
+use platform::clock::Monotonic;
 
 use crate::destination::Destination;
 use crate::error::QueueError;
@@ -17,7 +18,7 @@ use crate::message::{Diagnostic, NewMessage, Recipient, RecipientNumber};
 use crate::note::Record;
 use crate::queue::Inner;
 use crate::shared::{IfFailed, Shared};
-use crate::spool::Taken;
+use crate::spool::{Given, Pace, TURN, Taken};
 use crate::state::RecipientState;
 
 /// Notes about settled parcels that one lease may have on their way to the disk. A power cut makes at most this many
@@ -29,8 +30,13 @@ pub const SETTLING_MAX: usize = 16;
 pub struct Lease {
     inner: Arc<Inner>,
     destination: Destination,
-    /// How often in a row it was unreachable when the lease was given.
-    attempts: u32,
+    given: Given,
+    /// When it was given, or its last parcel was settled: from then on the destination takes its time.
+    since: Monotonic,
+    /// When it was given.
+    begun: Monotonic,
+    /// It was told to make room for others.
+    is_leaving: bool,
     /// Nothing was taken yet: a parcel is kept for it.
     is_connecting: bool,
     /// Outcomes on their way to the disk.
@@ -114,8 +120,21 @@ impl RecipientOutcome {
 }
 
 impl Lease {
-    pub(crate) fn new(inner: Arc<Inner>, destination: Destination, attempts: u32) -> Self {
-        Self { inner, destination, attempts, is_connecting: true, settling: VecDeque::new(), end: None }
+    pub(crate) fn new(inner: Arc<Inner>, destination: Destination, given: Given) -> Self {
+        let now = inner.shared.clock.monotonic();
+        let (is_connecting, is_leaving) = (true, false);
+        let settling = VecDeque::new();
+        Self {
+            inner,
+            destination,
+            given,
+            since: now,
+            begun: now,
+            is_leaving,
+            is_connecting,
+            settling,
+            end: None,
+        }
     }
 
     /// Where to connect.
@@ -127,11 +146,12 @@ impl Lease {
     /// How many times in a row the destination was unreachable.
     #[must_use]
     pub fn attempts(&self) -> u32 {
-        self.attempts
+        self.given.attempts
     }
 
     /// The next message for this connection: higher priority first, fresh before old, then as they came. `None` when
-    /// nothing more is due: the connection can be closed. May be cancelled.
+    /// nothing more is due, or others wait for a connection and this one has had its turn: it is to be closed. May be
+    /// cancelled.
     pub async fn next(&mut self) -> Option<Parcel> {
         self.next_within(Duration::ZERO).await
     }
@@ -141,41 +161,64 @@ impl Lease {
     pub async fn next_within(&mut self, patience: Duration) -> Option<Parcel> {
         let deadline = tokio::time::Instant::now() + patience;
         loop {
-            let (taken, has_more, arrived) = self.look();
-            if taken.is_some() || self.is_stopped() {
-                return taken.map(|taken| self.parcel(taken));
+            let seen = self.look();
+            if seen.taken.is_some() || seen.is_over {
+                return seen.taken.map(|taken| self.parcel(taken));
             }
-            if has_more {
+            if seen.has_more {
                 // The index has more: the keeper brings it, or finds that there is none.
                 self.inner.shared.wake_keeper();
                 let _idle = Idle::new(&self.inner.shared, &self.destination);
                 // Nothing is lost when the wait is over early: the next look finds what has come.
-                let _ = tokio::time::timeout(REFILL_LOOK, arrived.notified()).await;
+                let _ = tokio::time::timeout(REFILL_LOOK, seen.arrived.notified()).await;
                 continue;
             }
-            let _idle = Idle::new(&self.inner.shared, &self.destination);
-            if tokio::time::timeout_at(deadline, arrived.notified()).await.is_err() {
-                drop(_idle);
-                let (taken, ..) = self.look();
-                return taken.map(|taken| self.parcel(taken));
+            if patience.is_zero() {
+                return None;
+            }
+            let idle = Idle::new(&self.inner.shared, &self.destination);
+            let resting = Resting::new(&self.inner.shared);
+            let is_over = tokio::select! {
+                biased;
+                // None of them loses anything: the look below finds what has come, and a word that was not heard goes
+                // to another lease.
+                () = seen.arrived.notified() => false,
+                () = resting.room_wanted.notified() => {
+                    self.is_leaving = true;
+                    true
+                }
+                () = tokio::time::sleep_until(deadline) => true,
+            };
+            drop(resting);
+            drop(idle);
+            if is_over {
+                return self.look().taken.map(|taken| self.parcel(taken));
             }
         }
     }
 
-    fn look(&mut self) -> (Option<Taken>, bool, Arc<tokio::sync::Notify>) {
+    fn look(&mut self) -> Seen {
         let was_connecting = std::mem::take(&mut self.is_connecting);
-        self.inner.shared.spool(|spool| {
-            let taken = spool.take(&self.destination);
+        let now = self.inner.shared.clock.monotonic();
+        let has_had_its_turn = !was_connecting && now.since(self.begun) >= TURN;
+        let was_leaving = self.is_leaving;
+        let seen = self.inner.shared.spool(|spool| {
+            let is_crowded = spool.is_crowded();
+            let taken = if is_crowded && has_had_its_turn { None } else { spool.take(&self.destination) };
             if was_connecting {
                 spool.connected(&self.destination);
             }
+            if was_leaving && taken.is_some() {
+                spool.connections.left();
+            }
+            let is_over = spool.is_stopped || is_crowded;
             let site = spool.site(&self.destination);
-            (taken, site.has_more, Arc::clone(&site.arrived))
-        })
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.inner.shared.spool(|spool| spool.is_stopped)
+            Seen { taken, is_over, has_more: site.has_more, arrived: Arc::clone(&site.arrived) }
+        });
+        self.is_leaving &= seen.taken.is_none();
+        // Waiting for mail is not the destination's fault.
+        self.since = if was_connecting { self.since } else { now };
+        seen
     }
 
     fn parcel(&self, taken: Taken) -> Parcel {
@@ -196,6 +239,7 @@ impl Lease {
     pub async fn settle(&mut self, mut parcel: Parcel, outcome: ParcelOutcome) -> Result<(), QueueError> {
         let ParcelOutcome { recipients, reports } = outcome;
         count(&self.inner.shared, &recipients);
+        self.note_answer(&recipients);
         if reports.is_empty() {
             if let Some(writing) = parcel.settle(recipients) {
                 self.settling.push_back(writing);
@@ -208,6 +252,26 @@ impl Lease {
             let _ = self.settled_first().await;
         }
         Ok(())
+    }
+
+    /// Learns from how long the destination took for a message.
+    fn note_answer(&mut self, recipients: &[(RecipientNumber, RecipientOutcome)]) {
+        if recipients.is_empty() {
+            return;
+        }
+        let now = self.inner.shared.clock.monotonic();
+        let pace = Pace::of(now.since(self.since));
+        self.since = now;
+        let took = |(_, outcome): &(_, RecipientOutcome)| {
+            matches!(outcome, RecipientOutcome::Delivered | RecipientOutcome::Relayed)
+        };
+        let is_success = recipients.iter().any(took);
+        self.inner.shared.spool(|spool| {
+            spool.answered(&self.destination, &mut self.given, pace);
+            if is_success {
+                spool.widen(&self.destination, &mut self.given);
+            }
+        });
     }
 
     /// Waits until everything settled so far is durable, or has failed and is kept to be written later.
@@ -241,6 +305,37 @@ impl Lease {
 /// How long a lease waits for the keeper before it asks again.
 const REFILL_LOOK: Duration = Duration::from_secs(1);
 
+/// What a lease finds.
+struct Seen {
+    taken: Option<Taken>,
+    /// If nothing was taken, nothing is to be waited for.
+    is_over: bool,
+    has_more: bool,
+    arrived: Arc<tokio::sync::Notify>,
+}
+
+/// A connection that waits for more mail and can make room.
+struct Resting<'a> {
+    shared: &'a Shared,
+    room_wanted: Arc<tokio::sync::Notify>,
+}
+
+impl<'a> Resting<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        let room_wanted = shared.spool(|spool| {
+            spool.connections.rest();
+            Arc::clone(&spool.connections.room_wanted)
+        });
+        Self { shared, room_wanted }
+    }
+}
+
+impl Drop for Resting<'_> {
+    fn drop(&mut self) {
+        self.shared.spool(|spool| spool.connections.rested());
+    }
+}
+
 /// A lease that waits for mail.
 struct Idle<'a> {
     shared: &'a Shared,
@@ -271,7 +366,10 @@ impl Drop for Lease {
             if self.is_connecting {
                 spool.connected(&self.destination);
             }
-            spool.end_lease(&self.destination, self.attempts, end);
+            if self.is_leaving {
+                spool.connections.left();
+            }
+            spool.end_lease(&self.destination, self.given, end);
         });
     }
 }

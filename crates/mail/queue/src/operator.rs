@@ -102,7 +102,7 @@ impl Queue {
         let shared = &self.inner.shared;
         shared.metrics.messages.set(i64::try_from(counted.messages).unwrap_or(i64::MAX));
         Ok(shared.spool(|spool| QueueStats {
-            connections: spool.connections as u64,
+            connections: spool.connections.count() as u64,
             in_memory: spool.messages.len() as u64,
             ..counted
         }))

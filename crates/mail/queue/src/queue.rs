@@ -136,8 +136,8 @@ impl Queue {
     pub async fn lease(&self) -> Lease {
         let wanted = self.inner.shared.spool(|spool| Arc::clone(&spool.lease_wanted));
         loop {
-            if let Some((destination, attempts)) = self.inner.shared.spool(|spool| spool.take_lease()) {
-                return Lease::new(Arc::clone(&self.inner), destination, attempts);
+            if let Some((destination, given)) = self.inner.shared.spool(|spool| spool.take_lease()) {
+                return Lease::new(Arc::clone(&self.inner), destination, given);
             }
             // One permit is kept, so what happens between the look and the wait is not missed.
             wanted.notified().await;

@@ -4,10 +4,12 @@
 //! so whatever is not in memory can be read from the index, and is current there. What is in memory is bounded by
 //! [`WEIGHT_MAX`]; the rest waits in the index.
 
+mod connections;
 mod overdue;
 mod parcels;
 mod sites;
 
+pub(crate) use connections::{Given, Pace, TURN};
 pub(crate) use overdue::{OVERDUE_MAX, Told};
 pub(crate) use parcels::Taken;
 pub(crate) use sites::hash_of;
@@ -28,6 +30,7 @@ use crate::overdue::OverdueKind;
 use crate::schedule::Deadlines;
 use crate::settings::Settings;
 use crate::state::{Event, Hold, Phase, RecipientState};
+use connections::{Connections, Lines, Paces};
 
 /// Messages in memory, each with one more for each recipient: about 20 MiB. Fresh mail beyond it goes by way of the
 /// index.
@@ -43,14 +46,13 @@ pub(crate) struct Spool {
     pub(crate) clock: Clock,
     pub(crate) messages: HashMap<QueueId, Message>,
     pub(crate) sites: HashMap<Destination, Site>,
-    /// Destinations that may have another connection: those that were reached, or are new.
-    line: VecDeque<Destination>,
-    /// The same, of those that could not be reached: they get a part of the connections at most.
-    troubled_line: VecDeque<Destination>,
+    /// Destinations that wait for another connection.
+    lines: Lines,
+    /// How soon destinations answered that are not in memory any more.
+    paces: Paces,
     /// Destinations that the index says could not be reached, by a hash of their keys.
     pub(crate) troubled: HashSet<u64>,
-    pub(crate) connections: usize,
-    pub(crate) troubled_connections: usize,
+    pub(crate) connections: Connections,
     pub(crate) weight: usize,
     pub(crate) last_id: QueueId,
     /// Changes under way of messages that are not in memory.
@@ -118,6 +120,8 @@ pub(crate) struct Site {
     pub(crate) idle: usize,
     /// Connections it may have.
     window: usize,
+    /// How soon it answered last, once it has.
+    pace: Option<Pace>,
     pub(crate) attempts: u32,
     pub(crate) not_before: Timestamp,
     pub(crate) tried: Option<Timestamp>,
@@ -148,11 +152,10 @@ impl Spool {
             clock,
             messages: HashMap::new(),
             sites: HashMap::new(),
-            line: VecDeque::new(),
-            troubled_line: VecDeque::new(),
+            lines: Lines::default(),
+            paces: Paces::default(),
             troubled: HashSet::new(),
-            connections: 0,
-            troubled_connections: 0,
+            connections: Connections::default(),
             weight: 0,
             last_id: QueueId(0),
             foreign: HashMap::new(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mail_types::QueueId;
 use platform::clock::Timestamp;
 
+use super::connections::{Given, Pace, Standing};
 use super::{Site, Spool};
 use crate::destination::Destination;
 use crate::index::DestinationRow;
@@ -23,7 +24,7 @@ impl Spool {
     /// The destination, begun if it is not in memory.
     pub(crate) fn site(&mut self, destination: &Destination) -> &mut Site {
         let (troubled, window) = (&self.troubled, self.settings.destination_connections_first.max(1));
-        let wishes = &mut self.wishes;
+        let (wishes, paces) = (&mut self.wishes, &self.paces);
         self.sites.entry(destination.clone()).or_insert_with(|| {
             // What the index says about back-off has to be asked only if it says anything.
             let is_known = troubled.is_empty() || !troubled.contains(&hash_of(&destination.key()));
@@ -34,6 +35,7 @@ impl Spool {
                 connecting: 0,
                 idle: 0,
                 window,
+                pace: paces.of(destination),
                 attempts: 0,
                 not_before: Timestamp::from_unix_millis(0),
                 tried: None,
@@ -70,52 +72,15 @@ impl Spool {
     /// Lets a destination wait for a connection, if it wants one.
     pub(crate) fn line_up(&mut self, destination: &Destination) {
         let now = self.clock.now();
+        let may_have_more = self.may_try_more();
         let Some(site) = self.sites.get_mut(destination) else { return };
-        if site.is_in_line || !site.wants_connection(now) {
+        let is_asking_too_much = site.leases > 0 && site.standing() == Standing::Unknown && !may_have_more;
+        if site.is_in_line || is_asking_too_much || !site.wants_connection(now) {
             return;
         }
         site.is_in_line = true;
-        if site.attempts > 0 {
-            self.troubled_line.push_back(destination.clone());
-        } else {
-            self.line.push_back(destination.clone());
-        }
+        self.lines.push(site.standing(), destination.clone());
         self.lease_wanted.notify_one();
-    }
-
-    /// Gives out a connection, if one may be made now: its destination, and how often that was unreachable.
-    pub(crate) fn take_lease(&mut self) -> Option<(Destination, u32)> {
-        if self.is_stopped || self.connections >= self.settings.connections_max {
-            return None;
-        }
-        let now = self.clock.now();
-        // Destinations that do not answer must leave connections to those that do.
-        let troubled_max = (self.settings.connections_max / 2).max(1);
-        loop {
-            let is_troubled = self.line.is_empty();
-            if is_troubled && self.troubled_connections >= troubled_max {
-                return None;
-            }
-            let line = if is_troubled { &mut self.troubled_line } else { &mut self.line };
-            let destination = line.pop_front()?;
-            let Some(site) = self.sites.get_mut(&destination) else { continue };
-            site.is_in_line = false;
-            if !site.wants_connection(now) {
-                self.forget_site_if_idle(&destination);
-                continue;
-            }
-            site.leases += 1;
-            site.connecting += 1;
-            let attempts = site.attempts;
-            self.connections += 1;
-            self.troubled_connections += usize::from(attempts > 0);
-            self.line_up(&destination);
-            if !self.line.is_empty() || !self.troubled_line.is_empty() {
-                // Others that wait may have one, too.
-                self.lease_wanted.notify_one();
-            }
-            return Some((destination, attempts));
-        }
     }
 
     /// A connection has got its first parcel, or got none.
@@ -126,16 +91,18 @@ impl Spool {
         self.line_up(destination);
     }
 
-    /// A connection is over. `attempts` is what the lease was given with.
-    pub(crate) fn end_lease(&mut self, destination: &Destination, attempts: u32, how: Option<ConnectionEnd>) {
-        self.connections = self.connections.saturating_sub(1);
-        self.troubled_connections = self.troubled_connections.saturating_sub(usize::from(attempts > 0));
+    /// A connection is over. `given` is what the lease was given with, but for the standing, which may have changed.
+    pub(crate) fn end_lease(&mut self, destination: &Destination, given: Given, how: Option<ConnectionEnd>) {
+        self.connections.end(given.standing);
+        let attempts = given.attempts;
         let (now, salt) = (self.clock.now(), self.salt ^ hash_of(&destination.key()));
         if let Some(site) = self.sites.get_mut(destination) {
             site.leases = site.leases.saturating_sub(1);
             match how {
                 Some(ConnectionEnd::Reached) => {
-                    site.window = (site.window + 1).min(self.settings.destination_connections_max);
+                    if !given.has_widened {
+                        site.window = (site.window + 1).min(self.settings.destination_connections_max);
+                    }
                     if site.attempts > 0 || site.last.is_some() {
                         site.recovered();
                     }
@@ -149,6 +116,8 @@ impl Spool {
                             now.saturating_add(retry_after(&self.settings, site.attempts, salt));
                     }
                     site.failed(last, now);
+                    site.pace = None;
+                    self.paces.forget(destination);
                     self.to_sweep.insert(destination.clone());
                 }
                 Some(ConnectionEnd::Throttled(last)) => {
@@ -215,11 +184,21 @@ impl Spool {
 }
 
 impl Site {
-    fn wants_connection(&self, now: Timestamp) -> bool {
+    pub(super) fn wants_connection(&self, now: Timestamp) -> bool {
         self.is_known
             && self.leases < self.window
             && self.ready.len() > self.connecting + self.idle
             && (self.not_before <= now)
+    }
+
+    /// What is to be expected of a connection there.
+    pub(super) fn standing(&self) -> Standing {
+        match self.pace {
+            _ if self.attempts > 0 => Standing::Troubled,
+            Some(Pace::Slow) => Standing::Troubled,
+            Some(Pace::Quick) => Standing::Well,
+            None => Standing::Unknown,
+        }
     }
 
     pub(crate) fn ready_count(&self) -> usize {

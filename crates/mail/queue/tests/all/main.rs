@@ -10,3 +10,4 @@ mod operator;
 mod purge;
 mod schedule;
 mod sending;
+mod sharing;

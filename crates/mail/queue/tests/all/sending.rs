@@ -27,6 +27,7 @@ async fn a_message_goes_out_at_once_and_leaves_nothing_behind() {
         ParcelOutcome { recipients: vec![(number(0), RecipientOutcome::Relayed)], reports: Vec::new() };
     lease.settle(parcel, outcome).await.unwrap();
     assert!(lease.next().await.is_none());
+    lease.flush().await.unwrap();
     lease.end(ConnectionEnd::Reached);
     let stats = house.queue.stats().await.unwrap();
     assert_eq!((stats.messages, stats.destinations, stats.in_memory, stats.connections), (0, 0, 0, 0));
