@@ -245,7 +245,9 @@ impl Lease {
                 self.settling.push_back(writing);
             }
         } else {
-            settle_with_reports(parcel, recipients, reports).await?;
+            let (writing, settled) = settle_with_reports(parcel, recipients, reports).await;
+            self.settling.extend(writing);
+            settled?;
         }
         while self.settling.front().is_some_and(Writing::is_over) || self.settling.len() > SETTLING_MAX {
             // One that failed is kept and written later: what was sent stays sent.
@@ -390,12 +392,13 @@ fn finished(recipients: &[(RecipientNumber, RecipientOutcome)]) -> Vec<(Recipien
     states.filter(|(_, state)| *state != RecipientState::Waiting).collect()
 }
 
-/// Writes an outcome and its reports in one piece, and remembers it once it is on its way.
+/// Writes an outcome and its reports in one piece, and remembers it once it is written. If it cannot be, what was sent
+/// is on its way to the log without the reports.
 async fn settle_with_reports(
     mut parcel: Parcel,
     recipients: Vec<(RecipientNumber, RecipientOutcome)>,
     reports: Vec<NewReport>,
-) -> Result<(), QueueError> {
+) -> (Option<Writing>, Result<(), QueueError>) {
     let inner = Arc::clone(&parcel.inner);
     let id = parcel.id();
     let record = inner.shared.spool(|spool| spool.settled_record(id, finished(&recipients)));
@@ -406,12 +409,11 @@ async fn settle_with_reports(
             RecipientOutcome::Failed(last) => (number, RecipientOutcome::Deferred(last)),
             outcome => (number, outcome),
         });
-        drop(parcel.settle(softened.collect()));
-        return Err(error);
+        return (parcel.settle(softened.collect()), Err(error));
     }
     parcel.is_settled = true;
     inner.shared.spool(|spool| spool.settle(id, &parcel.destination, recipients));
-    Ok(())
+    (None, Ok(()))
 }
 
 /// Writes a record and reports in one durable piece.
