@@ -133,7 +133,7 @@ impl Found {
             ] if self.year.is_none() && self.month.is_none() => {
                 self.year = i32::try_from(*year).ok();
                 self.month = u8::try_from(*month).ok().filter(|month| (1..=12).contains(month));
-                self.day = u8::try_from(*day).ok();
+                self.day = u8::try_from(*day).ok().filter(|day| (1..=31).contains(day));
                 Some(rest)
             }
             [
@@ -252,7 +252,9 @@ impl Found {
         let (hour, minute, second) = self.time.unwrap_or_default();
         let civil = Civil { year: self.year?, month: self.month?, day: self.day?, hour, minute, second };
         let zone_minutes = self.zone_minutes.unwrap_or(0);
-        Some(Date { unix_seconds: civil.unix_seconds() - i64::from(zone_minutes) * 60, zone_minutes })
+        let date = Date { unix_seconds: civil.unix_seconds() - i64::from(zone_minutes) * 60, zone_minutes };
+        // A year has four digits (RFC 5322 §3.3); 24:00 of the last day would need a fifth.
+        (0..=9_999).contains(&date.local().year).then_some(date)
     }
 }
 
@@ -341,7 +343,17 @@ mod tests {
 
     #[test]
     fn no_date_at_all() {
-        for value in ["", "yesterday", "Mon", "12:00:00", "1 2 3 4", "99 Foo 2002", "Sep 2002"] {
+        for value in ["", "yesterday", "Mon", "12:00:00", "1 2 3 4", "99 Foo 2002", "Sep 2002", "2002-09-00"]
+        {
+            assert_eq!(Date::parse(value.as_bytes()), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn years_have_four_digits() {
+        check("0000-01-01", "Sat, 1 Jan 0000 00:00:00 +0000");
+        check("9999-12-31 23:59:59", "Fri, 31 Dec 9999 23:59:59 +0000");
+        for value in ["0000-01-00", "9999-12-31 24:00", "9999-12-31 23:59:60"] {
             assert_eq!(Date::parse(value.as_bytes()), None, "{value}");
         }
     }
