@@ -219,9 +219,9 @@ impl Scene {
     fn count(&self, figures: &mut Figures) {
         let known = self.ledger.known();
         figures.answered += known.given.values().filter(|given| given.is_answered).count() as u64;
-        figures.reported +=
-            known.given.values().filter(|given| given.is_answered && given.kind == 2).count() as u64;
-        for host in [&self.far, &self.other] {
+        let is_refused = |given: &&Given| given.is_answered && KINDS[given.kind] == ["nobody@far.example"];
+        figures.reported += known.given.values().filter(is_refused).count() as u64;
+        for host in [&self.far, &self.other, &self.home] {
             let counts = host.counts();
             figures.arrived += counts.len() as u64;
             figures.doubled += counts.values().map(|times| times - 1).sum::<u64>();
