@@ -25,6 +25,19 @@ pub enum NetworkError {
     HostBits,
 }
 
+/// The addresses of this host's interfaces, those of loopback left out. They may change while it runs.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn interface_addresses() -> std::io::Result<Vec<IpAddr>> {
+    let addresses = nix::ifaddrs::getifaddrs()?.filter_map(|interface| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
+    });
+    Ok(addresses.filter(|address| !address.is_loopback()).collect())
+}
+
 impl Network {
     /// A network from an address, whose bits beyond `prefix` must be zero.
     ///

@@ -1,6 +1,7 @@
 //! From `[outbound]`, `[queue]` and `[submission]` to what mail going out takes.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,7 +110,7 @@ pub(super) fn outbound_settings(settings: &Settings) -> anyhow::Result<OutboundS
     Ok(OutboundSettings {
         identity,
         identities: settings.list("outbound.identities").iter().filter_map(|t| way::identity(t)).collect(),
-        own_addresses: settings.listener("smtp").iter().map(std::net::SocketAddr::ip).collect(),
+        own_addresses: own_addresses(settings),
         own_names: vec![hostname.clone()],
         loopback: if settings.switch("outbound.to_loopback") {
             Loopback::Others
@@ -140,6 +141,21 @@ pub(super) fn outbound_settings(settings: &Settings) -> anyhow::Result<OutboundS
         routing,
         ..OutboundSettings::new(hostname, report_from)
     })
+}
+
+/// Where other servers reach us: the addresses we listen on, and, where we listen on all, those of the interfaces. One
+/// behind an address translation is not among them; there the name in the MX must be ours.
+fn own_addresses(settings: &Settings) -> Vec<IpAddr> {
+    let mut addresses: Vec<IpAddr> = settings.listener("smtp").iter().map(std::net::SocketAddr::ip).collect();
+    if addresses.iter().any(IpAddr::is_unspecified) {
+        match platform::network::interface_addresses() {
+            Ok(of_interfaces) => addresses.extend(of_interfaces),
+            Err(error) => {
+                tracing::warn!(%error, "the addresses of this host are not known; mail loops are found later")
+            }
+        }
+    }
+    addresses
 }
 
 fn timeouts(settings: &Settings) -> Timeouts {
@@ -233,6 +249,15 @@ mod tests {
         assert_eq!(outbound.routing.limits, SendingLimits::default());
         let (ours, theirs) = (queue_settings(&settings), queue::Settings::default());
         assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+    }
+
+    #[test]
+    fn who_listens_everywhere_is_at_home_on_every_interface() {
+        let everywhere = own_addresses(&settings(""));
+        let of_interfaces = platform::network::interface_addresses().unwrap();
+        assert!(of_interfaces.iter().all(|address| everywhere.contains(address) && !address.is_loopback()));
+        let one: IpAddr = [192, 0, 2, 1].into();
+        assert_eq!(own_addresses(&settings("[listen]\naddresses = [\"192.0.2.1\"]")), [one]);
     }
 
     #[test]
