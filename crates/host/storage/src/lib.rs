@@ -14,6 +14,7 @@ mod error;
 mod lock;
 mod packs;
 mod position;
+mod scratch;
 
 pub use blake3::{self, Hash};
 pub use blob_reader::BlobReader;
@@ -31,3 +32,4 @@ pub use packs::{
 };
 pub use position::{BlobRef, LogPosition, PackId};
 pub use rusqlite;
+pub use scratch::Scratch;

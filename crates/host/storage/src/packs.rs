@@ -25,6 +25,7 @@ use crate::blob_writer::BlobWriter;
 use crate::entry::{Committed, NewEntry};
 use crate::error::StorageError;
 use crate::position::{BlobRef, LogPosition, PackId};
+use crate::scratch::Scratch;
 use file_header::FILE_HEADER_OCTETS;
 use files::{OpenPack, PackFiles};
 use mark::Mark;
@@ -136,6 +137,15 @@ impl PackStore {
     pub fn new_blob(&self) -> Result<BlobWriter, StorageError> {
         self.shared().check_space()?;
         Ok(BlobWriter::new(Arc::clone(self.shared())))
+    }
+
+    /// A place for octets that are to become a blob later.
+    ///
+    /// # Errors
+    /// [`StorageError::Full`] when the disk is short, or what it says.
+    pub fn new_scratch(&self) -> Result<Scratch, StorageError> {
+        self.shared().check_space()?;
+        Scratch::create(Arc::clone(self.shared()))
     }
 
     /// Queues an entry; never blocks on the disk. Log order is the order of the calls. `done` runs on the

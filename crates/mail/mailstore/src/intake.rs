@@ -17,7 +17,7 @@ use crate::error::StoreError;
 
 /// Octets gathered before they are worked on, and the largest message whose work is done in place: well below a
 /// millisecond of scanning and packing.
-const PIECE_OCTETS: usize = 64 * 1024;
+pub(crate) const PIECE_OCTETS: usize = 64 * 1024;
 
 /// Larger messages that may be coming at a time. Each may need half a MiB on its way to the disk, its connection's
 /// input included, so that senders who begin thousands of messages and never end them take 128 MiB at most.
@@ -39,8 +39,13 @@ pub struct Intake {
     place: Option<OwnedSemaphorePermit>,
 }
 
+/// A place among the larger messages, waited for; `None` when none came free.
+pub(crate) async fn place(places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    tokio::time::timeout(PLACE_WAIT, Arc::clone(places).acquire_owned()).await.ok().and_then(Result::ok)
+}
+
 /// Where the octets go.
-struct Work {
+pub(crate) struct Work {
     blob: BlobWriter,
     scanner: Scanner,
 }
@@ -54,8 +59,7 @@ pub struct Arriving {
 
 impl Intake {
     pub(crate) fn new(blob: BlobWriter, writers: Workers, places: Arc<Semaphore>) -> Self {
-        let work = Work { blob, scanner: Scanner::new(Limits::default()) };
-        Self { octets: 0, piece: Vec::new(), work: Some(work), writers, places, place: None }
+        Self { octets: 0, piece: Vec::new(), work: Some(Work::new(blob)), writers, places, place: None }
     }
 
     /// Takes the next octets.
@@ -78,8 +82,7 @@ impl Intake {
     async fn work_off(&mut self) -> Result<(), StoreError> {
         let mut work = self.work.take().ok_or(StoreError::Busy)?;
         if self.place.is_none() {
-            let place = tokio::time::timeout(PLACE_WAIT, Arc::clone(&self.places).acquire_owned());
-            self.place = place.await.ok().and_then(Result::ok);
+            self.place = place(&self.places).await;
             if self.place.is_none() {
                 // What has come is given back at once: the message is lost.
                 self.piece = Vec::new();
@@ -119,12 +122,16 @@ impl Intake {
 }
 
 impl Work {
-    fn take(&mut self, piece: &[u8]) -> Result<(), StorageError> {
+    pub(crate) fn new(blob: BlobWriter) -> Self {
+        Self { blob, scanner: Scanner::new(Limits::default()) }
+    }
+
+    pub(crate) fn take(&mut self, piece: &[u8]) -> Result<(), StorageError> {
         self.scanner.feed(piece);
         self.blob.write(piece)
     }
 
-    fn finish(mut self, piece: &[u8]) -> Result<Arriving, StorageError> {
+    pub(crate) fn finish(mut self, piece: &[u8]) -> Result<Arriving, StorageError> {
         self.take(piece)?;
         let summary = self.scanner.finish();
         let digest = Arc::new(Digest::of(&summary));

@@ -18,6 +18,7 @@ use crate::apply::Appliers;
 use crate::checkpoint::{Checkpointer, Checkpoints};
 use crate::engine::Engine;
 use crate::error::StoreError;
+use crate::holding::Holding;
 use crate::intake::Intake;
 use crate::known::Known;
 use crate::note::Record;
@@ -133,6 +134,16 @@ impl Store {
         let engine = &self.shared.accounts.engine;
         let places = Arc::clone(&engine.large_intakes);
         Ok(Intake::new(engine.packs.new_blob()?, engine.writers.clone(), places))
+    }
+
+    /// Begins to take a message in front of which something will be put when it has come whole.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when the disk is short.
+    pub fn holding(&self) -> Result<Holding, StoreError> {
+        let engine = &self.shared.accounts.engine;
+        let places = Arc::clone(&engine.large_intakes);
+        Holding::new(engine.packs.clone(), engine.writers.clone(), places)
     }
 
     /// Opens an account; one seen for the first time gets INBOX and the mailboxes for special use.

@@ -1,5 +1,6 @@
 //! Receiving: one conversation with a client, from the greeting to the reply to each message.
 
+mod header;
 pub(crate) mod intake;
 pub(crate) mod login;
 pub(crate) mod policy;

@@ -4,17 +4,13 @@
 use directory::{Authenticated, Directory};
 use mail_types::{Address, AddressDomain, DomainName};
 use message::{
-    Addressee, Collected, Date, Field, HeaderCollector, fields, new_message_id, parse_addresses,
-    write_date_field, write_message_id_field,
+    Addressee, Date, Field, fields, new_message_id, parse_addresses, write_date_field, write_message_id_field,
 };
 use platform::clock::Timestamp;
 use smtp::Reply;
 
 use crate::receive::replies;
 
-/// Longest header we take from our people. Postfix cuts at 100 KiB (`header_size_limit`); lists of thousands of
-/// recipients in To are seen.
-const HEADER_OCTETS_MAX: usize = 512 * 1024;
 /// Most addresses of one From or Sender field.
 const AUTHORS_MAX: usize = 100;
 
@@ -25,34 +21,8 @@ pub(crate) struct Author {
     pub(crate) now: Timestamp,
 }
 
-/// A header that is not whole yet.
-pub(crate) struct HeaderInWaiting {
-    author: Author,
-    collector: HeaderCollector,
-}
-
-impl HeaderInWaiting {
-    pub(crate) fn new(author: Author) -> Self {
-        Self { author, collector: HeaderCollector::new(HEADER_OCTETS_MAX) }
-    }
-
-    /// Takes the next octets of the message; the number says how many belong to the header, if it ends with them.
-    pub(crate) fn take(&mut self, octets: &[u8]) -> Result<Option<usize>, Reply> {
-        match self.collector.feed(octets) {
-            Collected::More => Ok(None),
-            Collected::Complete { taken } => Ok(Some(taken)),
-            Collected::TooLong => Err(replies::HEADER_TOO_LARGE),
-        }
-    }
-
-    /// The completed header.
-    pub(crate) fn finish(self) -> Result<Vec<u8>, Reply> {
-        complete(&self.collector.into_header(), &self.author)
-    }
-}
-
 /// The header as it is stored.
-fn complete(octets: &[u8], author: &Author) -> Result<Vec<u8>, Reply> {
+pub(crate) fn complete(octets: &[u8], author: &Author) -> Result<Vec<u8>, Reply> {
     let found = Found::read(octets);
     found.check(author)?;
     let mut whole = Vec::with_capacity(octets.len() + 256);

@@ -241,3 +241,52 @@ async fn large_messages_that_never_end_take_a_bounded_number_of_places() {
     let mut other = house.store.intake().unwrap();
     other.write(&piece).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_is_put_in_front_comes_out_in_front() {
+    let house = House::new();
+    let account = house.account(ANN).await;
+    let inbox = mailbox(&account, "INBOX").await;
+    let mut octets = text(1);
+    while octets.len() < 1_000_000 {
+        let line = format!("{:08} and more text that fills the line\r\n", octets.len());
+        octets.extend(line.as_bytes());
+    }
+    let front = b"X-In-Front: this was known last\r\n";
+    for (uid, length) in [(1, 500), (2, 65_536), (3, 65_537), (4, 262_144), (5, 1_000_000)] {
+        let mut holding = house.store.holding().unwrap();
+        for piece in octets[..length].chunks(10_007) {
+            holding.write(piece).await.unwrap();
+        }
+        assert_eq!(holding.octets(), length as u64);
+        let message = holding.finish(front.to_vec()).await.unwrap();
+        let whole = [front, &octets[..length]].concat();
+        assert_eq!(message.octets(), whole.len() as u64);
+        assert_eq!(message.summary().octets, whole.len() as u64);
+        let append = Append { message, flags: FlagNames::default(), internal_date: None };
+        account.append(inbox, vec![append], QuotaLimit::NONE, WAY).await.unwrap();
+        assert!(read(&account, inbox, uid).await == whole, "{length} octets");
+    }
+    assert_sound(&house.store).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn held_messages_share_the_places_of_the_large_ones() {
+    let house = House::new();
+    let piece = vec![b'x'; 70_000];
+    let mut unfinished = Vec::new();
+    for _ in 0..256 {
+        let mut holding = house.store.holding().unwrap();
+        holding.write(&piece).await.unwrap();
+        unfinished.push(holding);
+    }
+    let mut late = house.store.holding().unwrap();
+    assert!(matches!(late.write(&piece).await, Err(StoreError::Busy)));
+    unfinished.pop();
+    // Its message is lost, and stays so.
+    assert!(matches!(late.finish(Vec::new()).await, Err(StoreError::Busy)));
+    let mut next = house.store.holding().unwrap();
+    next.claim_place().await.unwrap();
+    next.write(&piece).await.unwrap();
+    next.finish(Vec::new()).await.unwrap();
+}

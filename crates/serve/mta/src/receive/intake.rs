@@ -1,7 +1,8 @@
-//! Step 5 of a message's way: streams DATA and BDAT through `smtp::framing` into the mailstore, our trace fields in
-//! front. Nothing holds a whole message; of a submitted one the header alone is held, to be completed.
+//! Step 5 of a message's way: streams DATA and BDAT through `smtp::framing` into the mailstore. The header is gathered
+//! first, since all that is judged and changed is there; no whole message is in memory. What we put in front is known
+//! when the message has come whole.
 
-use mailstore::{Arriving, Intake};
+use mailstore::{Arriving, Holding};
 use message::{Client, MailProtocol};
 use platform::lines::Wire;
 use smtp::Reply;
@@ -9,30 +10,28 @@ use smtp::command::HelloVerb;
 use smtp::framing::{ChunkDestiny, ChunkReader, DataReader, Piece};
 use smtp::server::Step;
 
+use super::header::{HeaderInWaiting, Origin};
 use super::replies;
 use super::session::{Conversation, Stop};
 use super::trace::Trace;
 use crate::deliver::local::describe;
 use crate::deliver::route::Route;
-use crate::submit::{Author, HeaderInWaiting};
+use crate::submit::Author;
 
-mod hops;
-
-use hops::Hops;
+/// Octets of a header from which on its message takes one of the places of the larger ones.
+const SMALL_HEADER_OCTETS: usize = 64 * 1024;
 
 /// A message on its way in.
 pub(crate) struct Receiving {
     /// Where the octets go; when it fails the rest is read and thrown away.
-    intake: Result<Intake, Reply>,
+    holding: Result<Holding, Reply>,
     header: Header,
 }
 
 /// What still has to be done with the header.
 enum Header {
-    /// Count the servers it has passed.
-    Count(Hops),
-    /// Complete it, when it is whole.
-    Complete(Box<HeaderInWaiting>),
+    /// Gather it, judge it and make of it what is stored.
+    Gather(Box<HeaderInWaiting>),
     /// Nothing: it has passed.
     Passed,
 }
@@ -49,7 +48,7 @@ impl Conversation {
         mut reader: DataReader,
         wire: &mut Wire,
     ) -> Result<Step<Route>, Stop> {
-        let mut receiving = self.begin_message().await;
+        let mut receiving = self.begin_message();
         let end = loop {
             let (taken, piece) = reader.next(wire.input());
             match piece {
@@ -84,7 +83,7 @@ impl Conversation {
     ) -> Result<Step<Route>, Stop> {
         let mut receiving = match (reader.destiny(), self.receiving.take()) {
             (ChunkDestiny::Keep, Some(receiving)) => Some(receiving),
-            (ChunkDestiny::Keep, None) => Some(self.begin_message().await),
+            (ChunkDestiny::Keep, None) => Some(self.begin_message()),
             (ChunkDestiny::Discard, _) => None,
         };
         let end = loop {
@@ -120,26 +119,19 @@ impl Conversation {
         Ok(self.session.on_end_of_chunk(end, received, &mut self.out))
     }
 
-    /// Opens the intake and puts our trace fields into it.
-    async fn begin_message(&self) -> Box<Receiving> {
-        let header = match &self.client.who {
-            Some(who) => {
-                let author = Author {
-                    directory: self.door.rooms.directory.clone(),
-                    who: who.clone(),
-                    now: self.door.rooms.clock.now(),
-                };
-                Header::Complete(Box::new(HeaderInWaiting::new(author)))
-            }
-            None => Header::Count(Hops::new(self.live.settings.received_max)),
+    /// Opens the place where the message waits until it has come whole.
+    fn begin_message(&self) -> Box<Receiving> {
+        let origin = match &self.client.who {
+            Some(who) => Origin::Author(Author {
+                directory: self.door.rooms.directory.clone(),
+                who: who.clone(),
+                now: self.door.rooms.clock.now(),
+            }),
+            None => Origin::Elsewhere { received_max: self.live.settings.received_max },
         };
-        let intake = self.door.rooms.store.intake().map_err(|error| refuse(&error));
+        let holding = self.door.rooms.store.holding().map_err(|error| refuse(&error));
         // On the heap: the conversation's own future stays small while nothing comes in.
-        let mut receiving = Box::new(Receiving { intake, header });
-        if let Some(fields) = self.trace_fields() {
-            receiving.write(&fields).await;
-        }
-        receiving
+        Box::new(Receiving { holding, header: Header::Gather(Box::new(HeaderInWaiting::new(origin))) })
     }
 
     fn trace_fields(&self) -> Option<Vec<u8>> {
@@ -172,8 +164,10 @@ impl Conversation {
         Some(trace.to_fields())
     }
 
+    /// The message has come whole: our trace fields go in front.
     async fn finish_message(&mut self, receiving: Receiving) -> Result<(), Reply> {
-        self.arrived = Some(Arrived { message: receiving.finish().await? });
+        let front = self.trace_fields().unwrap_or_default();
+        self.arrived = Some(Arrived { message: receiving.finish(front).await? });
         Ok(())
     }
 }
@@ -181,57 +175,58 @@ impl Conversation {
 impl Receiving {
     /// Whether the message can still be kept.
     fn state(&self) -> Result<(), Reply> {
-        self.intake.as_ref().map(|_| ()).map_err(Clone::clone)
+        self.holding.as_ref().map(|_| ()).map_err(Clone::clone)
     }
 
     /// Takes the next octets of the message.
     async fn take(&mut self, octets: &[u8]) {
-        if self.intake.is_err() || octets.is_empty() {
+        if self.holding.is_err() || octets.is_empty() {
             return;
         }
         match &mut self.header {
             Header::Passed => self.write(octets).await,
-            Header::Count(hops) => {
-                hops.look(octets);
-                if hops.are_too_many() {
-                    self.intake = Err(replies::MAIL_LOOP);
-                } else if hops.are_counted() {
-                    self.header = Header::Passed;
-                }
-                self.write(octets).await;
-            }
-            Header::Complete(waiting) => match waiting.take(octets) {
+            Header::Gather(waiting) => match waiting.take(octets) {
+                Ok(None) if waiting.octets() > SMALL_HEADER_OCTETS => self.claim_place().await,
                 Ok(None) => {}
                 Ok(Some(taken)) => {
-                    self.complete_header().await;
+                    self.pass_header().await;
                     self.write(octets.get(taken..).unwrap_or_default()).await;
                 }
-                Err(reply) => self.intake = Err(reply),
+                Err(reply) => self.holding = Err(reply),
             },
         }
     }
 
     /// The header has come whole: what is made of it is stored.
-    async fn complete_header(&mut self) {
-        let Header::Complete(waiting) = std::mem::replace(&mut self.header, Header::Passed) else { return };
+    async fn pass_header(&mut self) {
+        let Header::Gather(waiting) = std::mem::replace(&mut self.header, Header::Passed) else { return };
         match waiting.finish() {
             Ok(header) => self.write(&header).await,
-            Err(reply) => self.intake = Err(reply),
+            Err(reply) => self.holding = Err(reply),
         }
     }
 
     async fn write(&mut self, octets: &[u8]) {
-        if let Ok(intake) = &mut self.intake
-            && let Err(error) = intake.write(octets).await
+        if let Ok(holding) = &mut self.holding
+            && let Err(error) = holding.write(octets).await
         {
-            self.intake = Err(refuse(&error));
+            self.holding = Err(refuse(&error));
         }
     }
 
-    async fn finish(mut self) -> Result<Arriving, Reply> {
+    /// A large header is bounded as large messages are: only so many at a time.
+    async fn claim_place(&mut self) {
+        if let Ok(holding) = &mut self.holding
+            && let Err(error) = holding.claim_place().await
+        {
+            self.holding = Err(refuse(&error));
+        }
+    }
+
+    async fn finish(mut self, front: Vec<u8>) -> Result<Arriving, Reply> {
         // A message without a blank line is all header.
-        self.complete_header().await;
-        self.intake?.finish().await.map_err(|error| refuse(&error))
+        self.pass_header().await;
+        self.holding?.finish(front).await.map_err(|error| refuse(&error))
     }
 }
 
