@@ -5,5 +5,6 @@
 //! RFC does, can be replayed, and its work is bounded by the number of questions that it may ask.
 
 mod lookup;
+pub mod spf;
 
 pub use lookup::{Answers, Looked, Needs, QueryName, QueryNameError, Question, Reply, ReplyError};
