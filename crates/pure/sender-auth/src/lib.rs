@@ -6,5 +6,6 @@
 
 mod lookup;
 pub mod spf;
+pub mod srs;
 
 pub use lookup::{Answers, Looked, Needs, QueryName, QueryNameError, Question, Reply, ReplyError};
