@@ -5,5 +5,7 @@
 //! RFC does, can be replayed, and its work is bounded by the number of questions that it may ask.
 
 mod lookup;
+pub mod spf;
+pub mod srs;
 
 pub use lookup::{Answers, Looked, Needs, QueryName, QueryNameError, Question, Reply, ReplyError};
