@@ -248,7 +248,7 @@ impl Directory {
         Ok(())
     }
 
-    fn publish(&self, change: impl FnOnce(&mut Snapshot)) {
+    pub(crate) fn publish(&self, change: impl FnOnce(&mut Snapshot)) {
         self.change_snapshot(change);
         self.announce();
     }

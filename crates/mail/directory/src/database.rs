@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use mail_types::{AccountId, Address, AddressDomain, DomainName};
+use mail_types::{AccountId, Address, AddressDomain, DomainName, Secret};
 use platform::clock::Timestamp;
+use sender_auth::dkim::{KeyFor, Selector, SigningKey};
 use storage::rusqlite::{Row, Transaction, named_params, params};
 use storage::{CacheBudget, Database, Durability};
 
 use crate::account::{Account, AccountState, Quota};
 use crate::alias::{AliasSource, AliasTarget};
+use crate::dkim_key::{DkimKey, DkimKeyState};
 use crate::error::DirectoryError;
 use crate::password::{Credential, StoredHash, random};
 use crate::sasl::ScramKeys;
@@ -47,6 +49,16 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE secret (
         name TEXT PRIMARY KEY,
         value BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+", "
+    CREATE TABLE dkim_key (
+        domain TEXT NOT NULL REFERENCES domain (name),
+        selector TEXT NOT NULL,
+        private_key TEXT NOT NULL,
+        state TEXT NOT NULL,
+        created_ms INTEGER NOT NULL,
+        since_ms INTEGER NOT NULL,
+        PRIMARY KEY (domain, selector)
     ) STRICT, WITHOUT ROWID;
 "];
 
@@ -109,6 +121,7 @@ impl DirectoryDatabase {
             snapshot.put_account(account, credential);
         }
         load_aliases(&self.database, &mut snapshot)?;
+        load_dkim_keys(&self.database, &mut snapshot)?;
         Ok(snapshot)
     }
 
@@ -127,6 +140,7 @@ impl DirectoryDatabase {
         self.change(|transaction| {
             for statement in [
                 "DELETE FROM alias_target WHERE domain = ?1",
+                "DELETE FROM dkim_key WHERE domain = ?1",
                 "DELETE FROM account WHERE domain = ?1",
                 "DELETE FROM domain WHERE name = ?1",
             ] {
@@ -193,6 +207,40 @@ impl DirectoryDatabase {
         })
     }
 
+    /// Writes keys, new ones and those whose state has changed.
+    pub(crate) fn put_dkim_keys(&mut self, keys: &[DkimKey]) -> Result<()> {
+        self.change(|transaction| {
+            let mut put = transaction.prepare_cached(
+                "INSERT INTO dkim_key (domain, selector, private_key, state, created_ms, since_ms)
+                 VALUES (:domain, :selector, :private_key, :state, :created_ms, :since_ms)
+                 ON CONFLICT DO UPDATE SET state = excluded.state, since_ms = excluded.since_ms",
+            )?;
+            for key in keys {
+                let unwritable = |_| damaged("private key of", key.key.domain());
+                let pem = key.key.key().to_pem().map_err(unwritable)?;
+                put.execute(named_params! {
+                    ":domain": key.key.domain().as_str(),
+                    ":selector": key.key.selector().as_str(),
+                    ":private_key": pem.reveal_str(),
+                    ":state": key.state.as_str(),
+                    ":created_ms": key.created.unix_millis(),
+                    ":since_ms": key.since.unix_millis(),
+                })?;
+            }
+            Ok(())
+        })
+    }
+
+    pub(crate) fn remove_dkim_key(&mut self, domain: &DomainName, selector: &Selector) -> Result<()> {
+        self.change(|transaction| {
+            transaction.execute(
+                "DELETE FROM dkim_key WHERE domain = ?1 AND selector = ?2",
+                params![domain.as_str(), selector.as_str()],
+            )?;
+            Ok(())
+        })
+    }
+
     fn change<T>(&mut self, change: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let transaction = self.database.transaction()?;
         let result = change(&transaction)?;
@@ -246,6 +294,32 @@ fn load_aliases(database: &Database, snapshot: &mut Snapshot) -> Result<()> {
         snapshot.put_alias(&last, &targets);
     }
     Ok(())
+}
+
+fn load_dkim_keys(database: &Database, snapshot: &mut Snapshot) -> Result<()> {
+    let mut keys = database.connection().prepare("SELECT * FROM dkim_key ORDER BY domain, created_ms, selector")?;
+    let mut rows = keys.query([])?;
+    while let Some(row) = rows.next()? {
+        snapshot.put_dkim_key(read_dkim_key(row)?);
+    }
+    Ok(())
+}
+
+fn read_dkim_key(row: &Row<'_>) -> Result<DkimKey> {
+    let domain = read_domain(row, "domain")?;
+    let selector: String = row.get("selector")?;
+    let which = || damaged("DKIM key", format!("{selector}._domainkey.{domain}"));
+    let private: String = row.get("private_key")?;
+    let private = Secret::from(private);
+    let key = private.reveal_str().and_then(|pem| SigningKey::parse(pem).ok()).ok_or_else(which)?;
+    let named = Selector::parse(&selector).map_err(|_| which())?;
+    let state: String = row.get("state")?;
+    Ok(DkimKey {
+        key: KeyFor::new(domain.clone(), named, key).map_err(|_| which())?,
+        state: DkimKeyState::parse(&state).ok_or_else(which)?,
+        created: Timestamp::from_unix_millis(row.get("created_ms")?),
+        since: Timestamp::from_unix_millis(row.get("since_ms")?),
+    })
 }
 
 fn alias_columns(source: &AliasSource) -> Option<(&DomainName, &str)> {

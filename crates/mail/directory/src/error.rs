@@ -19,6 +19,9 @@ pub enum DirectoryError {
     /// No such alias, or the alias lacks the target that was to be removed.
     #[error("there is no such alias or target")]
     UnknownAlias,
+    /// No such DKIM key.
+    #[error("there is no key {0}")]
+    UnknownKey(String),
     /// Already there.
     #[error("{0} is already there")]
     Exists(String),

@@ -9,6 +9,7 @@ mod alias;
 mod change;
 mod database;
 mod directory;
+mod dkim_key;
 mod domain;
 mod error;
 mod login;
@@ -23,6 +24,7 @@ pub use account::{
 };
 pub use alias::{ALIAS_TARGETS_MAX, Alias, AliasError, AliasSource, AliasTarget};
 pub use directory::Directory;
+pub use dkim_key::{DKIM_KEYS_MAX, DkimKey, DkimKeyState};
 pub use domain::{Domain, Removal};
 pub use error::{AuthenticationError, DirectoryError};
 pub use login::{Authenticated, Login, LoginStep, PasswordClaim};

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use mail_types::{AccountId, Address, AddressDomain, DomainName};
 use platform::clock::Timestamp;
+use sender_auth::dkim::Selector;
 
 use crate::account::{Account, AccountState};
 use crate::alias::{Alias, AliasSource, AliasTarget};
+use crate::dkim_key::DkimKey;
 use crate::domain::Domain;
 use crate::password::Credential;
 
@@ -36,6 +38,8 @@ pub(crate) struct DomainNames {
     names: HashMap<Box<str>, Name>,
     catch_all: Option<Arc<[AliasTarget]>>,
     accounts: BTreeSet<AccountId>,
+    /// The oldest first.
+    dkim_keys: Vec<Arc<DkimKey>>,
 }
 
 /// What one address is: an account, an alias, or both.
@@ -57,6 +61,11 @@ impl DomainNames {
     /// Its accounts, the oldest first.
     pub(crate) fn accounts(&self) -> impl Iterator<Item = AccountId> {
         self.accounts.iter().copied()
+    }
+
+    /// Its keys, the oldest first.
+    pub(crate) fn dkim_keys(&self) -> &[Arc<DkimKey>] {
+        &self.dkim_keys
     }
 
     pub(crate) fn alias_count(&self) -> usize {
@@ -158,11 +167,21 @@ impl Snapshot {
         aliases
     }
 
+    /// All keys, by domain.
+    pub(crate) fn dkim_keys(&self) -> impl Iterator<Item = &Arc<DkimKey>> {
+        self.domains.values().flat_map(|names| &names.dkim_keys)
+    }
+
     // Changes.
 
     pub(crate) fn put_domain(&mut self, name: DomainName, created: Timestamp) {
-        let names =
-            DomainNames { created, names: HashMap::new(), catch_all: None, accounts: BTreeSet::new() };
+        let names = DomainNames {
+            created,
+            names: HashMap::new(),
+            catch_all: None,
+            accounts: BTreeSet::new(),
+            dkim_keys: Vec::new(),
+        };
         self.domains.entry(name).or_insert(names);
     }
 
@@ -200,6 +219,22 @@ impl Snapshot {
         let entry = self.accounts.remove(&id)?;
         self.without_scram -= usize::from(entry.is_without_scram());
         Some(entry)
+    }
+
+    /// Adds a key or replaces the one of the same selector; its domain must be there.
+    pub(crate) fn put_dkim_key(&mut self, key: DkimKey) {
+        let Some(names) = self.domains.get_mut(key.key.domain()) else { return };
+        let key = Arc::new(key);
+        match names.dkim_keys.iter_mut().find(|other| other.key.selector() == key.key.selector()) {
+            Some(place) => *place = key,
+            None => names.dkim_keys.push(key),
+        }
+    }
+
+    pub(crate) fn remove_dkim_key(&mut self, domain: &DomainName, selector: &Selector) {
+        if let Some(names) = self.domains.get_mut(domain) {
+            names.dkim_keys.retain(|key| key.key.selector() != selector);
+        }
     }
 
     /// Sets an alias's targets; none removes it. Its domain must be there.

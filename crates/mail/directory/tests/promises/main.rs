@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod accounts;
+mod dkim_keys;
 mod fixture;
 mod logins;
 mod properties;
