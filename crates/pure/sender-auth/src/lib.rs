@@ -4,6 +4,8 @@
 //! there yet it stops with [`Needs`], its caller asks DNS, adds what came and calls again. So each check reads as its
 //! RFC does, can be replayed, and its work is bounded by the number of questions that it may ask.
 
+pub mod arc;
+pub mod dkim;
 mod lookup;
 pub mod spf;
 pub mod srs;
