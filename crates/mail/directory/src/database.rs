@@ -20,7 +20,8 @@ type Result<T> = std::result::Result<T, DirectoryError>;
 
 /// Account numbers come from AUTOINCREMENT: SQLite keeps the highest ever given, so none comes back.
 /// The local part of a catch-all is the empty text, which no address has.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE domain (
         name TEXT PRIMARY KEY,
         created_ms INTEGER NOT NULL
@@ -50,7 +51,8 @@ const MIGRATIONS: &[&str] = &["
         name TEXT PRIMARY KEY,
         value BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
-", "
+",
+    "
     CREATE TABLE dkim_key (
         domain TEXT NOT NULL REFERENCES domain (name),
         selector TEXT NOT NULL,
@@ -60,7 +62,8 @@ const MIGRATIONS: &[&str] = &["
         since_ms INTEGER NOT NULL,
         PRIMARY KEY (domain, selector)
     ) STRICT, WITHOUT ROWID;
-"];
+",
+];
 
 /// The name of the secret from which users who do not exist get their SCRAM salts.
 const NOBODY_SECRET: &str = "scram-nobody";
@@ -297,7 +300,8 @@ fn load_aliases(database: &Database, snapshot: &mut Snapshot) -> Result<()> {
 }
 
 fn load_dkim_keys(database: &Database, snapshot: &mut Snapshot) -> Result<()> {
-    let mut keys = database.connection().prepare("SELECT * FROM dkim_key ORDER BY domain, created_ms, selector")?;
+    let mut keys =
+        database.connection().prepare("SELECT * FROM dkim_key ORDER BY domain, created_ms, selector")?;
     let mut rows = keys.query([])?;
     while let Some(row) = rows.next()? {
         snapshot.put_dkim_key(read_dkim_key(row)?);

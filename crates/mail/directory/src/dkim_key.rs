@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mail_types::DomainName;
 use platform::clock::Timestamp;
-use sender_auth::dkim::{KeyFor, Selector, SigningKey};
+use sender_auth::dkim::{KeyFor, Selector};
 
 use crate::directory::Directory;
 use crate::error::DirectoryError;
@@ -82,7 +82,7 @@ impl Directory {
         keys.iter().filter(|key| key.state == DkimKeyState::Signing).map(|key| key.key.clone()).collect()
     }
 
-    /// Adds keys, all or none. A key that signs from now on retires those of the same algorithm.
+    /// Adds keys, all or none. A key that signs from now on retires those of the same algorithm that were there before.
     ///
     /// # Errors
     /// Unknown domain, a selector that is there already, too many keys, or storage trouble.
@@ -184,7 +184,9 @@ fn retired_by(keys: &[Arc<DkimKey>], new: &KeyFor, now: Timestamp) -> impl Itera
             && key.key.key().algorithm() == new.key().algorithm()
             && key.key.selector() != new.selector()
     };
-    keys.iter()
-        .filter(is_replaced)
-        .map(|key| DkimKey { state: DkimKeyState::Retired, since: now, ..DkimKey::clone(key) })
+    keys.iter().filter(is_replaced).map(move |key| DkimKey {
+        state: DkimKeyState::Retired,
+        since: now,
+        ..DkimKey::clone(key)
+    })
 }

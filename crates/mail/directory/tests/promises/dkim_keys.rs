@@ -66,7 +66,8 @@ fn a_selector_is_given_once() {
         assert!(matches!(refused, Err(DirectoryError::Exists(_))));
     }
     assert_eq!(states(&fixture).len(), 1, "all or none");
-    let elsewhere = KeyFor::new(domain("example.net"), selector("one"), SigningKey::generate_ed25519().unwrap());
+    let elsewhere =
+        KeyFor::new(domain("example.net"), selector("one"), SigningKey::generate_ed25519().unwrap());
     let refused = fixture.directory.add_dkim_keys(vec![elsewhere.unwrap()], DkimKeyState::Waiting);
     assert!(matches!(refused, Err(DirectoryError::UnknownDomain(_))));
 }
