@@ -15,6 +15,8 @@ use mail_types::{
 
 /// How long reports find their way back, by default: as long as libsrs2 has it. Queues keep mail for five days or so.
 pub const VALID_DAYS: u16 = 21;
+/// As long as they may be made to hold: well below the days after which timestamps begin again.
+const VALID_DAYS_MAX: u16 = 365;
 /// Characters of the hash that we write: 24 bits, 22 or so where somebody changed their case. Enough for addresses that
 /// only hold for weeks and of which each guess costs a transaction.
 const HASH_OCTETS: usize = 4;
@@ -90,10 +92,10 @@ impl Secrets {
         self
     }
 
-    /// Takes addresses for so many days after they were made; a year at most, since timestamps soon begin again.
+    /// Takes addresses for so many days after they were made; a year at most.
     #[must_use]
     pub fn with_valid_days(mut self, valid_days: u16) -> Self {
-        self.valid_days = valid_days.min(365);
+        self.valid_days = valid_days.min(VALID_DAYS_MAX);
         self
     }
 

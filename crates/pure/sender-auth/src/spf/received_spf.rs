@@ -88,3 +88,24 @@ fn quoted_as_needed(value: &str) -> String {
     quoted.push('"');
     quoted
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_atoms_or_quoted_and_have_an_end() {
+        for (value, expected) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("2001:db8::1", "\"2001:db8::1\""),
+            ("", "\"\""),
+            ("a..b", "\"a..b\""),
+            ("a\"\\\r\n b", "\"a\\\"\\\\?? b\""),
+        ] {
+            assert_eq!(quoted_as_needed(value), expected);
+        }
+        for octets in [VALUE_OCTETS_MAX - 1, VALUE_OCTETS_MAX, VALUE_OCTETS_MAX + 1] {
+            assert_eq!(quoted_as_needed(&"x".repeat(octets)).len(), octets.min(VALUE_OCTETS_MAX));
+        }
+    }
+}

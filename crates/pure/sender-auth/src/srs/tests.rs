@@ -129,6 +129,12 @@ fn addresses_hold_for_their_days() {
     let strict = secrets().with_valid_days(3);
     assert!(reversed(&strict, text, DAY + 3).is_ok());
     assert_eq!(reversed(&strict, text, DAY + 4), Err(SrsError::Expired));
+    for asked in [VALID_DAYS_MAX - 1, VALID_DAYS_MAX, VALID_DAYS_MAX + 1] {
+        let holds = u64::from(asked.min(VALID_DAYS_MAX));
+        let patient = secrets().with_valid_days(asked);
+        assert!(reversed(&patient, text, DAY + holds).is_ok(), "{asked}");
+        assert_eq!(reversed(&patient, text, DAY + holds + 1), Err(SrsError::Expired), "{asked}");
+    }
 }
 
 #[test]
