@@ -6,7 +6,11 @@
 
 pub mod arc;
 pub mod dkim;
+pub mod dmarc;
 mod lookup;
+pub mod mta_sts;
+pub mod reports;
+pub mod results;
 pub mod spf;
 pub mod srs;
 

@@ -1,0 +1,86 @@
+//! Step 6 of a message's way: who really sent it, and what follows from that. Checks run over what strangers bring;
+//! `questions.rs` asks DNS for them, `findings.rs` gathers what they find, `policy.rs` decides, `fields.rs` writes it down.
+
+pub(crate) mod fields;
+pub(crate) mod findings;
+pub(crate) mod policy;
+mod questions;
+pub(crate) mod watch;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mail_types::{DomainName, ReversePath};
+use platform::clock::Timestamp;
+
+pub use findings::Findings;
+pub use policy::{Applied, Override};
+
+/// What the operator chose about the senders of strangers' mail.
+#[derive(Clone, Debug)]
+pub struct Checks {
+    /// What becomes of mail that its author's domain disowns.
+    pub dmarc: Enforcement,
+    /// What becomes of mail that DNS cannot tell us about now.
+    pub on_dns_failure: OnDnsFailure,
+    /// Who is believed about mail that they changed on its way: `d=` of ARC seals (RFC 8617 §7.2).
+    pub trusted_sealers: Vec<DomainName>,
+    /// Who may bring anybody's mail: mailing lists and forwarders, by the domain that SPF or DKIM proves.
+    pub trusted_forwarders: Vec<DomainName>,
+    /// How long all questions about one message may take.
+    pub time_max: Duration,
+}
+
+impl Default for Checks {
+    fn default() -> Self {
+        Self {
+            dmarc: Enforcement::AsPublished,
+            on_dns_failure: OnDnsFailure::Defer,
+            trusted_sealers: Vec::new(),
+            trusted_forwarders: Vec::new(),
+            // RFC 7208 §4.6.4 wants 20 seconds at least for SPF alone.
+            time_max: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What becomes of mail that its author's domain disowns (RFC 9989 §5.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Enforcement {
+    /// What the domain asks for: refused, or filed as junk.
+    AsPublished,
+    /// Filed as junk, whatever the domain asks for.
+    Junk,
+    /// Nothing; it is only told.
+    Off,
+}
+
+/// What becomes of mail about whose sender DNS cannot tell us now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnDnsFailure {
+    /// Its host is asked to try again.
+    Defer,
+    /// It is taken as mail of nobody in particular.
+    Accept,
+}
+
+/// One message that was checked, for reports to those in whose name it came.
+#[derive(Debug)]
+pub struct CheckedMessage<'a> {
+    /// When.
+    pub time: Timestamp,
+    /// Who brought it.
+    pub client: IpAddr,
+    /// The sender on the envelope.
+    pub reverse_path: &'a ReversePath,
+    /// What was found.
+    pub findings: &'a Findings,
+    /// What was done.
+    pub applied: Applied,
+    /// Why not what the author's domain asks for.
+    pub overridden: Option<&'a Override>,
+}
+
+/// Takes checked messages. Called on a session's way to its reply: must be quick and must not block.
+pub type CheckSink = Arc<dyn Fn(&CheckedMessage<'_>) + Send + Sync>;

@@ -1,0 +1,85 @@
+//! Step 6 of a message's way, from the session's side: has its sender checked, and does what follows.
+
+use mail_types::{DomainName, ReversePath};
+use sender_auth::arc::Sealer;
+use sender_auth::dkim::KeyFor;
+use sender_auth::results::{MethodResult, results_value, write_results};
+use smtp::Reply;
+
+use super::session::Conversation;
+use crate::deliver::queued::Place;
+use crate::inspect::findings::Bringer;
+use crate::inspect::policy::{self, Verdict};
+use crate::inspect::watch::{self, Claims};
+use crate::inspect::{CheckedMessage, Findings, fields};
+
+/// A message that is taken, and what was found about its sender.
+pub(crate) struct Judged {
+    pub(crate) findings: Findings,
+    pub(crate) place: Place,
+    results: Vec<MethodResult>,
+    received_spf: Vec<u8>,
+}
+
+impl Conversation {
+    /// Checks who really sent a message; a reply where it is not taken for that.
+    pub(crate) async fn judge_message(&mut self, claims: &Claims) -> Result<Option<Judged>, Reply> {
+        let rooms = &self.door.rooms;
+        let (Some(resolver), Some(address)) = (&rooms.resolver, self.client.peer.address()) else {
+            return Ok(None);
+        };
+        let now = rooms.clock.now();
+        let reverse_path = self.session.envelope().map_or(&ReversePath::Null, |envelope| &envelope.reverse_path);
+        let hello = self.session.hello().map_or("", |hello| &hello.name);
+        let (checks, hostname) = (&self.live.settings.checks, &self.live.settings.hostname);
+        let bringer = Bringer {
+            address,
+            hello,
+            reverse_path,
+            receiver: hostname.as_str(),
+            now_seconds: now.unix_seconds(),
+        };
+        // On the heap: what the checks hold is large, and most connections hold nothing.
+        let findings = Box::pin(Findings::of(resolver, checks, bringer, claims)).await;
+        let decision = policy::decide(checks, &findings, reverse_path);
+        (rooms.checked)(&CheckedMessage {
+            time: now,
+            client: address,
+            reverse_path,
+            findings: &findings,
+            applied: decision.applied(),
+            overridden: decision.overridden.as_ref(),
+        });
+        let results = findings.results(address);
+        let mut received_spf = Vec::new();
+        fields::write_received_spf(&findings, &bringer.query(), &mut received_spf);
+        self.door.counts.checked(decision.applied());
+        if let Some(transaction) = &mut self.transaction {
+            transaction.checks = findings.lines();
+            transaction.checks.push(format!("{}: {}", decision.verdict.word(), decision.why));
+        }
+        let place = match decision.verdict {
+            Verdict::Accept => Place::Inbox,
+            Verdict::Junk => Place::Junk,
+            Verdict::Refuse(reply) => return Err(reply),
+        };
+        Ok(Some(Judged { findings, place, results, received_spf }))
+    }
+}
+
+impl Judged {
+    /// Writes what was found, sealed where the message is passed on.
+    pub(crate) fn write(
+        &self,
+        sealer: Option<Box<(Sealer, KeyFor)>>,
+        us: &DomainName,
+        front: &mut Vec<u8>,
+    ) {
+        if let Some(sealer) = sealer {
+            let results = results_value(us, &self.results);
+            front.extend(watch::sealed(sealer, &results, self.findings.arc.result));
+        }
+        write_results(us, &self.results, front);
+        front.extend_from_slice(&self.received_spf);
+    }
+}
