@@ -8,6 +8,7 @@ mod sending;
 use std::time::Duration;
 
 use anyhow::Context;
+use dns::Resolver;
 use mta::Outbound;
 use platform::clock::Clock;
 use platform::guard::{Guard, GuardSettings};
@@ -18,7 +19,7 @@ use platform::telemetry::{LogFormat, Logging};
 use platform::workers::{Workers, WorkersSettings};
 use tls::{Acceptor, AcceptorSettings, CertificateFiles, Certificates};
 
-use self::doors::{Doors, Transactions};
+use self::doors::{Doors, Means, Transactions};
 pub(crate) use self::names::dns_settings;
 pub(crate) use self::sending::queue_settings;
 use crate::admin::AdminSocket;
@@ -80,9 +81,11 @@ impl Running {
         let acceptor = (!certificate_files(&settings).is_empty())
             .then(|| Acceptor::new(&certificates, AcceptorSettings { handshake_timeout }));
         let transactions = Transactions::new(&clock);
-        let doors = Doors::new(&settings, &house, &guard, acceptor, (&clock, &transactions), &metrics);
+        let resolver = Resolver::new(&dns_settings(&settings), clock.clone(), &metrics)?;
+        let means = Means { clock: &clock, transactions: &transactions, resolver: &resolver };
+        let doors = Doors::new(&settings, &house, &guard, acceptor, means, &metrics);
         let outbound = Outbound::new(
-            sending::rooms(&settings, &house, &clock, &transactions, &metrics)?,
+            sending::rooms(&house, &clock, &transactions, &resolver),
             sending::outbound_settings(&settings)?,
             &metrics,
         )?;

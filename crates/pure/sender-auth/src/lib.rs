@@ -7,6 +7,7 @@
 pub mod arc;
 pub mod dkim;
 pub mod dmarc;
+pub mod iprev;
 mod lookup;
 pub mod mta_sts;
 pub mod reports;

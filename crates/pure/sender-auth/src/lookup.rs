@@ -9,8 +9,8 @@ const NAME_OCTETS_MAX: usize = 253;
 /// Longest label in octets (RFC 1035 §2.3.4).
 const LABEL_OCTETS_MAX: usize = 63;
 
-/// A name to ask DNS for: lower case, no final dot. Wider than a host name: `_dmarc.example.org`, and whatever visible
-/// ASCII the macros of an SPF record make.
+/// A name to ask DNS for: lower case, no final dot. Wider than a host name: `_dmarc.example.org`, and whatever ASCII
+/// the macros of an SPF record make, blanks included.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueryName(Box<str>);
 
@@ -23,8 +23,8 @@ pub enum QueryNameError {
     /// Longer than DNS can carry.
     #[error("a name is at most 253 octets, each label at most 63")]
     TooLong,
-    /// Not visible ASCII.
-    #[error("a name has visible ASCII characters alone")]
+    /// Not visible ASCII or a blank.
+    #[error("a name has visible ASCII characters and blanks alone")]
     BadCharacter,
 }
 
@@ -42,7 +42,7 @@ impl QueryName {
             match label.len() {
                 0 => return Err(QueryNameError::Empty),
                 octets if octets > LABEL_OCTETS_MAX => return Err(QueryNameError::TooLong),
-                _ if !label.bytes().all(|octet| octet.is_ascii_graphic()) => {
+                _ if !label.bytes().all(|octet| octet.is_ascii_graphic() || octet == b' ') => {
                     return Err(QueryNameError::BadCharacter);
                 }
                 _ => {}
@@ -226,7 +226,8 @@ mod tests {
         assert_eq!(QueryName::parse("_DMARC.Example.ORG.").unwrap().as_str(), "_dmarc.example.org");
         assert_eq!(QueryName::parse("a..b"), Err(QueryNameError::Empty));
         assert_eq!(QueryName::parse(""), Err(QueryNameError::Empty));
-        assert_eq!(QueryName::parse("a b"), Err(QueryNameError::BadCharacter));
+        assert_eq!(QueryName::parse("a\tb"), Err(QueryNameError::BadCharacter));
+        assert!(QueryName::parse("a b").is_ok());
         assert!(QueryName::parse(&"x".repeat(63)).is_ok());
         assert_eq!(QueryName::parse(&"x".repeat(64)), Err(QueryNameError::TooLong));
         let long = |octets: usize| ["x"; 127].join(".").get(..octets).unwrap().to_owned();

@@ -3,6 +3,7 @@
 use platform::metrics::{Counter, Histogram, Metrics, OCTETS_BOUNDS, SECONDS_BOUNDS};
 
 use crate::Listener;
+use crate::inspect::Applied;
 
 /// All instruments of the door.
 pub(crate) struct Counts {
@@ -12,6 +13,9 @@ pub(crate) struct Counts {
     pub(crate) messages_refused: Counter,
     pub(crate) senders_refused: Counter,
     pub(crate) recipients_refused: Counter,
+    checked_taken: Counter,
+    checked_junk: Counter,
+    checked_refused: Counter,
     pub(crate) recipients_filed: Counter,
     pub(crate) recipients_queued: Counter,
     pub(crate) logins: Counter,
@@ -34,6 +38,10 @@ impl Counts {
         let logins = |result| {
             metrics.counter("mailstead_smtp_logins_total", "Log-ins for submission.", &[("result", result)])
         };
+        let checked = |outcome| {
+            let help = "Messages whose sender was checked, by what followed.";
+            metrics.counter("mailstead_smtp_checked_total", help, &[("outcome", outcome)])
+        };
         Self {
             relay: accepted("smtp"),
             submission: accepted("submission"),
@@ -41,6 +49,9 @@ impl Counts {
             messages_refused: refused("message"),
             senders_refused: refused("sender"),
             recipients_refused: refused("recipient"),
+            checked_taken: checked("taken"),
+            checked_junk: checked("junk"),
+            checked_refused: checked("refused"),
             recipients_filed: metrics.counter(
                 "mailstead_smtp_recipients_filed_total",
                 "Recipients whose message was filed.",
@@ -70,6 +81,15 @@ impl Counts {
                 SECONDS_BOUNDS,
                 &[],
             ),
+        }
+    }
+
+    /// A message's sender was checked.
+    pub(crate) fn checked(&self, applied: Applied) {
+        match applied {
+            Applied::Nothing => self.checked_taken.increment(),
+            Applied::Junk => self.checked_junk.increment(),
+            Applied::Refused => self.checked_refused.increment(),
         }
     }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use mail_types::{DomainName, ReversePath};
 use platform::clock::Timestamp;
+use platform::network::Network;
 
 pub use findings::Findings;
 pub use policy::{Applied, Override};
@@ -20,6 +21,10 @@ pub use policy::{Applied, Override};
 /// What the operator chose about the senders of strangers' mail.
 #[derive(Clone, Debug)]
 pub struct Checks {
+    /// Whether anything is checked.
+    pub is_on: bool,
+    /// Hosts whose mail is not checked: on this machine, or in front of us and checking themselves.
+    pub unchecked_networks: Vec<Network>,
     /// What becomes of mail that its author's domain disowns.
     pub dmarc: Enforcement,
     /// What becomes of mail that DNS cannot tell us about now.
@@ -35,6 +40,8 @@ pub struct Checks {
 impl Default for Checks {
     fn default() -> Self {
         Self {
+            is_on: true,
+            unchecked_networks: Vec::new(),
             dmarc: Enforcement::AsPublished,
             on_dns_failure: OnDnsFailure::Defer,
             trusted_sealers: Vec::new(),
@@ -42,6 +49,15 @@ impl Default for Checks {
             // RFC 7208 §4.6.4 wants 20 seconds at least for SPF alone.
             time_max: Duration::from_secs(30),
         }
+    }
+}
+
+impl Checks {
+    /// Whether mail from this address is checked.
+    pub(crate) fn are_for(&self, address: Option<IpAddr>) -> bool {
+        let is_unchecked =
+            |address: IpAddr| self.unchecked_networks.iter().any(|network| network.contains(address));
+        self.is_on && address.is_some_and(|address| !is_unchecked(address))
     }
 }
 

@@ -3,11 +3,12 @@
 //!
 //! Steps 2 to 10 of a message's way: [`SmtpDoor::serve`] gets a connection from `platform::listener`,
 //! `receive/session.rs` holds the conversation that `smtp::server` rules, `receive/policy.rs` judges, `receive/intake.rs`
-//! streams the octets into the mailstore, `deliver/` files and queues them, and `receive/replies.rs` has every word we
+//! streams the octets into the mailstore, `inspect/` finds out who really sent them, `deliver/` files and queues them, and `receive/replies.rs` has every word we
 //! say. What was queued leaves by [`Outbound`]: `remote/` finds its host and speaks to it, `report/` tells its sender.
 
 mod counts;
 mod deliver;
+mod inspect;
 mod outbound;
 mod receive;
 mod remote;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use directory::Directory;
+use dns::Resolver;
 use mail_types::TransactionId;
 use mailstore::Store;
 use platform::clock::Clock;
@@ -36,6 +38,9 @@ use deliver::limits::Sent;
 use settings::{Live, QueueBehind};
 
 pub use deliver::routing::{Routing, SendingLimits};
+pub use inspect::{
+    Applied, CheckSink, CheckedMessage, Checks, Enforcement, Findings, OnDnsFailure, Override,
+};
 pub use outbound::settings::{
     ExchangerTls, Identity, Loopback, OutboundSettings, RelayCredentials, Timeouts,
 };
@@ -105,6 +110,10 @@ pub struct Rooms {
     pub next_transaction: Box<dyn Fn() -> TransactionId + Send + Sync>,
     /// Takes the record of each message's way.
     pub ways: WaySink,
+    /// Asks DNS who may send; without it senders are not checked.
+    pub resolver: Option<Resolver>,
+    /// Hears of each message whose sender was checked.
+    pub checked: CheckSink,
 }
 
 impl Rooms {

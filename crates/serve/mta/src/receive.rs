@@ -2,6 +2,7 @@
 
 mod header;
 pub(crate) mod intake;
+mod judgement;
 pub(crate) mod login;
 pub(crate) mod policy;
 pub(crate) mod replies;

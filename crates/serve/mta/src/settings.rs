@@ -14,6 +14,7 @@ use smtp::server::{AuthOffer, Protocol, StartTlsOffer};
 
 use crate::Listener;
 use crate::deliver::routing::Routing;
+use crate::inspect::Checks;
 
 /// Unconsumed input of one connection: some reads of a message, and more than the longest command.
 const INPUT_OCTETS_MAX: usize = 64 * 1024;
@@ -62,6 +63,8 @@ pub struct Settings {
     pub quota_default: QuotaLimit,
     /// Where mail for other servers goes, and who may send it.
     pub routing: Routing,
+    /// What follows from who really sent a message.
+    pub checks: Checks,
     /// How long our people may have their mail held back (RFC 4865); zero where they may not.
     pub future_release_max: Duration,
 }
@@ -91,6 +94,7 @@ impl Settings {
             plaintext_on_loopback: false,
             quota_default: QuotaLimit::NONE,
             routing: Routing::default(),
+            checks: Checks::default(),
             future_release_max: Duration::from_secs(30 * 24 * 3_600),
         }
     }

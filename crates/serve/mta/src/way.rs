@@ -40,6 +40,8 @@ pub struct MessageWay {
     pub octets: Option<u64>,
     /// Its Message-ID field, brackets included.
     pub message_id: Option<String>,
+    /// What was found about its sender, and what followed, a line each; nothing where nobody looked.
+    pub checks: Vec<String>,
     /// What became of it for each recipient, the refused ones included.
     pub recipients: Vec<RecipientWay>,
 }

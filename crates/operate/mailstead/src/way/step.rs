@@ -33,6 +33,7 @@ pub(crate) fn message_step(way: &MessageWay) -> Step {
         "from": way.reverse_path.to_string(),
         "message_id": way.message_id,
         "octets": way.octets,
+        "checks": way.checks,
         "recipients": way.recipients.iter().map(recipient).collect::<Vec<_>>(),
     });
     Step { step, keys }

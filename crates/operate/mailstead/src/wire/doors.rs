@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use dns::Resolver;
 use imap::Separator;
-use mail_types::TransactionId;
+use mail_types::{DomainName, TransactionId};
 use mailstore::QuotaLimit;
-use mta::SmtpDoor;
+use mta::{Checks, Enforcement, OnDnsFailure, SmtpDoor};
 use platform::clock::Clock;
 use platform::guard::Guard;
 use platform::listener::{Accepted, ConnectionNumbers, Listener};
@@ -29,6 +30,14 @@ const HTTP_CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);
 
 const PLAINTEXT_ON_LOOPBACK: &str = "auth.plaintext_on_loopback";
 
+/// What all doors work with.
+#[derive(Clone, Copy)]
+pub(super) struct Means<'a> {
+    pub(super) clock: &'a Clock,
+    pub(super) transactions: &'a Transactions,
+    pub(super) resolver: &'a Resolver,
+}
+
 /// Every door there is.
 pub(super) struct Doors {
     smtp: SmtpDoor,
@@ -43,7 +52,7 @@ impl Doors {
         house: &House,
         guard: &Guard,
         acceptor: Option<Acceptor>,
-        (clock, transactions): (&Clock, &Transactions),
+        Means { clock, transactions, resolver }: Means<'_>,
         metrics: &Metrics,
     ) -> Self {
         let book = house.way.clone();
@@ -56,6 +65,8 @@ impl Doors {
             acceptor: acceptor.clone(),
             next_transaction: transactions.giver(),
             ways: Arc::new(move |message| book.record(way::message_step(&message))),
+            resolver: Some(resolver.clone()),
+            checked: Arc::new(|_| {}),
         };
         let imap = access::Rooms {
             store: house.store.clone(),
@@ -203,8 +214,31 @@ fn smtp_settings(settings: &Settings) -> mta::Settings {
         plaintext_on_loopback: settings.switch(PLAINTEXT_ON_LOOPBACK),
         quota_default: quota_default(settings),
         routing: sending::routing(settings),
+        checks: checks(settings),
         future_release_max: settings.time("submission.future_release_max"),
         ..mta::Settings::new(settings.hostname())
+    }
+}
+
+/// What follows from who really sent a message: `[senders]`.
+fn checks(settings: &Settings) -> Checks {
+    let domains =
+        |key: &str| settings.list(key).iter().filter_map(|text| DomainName::parse(text).ok()).collect();
+    Checks {
+        is_on: settings.switch("senders.check"),
+        unchecked_networks: settings.networks("senders.unchecked_networks"),
+        dmarc: match settings.text("senders.dmarc").as_str() {
+            "junk" => Enforcement::Junk,
+            "off" => Enforcement::Off,
+            _ => Enforcement::AsPublished,
+        },
+        on_dns_failure: match settings.text("senders.on_dns_failure").as_str() {
+            "accept" => OnDnsFailure::Accept,
+            _ => OnDnsFailure::Defer,
+        },
+        trusted_sealers: domains("senders.trusted_sealers"),
+        trusted_forwarders: domains("senders.trusted_forwarders"),
+        time_max: settings.time("senders.time_max"),
     }
 }
 

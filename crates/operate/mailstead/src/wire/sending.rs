@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use dns::Families;
+use dns::{Families, Resolver};
 use mail_types::{Address, AddressDomain, DomainName, Secret};
 use mta::{
     ExchangerTls, Identity, Loopback, OutboundRooms, OutboundSettings, RelayCredentials, Routing,
     SendingLimits, Timeouts,
 };
 use platform::clock::Clock;
-use platform::metrics::Metrics;
 use queue::CredentialsName;
 use smtp::client::ChunkingUse;
 
@@ -24,26 +23,22 @@ use crate::settings::{Settings, way};
 use crate::way as step;
 
 /// What mail going out works with.
-///
-/// # Errors
-/// When `[dns]` has what the resolver cannot use.
 pub(super) fn rooms(
-    settings: &Settings,
     house: &House,
     clock: &Clock,
     transactions: &Transactions,
-    metrics: &Metrics,
-) -> anyhow::Result<OutboundRooms> {
+    resolver: &Resolver,
+) -> OutboundRooms {
     let book = house.way.clone();
-    Ok(OutboundRooms {
+    OutboundRooms {
         queue: house.queue.clone(),
         store: house.store.clone(),
         directory: house.directory.clone(),
-        resolver: dns::Resolver::new(&super::dns_settings(settings), clock.clone(), metrics)?,
+        resolver: resolver.clone(),
         clock: clock.clone(),
         next_transaction: transactions.giver(),
         attempts: Arc::new(move |attempt| book.record(step::attempt_step(&attempt))),
-    })
+    }
 }
 
 /// The queue's settings.
@@ -65,6 +60,7 @@ pub(super) fn routing(settings: &Settings) -> Routing {
     let domains =
         |key: &str| settings.list(key).iter().filter_map(|text| DomainName::parse(text).ok()).collect();
     Routing {
+        srs: None,
         transports: settings.list("outbound.transports").iter().filter_map(|t| way::transport(t)).collect(),
         direct_domains: domains("outbound.direct_domains"),
         sender_relays: settings

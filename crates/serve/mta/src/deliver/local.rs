@@ -2,13 +2,13 @@
 //! with one durable write. Its octets are stored once and are the same for all: one Return-Path, one Received field, and
 //! no recipient's name in either where there are several.
 
-use mail_types::MailboxName;
+use mail_types::{Keyword, MailboxName, SpecialUse};
 use mailstore::{Arriving, Filed, Filing, FilingTarget, FlagNames, QuotaLimit, StoreError};
 use queue::{Accepted, NewMessage, QueueError};
 use smtp::Reply;
 use smtp::server::{Envelope, Recipient};
 
-use super::queued::{self, Brought};
+use super::queued::{self, Brought, Place};
 use super::route::Route;
 use crate::Rooms;
 use crate::receive::replies;
@@ -83,8 +83,11 @@ fn filings(rooms: &Rooms, recipients: &[Recipient<Route>], brought: Brought) -> 
     for recipient in recipients {
         filings.extend(recipient.route.local().iter().map(|target| Filing {
             account: target.account,
-            mailbox: FilingTarget::Name(MailboxName::inbox()),
-            flags: FlagNames::default(),
+            mailbox: match brought.place {
+                Place::Inbox => FilingTarget::Name(MailboxName::inbox()),
+                Place::Junk => FilingTarget::SpecialUse(SpecialUse::Junk),
+            },
+            flags: flags(brought.place),
             internal_date,
             // Checked at RCPT; see `route`.
             quota: QuotaLimit::NONE,
@@ -92,6 +95,16 @@ fn filings(rooms: &Rooms, recipients: &[Recipient<Route>], brought: Brought) -> 
         }));
     }
     filings
+}
+
+/// Mail programs know what we take for junk by its keyword (IANA's registry of IMAP keywords).
+fn flags(place: Place) -> FlagNames {
+    match place {
+        Place::Inbox => FlagNames::default(),
+        Place::Junk => {
+            FlagNames { keywords: Keyword::parse("$Junk").into_iter().collect(), ..FlagNames::default() }
+        }
+    }
 }
 
 /// Gives each recipient the answers to its own filings, which stand in the recipients' order.

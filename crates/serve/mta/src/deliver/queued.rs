@@ -26,6 +26,17 @@ pub(crate) struct Brought {
     pub(crate) now: Timestamp,
     /// How long submitted mail waits by itself.
     pub(crate) undo_window: Duration,
+    /// Where it is filed here.
+    pub(crate) place: Place,
+}
+
+/// Where a message is filed in the mailboxes here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// With the mail.
+    Inbox,
+    /// With what nobody wants.
+    Junk,
 }
 
 /// The queue's part of a message; `None` where all of it stays here.

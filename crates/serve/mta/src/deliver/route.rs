@@ -88,6 +88,9 @@ pub(crate) struct Question<'a> {
 
 /// Where mail for a forward-path goes, or what its sender is told.
 pub(crate) async fn find(rooms: &Rooms, settings: &Settings, question: Question<'_>) -> Result<Route, Reply> {
+    if let Some(route) = returned(rooms, settings, question) {
+        return route;
+    }
     match rooms.directory.resolve(question.forward_path) {
         Resolution::Deliver(recipients) => resolved(rooms, settings, question, recipients).await,
         Resolution::Discard => Ok(Route::Discard(Discarded(()))),
@@ -122,6 +125,28 @@ async fn resolved(
         address,
     });
     Ok(Route::Deliver(Targets { local, remote: remote.collect() }))
+}
+
+/// The way of a report on mail that we passed on, back to who sent it; none if the recipient is no such address.
+fn returned(rooms: &Rooms, settings: &Settings, question: Question<'_>) -> Option<Result<Route, Reply>> {
+    let ForwardPath::Address(address) = question.forward_path else { return None };
+    if !address.domain_name().is_some_and(|domain| rooms.directory.is_local_domain(domain)) {
+        return None;
+    }
+    let sender = settings.routing.returned_to(address, rooms.clock.now())?;
+    // RFC 5321 §4.5.5: reports have no sender. Anything else would be somebody's way around our refusal to relay.
+    if *question.reverse_path != ReversePath::Null {
+        return Some(Err(replies::REPORTS_ALONE));
+    }
+    if rooms.queue.is_none() {
+        return Some(Err(replies::NO_QUEUE));
+    }
+    let target = RemoteTarget {
+        destination: settings.routing.destination(question.reverse_path, &sender),
+        address: sender,
+        expanded_from: Some(address.clone()),
+    };
+    Some(Ok(Route::Deliver(Targets { local: Vec::new(), remote: vec![target] })))
 }
 
 /// A recipient that is not ours.

@@ -2,11 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mail_types::{Address, AddressDomain, DomainName, ReversePath};
+use platform::clock::Timestamp;
 use platform::network::Network;
-use queue::{Destination, Relay};
+use queue::{Destination, Recipient, Relay};
+use sender_auth::srs::{Secrets, SrsError};
 
 /// Where mail for other servers goes, and who may send it.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +31,9 @@ pub struct Routing {
     pub undo_window: Duration,
     /// What each account may send.
     pub limits: SendingLimits,
+    /// The keys with which senders of forwarded mail are rewritten (SRS); without them it keeps its sender, and hosts
+    /// that check SPF refuse it.
+    pub srs: Option<Arc<Secrets>>,
 }
 
 /// What one account may send, so that a stolen password does not cost the host its reputation. `None`: as much as it
@@ -56,6 +62,11 @@ impl Default for SendingLimits {
     }
 }
 
+/// Days since 1970.
+fn days(now: Timestamp) -> u64 {
+    u64::try_from(now.unix_seconds()).unwrap_or_default() / (24 * 3_600)
+}
+
 impl Routing {
     /// The way from a sender to a recipient elsewhere.
     pub(crate) fn destination(&self, sender: &ReversePath, recipient: &Address) -> Destination {
@@ -74,6 +85,45 @@ impl Routing {
         match self.relay_for(sender).filter(|_| !self.direct_domains.contains(domain)) {
             Some(relay) => Destination::Relay(relay.clone()),
             None => Destination::Domain(domain.clone()),
+        }
+    }
+
+    /// The sender that a host is told. What an alias passes on leaves with an address of the alias's domain, which brings
+    /// reports back to the sender: a host that checks SPF would refuse another. Mail of our own domains keeps its sender,
+    /// and so does what cannot be rewritten.
+    pub(crate) fn passed_on_from<'a>(
+        &self,
+        reverse_path: &ReversePath,
+        mut recipients: impl Iterator<Item = &'a Recipient>,
+        is_ours: impl Fn(&DomainName) -> bool,
+        now: Timestamp,
+    ) -> ReversePath {
+        let rewritten = || {
+            let srs = self.srs.as_ref()?;
+            let ReversePath::Address(sender) = reverse_path else { return None };
+            if sender.domain_name().is_some_and(is_ours) {
+                return None;
+            }
+            let alias = recipients.find_map(|recipient| recipient.expanded_from.as_ref())?;
+            let rewritten = srs.rewrite(reverse_path, alias.domain_name()?, days(now));
+            rewritten
+                .inspect_err(|error| tracing::info!(%sender, %error, "passed on with its own sender"))
+                .ok()
+        };
+        rewritten().unwrap_or_else(|| reverse_path.clone())
+    }
+
+    /// Where mail to an address of ours goes that was made for reports on mail we passed on; none if it is no such
+    /// address.
+    pub(crate) fn returned_to(&self, address: &Address, now: Timestamp) -> Option<Address> {
+        let reversed = self.srs.as_ref()?.reverse(address, days(now));
+        match reversed {
+            Ok(sender) => Some(sender),
+            Err(SrsError::NotSrs) => None,
+            Err(error) => {
+                tracing::info!(%address, %error, "no address of ours");
+                None
+            }
         }
     }
 

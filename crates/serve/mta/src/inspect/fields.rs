@@ -50,7 +50,8 @@ impl Findings {
             Iprev::NoName => "iprev: the address has no name".to_owned(),
             Iprev::TempError => "iprev: DNS fails".to_owned(),
         }];
-        for (what, spf) in std::iter::once(("helo", &self.spf_helo)).chain(self.spf.as_ref().map(|spf| ("mail from", spf)))
+        for (what, spf) in
+            std::iter::once(("helo", &self.spf_helo)).chain(self.spf.as_ref().map(|spf| ("mail from", spf)))
         {
             let because = match (&spf.matched, &spf.problem) {
                 (_, Some(problem)) => format!(": {problem}"),
@@ -106,13 +107,16 @@ fn signature(found: &SignatureVerdict) -> MethodResult {
         DkimResult::TempError => Verdict::TempError,
         DkimResult::PermError => Verdict::PermError,
     };
-    let result = MethodResult::dkim(verdict, &DkimSignature {
-        domain: found.domain.as_ref().map_or("", DomainName::as_str),
-        selector: found.selector.as_deref().unwrap_or_default(),
-        identity: found.identity.as_deref(),
-        algorithm: found.algorithm.map(|algorithm| algorithm.as_str()),
-        signature: Some(&found.signature_prefix),
-    });
+    let result = MethodResult::dkim(
+        verdict,
+        &DkimSignature {
+            domain: found.domain.as_ref().map_or("", DomainName::as_str),
+            selector: found.selector.as_deref().unwrap_or_default(),
+            identity: found.identity.as_deref(),
+            algorithm: found.algorithm.map(|algorithm| algorithm.as_str()),
+            signature: Some(&found.signature_prefix),
+        },
+    );
     match found.fault {
         Some(fault) => result.because(&fault.to_string()),
         None => result,

@@ -67,10 +67,10 @@ impl Watch {
 
     /// The end of the body.
     pub(crate) fn finish(self) -> Watched {
-        let claims = self.verifier.zip(self.authors).map(|(verifier, authors)| Claims {
-            signatures: verifier.finish(),
-            authors,
-        });
+        let claims = self
+            .verifier
+            .zip(self.authors)
+            .map(|(verifier, authors)| Claims { signatures: verifier.finish(), authors });
         Watched { claims, sealer: self.sealer, signer: self.signer }
     }
 }
@@ -85,7 +85,7 @@ pub(crate) fn sealed(sealer: Box<(Sealer, KeyFor)>, results: &str, chain: ChainR
 }
 
 /// The fields of a signature; nothing where it cannot be made.
-pub(crate) fn signed(signer: Box<Signer>) -> Vec<u8> {
+pub(crate) fn signed(signer: Signer) -> Vec<u8> {
     signer.finish().unwrap_or_else(|error| {
         tracing::error!(%error, "a message leaves without a signature");
         Vec::new()

@@ -1,24 +1,45 @@
 //! A message's header, gathered before its body: judged and changed as its origin asks, then stored.
 
-use message::{Collected, HeaderCollector, fields};
+use directory::Directory;
+use mail_types::DomainName;
+use message::{Collected, Field, HeaderCollector, fields};
+use platform::clock::Timestamp;
+use sender_auth::dkim::KeyFor;
+use sender_auth::dmarc::AuthorDomains;
+use sender_auth::results;
 use smtp::Reply;
 
 use super::replies;
+use crate::inspect::watch::{Watch, keys_for};
 use crate::submit::{self, Author};
 
 /// Longest header we take. Postfix cuts at 100 KiB (`header_size_limit`); lists of thousands of recipients in To are
 /// seen.
 pub(crate) const HEADER_OCTETS_MAX: usize = 512 * 1024;
 
-/// Where a message comes from.
+/// Where a message comes from. Each but the first has Received fields, of which only so many are not yet a loop
+/// (RFC 5321 §6.3).
 pub(crate) enum Origin {
     /// One of our people.
     Author(Author),
-    /// Another server, which may have it from a server that has it from us.
-    Elsewhere {
-        /// Received fields of a message that is not yet a loop (RFC 5321 §6.3).
-        received_max: u32,
-    },
+    /// A host that may send as if it were ours.
+    Host { received_max: u32, directory: Directory, now: Timestamp },
+    /// A server in front of us or a program on this machine: whatever it says of the message stands.
+    Front { received_max: u32 },
+    /// Any other server.
+    Stranger(Stranger),
+}
+
+/// What is done with mail of strangers.
+pub(crate) struct Stranger {
+    pub(crate) received_max: u32,
+    /// Our name in Authentication-Results.
+    pub(crate) us: DomainName,
+    /// Whether its sender is checked.
+    pub(crate) is_checked: bool,
+    /// What it is sealed with, if it is passed on.
+    pub(crate) seal: Option<KeyFor>,
+    pub(crate) now: Timestamp,
 }
 
 /// A header that is not whole yet.
@@ -50,17 +71,73 @@ impl HeaderInWaiting {
         }
     }
 
-    /// The header as it is stored.
-    pub(crate) fn finish(self) -> Result<Vec<u8>, Reply> {
+    /// The header as it is stored, and what looks at the body.
+    pub(crate) fn finish(self) -> Result<(Vec<u8>, Watch), Reply> {
         let header = self.collector.into_header();
-        match self.origin {
-            Origin::Author(author) => submit::complete(&header, &author),
-            Origin::Elsewhere { received_max } => {
-                let hops = fields(&header).filter(|field| field.is_named("Received")).count();
-                if hops > received_max as usize { Err(replies::MAIL_LOOP) } else { Ok(header) }
+        let mut watch = Watch::default();
+        let header = match self.origin {
+            Origin::Author(author) => {
+                let header = submit::complete(&header, &author)?;
+                sign(&mut watch, &header, &author.directory, author.now);
+                header
             }
-        }
+            Origin::Host { received_max, directory, now } => {
+                count_hops(&header, received_max)?;
+                sign(&mut watch, &header, &directory, now);
+                header
+            }
+            Origin::Front { received_max } => {
+                count_hops(&header, received_max)?;
+                header
+            }
+            Origin::Stranger(stranger) => {
+                count_hops(&header, stranger.received_max)?;
+                if stranger.is_checked {
+                    watch.verify(&header);
+                }
+                let header = without_forged_results(header, &stranger.us);
+                if let Some(key) = stranger.seal {
+                    watch.seal(&header, key, seconds(stranger.now));
+                }
+                header
+            }
+        };
+        Ok((header, watch))
     }
+}
+
+fn count_hops(header: &[u8], received_max: u32) -> Result<(), Reply> {
+    let hops = fields(header).filter(|field| field.is_named("Received")).count();
+    if hops > received_max as usize { Err(replies::MAIL_LOOP) } else { Ok(()) }
+}
+
+/// Signs with the keys of the author's domain. A message with several authors is nobody's to sign.
+fn sign(watch: &mut Watch, header: &[u8], directory: &Directory, now: Timestamp) {
+    let authors = AuthorDomains::of_header(header);
+    if let Some(author) = authors.only() {
+        watch.sign(header, &keys_for(directory, author), seconds(now));
+    }
+}
+
+fn seconds(time: Timestamp) -> u64 {
+    u64::try_from(time.unix_seconds()).unwrap_or_default()
+}
+
+/// Takes away what claims to be our judgement (RFC 8601 §5). Mostly there is nothing, and nothing is copied.
+fn without_forged_results(header: Vec<u8>, us: &DomainName) -> Vec<u8> {
+    let ours = std::slice::from_ref(us);
+    let is_forged =
+        |field: &Field<'_>| field.is_named("Authentication-Results") && results::is_forged(field.value, ours);
+    if !fields(&header).any(|field| is_forged(&field)) {
+        return header;
+    }
+    let mut kept = Vec::with_capacity(header.len());
+    let mut all = fields(&header);
+    for field in all.by_ref().filter(|field| !is_forged(field)) {
+        kept.extend_from_slice(field.raw);
+    }
+    kept.extend_from_slice(all.rest());
+    kept
 }
 
 #[cfg(test)]
@@ -68,9 +145,15 @@ mod tests {
     use super::*;
 
     fn judge(message: &str) -> Result<Vec<u8>, Reply> {
-        let mut waiting = HeaderInWaiting::new(Origin::Elsewhere { received_max: 2 });
+        let mut waiting = HeaderInWaiting::new(Origin::Stranger(Stranger {
+            received_max: 2,
+            us: DomainName::parse("mx.example.org").unwrap(),
+            is_checked: false,
+            seal: None,
+            now: Timestamp::from_unix_seconds(0),
+        }));
         waiting.take(message.as_bytes()).unwrap();
-        waiting.finish()
+        waiting.finish().map(|(header, _)| header)
     }
 
     #[test]
@@ -86,11 +169,21 @@ mod tests {
     }
 
     #[test]
+    fn what_claims_to_be_our_judgement_is_taken_away() {
+        let header = judge(
+            "Subject: a\r\nAuthentication-Results: mx.example.org;\r\n dmarc=pass\r\nAuthentication-Results: \
+             other.example; spf=pass\r\nAUTHENTICATION-RESULTS : (x) MX.EXAMPLE.ORG 1; spf=pass\r\nTo: b\r\n\r\n",
+        );
+        let kept = "Subject: a\r\nAuthentication-Results: other.example; spf=pass\r\nTo: b\r\n\r\n";
+        assert_eq!(header.unwrap(), kept.as_bytes());
+    }
+
+    #[test]
     fn a_header_has_a_bound() {
         for (octets, is_taken) in
             [(HEADER_OCTETS_MAX - 1, true), (HEADER_OCTETS_MAX, true), (HEADER_OCTETS_MAX + 1, false)]
         {
-            let mut waiting = HeaderInWaiting::new(Origin::Elsewhere { received_max: 2 });
+            let mut waiting = HeaderInWaiting::new(Origin::Front { received_max: 2 });
             assert_eq!(waiting.take(&vec![b'x'; octets]).is_ok(), is_taken);
         }
     }

@@ -5,17 +5,22 @@
 use mailstore::{Arriving, Holding};
 use message::{Client, MailProtocol};
 use platform::lines::Wire;
+use sender_auth::QueryName;
+use sender_auth::dkim::{Algorithm, KeyFor};
 use smtp::Reply;
 use smtp::command::HelloVerb;
 use smtp::framing::{ChunkDestiny, ChunkReader, DataReader, Piece};
 use smtp::server::Step;
 
-use super::header::{HeaderInWaiting, Origin};
+use super::header::{HeaderInWaiting, Origin, Stranger};
 use super::replies;
 use super::session::{Conversation, Stop};
 use super::trace::Trace;
+use crate::Listener;
 use crate::deliver::local::describe;
-use crate::deliver::route::Route;
+use crate::deliver::queued::Place;
+use crate::deliver::route::{Asking, Route};
+use crate::inspect::watch::{self, Watch, Watched};
 use crate::submit::Author;
 
 /// Octets of a header from which on its message takes one of the places of the larger ones.
@@ -26,6 +31,7 @@ pub(crate) struct Receiving {
     /// Where the octets go; when it fails the rest is read and thrown away.
     holding: Result<Holding, Reply>,
     header: Header,
+    watch: Watch,
 }
 
 /// What still has to be done with the header.
@@ -39,6 +45,7 @@ enum Header {
 /// A message that has come whole, filed nowhere yet.
 pub(crate) struct Arrived {
     pub(crate) message: Arriving,
+    pub(crate) place: Place,
 }
 
 impl Conversation {
@@ -121,26 +128,54 @@ impl Conversation {
 
     /// Opens the place where the message waits until it has come whole.
     fn begin_message(&self) -> Box<Receiving> {
-        let origin = match &self.client.who {
-            Some(who) => Origin::Author(Author {
-                directory: self.door.rooms.directory.clone(),
-                who: who.clone(),
-                now: self.door.rooms.clock.now(),
-            }),
-            None => Origin::Elsewhere { received_max: self.live.settings.received_max },
-        };
         let holding = self.door.rooms.store.holding().map_err(|error| refuse(&error));
+        let header = Header::Gather(Box::new(HeaderInWaiting::new(self.origin())));
         // On the heap: the conversation's own future stays small while nothing comes in.
-        Box::new(Receiving { holding, header: Header::Gather(Box::new(HeaderInWaiting::new(origin))) })
+        Box::new(Receiving { holding, header, watch: Watch::default() })
     }
 
-    fn trace_fields(&self) -> Option<Vec<u8>> {
+    fn origin(&self) -> Origin {
+        let rooms = &self.door.rooms;
+        let (directory, now) = (rooms.directory.clone(), rooms.clock.now());
+        let received_max = self.live.settings.received_max;
+        match (&self.client.who, self.client.listener, self.asking()) {
+            (Some(who), ..) => Origin::Author(Author { directory, who: who.clone(), now }),
+            (None, Listener::Lmtp, _) => Origin::Front { received_max },
+            (None, _, Asking::Ours) => Origin::Host { received_max, directory, now },
+            (None, _, Asking::Stranger) => {
+                match self.live.settings.checks.are_for(self.client.peer.address()) {
+                    true => Origin::Stranger(Stranger {
+                        received_max,
+                        us: self.live.settings.hostname.clone(),
+                        is_checked: rooms.resolver.is_some(),
+                        seal: self.sealing_key(),
+                        now,
+                    }),
+                    false => Origin::Front { received_max },
+                }
+            }
+        }
+    }
+
+    /// The key of whoever passes the message on, where it is passed on (RFC 8617 §7.1).
+    fn sealing_key(&self) -> Option<KeyFor> {
+        let recipients = &self.session.envelope()?.recipients;
+        let mut targets = recipients.iter().flat_map(|recipient| recipient.route.remote());
+        let alias = targets.find_map(|target| target.expanded_from.as_ref())?;
+        let keys = watch::keys_for(&self.door.rooms.directory, alias.domain_name()?);
+        // Few know another algorithm in seals (RFC 8617 §4.1.3).
+        let is_rsa = |key: &&KeyFor| key.key().algorithm() == Algorithm::RsaSha256;
+        keys.iter().find(is_rsa).or(keys.first()).cloned()
+    }
+
+    /// Return-Path and Received; `host` is the name that the client's address proves to have.
+    fn trace_fields(&self, host: Option<&str>) -> Option<Vec<u8>> {
         let envelope = self.session.envelope()?;
         let transaction = self.transaction.as_ref()?;
         let hello = self.session.hello()?;
         let client = match self.client.who {
             Some(_) => None,
-            None => Some(Client { hello: &hello.name, host: None, address: self.client.peer.address() }),
+            None => Some(Client { hello: &hello.name, host, address: self.client.peer.address() }),
         };
         let only_recipient = match envelope.recipients.as_slice() {
             [one] => Some(&one.forward_path),
@@ -164,10 +199,28 @@ impl Conversation {
         Some(trace.to_fields())
     }
 
-    /// The message has come whole: our trace fields go in front.
+    /// The message has come whole: what we have to say of it goes in front, if it is taken at all.
     async fn finish_message(&mut self, receiving: Receiving) -> Result<(), Reply> {
-        let front = self.trace_fields().unwrap_or_default();
-        self.arrived = Some(Arrived { message: receiving.finish(front).await? });
+        let (holding, watched) = receiving.end().await?;
+        let Watched { claims, sealer, signer } = watched;
+        let judged = match &claims {
+            Some(claims) => self.judge_message(claims).await?,
+            None => None,
+        };
+        let host = judged.as_ref().and_then(|judged| judged.findings.iprev.name());
+        let mut front = self.trace_fields(host.map(QueryName::as_str)).unwrap_or_default();
+        if let Some(signer) = signer {
+            front.extend(watch::signed(*signer));
+        }
+        let place = match judged {
+            Some(judged) => {
+                judged.write(sealer, &self.live.settings.hostname, &mut front);
+                judged.place
+            }
+            None => Place::Inbox,
+        };
+        let message = holding.finish(front).await.map_err(|error| refuse(&error))?;
+        self.arrived = Some(Arrived { message, place });
         Ok(())
     }
 }
@@ -184,13 +237,13 @@ impl Receiving {
             return;
         }
         match &mut self.header {
-            Header::Passed => self.write(octets).await,
+            Header::Passed => self.pass_body(octets).await,
             Header::Gather(waiting) => match waiting.take(octets) {
                 Ok(None) if waiting.octets() > SMALL_HEADER_OCTETS => self.claim_place().await,
                 Ok(None) => {}
                 Ok(Some(taken)) => {
                     self.pass_header().await;
-                    self.write(octets.get(taken..).unwrap_or_default()).await;
+                    self.pass_body(octets.get(taken..).unwrap_or_default()).await;
                 }
                 Err(reply) => self.holding = Err(reply),
             },
@@ -201,9 +254,17 @@ impl Receiving {
     async fn pass_header(&mut self) {
         let Header::Gather(waiting) = std::mem::replace(&mut self.header, Header::Passed) else { return };
         match waiting.finish() {
-            Ok(header) => self.write(&header).await,
+            Ok((header, watch)) => {
+                self.watch = watch;
+                self.write(&header).await;
+            }
             Err(reply) => self.holding = Err(reply),
         }
+    }
+
+    async fn pass_body(&mut self, octets: &[u8]) {
+        self.watch.body(octets);
+        self.write(octets).await;
     }
 
     async fn write(&mut self, octets: &[u8]) {
@@ -223,10 +284,11 @@ impl Receiving {
         }
     }
 
-    async fn finish(mut self, front: Vec<u8>) -> Result<Arriving, Reply> {
+    /// All octets have come.
+    async fn end(mut self) -> Result<(Holding, Watched), Reply> {
         // A message without a blank line is all header.
         self.pass_header().await;
-        self.holding?.finish(front).await.map_err(|error| refuse(&error))
+        Ok((self.holding?, self.watch.finish()))
     }
 }
 

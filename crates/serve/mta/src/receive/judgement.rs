@@ -29,7 +29,8 @@ impl Conversation {
             return Ok(None);
         };
         let now = rooms.clock.now();
-        let reverse_path = self.session.envelope().map_or(&ReversePath::Null, |envelope| &envelope.reverse_path);
+        let reverse_path =
+            self.session.envelope().map_or(&ReversePath::Null, |envelope| &envelope.reverse_path);
         let hello = self.session.hello().map_or("", |hello| &hello.name);
         let (checks, hostname) = (&self.live.settings.checks, &self.live.settings.hostname);
         let bringer = Bringer {
@@ -69,12 +70,7 @@ impl Conversation {
 
 impl Judged {
     /// Writes what was found, sealed where the message is passed on.
-    pub(crate) fn write(
-        &self,
-        sealer: Option<Box<(Sealer, KeyFor)>>,
-        us: &DomainName,
-        front: &mut Vec<u8>,
-    ) {
+    pub(crate) fn write(&self, sealer: Option<Box<(Sealer, KeyFor)>>, us: &DomainName, front: &mut Vec<u8>) {
         if let Some(sealer) = sealer {
             let results = results_value(us, &self.results);
             front.extend(watch::sealed(sealer, &results, self.findings.arc.result));

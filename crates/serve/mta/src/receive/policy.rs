@@ -49,7 +49,7 @@ impl Conversation {
         self.door.sent.check(who.account(), recipients, limits, now).map_err(replies::sent_enough)
     }
 
-    fn asking(&self) -> Asking {
+    pub(crate) fn asking(&self) -> Asking {
         let is_host = self.client.listener == Listener::Relay
             && self.live.settings.routing.may_relay(self.client.peer.address());
         if self.client.who.is_some() || is_host { Asking::Ours } else { Asking::Stranger }

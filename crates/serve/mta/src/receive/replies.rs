@@ -23,6 +23,8 @@ pub(crate) const UNKNOWN_USER: Reply = Reply::fixed(550, (5, 1, 1), "No such mai
 pub(crate) const MAILBOX_DISABLED: Reply = Reply::fixed(550, (5, 2, 1), "Mailbox disabled");
 pub(crate) const ALIAS_LOOP: Reply = Reply::fixed(550, (5, 4, 6), "Alias leads nowhere or to too many");
 pub(crate) const RELAY_DENIED: Reply = Reply::fixed(550, (5, 7, 1), "We do not relay for strangers");
+pub(crate) const REPORTS_ALONE: Reply =
+    Reply::fixed(550, (5, 7, 1), "This address takes reports on delivery alone, which have no sender");
 pub(crate) const NO_QUEUE: Reply =
     Reply::fixed(451, (4, 3, 5), "This server does not send to others; try again later");
 pub(crate) const TOO_MANY_TARGETS: Reply =

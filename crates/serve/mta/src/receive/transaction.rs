@@ -23,6 +23,8 @@ pub(crate) struct Transaction {
     pub(crate) targets: usize,
     /// Of these, addresses elsewhere, bounded by [`queue::RECIPIENTS_MAX`].
     pub(crate) remote_targets: usize,
+    /// What was found about its sender.
+    pub(crate) checks: Vec<String>,
     /// Bounded by `Settings::refused_recipients_max`, after which the session ends.
     refused: Vec<RecipientWay>,
 }
@@ -41,6 +43,7 @@ impl Conversation {
             reverse_path: reverse_path.clone(),
             targets: 0,
             remote_targets: 0,
+            checks: Vec::new(),
             refused: Vec::new(),
         });
     }
@@ -72,7 +75,8 @@ impl Conversation {
 
     /// Steps 7 to 10 of a message's way.
     pub(crate) async fn deliver(&mut self, envelope: Envelope<Route>) -> Step<Route> {
-        let (Some(Arrived { message }), Some(transaction)) = (self.arrived.take(), self.transaction.take())
+        let (Some(Arrived { message, place }), Some(transaction)) =
+            (self.arrived.take(), self.transaction.take())
         else {
             return self.session.on_delivered(&[replies::STORE_BUSY], &mut self.out);
         };
@@ -93,6 +97,7 @@ impl Conversation {
             submitter: self.client.who.as_ref().map(Authenticated::account),
             now: self.door.rooms.clock.now(),
             undo_window: self.live.settings.routing.undo_window,
+            place,
         };
         let remembered = filed::is_wanted(&envelope).then(|| message.summary().fields.octets().to_vec());
         let deliveries = local::deliver(&self.door.rooms, message, &envelope, brought).await;
@@ -205,6 +210,7 @@ impl Conversation {
             reverse_path: transaction.reverse_path,
             octets: known.octets,
             message_id: known.message_id,
+            checks: transaction.checks,
             recipients,
         });
     }

@@ -148,7 +148,14 @@ impl Courier {
         let connection = &mut held.connection;
         let batch = batch(pending, connection.client.allowance(), self.live.settings.recipients_max);
         let now = self.gate.rooms.clock.now();
-        let order = order(message, batch.iter().map(|(_, recipient)| *recipient), body.octets(), now);
+        let reverse_path = self.live.settings.routing.passed_on_from(
+            &message.reverse_path,
+            batch.iter().map(|(_, recipient)| *recipient),
+            |domain| self.gate.rooms.directory.is_local_domain(domain),
+            now,
+        );
+        let order =
+            order(message, reverse_path, batch.iter().map(|(_, recipient)| *recipient), body.octets(), now);
         let was_used = connection.transactions > 0;
         let begin = self.gate.rooms.clock.monotonic();
         let transacted = connection.transact(&order, body).await;

@@ -7,9 +7,10 @@ use queue::{DeliverByMode, MessageKind, NewMessage, Notify, Priority, Recipient,
 use smtp::client::{Order, OrderRecipient};
 use smtp::{BodyType, MailParameters, RcptParameters};
 
-/// The order for some of a message's recipients.
+/// The order for some of a message's recipients; `reverse_path` is the sender that this host is told.
 pub(crate) fn order<'a>(
     message: &NewMessage,
+    reverse_path: ReversePath,
     recipients: impl Iterator<Item = &'a Recipient>,
     octets: u64,
     now: Timestamp,
@@ -20,7 +21,7 @@ pub(crate) fn order<'a>(
         (false, false) => BodyType::SevenBit,
     };
     Order {
-        reverse_path: message.reverse_path.clone(),
+        reverse_path,
         recipients: recipients.map(|recipient| order_recipient(message, recipient)).collect(),
         parameters: MailParameters {
             size: Some(octets),
@@ -132,7 +133,7 @@ mod tests {
     }
 
     fn ordered(message: &NewMessage) -> Order {
-        order(message, message.recipients.iter(), 100, NOW)
+        order(message, message.reverse_path.clone(), message.recipients.iter(), 100, NOW)
     }
 
     #[test]

@@ -11,8 +11,8 @@ use mail_types::{
 };
 use mailstore::{Arriving, Filing, FilingTarget, FlagNames, QuotaLimit, READ_OCTETS_MAX, Store, StoreError};
 use message::{
-    Action, Date, DeliveryReport, ORIGINAL_HEADER_OCTETS_MAX, Original, OriginalOctets, RecipientReport,
-    RemoteWords, ReportForm, Returned, new_message_id, write_return_path,
+    Action, Collected, Date, DeliveryReport, HeaderCollector, ORIGINAL_HEADER_OCTETS_MAX, Original,
+    OriginalOctets, RecipientReport, RemoteWords, ReportForm, Returned, new_message_id, write_return_path,
 };
 use platform::clock::{Clock, Timestamp};
 use queue::{
@@ -23,6 +23,7 @@ use queue::{
 use super::advice::{self, Words};
 use crate::deliver::local::describe;
 use crate::deliver::routing::Routing;
+use crate::inspect::watch::{Watch, keys_for, signed};
 use crate::remote::transact::Body;
 
 /// People who get a report where the sender's address is a list of ours.
@@ -223,12 +224,18 @@ impl Copy<'_> {
             form: ReportForm::Classic,
         };
         let mut text = Vec::new();
-        if matches!(reach, Reach::Here) {
-            write_return_path(&ReversePath::Null, &mut text);
-        }
         report.write_beginning(&mut text);
-        let mut intake = reporter.store.intake()?;
-        intake.write(&text).await?;
+        let mut holding = reporter.store.holding()?;
+        let mut watch = Watch::default();
+        let header = HeaderCollector::new(text.len()).feed(&text);
+        let header_octets = if let Collected::Complete { taken } = header { taken } else { text.len() };
+        let (header, beginning) = text.split_at(header_octets);
+        if let Some(domain) = reporter.from.domain_name() {
+            let now = u64::try_from(now.unix_seconds()).unwrap_or_default();
+            watch.sign(header, &keys_for(reporter.directory, domain), now);
+        }
+        watch.body(beginning);
+        holding.write(&text).await?;
         if let (Returned::Whole(_), Some(original)) = (returned, self.original) {
             let mut at = original.begin;
             while at < original.reader.octets() {
@@ -237,15 +244,22 @@ impl Copy<'_> {
                     break;
                 }
                 at += piece.len() as u64;
-                intake.write(&piece).await?;
+                watch.body(&piece);
+                holding.write(&piece).await?;
             }
         }
         text.clear();
         report.write_end(&mut text);
-        intake.write(&text).await?;
+        watch.body(&text);
+        holding.write(&text).await?;
+        let mut front = Vec::new();
+        if matches!(reach, Reach::Here) {
+            write_return_path(&ReversePath::Null, &mut front);
+        }
+        front.extend(watch.finish().signer.map(|signer| signed(*signer)).unwrap_or_default());
         let needs = report.needs();
         let needs = BodyNeeds { eight_bit: needs.eight_bit, binary: false, international: needs.smtputf8 };
-        Ok((intake.finish().await?, needs))
+        Ok((holding.finish(front).await?, needs))
     }
 
     /// Strangers do not learn where an alias leads to: that is between its owner and us (RFC 3464 §2.3.2).

@@ -7,6 +7,7 @@ use std::time::Duration;
 use directory::{
     AccountState, AliasSource, AliasTarget, Directory, NewAccount, NewPassword, PasswordCost, Quota,
 };
+use dns::{FixedRecords, Resolver};
 use mail_types::{AccountId, Address, DomainName, TransactionId};
 use mailstore::{Filed, Store, StoreError};
 use mta::{Listener, MessageWay, Outcome, Rooms, Settings, SmtpDoor};
@@ -29,7 +30,7 @@ pub(crate) struct House {
     pub(crate) directory: Directory,
     pub(crate) guard: Guard,
     pub(crate) metrics: Metrics,
-    store: Store,
+    pub(crate) store: Store,
     ways: Arc<Mutex<Vec<MessageWay>>>,
     numbers: AtomicU64,
     shutdown: (ShutdownTrigger, Shutdown),
@@ -58,6 +59,15 @@ impl House {
     }
 
     pub(crate) fn on_a_disk(settings: Settings, store: mailstore::Settings) -> Self {
+        Self::build(settings, store, None)
+    }
+
+    /// One that asks DNS who may send.
+    pub(crate) fn checking(settings: Settings, records: FixedRecords) -> Self {
+        Self::build(settings, mailstore::Settings::default(), Some(Resolver::fixed(records)))
+    }
+
+    fn build(settings: Settings, store: mailstore::Settings, resolver: Option<Resolver>) -> Self {
         let data = tempfile::tempdir().unwrap();
         let clock = Clock::system();
         let metrics = Metrics::new();
@@ -76,6 +86,8 @@ impl House {
             acceptor: Some(acceptor(clock, &metrics)),
             next_transaction: Box::new(move || TransactionId(last.fetch_add(1, Ordering::Relaxed) + 1)),
             ways: Arc::new(move |way| sink.lock().push(way)),
+            resolver,
+            checked: Arc::new(|_| {}),
         };
         let door = SmtpDoor::new(rooms, settings, &metrics);
         let (trigger, shutdown) = Shutdown::channel();

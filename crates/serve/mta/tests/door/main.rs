@@ -7,5 +7,6 @@ mod house;
 mod limits;
 mod mail;
 mod scram;
+mod senders;
 mod sockets;
 mod submission;

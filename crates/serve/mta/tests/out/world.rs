@@ -171,6 +171,8 @@ impl World {
             acceptor: Some(own_acceptor),
             next_transaction: giver(),
             ways: Arc::new(|_| {}),
+            resolver: None,
+            checked: Arc::new(|_| {}),
         };
         let settings = Settings {
             plaintext_on_loopback: true,
