@@ -15,6 +15,7 @@ use mta::{
 };
 use platform::clock::Clock;
 use platform::metrics::Metrics;
+use platform::workers::{Workers, WorkersSettings};
 use queue::CredentialsName;
 use smtp::client::ChunkingUse;
 
@@ -26,7 +27,7 @@ use crate::way as step;
 /// What mail going out works with.
 ///
 /// # Errors
-/// When `[dns]` has what the resolver cannot use.
+/// When `[dns]` has what the resolver cannot use, or the system gives no thread.
 pub(super) fn rooms(
     settings: &Settings,
     house: &House,
@@ -35,6 +36,8 @@ pub(super) fn rooms(
     metrics: &Metrics,
 ) -> anyhow::Result<OutboundRooms> {
     let book = house.way.clone();
+    // Each connection may have to log in at the same time.
+    let queue_max = settings.count("queue.connections_max");
     Ok(OutboundRooms {
         queue: house.queue.clone(),
         store: house.store.clone(),
@@ -42,6 +45,8 @@ pub(super) fn rooms(
         resolver: dns::Resolver::new(&super::dns_settings(settings), clock.clone(), metrics)?,
         clock: clock.clone(),
         next_transaction: transactions.giver(),
+        workers: Workers::start("relay logins", WorkersSettings { threads: 1, queue_max }, metrics)
+            .context("starting the threads that log in at relays")?,
         attempts: Arc::new(move |attempt| book.record(step::attempt_step(&attempt))),
     })
 }

@@ -8,6 +8,7 @@ mod carried;
 mod first;
 mod host;
 mod later;
+mod logins;
 mod peer;
 mod reports;
 mod routes;

@@ -248,6 +248,20 @@ fn mechanisms_of_the_caller_come_first() {
 }
 
 #[test]
+fn a_mechanism_the_caller_cannot_begin_gives_its_turn_to_the_next() {
+    let credentials = Some(credentials(&["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]));
+    let hello = "S: 220 x\nC: EHLO client.example\nS: 250-x|250 AUTH PLAIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS";
+    let mut talk = Talk::new(Settings { credentials, ..settings() });
+    talk.script(hello);
+    for mechanism in ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"] {
+        assert_eq!(talk.step, ClientStep::Authenticate { mechanism, challenge: None });
+        talk.step = talk.client.respond(None, &mut talk.out);
+    }
+    talk.script("C: AUTH PLAIN AGFubgBzZWNyZXQ=\nS: 235 welcome");
+    assert_eq!(talk.step, ClientStep::Ready(Readiness::Ready));
+}
+
+#[test]
 fn an_original_recipient_too_long_for_the_wire_stays_behind() {
     for (letters, is_sent) in [(82, true), (83, false)] {
         let address = "ø".repeat(letters);
