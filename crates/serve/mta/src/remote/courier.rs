@@ -212,7 +212,11 @@ impl Courier {
             ReversePath::Address(sender) => Some(sender),
             ReversePath::Null => None,
         };
-        let demand = if message.require_tls { Demand::RequireTls } else { Demand::None };
+        // RFC 8689 §5: a report says REQUIRETLS where it can, and is not lost where it cannot.
+        let demand = match message.require_tls && sender.is_some() {
+            true => Demand::RequireTls,
+            false => Demand::None,
+        };
         Wanted { identity: self.live.settings.identity_for(sender).clone(), demand }
     }
 
