@@ -85,7 +85,7 @@ impl Running {
         let means = Means { clock: &clock, transactions: &transactions, resolver: &resolver };
         let doors = Doors::new(&settings, &house, &guard, acceptor, means, &metrics);
         let outbound = Outbound::new(
-            sending::rooms(&house, &clock, &transactions, &resolver),
+            sending::rooms(&settings, &house, means, &metrics)?,
             sending::outbound_settings(&settings)?,
             &metrics,
         )?;

@@ -18,9 +18,11 @@ use mailstore::Store;
 use platform::clock::Clock;
 use platform::metrics::Metrics;
 use platform::tasks::Tasks;
+use platform::workers::Workers;
 use queue::Queue;
 use tls::{Connector, ConnectorTrust, TlsError};
 
+use crate::remote::broken_tls::BrokenTls;
 use crate::way::AttemptSink;
 use counts::OutCounts;
 use settings::OutboundSettings;
@@ -39,6 +41,8 @@ pub struct OutboundRooms {
     pub clock: Clock,
     /// Names the way of each report; no two of the same name, ever.
     pub next_transaction: Box<dyn Fn() -> TransactionId + Send + Sync>,
+    /// Does the arithmetic of logging in at relays; as many jobs should be able to wait as there may be connections.
+    pub workers: Workers,
     /// Takes the record of each attempt.
     pub attempts: AttemptSink,
 }
@@ -52,6 +56,7 @@ pub(crate) struct Gate {
     pub(crate) rooms: OutboundRooms,
     pub(crate) live: ArcSwap<LiveOut>,
     pub(crate) counts: OutCounts,
+    pub(crate) broken_tls: BrokenTls,
 }
 
 /// The settings in force and what was made of them.
@@ -86,7 +91,12 @@ impl Outbound {
         metrics: &Metrics,
     ) -> Result<Self, TlsError> {
         let live = LiveOut::new(settings)?;
-        Ok(Self(Arc::new(Gate { rooms, live: ArcSwap::from_pointee(live), counts: OutCounts::new(metrics) })))
+        Ok(Self(Arc::new(Gate {
+            rooms,
+            live: ArcSwap::from_pointee(live),
+            counts: OutCounts::new(metrics),
+            broken_tls: BrokenTls::default(),
+        })))
     }
 
     /// Takes new settings, for connections that begin from now on.

@@ -102,6 +102,8 @@ pub struct Attempt {
     pub remote: Option<RemoteEnd>,
     /// How the connection was encrypted.
     pub tls: Option<TlsWay>,
+    /// Why it was not although the server offers TLS, now or a short while ago.
+    pub tls_failure: Option<Box<str>>,
     /// The sender.
     pub reverse_path: ReversePath,
     /// What became of it, with the server's words.

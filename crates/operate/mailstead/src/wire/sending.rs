@@ -7,38 +7,46 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use dns::{Families, Resolver};
+use dns::Families;
 use mail_types::{Address, AddressDomain, DomainName, Secret};
 use mta::{
     ExchangerTls, Identity, Loopback, OutboundRooms, OutboundSettings, RelayCredentials, Routing,
     SendingLimits, Timeouts,
 };
-use platform::clock::Clock;
+use platform::metrics::Metrics;
+use platform::workers::{Workers, WorkersSettings};
 use queue::CredentialsName;
 use smtp::client::ChunkingUse;
 
-use super::doors::Transactions;
+use super::doors::Means;
 use crate::house::House;
 use crate::settings::{Settings, way};
 use crate::way as step;
 
 /// What mail going out works with.
+///
+/// # Errors
+/// When the system gives no thread.
 pub(super) fn rooms(
+    settings: &Settings,
     house: &House,
-    clock: &Clock,
-    transactions: &Transactions,
-    resolver: &Resolver,
-) -> OutboundRooms {
+    Means { clock, transactions, resolver }: Means<'_>,
+    metrics: &Metrics,
+) -> anyhow::Result<OutboundRooms> {
     let book = house.way.clone();
-    OutboundRooms {
+    // Each connection may have to log in at the same time.
+    let queue_max = settings.count("queue.connections_max");
+    Ok(OutboundRooms {
         queue: house.queue.clone(),
         store: house.store.clone(),
         directory: house.directory.clone(),
         resolver: resolver.clone(),
         clock: clock.clone(),
         next_transaction: transactions.giver(),
+        workers: Workers::start("relay logins", WorkersSettings { threads: 1, queue_max }, metrics)
+            .context("starting the threads that log in at relays")?,
         attempts: Arc::new(move |attempt| book.record(step::attempt_step(&attempt))),
-    }
+    })
 }
 
 /// The queue's settings.

@@ -144,6 +144,7 @@ fn record(gate: &Gate, lease: &Lease, parcel: &Parcel, handed: &Handed, end: Opt
             destination = %lease.destination(),
             host = handed.remote.as_ref().map(|remote| &*remote.name),
             tls = handed.tls.map(|tls| tls.version),
+            tls_failure = handed.tls_failure.as_deref(),
             outcome,
             words = words.map(tracing::field::display),
             "delivery"
@@ -156,6 +157,7 @@ fn record(gate: &Gate, lease: &Lease, parcel: &Parcel, handed: &Handed, end: Opt
         destination: lease.destination().clone(),
         remote: handed.remote.clone(),
         tls: handed.tls,
+        tls_failure: handed.tls_failure.clone(),
         reverse_path: message.reverse_path.clone(),
         recipients,
     });
