@@ -393,6 +393,17 @@ fn headers_and_signatures_have_a_greatest_length() {
 }
 
 #[test]
+fn threads_can_share_the_work() {
+    fn moves<T: Send>() {}
+    fn is_shared<T: Send + Sync>() {}
+    moves::<Verifier>();
+    moves::<Signer>();
+    moves::<crate::arc::Sealer>();
+    is_shared::<Verification>();
+    is_shared::<KeyFor>();
+}
+
+#[test]
 fn broken_signatures_say_who_they_claim_to_be() {
     let message = crlf(
         "DKIM-Signature: v=1; a=rsa-sha1; d=example.com; s=x; h=From:To; bh=AA; b=AB CD\n EFGHI\n\

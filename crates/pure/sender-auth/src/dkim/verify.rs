@@ -9,7 +9,8 @@ use crate::dkim::body_hash::{BodyDigests, BodyHashes};
 use crate::dkim::header_hash::{FieldIndex, finish_with_own};
 use crate::dkim::public_key::{HeaderHash, KeyRecord};
 use crate::dkim::signature::{
-    IdentityDomain, Kind, SIGNATURE_OCTETS_MAX, Signature, SignedBy, identity, identity_domain,
+    IdentityDomain, Kind, SIGNATURE_OCTETS_MAX, SIGNED_FIELDS_MAX, Signature, SignedBy, identity,
+    identity_domain,
 };
 use crate::dkim::tags::Tags;
 use crate::dkim::{Algorithm, DkimResult, Fault};
@@ -169,6 +170,7 @@ impl About {
             identity: identity(tags).map(Into::into),
             signature_prefix: String::from_utf8_lossy(&prefix).into(),
             signed_fields: names
+                .take(SIGNED_FIELDS_MAX)
                 .map(|name| String::from_utf8_lossy(name).to_ascii_lowercase().into())
                 .collect(),
             identity_domain: domain.as_ref().and_then(|domain| identity_domain(tags, domain).ok()),
