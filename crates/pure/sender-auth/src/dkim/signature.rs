@@ -138,14 +138,6 @@ impl Signature {
     }
 }
 
-/// The identity that a signature claims: `i=` if it is there, `@` and the domain otherwise.
-pub(crate) fn identity(tags: &Tags<'_>) -> Option<String> {
-    match tags.find("i") {
-        Some(identity) => str::from_utf8(identity).ok().map(str::to_owned),
-        None => str::from_utf8(tags.find("d")?).ok().map(|domain| format!("@{domain}")),
-    }
-}
-
 /// Whether `i=` is in a subdomain of `d=`.
 pub(crate) fn identity_domain(tags: &Tags<'_>, signing: &DomainName) -> Result<IdentityDomain, Fault> {
     let Some(identity) = tags.find("i") else { return Ok(IdentityDomain::Same) };
