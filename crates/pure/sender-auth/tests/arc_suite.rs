@@ -6,7 +6,8 @@ mod mail;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mail::{NOW, Records, chain, crlf, key, seal, sign, split};
+use mail::{NOW, Records, chain, crlf, key, read, seal, sign, split};
+use proptest::prelude::*;
 use sender_auth::arc::{ChainFault, ChainResult, SealError, Sealer};
 use sender_auth::dkim::{Fault, SigningKey};
 use yaml_rust2::{Yaml, YamlLoader};
@@ -259,4 +260,27 @@ fn a_chain_has_at_most_fifty_sets() {
     let verdict = chain(&message, &records);
     assert_eq!((verdict.result, verdict.oldest_pass, verdict.hops.len()), (ChainResult::Pass, Some(0), 50));
     assert_eq!(seal(&message, &sealer, "one.example; none", status).err(), Some(SealError::ChainFull));
+}
+
+proptest! {
+    #[test]
+    fn no_sealed_octet_can_be_changed(
+        place in any::<prop::sample::Index>(), new in b'!'..=b'~', chunk in 1_usize..50
+    ) {
+        let [first, second, _] = keys();
+        let records = Records::of(&[first.clone(), second.clone()]);
+        let message = seal(&crlf(MAIL), &first, "one.example; none", ChainResult::None).unwrap();
+        let mut message = seal(&message, &second, "two.example; arc=pass", ChainResult::Pass).unwrap();
+        // Not line ends and blanks, which are relaxed, and not the last letter of base64, which has bits without meaning.
+        let sealed: Vec<usize> = (0..message.len())
+            .filter(|&at| message[at].is_ascii_alphanumeric() && !message[at + 1..].starts_with(b"=="))
+            .collect();
+        let at = sealed[place.index(sealed.len())];
+        let is_same = message[at].eq_ignore_ascii_case(&new);
+        message[at] = new;
+        let verdict = chain(&message, &records);
+        prop_assert!(is_same || verdict.result == ChainResult::Fail, "{}", String::from_utf8_lossy(&message));
+        let in_chunks = read(&message, chunk);
+        prop_assert_eq!(records.settle(|answers| in_chunks.judge_chain(answers, NOW)), verdict);
+    }
 }

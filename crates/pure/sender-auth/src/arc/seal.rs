@@ -32,7 +32,7 @@ pub enum SealError {
     Sign(#[from] SignError),
 }
 
-/// A seal in the making. [`Sealer::finish`] makes two signatures: with an RSA key about two milliseconds of work.
+/// A seal in the making. [`Sealer::finish`] makes two signatures: with an RSA key about a millisecond of work.
 pub struct Sealer {
     instance: u32,
     now: u64,

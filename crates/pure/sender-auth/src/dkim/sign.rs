@@ -78,7 +78,7 @@ pub struct SigningOptions {
 
 /// Signatures in the making.
 ///
-/// [`Signer::finish`] is where the work is: an RSA key of 2048 bits takes about a millisecond, so do it where such work
+/// [`Signer::finish`] is where the work is: an RSA key of 2048 bits takes about half a millisecond, so do it where such work
 /// belongs. Hashing the body costs next to nothing.
 pub struct Signer {
     keys: Vec<KeyFor>,

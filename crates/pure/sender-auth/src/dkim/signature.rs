@@ -13,6 +13,9 @@ use crate::dkim::{Fault, Limits};
 /// Longest field of a signature that is read. Real ones stay below 2 KiB.
 pub(crate) const SIGNATURE_OCTETS_MAX: usize = 16 * 1024;
 
+/// Most names in `h=`. Real ones have up to a hundred.
+pub(crate) const SIGNED_FIELDS_MAX: usize = 512;
+
 /// Which field it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
@@ -135,14 +138,6 @@ impl Signature {
     }
 }
 
-/// The identity that a signature claims: `i=` if it is there, `@` and the domain otherwise.
-pub(crate) fn identity(tags: &Tags<'_>) -> Option<String> {
-    match tags.find("i") {
-        Some(identity) => str::from_utf8(identity).ok().map(str::to_owned),
-        None => str::from_utf8(tags.find("d")?).ok().map(|domain| format!("@{domain}")),
-    }
-}
-
 /// Whether `i=` is in a subdomain of `d=`.
 pub(crate) fn identity_domain(tags: &Tags<'_>, signing: &DomainName) -> Result<IdentityDomain, Fault> {
     let Some(identity) = tags.find("i") else { return Ok(IdentityDomain::Same) };
@@ -183,6 +178,9 @@ fn signed_names(value: &[u8]) -> Result<Vec<Box<str>>, Fault> {
     for name in colon_list(value).filter(|name| !name.is_empty()) {
         if !name.iter().all(u8::is_ascii_graphic) {
             return Err(Fault::BadTag("h"));
+        }
+        if names.len() == SIGNED_FIELDS_MAX {
+            return Err(Fault::TooLong);
         }
         names.push(String::from_utf8_lossy(name).to_ascii_lowercase().into());
     }
@@ -270,6 +268,17 @@ bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=";
             );
         }
         assert_eq!(read(&format!("{GOOD}; t=5; x=5")).unwrap_err(), Fault::BadTag("x"));
+    }
+
+    #[test]
+    fn signed_names_are_counted() {
+        for names in [SIGNED_FIELDS_MAX - 1, SIGNED_FIELDS_MAX, SIGNED_FIELDS_MAX + 1] {
+            let signature = with(&format!("h={}from", "to:".repeat(names - 1)));
+            assert_eq!(
+                signature.map(|one| one.signed.len()).ok(),
+                Some(names).filter(|names| *names <= SIGNED_FIELDS_MAX)
+            );
+        }
     }
 
     #[test]

@@ -299,9 +299,8 @@ fn keys_say_what_they_are_for() {
         ("v=spf1 -all".to_owned(), Err(Fault::NoKey)),
         (format!("v=spf1 -all\nk=ed25519; {p}"), Ok(())),
         (format!("p=\nk=ed25519; {p}"), Ok(())),
-        (many(2), Ok(())),
-        (many(3), Ok(())),
-        (many(4), Err(Fault::HeaderChanged)),
+        (many(1), Ok(())),
+        (many(2), Err(Fault::HeaderChanged)),
     ] {
         let known = answers(&[("s._domainkey.example.org", &records)]);
         assert_eq!(results(&message, &known), [result], "{records}");
@@ -393,6 +392,17 @@ fn headers_and_signatures_have_a_greatest_length() {
 }
 
 #[test]
+fn threads_can_share_the_work() {
+    fn moves<T: Send>() {}
+    fn is_shared<T: Send + Sync>() {}
+    moves::<Verifier>();
+    moves::<Signer>();
+    moves::<crate::arc::Sealer>();
+    is_shared::<Verification>();
+    is_shared::<KeyFor>();
+}
+
+#[test]
 fn broken_signatures_say_who_they_claim_to_be() {
     let message = crlf(
         "DKIM-Signature: v=1; a=rsa-sha1; d=example.com; s=x; h=From:To; bh=AA; b=AB CD\n EFGHI\n\
@@ -405,6 +415,17 @@ fn broken_signatures_say_who_they_claim_to_be() {
     assert_eq!(verdicts[0].identity.as_deref(), Some("@example.com"));
     assert_eq!(verdicts[1].fault, Some(Fault::Malformed));
     assert_eq!(verdicts[1].domain, None);
+}
+
+#[test]
+fn verdicts_cannot_carry_folds_into_our_fields() {
+    let message = crlf(
+        "DKIM-Signature: v=1; a=rsa-sha256; d=example.com; s=a\n\tb; h=From: T\n o; i=a\n dkim=pass\n @example.com; bh=AA;\n \
+         b=\"AB(\n C\nFrom: a@example.com\n\n",
+    );
+    let verdict = &verify(&message, &Answers::new())[0];
+    assert_eq!((verdict.selector.as_deref(), verdict.identity.as_deref()), (None, None));
+    assert_eq!((&*verdict.signature_prefix, &verdict.signed_fields[..]), ("ABC", &["from".into()][..]));
 }
 
 proptest! {
