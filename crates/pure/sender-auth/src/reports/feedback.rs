@@ -206,6 +206,18 @@ fn push(list: &mut Vec<String>, value: String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_octets_are_survived(octets in proptest::collection::vec(any::<u8>(), 0..200), value in "\\PC{0,30}") {
+            let _ = FeedbackReport::read(&octets, Some(&octets));
+            for name in ["Source-IP", "Arrival-Date", "Incidents", "Auth-Failure", "From", "Subject", "Date"] {
+                let report = format!("Feedback-Type: auth-failure\r\n{name}: {value}\r\n");
+                prop_assert!(FeedbackReport::read(report.as_bytes(), Some(report.as_bytes())).is_ok());
+            }
+        }
+    }
 
     #[test]
     fn a_complaint() {
