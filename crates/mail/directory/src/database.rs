@@ -15,6 +15,7 @@ use crate::error::DirectoryError;
 use crate::password::{Credential, StoredHash, random};
 use crate::sasl::ScramKeys;
 use crate::snapshot::Snapshot;
+use crate::srs_key::SrsKey;
 
 type Result<T> = std::result::Result<T, DirectoryError>;
 
@@ -62,6 +63,10 @@ const MIGRATIONS: &[&str] = &[
         since_ms INTEGER NOT NULL,
         PRIMARY KEY (domain, selector)
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE srs_key (
+        made_on INTEGER PRIMARY KEY,
+        secret BLOB NOT NULL
+    ) STRICT;
 ",
 ];
 
@@ -230,6 +235,36 @@ impl DirectoryDatabase {
                     ":since_ms": key.since.unix_millis(),
                 })?;
             }
+            Ok(())
+        })
+    }
+
+    /// The keys of SRS, the newest first.
+    pub(crate) fn srs_keys(&self) -> Result<Vec<SrsKey>> {
+        let mut keys = self
+            .database
+            .connection()
+            .prepare("SELECT made_on, secret FROM srs_key ORDER BY made_on DESC")?;
+        let rows = keys.query_map([], |row| {
+            let made_on: i64 = row.get("made_on")?;
+            Ok(SrsKey { secret: Secret::new(row.get("secret")?), made_on: from_column(made_on) })
+        })?;
+        Ok(rows.collect::<std::result::Result<_, _>>()?)
+    }
+
+    /// Adds a key of SRS and forgets the oldest beyond so many.
+    pub(crate) fn put_srs_key(&mut self, key: &SrsKey, most: usize) -> Result<()> {
+        self.change(|transaction| {
+            transaction.execute(
+                "INSERT INTO srs_key (made_on, secret) VALUES (?1, ?2)
+                 ON CONFLICT DO UPDATE SET secret = excluded.secret",
+                params![to_column(key.made_on), key.secret.reveal()],
+            )?;
+            transaction.execute(
+                "DELETE FROM srs_key WHERE made_on NOT IN
+                    (SELECT made_on FROM srs_key ORDER BY made_on DESC LIMIT ?1)",
+                params![to_column(most as u64)],
+            )?;
             Ok(())
         })
     }

@@ -18,6 +18,7 @@ mod resolve;
 pub mod sasl;
 mod settings;
 mod snapshot;
+mod srs_key;
 
 pub use account::{
     Account, AccountLineError, AccountState, DISPLAY_NAME_OCTETS_MAX, NewAccount, NewPassword, Quota,
@@ -31,3 +32,4 @@ pub use login::{Authenticated, Login, LoginStep, PasswordClaim};
 pub use password::{HashError, PASSWORD_OCTETS_MAX, PasswordCost, fill_random, prepare_password};
 pub use resolve::{EXPANSION_ADDRESSES_MAX, LocalTarget, Recipients, Resolution};
 pub use settings::Settings;
+pub use srs_key::SrsKey;

@@ -9,6 +9,7 @@ use platform::metrics::Metrics;
 use queue::Queue;
 use storage::DataLock;
 
+use crate::keys::Srs;
 use crate::settings::Settings;
 use crate::way::WayBook;
 use crate::wire::queue_settings;
@@ -22,6 +23,8 @@ pub(crate) struct House {
     pub(crate) clock: Clock,
     pub(crate) way: WayBook,
     pub(crate) settings: Settings,
+    /// The keys of SRS.
+    pub(crate) srs: Srs,
     /// Held as long as anybody works on the data directory.
     _lock: std::sync::Arc<DataLock>,
 }
@@ -39,6 +42,7 @@ impl House {
         let directory =
             Directory::open(&data.join("directory.db"), directory_settings(settings), clock.clone(), metrics)
                 .with_context(|| place("directory.db"))?;
+        let srs = Srs::open(&directory, settings)?;
         let queue = Queue::open(&data, queue_settings(settings), clock.clone(), metrics)
             .with_context(|| place("queue.db"))?;
         let store =
@@ -53,6 +57,7 @@ impl House {
             clock: clock.clone(),
             way,
             settings: settings.clone(),
+            srs,
             _lock: lock.into(),
         })
     }

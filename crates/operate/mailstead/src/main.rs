@@ -6,6 +6,7 @@
 mod admin;
 mod cli;
 mod house;
+mod keys;
 mod rights;
 mod settings;
 mod way;

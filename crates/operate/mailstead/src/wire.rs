@@ -24,6 +24,7 @@ pub(crate) use self::names::dns_settings;
 pub(crate) use self::sending::queue_settings;
 use crate::admin::AdminSocket;
 use crate::house::{House, directory_settings};
+use crate::keys::Keeper;
 use crate::settings::Settings;
 
 /// Open files wanted: a connection each, packs and indexes.
@@ -86,7 +87,7 @@ impl Running {
         let doors = Doors::new(&settings, &house, &guard, acceptor, means, &metrics);
         let outbound = Outbound::new(
             sending::rooms(&settings, &house, means, &metrics)?,
-            sending::outbound_settings(&settings)?,
+            sending::outbound_settings(&settings, &house.srs)?,
             &metrics,
         )?;
         let running = Self { settings, house, guard, certificates, doors, outbound, tasks, workers };
@@ -95,7 +96,7 @@ impl Running {
             "admin socket",
             admin.serve(running.house.clone(), running.tasks.clone(), running.tasks.shutdown()),
         );
-        running.care();
+        running.care(resolver);
         running.outbound.start(&running.tasks);
         let numbers = ConnectionNumbers::new();
         for listener in listeners {
@@ -111,13 +112,22 @@ impl Running {
     }
 
     /// Things that happen by themselves.
-    fn care(&self) {
+    fn care(&self, resolver: Resolver) {
         let fresh = self.certificates.clone().keep_fresh(
             self.workers.clone(),
             CERTIFICATES_EVERY,
             self.tasks.shutdown(),
         );
         self.tasks.spawn("certificates", fresh);
+        let keeper = Keeper {
+            directory: self.house.directory.clone(),
+            resolver,
+            clock: self.house.clock.clone(),
+            grace: self.settings.time("dkim.grace"),
+            rotate_every: self.settings.time("dkim.rotate_every"),
+            srs: self.house.srs.clone(),
+        };
+        self.tasks.spawn("keys", keep(keeper, self.tasks.shutdown()));
         self.tasks.spawn("purge", purge(self.house.clone(), self.tasks.shutdown()));
     }
 
@@ -131,8 +141,8 @@ impl Running {
             tracing::warn!(%error, "the log level stays as it was");
         }
         self.guard.reconfigure(guard_settings(&settings));
-        self.doors.reconfigure(&settings);
-        let outbound = sending::outbound_settings(&settings)
+        self.doors.reconfigure(&settings, &self.house.srs);
+        let outbound = sending::outbound_settings(&settings, &self.house.srs)
             .and_then(|outbound| Ok(self.outbound.reconfigure(outbound)?));
         if let Err(error) = outbound {
             tracing::error!(error = format!("{error:#}"), "mail goes out by the former settings");
@@ -177,6 +187,21 @@ fn guard_settings(settings: &Settings) -> GuardSettings {
         failures_window: settings.time("auth.block"),
         block: settings.time("auth.block"),
         trusted: settings.networks("listen.trusted_networks"),
+    }
+}
+
+/// How often keys are looked after: a record that was published a moment ago is soon taken up.
+const KEYS_EVERY: Duration = Duration::from_secs(300);
+
+/// Looks after the keys of our domains.
+async fn keep(keeper: Keeper, stop: Shutdown) {
+    loop {
+        keeper.look().await;
+        // Neither arm loses anything when cancelled.
+        tokio::select! {
+            () = stop.triggered() => return,
+            () = tokio::time::sleep(KEYS_EVERY) => {}
+        }
     }
 }
 

@@ -88,3 +88,29 @@ fn keys_of_a_domain_have_a_bound_and_go_with_it() {
     fixture.directory.add_domain(&domain("example.org")).unwrap();
     assert!(states(&fixture).is_empty());
 }
+
+#[test]
+fn srs_keys_are_renewed_and_the_old_ones_known() {
+    let fixture = Fixture::with_accounts(cheap(), &[]);
+    let secrets = |fixture: &Fixture| {
+        let keys = fixture.directory.srs_keys(90).unwrap();
+        keys.into_iter().map(|key| (key.made_on, key.secret.reveal().to_vec())).collect::<Vec<_>>()
+    };
+    let first = secrets(&fixture);
+    assert_eq!(first.len(), 1);
+    assert_eq!(first[0].1.len(), 32);
+    fixture.clock.advance(Duration::from_secs(89 * 24 * 3_600));
+    assert_eq!(secrets(&fixture), first);
+    fixture.clock.advance(Duration::from_secs(24 * 3_600));
+    let second = secrets(&fixture);
+    assert_eq!(second.len(), 2);
+    assert_eq!(second[1], first[0]);
+    assert_eq!(second[0].0, first[0].0 + 90);
+    let fixture = fixture.reopened(cheap());
+    assert_eq!(secrets(&fixture), second);
+    for _ in 0..20 {
+        fixture.clock.advance(Duration::from_secs(90 * 24 * 3_600));
+        fixture.directory.srs_keys(90).unwrap();
+    }
+    assert_eq!(secrets(&fixture).len(), 8);
+}

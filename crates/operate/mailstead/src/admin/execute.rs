@@ -1,13 +1,17 @@
 //! Does what a request asks, on an open house.
 
 use anyhow::{Context, bail};
-use directory::{AccountState, AliasSource, AliasTarget, NewAccount, NewPassword, Quota, Removal};
+use directory::{
+    AccountState, AliasSource, AliasTarget, DkimKeyState, NewAccount, NewPassword, Quota, Removal,
+};
 use mail_types::{AccountId, Address, DomainName, Secret};
 use mailstore::MailboxInfo;
+use platform::clock::Timestamp;
 
-use super::queue;
 use super::{AccountLine, AliasLine, Answer, DomainLine, Hidden, MailboxLine, Request, StoreStatus};
+use super::{keys, queue};
 use crate::house::House;
+use crate::keys::KeyKind;
 
 /// Does it; what fails is an answer too.
 pub(crate) async fn execute(house: &House, request: Request) -> Answer {
@@ -45,7 +49,8 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
         Request::AliasRemove { alias, targets } => remove_alias(house, &alias, &targets).await,
         Request::DomainAdd { domain } => {
             let name = domain_name(&domain)?;
-            change(house, move |directory| directory.add_domain(&name)).await?;
+            let now = house.clock.now();
+            change(house, move |directory| add_domain(directory, &name, now)).await?;
             done(format!("mail for {domain} is taken from now on"))
         }
         Request::DomainList => Ok(list_domains(house)),
@@ -53,6 +58,17 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
             let name = domain_name(&domain)?;
             change(house, move |directory| directory.remove_domain(&name, Removal::IfUnused)).await?;
             done(format!("mail for {domain} is no longer taken"))
+        }
+        Request::DkimGenerate { domain, selector, kinds, waits } => {
+            keys::generate(house, domain.as_deref(), selector, kinds, waits).await
+        }
+        Request::DkimImport { domain, selector, key, waits } => {
+            keys::import(house, &domain, &selector, &key, waits).await
+        }
+        Request::DkimList { domain } => keys::list(house, domain.as_deref()),
+        Request::DkimRotate { domain } => keys::rotate(house, domain.as_deref()).await,
+        Request::DkimChange { domain, selector, change } => {
+            keys::change(house, &domain, &selector, change).await
         }
         Request::MailboxList { address } | Request::MailboxStatus { address } => {
             list_mailboxes(house, &address).await
@@ -79,7 +95,7 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
     }
 }
 
-fn done(what: String) -> anyhow::Result<Answer> {
+pub(super) fn done(what: String) -> anyhow::Result<Answer> {
     Ok(Answer::Done { what })
 }
 
@@ -99,7 +115,7 @@ fn address(text: &str) -> anyhow::Result<Address> {
     Address::parse(text).with_context(|| format!("{text:?} is no address"))
 }
 
-fn domain_name(text: &str) -> anyhow::Result<DomainName> {
+pub(super) fn domain_name(text: &str) -> anyhow::Result<DomainName> {
     DomainName::parse(text).with_context(|| format!("{text:?} is no domain name"))
 }
 
@@ -131,11 +147,26 @@ fn new_account(text: &str, password: &Hidden, octets_max: Option<u64>) -> anyhow
 fn ensure_domain(
     directory: &directory::Directory,
     address: &Address,
+    now: Timestamp,
 ) -> Result<(), directory::DirectoryError> {
     match address.domain_name() {
-        Some(name) if !directory.is_local_domain(name) => directory.add_domain(name).map(|_| ()),
+        Some(name) if !directory.is_local_domain(name) => add_domain(directory, name, now),
         _ => Ok(()),
     }
+}
+
+/// Takes up a domain, with keys that sign its mail. A domain without keys is better than none.
+fn add_domain(
+    directory: &directory::Directory,
+    name: &DomainName,
+    now: Timestamp,
+) -> Result<(), directory::DirectoryError> {
+    directory.add_domain(name)?;
+    let made = crate::keys::make(directory, name, &KeyKind::BOTH, None, (DkimKeyState::Signing, now));
+    if let Err(error) = made {
+        tracing::error!(domain = %name, error = format!("{error:#}"), "no DKIM keys: `mailstead dkim generate` makes them");
+    }
+    Ok(())
 }
 
 async fn add_account(
@@ -145,8 +176,9 @@ async fn add_account(
     quota: Option<u64>,
 ) -> anyhow::Result<Answer> {
     let new = new_account(text, password, quota)?;
+    let now = house.clock.now();
     let account = change(house, move |directory| {
-        ensure_domain(directory, &new.address)?;
+        ensure_domain(directory, &new.address, now)?;
         directory.add_account(new)
     })
     .await?;
@@ -160,9 +192,10 @@ async fn add_accounts(house: &House, people: Vec<(String, Hidden)>) -> anyhow::R
         .iter()
         .map(|(address, password)| new_account(address, password, None))
         .collect::<anyhow::Result<_>>()?;
+    let now = house.clock.now();
     let results = change(house, move |directory| {
         for account in &new {
-            ensure_domain(directory, &account.address)?;
+            ensure_domain(directory, &account.address, now)?;
         }
         directory.add_accounts(new)
     })

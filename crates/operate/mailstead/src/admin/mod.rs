@@ -2,10 +2,13 @@
 
 mod client;
 mod execute;
+mod keys;
 mod queue;
 mod socket;
 
 use serde::{Deserialize, Serialize};
+
+use crate::keys::KeyKind;
 
 pub(crate) use client::ask;
 pub(crate) use execute::execute;
@@ -68,6 +71,32 @@ pub(crate) enum Request {
     DomainRemove {
         domain: String,
     },
+    /// Make keys for a domain, or for every domain that has none.
+    DkimGenerate {
+        domain: Option<String>,
+        selector: Option<String>,
+        kinds: Vec<KeyKind>,
+        waits: bool,
+    },
+    /// Take up a key that was made elsewhere.
+    DkimImport {
+        domain: String,
+        selector: String,
+        key: Hidden,
+        waits: bool,
+    },
+    DkimList {
+        domain: Option<String>,
+    },
+    /// Make keys that wait to replace those that sign now.
+    DkimRotate {
+        domain: Option<String>,
+    },
+    DkimChange {
+        domain: String,
+        selector: String,
+        change: DkimChange,
+    },
     MailboxList {
         address: String,
     },
@@ -127,6 +156,18 @@ pub(crate) enum QueueChange {
     Drop,
 }
 
+/// What an operator can do with a key.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DkimChange {
+    /// Let it sign from now on.
+    Activate,
+    /// Let it sign no more.
+    Retire,
+    /// Forget it.
+    Remove,
+}
+
 /// A password on its way over the admin socket: never printed.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -154,6 +195,9 @@ pub(crate) enum Answer {
     },
     Domains {
         domains: Vec<DomainLine>,
+    },
+    DkimKeys {
+        keys: Vec<DkimLine>,
     },
     Mailboxes {
         mailboxes: Vec<MailboxLine>,
@@ -217,6 +261,25 @@ pub(crate) struct DomainLine {
     pub(crate) domain: String,
     pub(crate) accounts: u64,
     pub(crate) aliases: u64,
+}
+
+/// A key of a domain of ours.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct DkimLine {
+    pub(crate) domain: String,
+    pub(crate) selector: String,
+    pub(crate) algorithm: String,
+    pub(crate) bits: u32,
+    pub(crate) state: String,
+    /// When it came into its state; RFC 3339, UTC.
+    pub(crate) since: String,
+    /// Where its TXT record has to stand.
+    pub(crate) name: String,
+    /// What the TXT record has to say.
+    pub(crate) record: String,
+    /// Whether the world has it; nothing where nobody asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) is_published: Option<bool>,
 }
 
 /// A mailbox with its counts.

@@ -4,6 +4,7 @@ mod account;
 mod alias;
 mod config;
 mod demo;
+mod dkim;
 mod dns;
 mod domain;
 mod mailbox;
@@ -69,6 +70,9 @@ enum Verb {
     /// The configuration: check, show.
     #[command(subcommand)]
     Config(config::Verb),
+    /// The keys with which our domains sign: generate, list, rotate, import, activate, retire, remove.
+    #[command(subcommand)]
+    Dkim(dkim::Verb),
     /// DNS as this server sees it: resolve.
     #[command(subcommand)]
     Dns(dns::Verb),
@@ -122,6 +126,7 @@ impl Command {
             Verb::Demo(arguments) => return demo::run(&arguments),
             Verb::Config(verb) => return config::run(&verb, &config, json),
             Verb::Dns(verb) => return dns::run(&verb, &config, json),
+            Verb::Dkim(verb) => return dkim::run(verb, &config, json),
             Verb::Setup(verb) => return setup::run(verb, &config, json),
             Verb::Account(verb) => verb.into_request()?,
             Verb::Alias(verb) => verb.to_request(),

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::admin::{Answer, QueueLine, QueueMessage, QueueStatus};
+use crate::admin::{Answer, DkimLine, QueueLine, QueueMessage, QueueStatus};
 use crate::settings::show_octets;
 
 /// Prints an answer; a failure goes to standard error and makes the exit status 1.
@@ -32,6 +32,7 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
             ["DOMAIN", "ACCOUNTS", "ALIASES"],
             domains.iter().map(|d| [d.domain.clone(), d.accounts.to_string(), d.aliases.to_string()]),
         ),
+        Answer::DkimKeys { keys } => dkim_keys(keys),
         Answer::Mailboxes { mailboxes } => columns(
             ["MAILBOX", "USE", "MESSAGES", "UNSEEN", "SIZE", "UIDVALIDITY", "UIDNEXT"],
             mailboxes.iter().map(|m| {
@@ -77,6 +78,28 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
         _ => false,
     };
     Ok(if failed { ExitCode::from(super::FAILED) } else { ExitCode::SUCCESS })
+}
+
+fn dkim_keys(keys: &[DkimLine]) {
+    columns(
+        ["DOMAIN", "SELECTOR", "ALGORITHM", "STATE", "SINCE", "IN DNS"],
+        keys.iter().map(|key| {
+            [
+                key.domain.clone(),
+                key.selector.clone(),
+                format!("{} ({} bits)", key.algorithm, key.bits),
+                key.state.clone(),
+                short_time(&key.since),
+                key.is_published.map_or("-", |published| if published { "yes" } else { "no" }).to_owned(),
+            ]
+        }),
+    );
+    if !keys.is_empty() {
+        println!("\nTXT records:");
+    }
+    for key in keys {
+        println!("  {}.\n    {}", key.name, key.record);
+    }
 }
 
 fn queue_page(messages: &[QueueLine], next: Option<&str>) {

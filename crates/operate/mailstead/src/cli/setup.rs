@@ -7,6 +7,7 @@ use clap::Subcommand;
 
 use super::account::{PasswordSource, read_quota};
 use crate::admin::{self, Request};
+use crate::keys::KeyKind;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Verb {
@@ -19,6 +20,19 @@ pub(super) enum Verb {
     /// Quotas, in docker-mailserver's words.
     #[command(subcommand)]
     Quota(Quota),
+    /// Keys, in docker-mailserver's words.
+    #[command(subcommand)]
+    Config(Config),
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Config {
+    /// Make DKIM keys: for the domains named, or for all that have none.
+    #[command(after_help = "Example: mailstead setup config dkim domain example.org selector mail")]
+    Dkim {
+        /// `keytype rsa|ed25519`, `keysize 2048`, `selector NAME`, `domain A,B`, each a word and its value.
+        words: Vec<String>,
+    },
 }
 
 #[derive(Subcommand, Debug)]
@@ -105,6 +119,37 @@ fn requests(verb: Verb) -> anyhow::Result<Vec<Request>> {
         Verb::Quota(Quota::Set { address, quota }) => {
             vec![Request::AccountQuota { address, quota: read_quota(&quota)? }]
         }
+        Verb::Config(Config::Dkim { words }) => dkim(&words)?,
         Verb::Quota(Quota::Del { address }) => vec![Request::AccountQuota { address, quota: None }],
     })
+}
+
+/// `setup config dkim` takes words in pairs.
+fn dkim(words: &[String]) -> anyhow::Result<Vec<Request>> {
+    let (mut selector, mut domains, mut kinds) = (None, Vec::new(), KeyKind::BOTH.to_vec());
+    for pair in words.chunks(2) {
+        match pair {
+            [word, value] if word == "selector" => selector = Some(value.clone()),
+            [word, value] if word == "domain" => domains.extend(value.split(',').map(str::to_owned)),
+            [word, value] if word == "keytype" && value == "rsa" => kinds = vec![KeyKind::Rsa],
+            [word, value] if word == "keytype" && value == "ed25519" => kinds = vec![KeyKind::Ed25519],
+            [word, value] if word == "keysize" => {
+                anyhow::ensure!(value == "2048", "RSA keys have 2048 bits here; leave keysize out");
+            }
+            _ => anyhow::bail!(
+                "{} is not understood: keytype, keysize, selector and domain are, each with a value",
+                pair.join(" ")
+            ),
+        }
+    }
+    let generate = |domain| Request::DkimGenerate {
+        domain,
+        selector: selector.clone(),
+        kinds: kinds.clone(),
+        waits: false,
+    };
+    if domains.is_empty() {
+        return Ok(vec![generate(None)]);
+    }
+    Ok(domains.into_iter().map(Some).map(generate).collect())
 }

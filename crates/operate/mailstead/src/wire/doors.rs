@@ -20,6 +20,7 @@ use tls::Acceptor;
 use super::listeners::Purpose;
 use super::sending;
 use crate::house::House;
+use crate::keys::Srs;
 use crate::settings::Settings;
 use crate::way;
 
@@ -77,15 +78,15 @@ impl Doors {
             next_transaction: transactions.giver(),
         };
         Self {
-            smtp: SmtpDoor::new(smtp, smtp_settings(settings), metrics),
+            smtp: SmtpDoor::new(smtp, smtp_settings(settings, &house.srs), metrics),
             imap: access::ImapDoor::new(imap, imap_settings(settings), metrics),
             plaintext_on_loopback: Arc::new(settings.switch(PLAINTEXT_ON_LOOPBACK).into()),
         }
     }
 
     /// Gives the doors new settings, for sessions that begin afterwards.
-    pub(super) fn reconfigure(&self, settings: &Settings) {
-        self.smtp.reconfigure(smtp_settings(settings));
+    pub(super) fn reconfigure(&self, settings: &Settings, srs: &Srs) {
+        self.smtp.reconfigure(smtp_settings(settings, srs));
         self.imap.reconfigure(imap_settings(settings));
         self.plaintext_on_loopback.store(settings.switch(PLAINTEXT_ON_LOOPBACK), Ordering::Relaxed);
     }
@@ -189,7 +190,7 @@ fn small(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-fn smtp_settings(settings: &Settings) -> mta::Settings {
+fn smtp_settings(settings: &Settings, srs: &Srs) -> mta::Settings {
     let bare_newlines = |key: &str| match settings.text(key).as_str() {
         "repair" => BareNewlines::Normalise,
         _ => BareNewlines::Refuse,
@@ -213,7 +214,7 @@ fn smtp_settings(settings: &Settings) -> mta::Settings {
         session_timeout: settings.time("smtp.session_timeout"),
         plaintext_on_loopback: settings.switch(PLAINTEXT_ON_LOOPBACK),
         quota_default: quota_default(settings),
-        routing: sending::routing(settings),
+        routing: sending::routing(settings, srs),
         checks: checks(settings),
         future_release_max: settings.time("submission.future_release_max"),
         ..mta::Settings::new(settings.hostname())

@@ -20,6 +20,7 @@ use smtp::client::ChunkingUse;
 
 use super::doors::Means;
 use crate::house::House;
+use crate::keys::Srs;
 use crate::settings::{Settings, way};
 use crate::way as step;
 
@@ -64,11 +65,11 @@ pub(crate) fn queue_settings(settings: &Settings) -> queue::Settings {
 }
 
 /// Where mail for others goes, and who may send it.
-pub(super) fn routing(settings: &Settings) -> Routing {
+pub(super) fn routing(settings: &Settings, srs: &Srs) -> Routing {
     let domains =
         |key: &str| settings.list(key).iter().filter_map(|text| DomainName::parse(text).ok()).collect();
     Routing {
-        srs: None,
+        srs: settings.switch("srs.enabled").then(|| srs.keys.clone()),
         transports: settings.list("outbound.transports").iter().filter_map(|t| way::transport(t)).collect(),
         direct_domains: domains("outbound.direct_domains"),
         sender_relays: settings
@@ -97,7 +98,7 @@ fn limit(settings: &Settings, key: &str) -> Option<u32> {
 ///
 /// # Errors
 /// When the file of credentials cannot be read, or a relay names some that are not in it.
-pub(super) fn outbound_settings(settings: &Settings) -> anyhow::Result<OutboundSettings> {
+pub(super) fn outbound_settings(settings: &Settings, srs: &Srs) -> anyhow::Result<OutboundSettings> {
     let hostname = settings.hostname();
     let report_from = match Address::parse(&settings.text("outbound.report_from")) {
         Ok(address) => address,
@@ -108,7 +109,7 @@ pub(super) fn outbound_settings(settings: &Settings) -> anyhow::Result<OutboundS
         ipv4: settings.text("outbound.bind_v4").parse().ok(),
         ipv6: settings.text("outbound.bind_v6").parse().ok(),
     };
-    let routing = routing(settings);
+    let routing = routing(settings, srs);
     let credentials = credentials(&settings.text("outbound.credentials_file"))?;
     check_credentials(&routing, &credentials)?;
     Ok(OutboundSettings {
@@ -241,10 +242,18 @@ mod tests {
         Settings::read(&text, Path::new("/etc/m.toml"), std::iter::empty()).unwrap()
     }
 
+    fn srs() -> Srs {
+        Srs {
+            keys: Arc::new(arc_swap::ArcSwap::from_pointee(sender_auth::srs::Secrets::new("secret".into()))),
+            renew_after_days: 90,
+            brought_along: Vec::new(),
+        }
+    }
+
     #[test]
     fn defaults_are_those_of_the_rooms() {
         let settings = settings("");
-        let outbound = outbound_settings(&settings).unwrap();
+        let outbound = outbound_settings(&settings, &srs()).unwrap();
         let report_from = Address::parse("postmaster@mail.example.org").unwrap();
         let plain = OutboundSettings::new(settings.hostname(), report_from);
         assert_eq!(outbound.timeouts, plain.timeouts);
@@ -276,7 +285,7 @@ mod tests {
     #[test]
     fn a_relay_without_its_credentials_is_told() {
         let settings = settings("[outbound]\nrelay = \"smtp.example.com:587 starttls work\"");
-        let error = outbound_settings(&settings).unwrap_err();
+        let error = outbound_settings(&settings, &srs()).unwrap_err();
         assert!(error.to_string().contains("\"work\""), "{error}");
     }
 }

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use mail_types::{DomainName, Secret};
 
 use crate::dkim::public_key::{Algorithm, ED25519_BITS, HeaderHash, decode_base64};
+use crate::dkim::tags::Tags;
 use crate::dkim::{SignError, pem};
 
 /// Longest text that is looked at for a key.
@@ -188,6 +189,17 @@ impl SigningKey {
         }
     }
 
+    /// Whether a TXT record is this key's: what else it says does not matter.
+    #[must_use]
+    pub fn is_published_in(&self, record: &[u8]) -> bool {
+        let public = |record: &[u8]| {
+            let tags = Tags::parse(record).ok()?;
+            decode_base64(tags.find("p")?)
+        };
+        let ours = self.public_record().ok().and_then(|ours| public(ours.as_bytes()));
+        ours.is_some() && public(record) == ours
+    }
+
     /// How the key signs.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
@@ -309,6 +321,18 @@ uEzxBDAr518Z8VFbR41in3W4Y3yCDgQlLlcETrS+zYcL
         assert!(record(&padded(KEY_TEXT_OCTETS_MAX - 1)).is_ok());
         assert!(record(&padded(KEY_TEXT_OCTETS_MAX)).is_ok());
         assert_eq!(record(&padded(KEY_TEXT_OCTETS_MAX + 1)), Err(KeyError::NotAKey));
+    }
+
+    #[test]
+    fn a_record_is_known_by_its_key() {
+        let key = SigningKey::parse(SEED).unwrap();
+        assert!(key.is_published_in(SEED_RECORD.as_bytes()));
+        assert!(key.is_published_in(
+            SEED_RECORD.replace("v=DKIM1; ", "").replace("p=11q", "n=x; p=11 q").as_bytes()
+        ));
+        for other in ["", "v=DKIM1; p=", "v=DKIM1; k=ed25519; p=AAAA", "v=spf1 -all"] {
+            assert!(!key.is_published_in(other.as_bytes()), "{other}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use mail_types::{Address, AddressDomain, DomainName, ReversePath};
 use platform::clock::Timestamp;
 use platform::network::Network;
@@ -33,7 +34,7 @@ pub struct Routing {
     pub limits: SendingLimits,
     /// The keys with which senders of forwarded mail are rewritten (SRS); without them it keeps its sender, and hosts
     /// that check SPF refuse it.
-    pub srs: Option<Arc<Secrets>>,
+    pub srs: Option<Arc<ArcSwap<Secrets>>>,
 }
 
 /// What one account may send, so that a stolen password does not cost the host its reputation. `None`: as much as it
@@ -99,7 +100,7 @@ impl Routing {
         now: Timestamp,
     ) -> ReversePath {
         let rewritten = || {
-            let srs = self.srs.as_ref()?;
+            let srs = self.srs.as_ref()?.load();
             let ReversePath::Address(sender) = reverse_path else { return None };
             if sender.domain_name().is_some_and(is_ours) {
                 return None;
@@ -116,7 +117,7 @@ impl Routing {
     /// Where mail to an address of ours goes that was made for reports on mail we passed on; none if it is no such
     /// address.
     pub(crate) fn returned_to(&self, address: &Address, now: Timestamp) -> Option<Address> {
-        let reversed = self.srs.as_ref()?.reverse(address, days(now));
+        let reversed = self.srs.as_ref()?.load().reverse(address, days(now));
         match reversed {
             Ok(sender) => Some(sender),
             Err(SrsError::NotSrs) => None,
