@@ -8,7 +8,7 @@ use platform::clock::Timestamp;
 use sender_auth::dkim::{DkimResult, KeyFor, Limits, Selector, Signer, SigningKey, SigningOptions, Verifier};
 use sender_auth::{Answers, Question, Reply};
 
-use crate::house::{House, settings};
+use super::house::{House, settings};
 
 fn name(text: &str) -> Name {
     Name::parse(text).unwrap()

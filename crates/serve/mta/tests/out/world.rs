@@ -237,6 +237,8 @@ impl World {
             acceptor,
             next_transaction: transactions(),
             ways: Arc::new(|_| {}),
+            resolver: None,
+            checked: Arc::new(|_| {}),
         };
         let settings = Settings::new(domain("mail.example.org"));
         self.street.to(SmtpDoor::new(rooms, settings, &Metrics::new()))
