@@ -1002,6 +1002,7 @@ mod tests {
         let readers = [
             include_str!("mod.rs"),
             include_str!("../house.rs"),
+            include_str!("../keys.rs"),
             include_str!("../wire.rs"),
             include_str!("../wire/doors.rs"),
             include_str!("../wire/listeners.rs"),
