@@ -1,6 +1,9 @@
 //! Mail goes out: from our people, by the queue, to hosts of every temper; and what its senders hear of it.
 
+mod arrival;
 mod crash;
+mod full_disk;
+mod other_hosts;
 mod peers;
 mod queue;
 mod real_hosts;
