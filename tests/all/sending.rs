@@ -2,12 +2,15 @@
 
 mod arrival;
 mod crash;
+mod days;
 mod full_disk;
 mod other_hosts;
 mod peers;
+mod promises;
 mod queue;
 mod real_hosts;
 mod reports;
+mod slow;
 mod ways;
 
 use std::io::Write as _;
