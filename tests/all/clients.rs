@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use testkit::{Corpus, Server, ServerOptions};
 
-use crate::postfix::Postfix;
+use crate::debian::Postfix;
 
 const MESSAGE: &str =
     "From: ann@example.test\r\nTo: bob@example.test\r\nSubject: from a real client\r\n\r\nHello.\r\n";

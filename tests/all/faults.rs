@@ -105,12 +105,12 @@ fn indexes(accounts: &Path) -> Result<Vec<std::path::PathBuf>> {
 }
 
 /// A small file system of its own, where root may make one.
-struct SmallDisk {
+pub(crate) struct SmallDisk {
     directory: tempfile::TempDir,
 }
 
 impl SmallDisk {
-    fn make(octets: &str) -> Result<Option<Self>> {
+    pub(crate) fn make(octets: &str) -> Result<Option<Self>> {
         let directory = tempfile::tempdir()?;
         let size = format!("size={octets}");
         let status = Command::new("mount")
@@ -122,6 +122,11 @@ impl SmallDisk {
             return Ok(None);
         }
         Ok(Some(Self { directory }))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
     }
 }
 
@@ -137,7 +142,7 @@ fn a_full_disk_puts_mail_off_and_lets_people_delete() -> Result<()> {
     let settings = "[store]\nfree_octets_min = \"8M\"".to_owned();
     let server = Server::start(ServerOptions {
         settings,
-        place: Some(disk.directory.path().into()),
+        place: Some(disk.path().into()),
         ..ServerOptions::default()
     })?;
     let filler = server.directory().join("filler");

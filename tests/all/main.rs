@@ -1,13 +1,14 @@
 //! One binary for every whole-program scenario: the real server, real clients, real sockets, loopback alone.
 
 mod clients;
+mod clock;
 mod commands;
 mod crash;
+mod debian;
 mod delivery;
 mod faults;
 mod internet;
 mod names;
 mod operation;
-mod postfix;
 mod sending;
 mod threats;

@@ -1,10 +1,16 @@
 //! Mail goes out: from our people, by the queue, to hosts of every temper; and what its senders hear of it.
 
+mod arrival;
 mod crash;
+mod days;
+mod full_disk;
+mod other_hosts;
 mod peers;
+mod promises;
 mod queue;
 mod real_hosts;
 mod reports;
+mod slow;
 mod ways;
 
 use std::io::Write as _;

@@ -3,7 +3,9 @@
 //! leaves in a later life alone, where the host had taken the first one and the server died before it had noted that.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, ensure};
@@ -27,6 +29,31 @@ fn kill_nine_loses_no_mail_on_its_way_out() -> Result<()> {
 }
 
 #[test]
+fn kill_nine_within_a_purge_loses_no_mail_on_its_way_out() -> Result<()> {
+    let options =
+        |settings: &str| Ok(ServerOptions { settings: settings.to_owned(), ..ServerOptions::default() });
+    let mut figures = Figures::default();
+    let scene = Scene::set(options)?;
+    for round in 0..purge_rounds(rounds_wanted()?) {
+        scene.begin_era(round);
+        scene.server.borrow_mut().up()?;
+        if round % 2 == 0 {
+            scene.drain_and_check().with_context(|| format!("round {round}"))?;
+        }
+        scene.ledger.work_until(&scene.server.borrow(), MESSAGES_PER_PURGE)?;
+        let mut chance = Chance::new(round + 1);
+        figures.cut_purges += u64::from(scene.kill_within_purge(&mut chance)?);
+        scene.ledger.rest();
+        figures.rounds += 1;
+        figures.purges += 1;
+    }
+    scene.end(&mut figures)?;
+    println!("kill -9 within a purge: {figures:?}");
+    ensure!(figures.cut_purges * 2 > figures.rounds, "too few purges were cut: {figures:?}");
+    Ok(())
+}
+
+#[test]
 fn a_power_cut_loses_no_mail_on_its_way_out() -> Result<()> {
     let cuts = PowerCuts::prepare()?;
     rounds("power cut", |settings| cuts.options(settings), |seed| cuts.cut(seed))?;
@@ -43,6 +70,16 @@ struct Figures {
     /// To Ann's INBOX, and to a stranger by the queue.
     reported: u64,
     purges: u64,
+    /// Those that the server did not live to end.
+    cut_purges: u64,
+}
+
+/// Messages answered before each purge that is cut: enough for some packs.
+const MESSAGES_PER_PURGE: u64 = 250;
+
+/// Each round is a long one.
+fn purge_rounds(rounds: u64) -> u64 {
+    rounds.div_ceil(4)
 }
 
 fn rounds(
@@ -111,6 +148,11 @@ impl Scene {
             cut(round + 1)?;
             figures.rounds += 1;
         }
+        self.end(figures)
+    }
+
+    /// Starts the server once more, and looks for everything.
+    fn end(&self, figures: &mut Figures) -> Result<()> {
         self.begin_era(u64::MAX);
         self.server.borrow_mut().up().context("after the last round")?;
         self.drain_and_check()?;
@@ -146,6 +188,35 @@ impl Scene {
         self.server.borrow_mut().kill()?;
         self.ledger.rest();
         Ok(u64::from(is_purged))
+    }
+
+    /// Begins a purge while people send, and kills the server when one, two or three packs are gone, or before the first one
+    /// is; true if the purge had not come to its end.
+    fn kill_within_purge(&self, chance: &mut Chance) -> Result<bool> {
+        let mut server = self.server.borrow_mut();
+        let before = packs(&server)?;
+        let gone_wanted = usize::try_from(chance.below(4))?;
+        let mut looks = chance.below(300);
+        let mut purge = Command::new(testkit::mailstead_binary()?)
+            .arg("--config")
+            .arg(server.config())
+            .args(["store", "purge"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        while purge.try_wait()?.is_none() {
+            let gone = before.difference(&packs(&server)?).count();
+            // With none to go, a number of looks at the directory is the moment.
+            let has_come = if gone_wanted == 0 { gone > 0 || looks == 0 } else { gone >= gone_wanted };
+            if has_come {
+                break;
+            }
+            looks = looks.saturating_sub(1);
+        }
+        server.kill()?;
+        let is_ended = purge.wait()?.success();
+        Ok(!is_ended)
     }
 
     /// Waits until the queue is empty, and looks for every message.
@@ -227,6 +298,11 @@ impl Scene {
             figures.doubled += counts.values().map(|times| times - 1).sum::<u64>();
         }
     }
+}
+
+/// The packs that there are.
+fn packs(server: &Server) -> Result<BTreeSet<OsString>> {
+    std::fs::read_dir(server.data().join("packs"))?.map(|entry| Ok(entry?.file_name())).collect()
 }
 
 /// A message's end: noise, and its name.

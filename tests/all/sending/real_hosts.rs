@@ -1,39 +1,15 @@
 //! Mail that programs people use hand to us arrives at a real Postfix octet for octet, but for the trace fields on top.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use testkit::{Corpus, Internet, Record, Server};
 
+use super::arrival::{HARD, Looked, ensure_fields, hard};
 use super::{server_in, wait_until_queue_is_empty};
 use crate::clients::run;
-use crate::postfix::Postfix;
-
-/// What has got lost on ways between servers: octets above 127, long lines, lines that begin with dots, blanks at the end.
-const HARD: &str = "From: ann@example.test\r\nTo: eve@real.example\r\nDate: Mon, 2 Feb 2026 10:00:00 +0000\r\n\
-    Subject: hard\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n";
-
-/// A message that nobody else sends; CRLF line ends.
-fn hard(id: &str, more_octets: usize) -> Vec<u8> {
-    let mut text = format!(
-        "{HARD}Message-ID: <{id}@example.test>\r\n\r\nGr\u{fc}\u{df}e, \u{65e5}\u{672c}\u{8a9e}\r\n.\r\n..\r\n.a\r\n...b.\r\n\
-         From the beginning\r\n>From\r\nblanks \t \r\n\t\r\n\r\n\r\n{}\r\n{}\r\n%s %FROM_ADDRESS\r\n",
-        "l".repeat(998),
-        "\u{f6}".repeat(2_500),
-    );
-    let mut state = 7_u32;
-    while text.len() < more_octets {
-        for _ in 0..9 {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            text.push_str(&format!("{state:08x}"));
-        }
-        text.push_str("\r\n");
-    }
-    text.push_str("The end\r\n.\r\n");
-    text.into_bytes()
-}
+use crate::debian::Postfix;
 
 struct Scene {
     server: Server,
@@ -52,40 +28,17 @@ fn scene() -> Result<(Internet, Scene)> {
 }
 
 impl Scene {
-    /// Waits until Postfix has one more message than these, and compares it.
-    fn arrives(&self, known: &mut BTreeSet<std::path::PathBuf>, sent: &[u8], what: &str) -> Result<()> {
-        let begun = std::time::Instant::now();
-        let file = loop {
-            let kept = self.postfix.kept()?;
-            if let Some(file) = kept.into_iter().find(|file| !known.contains(file)) {
-                break file;
-            }
-            if begun.elapsed() > testkit::WAIT_MAX {
-                bail!("{what} does not arrive:\n{}\n{}", self.server.log(), self.postfix.log());
-            }
-        };
-        known.insert(file.clone());
-        compare(&std::fs::read(&file)?, sent).context(what.to_owned())?;
-        wait_until_queue_is_empty(&self.server)
+    /// Waits until Postfix has this message, whole and under TLS.
+    fn arrives(&self, looked: &mut Looked, sent: &[u8], what: &str) -> Result<()> {
+        let trace = looked.arrives(&self.postfix, &self.server, sent, what)?;
+        let fields = ["Return-Path", "X-Original-To", "Delivered-To", "Received", "Received"];
+        ensure_fields(&trace, &fields)?;
+        ensure!(
+            trace.contains("Return-Path: <ann@example.test>") && trace.contains("with ESMTPS"),
+            "{trace}"
+        );
+        Ok(())
     }
-}
-
-/// Postfix keeps LF line ends, and puts its own fields on top.
-fn compare(kept: &[u8], sent: &[u8]) -> Result<()> {
-    let sent = String::from_utf8_lossy(sent).replace("\r\n", "\n");
-    let kept = String::from_utf8_lossy(kept);
-    let Some(trace) = kept.strip_suffix(sent.as_str()) else {
-        let differs = kept.lines().rev().zip(sent.lines().rev()).find(|(kept, sent)| kept != sent);
-        bail!("from the end on, the first lines that differ: {differs:?}");
-    };
-    let names: Vec<&str> = trace
-        .lines()
-        .filter(|line| !line.starts_with([' ', '\t']))
-        .map(|line| line.split(':').next().unwrap_or_default())
-        .collect();
-    ensure!(names == ["Return-Path", "X-Original-To", "Delivered-To", "Received", "Received"], "{trace}");
-    ensure!(trace.contains("Return-Path: <ann@example.test>") && trace.contains("with ESMTPS"), "{trace}");
-    Ok(())
 }
 
 /// Sends a file as Ann to Eve.
@@ -147,7 +100,7 @@ fn four_programs_send_to_a_real_postfix_octet_for_octet() -> Result<()> {
     let (_internet, scene) = scene()?;
     let server = &scene.server;
     let file = server.directory().join("mail.eml");
-    let mut known = BTreeSet::new();
+    let mut looked = Looked::default();
     for octets in [0, 5 << 20] {
         let programs: [(&str, Program); 3] = [("msmtp", msmtp), ("curl", curl), ("smtplib", smtplib)];
         for (name, send) in programs {
@@ -156,14 +109,14 @@ fn four_programs_send_to_a_real_postfix_octet_for_octet() -> Result<()> {
             let lines = String::from_utf8(sent.clone())?;
             std::fs::write(&file, if name == "msmtp" { lines.replace("\r\n", "\n") } else { lines })?;
             send(server, &file).with_context(|| name.to_owned())?;
-            scene.arrives(&mut known, &sent, name)?;
+            scene.arrives(&mut looked, &sent, name)?;
         }
         let sent = hard(&format!("swaks.{octets}"), octets);
         let mut wire = String::from_utf8(sent.clone())?.replace("\r\n.", "\r\n..");
         wire.push('.');
         std::fs::write(&file, wire)?;
         swaks(server, &file)?;
-        scene.arrives(&mut known, &sent, "swaks")?;
+        scene.arrives(&mut looked, &sent, "swaks")?;
     }
     Ok(())
 }
@@ -174,7 +127,7 @@ fn lone_line_ends_are_repaired_before_they_leave() -> Result<()> {
     let text = format!("{HARD}Message-ID: <cr@example.test>\r\n\r\none\rtwo\nthree\r\n\rfour\r\n");
     scene.server.submission(Server::ANN)?.send(Server::ANN, &["eve@real.example"], text.as_bytes())?;
     let repaired = text.replace("one\rtwo\nthree\r\n\rfour", "one\r\ntwo\r\nthree\r\n\r\nfour");
-    scene.arrives(&mut BTreeSet::new(), repaired.as_bytes(), "lone line ends")
+    scene.arrives(&mut Looked::default(), repaired.as_bytes(), "lone line ends")
 }
 
 #[test]

@@ -100,6 +100,16 @@ impl Dialogue {
         transport.write_all(octets).and_then(|()| transport.flush()).with_context(|| self.told("sending"))
     }
 
+    /// Sends a line an octet at a time, and takes so long for all of it.
+    pub(crate) fn dribble(&mut self, line: &str, time: Duration) -> Result<()> {
+        let line = format!("{line}\r\n");
+        let pause = time / u32::try_from(line.len())?;
+        line.as_bytes().iter().try_for_each(|octet| {
+            std::thread::sleep(pause);
+            self.send_octets(&[*octet])
+        })
+    }
+
     /// Reads a line without its line end.
     ///
     /// # Errors

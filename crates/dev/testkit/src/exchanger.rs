@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use tls::Acceptor;
@@ -47,6 +47,12 @@ pub enum Whim {
     IsSilent,
     /// Sends its answer an octet at a time.
     Dribbles,
+    /// The same, and takes so long for all of it.
+    Drags(Duration),
+    /// Takes a message in portions of so many octets, and rests so long after each; at [`Phase::Message`].
+    Sips(usize, Duration),
+    /// Reads no more of a message until it is told to behave; at [`Phase::Message`].
+    StopsReading,
     /// Answers as it should, and sends these lines behind, unasked, in the same segment.
     Injects(String),
     /// Speaks nonsense where TLS should begin.
@@ -107,6 +113,15 @@ impl Received {
     }
 }
 
+/// A MAIL command that a host heard, whatever came of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeardSender {
+    /// What stood behind `MAIL FROM:`, parameters included.
+    pub sender: String,
+    /// Whether it came under TLS.
+    pub is_encrypted: bool,
+}
+
 /// The address in `<address> PARAMETERS`.
 pub(crate) fn address_in(path: &str) -> &str {
     path.split(['<', '>']).nth(1).unwrap_or(path)
@@ -135,6 +150,7 @@ pub(crate) struct State {
     pub(crate) is_implicit: bool,
     pub(crate) logins: BTreeMap<String, String>,
     plans: Vec<Plan>,
+    senders: Vec<HeardSender>,
     received: Vec<Received>,
     connections: usize,
     live: Vec<TcpStream>,
@@ -229,6 +245,13 @@ impl Exchanger {
     /// Forgets all plans.
     pub fn behave(&self) {
         self.house.lock().plans.clear();
+        self.house.changed.notify_all();
+    }
+
+    /// The MAIL commands that it heard so far.
+    #[must_use]
+    pub fn senders_heard(&self) -> Vec<HeardSender> {
+        self.house.lock().senders.clone()
     }
 
     /// What it took so far.
@@ -357,6 +380,16 @@ impl House {
         let plan = state.plans.iter_mut().find(fits)?;
         plan.left -= 1;
         Some(plan.whim.clone())
+    }
+
+    /// Waits until all plans are forgotten.
+    pub(crate) fn wait_until_it_behaves(&self) {
+        let waited = self.changed.wait_timeout_while(self.lock(), WAIT_MAX, |state| !state.plans.is_empty());
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(crate) fn hear_sender(&self, sender: HeardSender) {
+        self.lock().senders.push(sender);
     }
 
     /// Speaks over a connection until it ends, and closes it.

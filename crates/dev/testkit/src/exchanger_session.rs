@@ -1,13 +1,14 @@
 //! One conversation of a host that takes mail (RFC 5321, RFC 2033, RFC 3030), with what was planned for it.
 
 use std::net::TcpStream;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::dialogue::Dialogue;
-use crate::exchanger::{House, Phase, Received, Tongue, Whim, address_in};
+use crate::exchanger::{HeardSender, House, Phase, Received, Tongue, Whim, address_in};
 
 /// Octets of a message after which its middle has come.
 const PART_OCTETS: usize = 200;
@@ -88,7 +89,7 @@ impl Session<'_> {
         let whim = self.house.whim(phase, recipient);
         let dialogue = self.dialogue()?;
         match whim {
-            None | Some(Whim::Babbles) => dialogue.send(reply)?,
+            None | Some(Whim::Babbles | Whim::Sips(..) | Whim::StopsReading) => dialogue.send(reply)?,
             Some(Whim::Says(other)) => {
                 dialogue.send(&other)?;
                 return Ok(other.starts_with(['2', '3']));
@@ -100,11 +101,8 @@ impl Session<'_> {
                 }
                 bail!("planned");
             }
-            Some(Whim::Dribbles) => {
-                for octet in format!("{reply}\r\n").as_bytes() {
-                    dialogue.send_octets(&[*octet])?;
-                }
-            }
+            Some(Whim::Dribbles) => dialogue.dribble(reply, Duration::ZERO)?,
+            Some(Whim::Drags(time)) => dialogue.dribble(reply, time)?,
             Some(Whim::Injects(more)) => dialogue.send_octets(format!("{reply}\r\n{more}\r\n").as_bytes())?,
         }
         Ok(true)
@@ -180,11 +178,13 @@ impl Session<'_> {
 
     fn mail(&mut self, line: &str) -> Result<()> {
         self.forget();
+        let sender = line.get("MAIL FROM:".len()..).unwrap_or_default().to_owned();
+        self.house.hear_sender(HeardSender { sender: sender.clone(), is_encrypted: self.is_encrypted });
         if !self.house.lock().logins.is_empty() && self.user.is_none() {
             return self.dialogue()?.send("530 5.7.0 Log in first");
         }
         if self.say_at(Phase::Sender, None, "250 2.1.0 Ok")? {
-            self.sender = Some(line.get("MAIL FROM:".len()..).unwrap_or_default().to_owned());
+            self.sender = Some(sender);
         }
         Ok(())
     }
@@ -210,6 +210,7 @@ impl Session<'_> {
         }
         let mut octets = Vec::new();
         let mut is_begun = false;
+        let mut rest = None;
         loop {
             let line = self.dialogue()?.raw_line()?;
             if line == b".\r\n" {
@@ -218,7 +219,13 @@ impl Session<'_> {
             octets.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
             if !is_begun && octets.len() > PART_OCTETS {
                 is_begun = true;
-                self.middle()?;
+                rest = self.middle()?.map(|(portion, time)| (portion, time, portion));
+            }
+            if let Some((portion, time, next)) = &mut rest
+                && octets.len() >= *next
+            {
+                std::thread::sleep(*time);
+                *next += *portion;
             }
         }
     }
@@ -244,7 +251,7 @@ impl Session<'_> {
                     self.dialogue()?.is_closed()?;
                     bail!("planned");
                 }
-                _ => self.middle()?,
+                _ => drop(self.middle()?),
             }
         }
         if is_last {
@@ -254,15 +261,20 @@ impl Session<'_> {
         self.dialogue()?.send("250 2.0.0 Go on")
     }
 
-    /// Some of the message has come.
-    fn middle(&mut self) -> Result<()> {
+    /// Some of the message has come. How the rest is to be taken: in which portions, with how long a rest after each.
+    fn middle(&mut self) -> Result<Option<(usize, Duration)>> {
         match self.house.whim(Phase::Message, None) {
             Some(Whim::HangsUp) => bail!("planned"),
             Some(Whim::IsSilent) => loop {
                 // Takes what comes, and never answers.
                 self.dialogue()?.raw_line()?;
             },
-            _ => Ok(()),
+            Some(Whim::Sips(portion, time)) => Ok(Some((portion, time))),
+            Some(Whim::StopsReading) => {
+                self.house.wait_until_it_behaves();
+                bail!("planned");
+            }
+            _ => Ok(None),
         }
     }
 
@@ -295,6 +307,9 @@ impl Session<'_> {
             Some(Whim::IsSilent) => {
                 self.dialogue()?.is_closed()?;
                 bail!("planned");
+            }
+            Some(Whim::Drags(time)) => {
+                (0..answers).try_for_each(|_| self.dialogue()?.dribble("250 2.0.0 Taken", time))
             }
             _ => (0..answers).try_for_each(|_| self.dialogue()?.send("250 2.0.0 Taken")),
         }

@@ -44,9 +44,21 @@ impl Internet {
     /// # Errors
     /// When the system gives no sockets.
     pub fn start() -> Result<Self> {
-        let mut names = NameWorld::start(Signing::Unsigned)?;
-        names.zone("example", Signing::Unsigned)?;
-        names.zone("test", Signing::Unsigned)?;
+        Self::with_names(Signing::Unsigned)
+    }
+
+    /// The same, with names that are signed from the root on (RFC 4035).
+    ///
+    /// # Errors
+    /// When the system gives no sockets.
+    pub fn start_signed() -> Result<Self> {
+        Self::with_names(Signing::Signed)
+    }
+
+    fn with_names(signing: Signing) -> Result<Self> {
+        let mut names = NameWorld::start(signing)?;
+        names.zone("example", signing)?;
+        names.zone("test", signing)?;
         let reserved = reserve()?;
         let authority = TestAuthority::new("small internet", Clock::system().now())?;
         let directory = TempDir::new()?;

@@ -22,7 +22,7 @@ mod zone_signing;
 pub use corpus::{Corpus, Mail};
 pub use dialogue::{Dialogue, WAIT_MAX};
 pub use encrypted::Bindings;
-pub use exchanger::{Exchanger, Phase, Received, Tongue, Whim};
+pub use exchanger::{Exchanger, HeardSender, Phase, Received, Tongue, Whim};
 pub use imap_client::{Answer, ImapClient};
 pub use internet::Internet;
 pub use name_server::{NameServer, Record};

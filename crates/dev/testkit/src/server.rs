@@ -293,6 +293,16 @@ impl Server {
         Ok(client)
     }
 
+    /// The same under TLS.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn submission_under_tls(&self, user: &str) -> Result<SmtpClient> {
+        let mut client = SmtpClient::connect(self.address(587))?.start_tls()?;
+        client.login(user, Self::PASSWORD)?;
+        Ok(client)
+    }
+
     /// An IMAP client, logged in.
     ///
     /// # Errors

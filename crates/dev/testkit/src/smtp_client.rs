@@ -29,6 +29,18 @@ impl SmtpClient {
         Ok(client)
     }
 
+    /// Lays TLS over the connection and says EHLO again.
+    ///
+    /// # Errors
+    /// When the server refuses or the handshake fails.
+    pub fn start_tls(mut self) -> Result<Self> {
+        self.command("STARTTLS", "220")?;
+        let (dialogue, _) = self.dialogue.start_tls()?;
+        let mut client = Self { dialogue, extensions: Vec::new() };
+        client.extensions = client.command("EHLO client.example", "250")?.into_iter().skip(1).collect();
+        Ok(client)
+    }
+
     /// What EHLO told, a line each without the code.
     #[must_use]
     pub fn extensions(&self) -> &[String] {

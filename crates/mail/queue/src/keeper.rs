@@ -43,7 +43,8 @@ pub(crate) fn run(shared: &Arc<Shared>, inner: &Weak<Inner>) {
 /// One round.
 pub(crate) fn look(shared: &Arc<Shared>, store: &Store) -> Result<(), StorageError> {
     write_again(shared, store);
-    remember(shared)?;
+    // On a full disk the index cannot be written and can be read: what is due leaves all the same, and makes room.
+    let remembered = remember(shared);
     ask_unknown(shared)?;
     load_due(shared)?;
     refill(shared)?;
@@ -54,7 +55,7 @@ pub(crate) fn look(shared: &Arc<Shared>, store: &Store) -> Result<(), StorageErr
         shared.metrics.in_memory.set(count(spool.messages.len()));
         shared.metrics.connections.set(count(spool.connections.count()));
     });
-    Ok(())
+    remembered
 }
 
 /// Notes that the log did not take.

@@ -1,5 +1,4 @@
-//! Postfix as Debian ships it, with configuration and queue in a directory of its own: as a host that sends to us, and as
-//! one that takes our mail.
+//! Postfix: as a host that sends to us, and as one that takes our mail.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -8,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+use super::{TakesMail, new_in};
 use crate::clients::run;
 
 /// A running Postfix; it ends when it is dropped.
@@ -92,19 +92,14 @@ impl Postfix {
         ensure!(child.wait()?.success(), "sendmail refuses");
         Ok(())
     }
+}
 
-    /// The files of the messages that it keeps.
-    pub(crate) fn kept(&self) -> Result<Vec<PathBuf>> {
-        match std::fs::read_dir(self.directory.path().join("boxes/box/new")) {
-            Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
-            // The Maildir comes with the first message.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error.into()),
-        }
+impl TakesMail for Postfix {
+    fn kept(&self) -> Result<Vec<PathBuf>> {
+        new_in(&self.directory.path().join("boxes/box"))
     }
 
-    /// What it has logged.
-    pub(crate) fn log(&self) -> String {
+    fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 }
