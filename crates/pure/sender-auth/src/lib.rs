@@ -4,6 +4,10 @@
 //! there yet it stops with [`Needs`], its caller asks DNS, adds what came and calls again. So each check reads as its
 //! RFC does, can be replayed, and its work is bounded by the number of questions that it may ask.
 
+pub mod dmarc;
 mod lookup;
+pub mod mta_sts;
+pub mod reports;
+pub mod results;
 
 pub use lookup::{Answers, Looked, Needs, QueryName, QueryNameError, Question, Reply, ReplyError};
