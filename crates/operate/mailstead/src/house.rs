@@ -4,6 +4,7 @@ use anyhow::Context;
 use directory::Directory;
 use mail_types::{Address, DomainName};
 use mailstore::Store;
+use mta::TlsTally;
 use platform::clock::Clock;
 use platform::metrics::Metrics;
 use queue::Queue;
@@ -21,6 +22,8 @@ pub(crate) struct House {
     pub(crate) queue: Queue,
     pub(crate) clock: Clock,
     pub(crate) way: WayBook,
+    /// What became of the protection of mail going out, since the start.
+    pub(crate) tls_tally: TlsTally,
     pub(crate) settings: Settings,
     /// Held as long as anybody works on the data directory.
     _lock: std::sync::Arc<DataLock>,
@@ -52,6 +55,7 @@ impl House {
             queue,
             clock: clock.clone(),
             way,
+            tls_tally: TlsTally::default(),
             settings: settings.clone(),
             _lock: lock.into(),
         })

@@ -3,6 +3,7 @@
 mod doors;
 mod listeners;
 mod names;
+mod own_policy;
 mod sending;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ use tls::{Acceptor, AcceptorSettings, CertificateFiles, Certificates};
 
 use self::doors::{Doors, Transactions};
 pub(crate) use self::names::dns_settings;
+pub(crate) use self::own_policy::{own_policy, policy_id};
 pub(crate) use self::sending::queue_settings;
 use crate::admin::AdminSocket;
 use crate::house::{House, directory_settings};
@@ -81,11 +83,14 @@ impl Running {
             .then(|| Acceptor::new(&certificates, AcceptorSettings { handshake_timeout }));
         let transactions = Transactions::new(&clock);
         let doors = Doors::new(&settings, &house, &guard, acceptor, (&clock, &transactions), &metrics);
-        let outbound = Outbound::new(
-            sending::rooms(&settings, &house, &clock, &transactions, &metrics)?,
-            sending::outbound_settings(&settings)?,
-            &metrics,
-        )?;
+        let outbound = {
+            let rooms = sending::rooms(&settings, &house, &clock, &transactions, &metrics)?;
+            let (sts, outbound) = (sending::sts_rooms(&settings), sending::outbound_settings(&settings)?);
+            let metrics = metrics.clone();
+            tokio::task::spawn_blocking(move || Outbound::new(rooms, Some(sts), outbound, &metrics))
+                .await
+                .context("reading what other domains ask for")??
+        };
         let running = Self { settings, house, guard, certificates, doors, outbound, tasks, workers };
         let admin = AdminSocket::bind(&running.settings)?;
         running.tasks.spawn(

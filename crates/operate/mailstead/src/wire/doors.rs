@@ -1,11 +1,12 @@
 //! The doors, and which connections each of them gets.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use directory::Directory;
 use imap::Separator;
-use mail_types::TransactionId;
+use mail_types::{DomainName, TransactionId};
 use mailstore::QuotaLimit;
 use mta::SmtpDoor;
 use platform::clock::Clock;
@@ -17,15 +18,15 @@ use smtp::framing::BareNewlines;
 use tls::Acceptor;
 
 use super::listeners::Purpose;
+use super::own_policy::own_policy;
 use super::sending;
 use crate::house::House;
 use crate::settings::Settings;
 use crate::way;
 
-/// How long an HTTP client may take to ask.
-const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an HTTP connection may last.
-const HTTP_CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long an HTTP client may take to ask, and how long its connection may last.
+const HTTP: web::Settings =
+    web::Settings { header_timeout: Duration::from_secs(10), connection_timeout: Duration::from_secs(300) };
 
 const PLAINTEXT_ON_LOOPBACK: &str = "auth.plaintext_on_loopback";
 
@@ -33,6 +34,10 @@ const PLAINTEXT_ON_LOOPBACK: &str = "auth.plaintext_on_loopback";
 pub(super) struct Doors {
     smtp: SmtpDoor,
     imap: access::ImapDoor,
+    /// What everybody may see; nothing without a certificate.
+    public: Option<web::Public>,
+    /// The text of our MTA-STS policy.
+    own_policy: Arc<RwLock<String>>,
     /// Whether clients on this machine may log in without TLS.
     plaintext_on_loopback: Arc<AtomicBool>,
 }
@@ -57,6 +62,11 @@ impl Doors {
             next_transaction: transactions.giver(),
             ways: Arc::new(move |message| book.record(way::message_step(&message))),
         };
+        let own_policy = Arc::new(RwLock::new(own_policy(settings).write()));
+        let public = acceptor.clone().map(|acceptor| web::Public {
+            acceptor,
+            policy: policy_text(house.directory.clone(), Arc::clone(&own_policy)),
+        });
         let imap = access::Rooms {
             store: house.store.clone(),
             directory: house.directory.clone(),
@@ -68,6 +78,8 @@ impl Doors {
         Self {
             smtp: SmtpDoor::new(smtp, smtp_settings(settings), metrics),
             imap: access::ImapDoor::new(imap, imap_settings(settings), metrics),
+            public,
+            own_policy,
             plaintext_on_loopback: Arc::new(settings.switch(PLAINTEXT_ON_LOOPBACK).into()),
         }
     }
@@ -76,6 +88,7 @@ impl Doors {
     pub(super) fn reconfigure(&self, settings: &Settings) {
         self.smtp.reconfigure(smtp_settings(settings));
         self.imap.reconfigure(imap_settings(settings));
+        *self.own_policy.write().unwrap_or_else(PoisonError::into_inner) = own_policy(settings).write();
         self.plaintext_on_loopback.store(settings.switch(PLAINTEXT_ON_LOOPBACK), Ordering::Relaxed);
     }
 
@@ -136,18 +149,29 @@ impl Doors {
                     listener.serve(owner, guard, numbers, stop, imap(access::Security::ImplicitTls)),
                 );
             }
-            Purpose::Metrics => {
-                let settings = web::Settings {
-                    header_timeout: HTTP_HEADER_TIMEOUT,
-                    connection_timeout: HTTP_CONNECTION_TIMEOUT,
+            Purpose::Https => {
+                let Some(public) = self.public.clone() else {
+                    tracing::warn!("without a certificate nothing is shown by HTTPS");
+                    return;
                 };
-                tasks.spawn(
-                    "metrics",
-                    web::serve(listener, settings, metrics.clone(), owner, guard, numbers, stop),
-                );
+                let site = web::Site::Public(public);
+                tasks.spawn("https", web::serve(listener, HTTP, site, owner, guard, numbers, stop));
+            }
+            Purpose::Metrics => {
+                let site = web::Site::Monitor(metrics.clone());
+                tasks.spawn("metrics", web::serve(listener, HTTP, site, owner, guard, numbers, stop));
             }
         }
     }
+}
+
+/// Our policy, for each domain whose mail we take.
+fn policy_text(directory: Directory, own_policy: Arc<RwLock<String>>) -> web::PolicyText {
+    Arc::new(move |domain| {
+        let domain = DomainName::parse(domain).ok()?;
+        let text = || own_policy.read().unwrap_or_else(PoisonError::into_inner).clone();
+        directory.is_local_domain(&domain).then(text)
+    })
 }
 
 /// Names of messages' ways: no two alike, over restarts too, as long as the clock goes forward.

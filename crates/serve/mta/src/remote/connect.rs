@@ -11,15 +11,17 @@ use queue::LmtpServer;
 use smtp::Reply;
 use smtp::client::{Client, ClientError, ClientStep, Credentials, Missing, Readiness};
 use smtp::server::Protocol;
-use tls::{Connector, TlsError};
+use tls::{Connector, ConnectorTrust, TlsError};
 use tokio::time::Instant;
 
 use super::mx::Host;
+use super::protection::of_handshake;
 use super::tls_policy::{TlsBegins, TlsPolicy};
 use crate::outbound::LiveOut;
 use crate::outbound::settings::{Identity, Timeouts};
+use crate::outbound::tls_result::TlsFailureType;
 use crate::receive::session::tls_way;
-use crate::way::{RemoteEnd, TlsWay};
+use crate::way::{Protection, RemoteEnd, TlsWay};
 
 /// How a connection is to be made.
 #[derive(Clone, Copy, Debug)]
@@ -41,11 +43,22 @@ pub(crate) struct Connection {
     pub(super) timeouts: Timeouts,
     pub(crate) end: RemoteEnd,
     pub(crate) tls: Option<tls::Session>,
+    /// Why it is in clear although the host offers TLS.
+    pub(crate) broken_tls: Option<BrokenTls>,
     /// The certificate was right.
     pub(crate) is_verified: bool,
+    /// How it had to be protected, and what was proven; known once it is made.
+    pub(crate) protection: Option<Protection>,
     pub(crate) protocol: Protocol,
     /// Messages that were offered over it.
     pub(crate) transactions: u32,
+}
+
+/// How TLS failed where it was offered.
+#[derive(Clone, Debug)]
+pub(crate) struct BrokenTls {
+    pub(crate) failure: TlsFailureType,
+    pub(crate) words: Box<str>,
 }
 
 /// Why a host is of no use.
@@ -90,9 +103,12 @@ impl From<Broken> for NoUse {
 /// connection in clear keeps out nobody whom an untrusted certificate would keep out.
 pub(crate) async fn to_host(live: &LiveOut, host: &Host, manner: Manner<'_>) -> Result<Connection, NoUse> {
     match open_tcp(live, host, manner).await {
-        Err(NoUse::Tls(error)) if *manner.policy == TlsPolicy::Opportunistic => {
+        Err(NoUse::Tls(error)) if manner.policy.allows_clear() => {
             tracing::info!(host = &*host.name, %error, "TLS failed; trying without");
-            open_tcp(live, host, Manner { policy: &TlsPolicy::Never, ..manner }).await
+            let mut connection = open_tcp(live, host, Manner { policy: &TlsPolicy::Never, ..manner }).await?;
+            let words = error.to_string().into();
+            connection.broken_tls = Some(BrokenTls { failure: of_handshake(&error), words });
+            Ok(connection)
         }
         outcome => outcome,
     }
@@ -136,7 +152,7 @@ async fn prepare(
 ) -> Result<Connection, NoUse> {
     let timeouts = live.settings.timeouts;
     let wire_settings = wire_settings(timeouts);
-    let connector = connector(live, manner.policy);
+    let connector = connector(live, manner.policy).map_err(NoUse::Tls)?;
     let (stream, tls) = match manner.policy {
         TlsPolicy::Verified { name, begins: TlsBegins::AtOnce } => {
             let (stream, session) = connector.connect(stream, bare(name)).await.map_err(NoUse::Tls)?;
@@ -158,7 +174,9 @@ async fn prepare(
         timeouts,
         end,
         tls,
-        is_verified: matches!(manner.policy, TlsPolicy::Verified { .. }),
+        broken_tls: None,
+        is_verified: manner.policy.verifies(),
+        protection: None,
         protocol: manner.protocol,
         transactions: 0,
     };
@@ -167,7 +185,7 @@ async fn prepare(
     loop {
         step = match connection.listen(step, patience).await? {
             ClientStep::StartTls => {
-                connection = connection.start_tls(connector, manner.policy).await?;
+                connection = connection.start_tls(&connector, manner.policy).await?;
                 connection.client.on_tls_started(&mut connection.out)
             }
             ClientStep::Ready(Readiness::Ready) => return Ok(connection),
@@ -193,10 +211,16 @@ fn wire_settings(timeouts: Timeouts) -> WireSettings {
     WireSettings { input_octets_max: INPUT_OCTETS_MAX, write_timeout: timeouts.data }
 }
 
-fn connector<'a>(live: &'a LiveOut, policy: &TlsPolicy) -> &'a Connector {
+fn connector(live: &LiveOut, policy: &TlsPolicy) -> Result<Connector, TlsError> {
     match policy {
-        TlsPolicy::Verified { .. } => &live.verified,
-        TlsPolicy::Never | TlsPolicy::Opportunistic => &live.anyone,
+        TlsPolicy::Verified { .. } => Ok(live.verified.clone()),
+        TlsPolicy::Observed { .. } => Ok(live.observed.clone()),
+        TlsPolicy::Never | TlsPolicy::Opportunistic | TlsPolicy::Encrypted => Ok(live.anyone.clone()),
+        TlsPolicy::Dane(records) => {
+            // Without records that can be used this is no policy that anybody decides on.
+            let trust = records.trust.clone().map_or(ConnectorTrust::Roots(Vec::new()), ConnectorTrust::Dane);
+            Connector::new(&trust, live.settings.timeouts.handshake)
+        }
     }
 }
 
@@ -236,12 +260,9 @@ impl Connection {
     }
 
     async fn start_tls(mut self, connector: &Connector, policy: &TlsPolicy) -> Result<Self, NoUse> {
-        let name = match policy {
-            TlsPolicy::Verified { name, .. } => name.clone(),
-            TlsPolicy::Never | TlsPolicy::Opportunistic => self.end.name.clone(),
-        };
+        let name = policy.server_name(&self.end.name);
         let (wire, session) = connector
-            .start_tls(self.wire, bare(&name), wire_settings(self.timeouts))
+            .start_tls(self.wire, bare(name), wire_settings(self.timeouts))
             .await
             .map_err(NoUse::Tls)?;
         self.wire = wire;

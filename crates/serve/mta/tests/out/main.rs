@@ -5,6 +5,7 @@
 
 mod broken;
 mod carried;
+mod dane;
 mod first;
 mod host;
 mod later;
@@ -12,4 +13,5 @@ mod peer;
 mod reports;
 mod routes;
 mod safety;
+mod sts;
 mod world;
