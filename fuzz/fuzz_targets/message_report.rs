@@ -25,6 +25,7 @@ fn report(choice: u8, header: &[u8], words: &str) {
     let envelope_id = EnvelopeId::new(words);
     let recipient = RecipientReport {
         final_recipient: &path,
+        presented: Some(&path),
         original: original.as_ref(),
         action: if choice & 2 == 0 { Action::Failed } else { Action::Delayed },
         status: EnhancedCode::new(5, 1, 1),

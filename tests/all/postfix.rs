@@ -27,7 +27,7 @@ impl Postfix {
 
     /// One without a listener that sends everything to a domain's exchangers at this port, as DANE says.
     pub(crate) fn that_sends_by_dane(domain: &str, port: u16) -> Result<Self> {
-        // On another address than the exchangers': else it takes them for itself.
+        // On another address than the exchangers', which it would take for itself; the network must have it.
         let main = format!(
             "mydestination =\ninet_interfaces = 127.0.0.9\ninet_protocols = ipv4\nrelayhost = {domain}:{port}\n\
              smtp_tls_security_level = dane\nsmtp_dns_support_level = dnssec\nsmtp_host_lookup = dns\n\

@@ -37,7 +37,7 @@ pub struct Connector {
     connector: TlsConnector,
     handshake_timeout: Duration,
     /// Judges what was believed already.
-    observer: Option<Arc<WebPkiServerVerifier>>,
+    observer: Option<Observer>,
 }
 
 impl Connector {
@@ -51,7 +51,7 @@ impl Connector {
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(|error| TlsError::Configuration(error.to_string()))?;
         let observer = match trust {
-            ConnectorTrust::Observed(roots) => Some(observer(roots, &provider)?),
+            ConnectorTrust::Observed(roots) => Some(Observer::new(roots, &provider)?),
             _ => None,
         };
         let is_resumed = observer.is_none();
@@ -90,10 +90,8 @@ impl Connector {
         let leaf = connection.peer_certificates().and_then(<[_]>::first);
         let bindings = ChannelBindings::of(connection, leaf.and_then(|leaf| server_end_point(leaf)));
         let mut session = Session::of(connection, Some(server_name.to_owned()), bindings)?;
-        if let (Some(observer), Some([leaf, others @ ..])) = (&self.observer, connection.peer_certificates())
-        {
-            let judged = observer.verify_server_cert(leaf, others, &name, &[], UnixTime::now());
-            session.fault = judged.err().map(|error| CertificateFault::of(&error));
+        if let (Some(observer), Some(chain)) = (&self.observer, connection.peer_certificates()) {
+            session.fault = observer.fault(chain, &name);
         }
         Ok((Stream::layered(tls), session))
     }
@@ -141,11 +139,28 @@ fn root_store(roots: &[String]) -> Result<RootCertStore, TlsError> {
     Ok(store)
 }
 
-fn observer(roots: &[String], provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
-    let roots = Arc::new(root_store(roots)?);
-    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
-        .build()
-        .map_err(|error| TlsError::Configuration(error.to_string()))
+/// What authorities say of a certificate, asked after the handshake. Without any authority none is vouched for.
+#[derive(Clone)]
+struct Observer(Option<Arc<WebPkiServerVerifier>>);
+
+impl Observer {
+    fn new(roots: &[String], provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
+        let roots = root_store(roots)?;
+        if roots.is_empty() {
+            return Ok(Self(None));
+        }
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+        let verifier = verifier.build().map_err(|error| TlsError::Configuration(error.to_string()))?;
+        Ok(Self(Some(verifier)))
+    }
+
+    fn fault(&self, chain: &[CertificateDer<'_>], name: &ServerName<'_>) -> Option<CertificateFault> {
+        let (Some(verifier), [leaf, others @ ..]) = (&self.0, chain) else {
+            return Some(CertificateFault::Untrusted);
+        };
+        let judged = verifier.verify_server_cert(leaf, others, name, &[], UnixTime::now());
+        judged.err().map(|error| CertificateFault::of(&error))
+    }
 }
 
 /// Believes every certificate, but not that someone has its key who has not.

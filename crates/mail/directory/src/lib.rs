@@ -26,6 +26,6 @@ pub use directory::Directory;
 pub use domain::{Domain, Removal};
 pub use error::{AuthenticationError, DirectoryError};
 pub use login::{Authenticated, Login, LoginStep, PasswordClaim};
-pub use password::{HashError, PASSWORD_OCTETS_MAX, PasswordCost, fill_random};
+pub use password::{HashError, PASSWORD_OCTETS_MAX, PasswordCost, fill_random, prepare_password};
 pub use resolve::{EXPANSION_ADDRESSES_MAX, LocalTarget, Recipients, Resolution};
 pub use settings::Settings;

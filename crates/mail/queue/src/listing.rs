@@ -7,14 +7,16 @@ use storage::rusqlite::{OptionalExtension, params};
 
 use crate::destination::Destination;
 use crate::index::{Index, LoadedParcel, MessageRow, NEVER, number, unsigned, waiting};
-use crate::message::{Diagnostic, MessageKind, NewMessage, RecipientNumber};
+use crate::message::{Diagnostic, MessageKind, NewMessage, Recipient, RecipientNumber};
 use crate::schedule::Deadlines;
 use crate::state::{MessageState, RecipientState};
 
 /// Messages in one page of a listing at most.
 pub const LISTED_MAX: usize = 1_000;
 
-/// Which messages are meant: all that fit every given condition.
+/// Which messages are meant: all that fit every given condition. Where `destination` or `recipient` is given, verbs that
+/// can be about some of a message's recipients are about those alone ([`Queue::retry`](crate::Queue::retry),
+/// [`Queue::drop_recipients`](crate::Queue::drop_recipients)).
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Filter {
     /// This one.
@@ -255,14 +257,23 @@ impl Index {
 }
 
 impl Filter {
-    /// Whether a message fits; the destination was seen to.
+    /// The recipients of a message that fits who wait and are meant, with their destinations.
+    pub(crate) fn meant<'a>(
+        &'a self,
+        row: &'a MessageRow,
+    ) -> impl Iterator<Item = (RecipientNumber, &'a Destination)> {
+        waiting(row).filter(|(number, there)| {
+            let recipient = row.message.recipients.get(usize::from(number.0));
+            let is_to = |address: &Address| recipient.is_some_and(|recipient| is_for(recipient, address));
+            self.destination.as_ref().is_none_or(|destination| destination == *there)
+                && self.recipient.as_ref().is_none_or(is_to)
+        })
+    }
+
+    /// Whether a message fits.
     fn fits(&self, row: &MessageRow) -> bool {
         let recipients = &row.message.recipients;
-        let is_to = |address: &Address| {
-            recipients.iter().any(|recipient| {
-                recipient.forward_path == *address || recipient.expanded_from.as_ref() == Some(address)
-            })
-        };
+        let is_to = |address: &Address| recipients.iter().any(|recipient| is_for(recipient, address));
         let is_there = |destination: &Destination| waiting(row).any(|(_, waiting)| waiting == destination);
         self.id.is_none_or(|id| id == row.id)
             && self.destination.as_ref().is_none_or(is_there)
@@ -271,4 +282,9 @@ impl Filter {
             && self.before.is_none_or(|before| row.message.arrived < before)
             && self.state.is_none_or(|state| state == row.hold.state())
     }
+}
+
+/// Whether a recipient has this address, or was named by it.
+fn is_for(recipient: &Recipient, address: &Address) -> bool {
+    recipient.forward_path == *address || recipient.expanded_from.as_ref() == Some(address)
 }

@@ -14,10 +14,10 @@ use crate::destination::Destination;
 /// asks for 100.
 pub const RECIPIENTS_MAX: usize = 2_000;
 
-/// Longest ENVID, decoded (RFC 3461 §4.4).
+/// Longest ENVID, decoded (RFC 3461 §4.4, §5.4).
 pub const ENVELOPE_ID_OCTETS_MAX: usize = 100;
 
-/// Longest ORCPT, decoded, with its address type (RFC 3461 §4.2).
+/// Longest ORCPT, decoded, with its address type (RFC 3461 §4.2, §5.4).
 pub const ORIGINAL_RECIPIENT_OCTETS_MAX: usize = 500;
 
 /// Octets of a diagnostic's text that are kept: a reply of two full lines (RFC 5321 §4.5.3.1.5).

@@ -1,16 +1,19 @@
-//! What the operator asks of the queue and does to it: each verb for all messages that fit a filter.
+//! What the operator asks of the queue and does to it: each verb for all messages that fit a filter, and for no others of
+//! their recipients where it can be so.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use mail_types::QueueId;
 
+use crate::destination::Destination;
 use crate::error::QueueError;
-use crate::index::{Index, MessageRow};
+use crate::index::{Index, MessageRow, waiting};
 use crate::listing::{Filter, LISTED_MAX, Page, QueueStats, Shown};
 use crate::note::Record;
 use crate::queue::{Queue, not_worked};
 use crate::shared::{IfFailed, Shared};
-use crate::state::{Hold, MessageState};
+use crate::state::{Hold, MessageState, RecipientState};
 
 impl Queue {
     /// A page of the messages that fit, those after `after`, at most `count` ([`crate::LISTED_MAX`]).
@@ -37,7 +40,8 @@ impl Queue {
         self.ask(move |index| index.shown(id)).await?.ok_or(QueueError::NoSuchMessage(id))
     }
 
-    /// Makes messages due now, and forgets the back-off of their destinations. Held ones stay held. How many.
+    /// Makes messages due now at the destinations of the recipients that are meant, and forgets the back-off of these.
+    /// Held ones stay held. How many messages.
     ///
     /// # Errors
     /// What the disk says.
@@ -47,9 +51,10 @@ impl Queue {
         let (mut count, mut after) = (0, None);
         loop {
             let (rows, next) = self.fitting(&filter, after).await?;
-            count += rows.len() as u64;
+            let hurried: Vec<_> = rows.iter().flat_map(|row| hurried(&filter, row)).collect();
+            count += hurried.iter().map(|(id, _)| id).collect::<HashSet<_>>().len() as u64;
             let shared = Arc::clone(&self.inner.shared);
-            let worked = self.inner.workers.run(move || make_due(&shared, &rows)).await;
+            let worked = self.inner.workers.run(move || make_due(&shared, &hurried)).await;
             worked.map_err(not_worked)??;
             match next {
                 Some(_) => after = next,
@@ -81,13 +86,23 @@ impl Queue {
         self.change(filter, |row, sequence| (row.hold != Hold::None).then(|| free(row, sequence))).await
     }
 
-    /// Takes messages out of the queue without a report. A parcel that is being sent may still arrive. How many.
+    /// Takes the recipients that are meant out of the queue without a report, and messages that are left with none. A
+    /// parcel that is being sent may still arrive. How many messages lost recipients.
     ///
     /// # Errors
     /// What the disk says.
-    pub async fn drop_messages(&self, filter: Filter) -> Result<u64, QueueError> {
-        self.change(filter, |row, _| {
-            Some(Record::Done { id: row.id, first: row.first_pack, last: row.last_pack })
+    pub async fn drop_recipients(&self, filter: Filter) -> Result<u64, QueueError> {
+        let meant = filter.clone();
+        self.change(filter, move |row, _| {
+            let dropped: Vec<_> =
+                meant.meant(row).map(|(number, _)| (number, RecipientState::Dropped)).collect();
+            match dropped.len() {
+                0 => None,
+                all if all == waiting(row).count() => {
+                    Some(Record::Done { id: row.id, first: row.first_pack, last: row.last_pack })
+                }
+                _ => Some(Record::Settled { id: row.id, recipients: dropped }),
+            }
         })
         .await
     }
@@ -164,20 +179,25 @@ impl Queue {
     }
 }
 
-fn make_due(shared: &Shared, rows: &[MessageRow]) -> Result<(), storage::StorageError> {
+/// The places of a message that are meant.
+fn hurried(filter: &Filter, row: &MessageRow) -> Vec<(QueueId, Destination)> {
+    let destinations: BTreeSet<&Destination> =
+        filter.meant(row).map(|(_, destination)| destination).collect();
+    destinations.into_iter().map(|destination| (row.id, destination.clone())).collect()
+}
+
+fn make_due(shared: &Shared, parcels: &[(QueueId, Destination)]) -> Result<(), storage::StorageError> {
     let now = shared.clock.now();
-    let ids: Vec<QueueId> = rows.iter().map(|row| row.id).collect();
     let mut index = shared.index();
-    index.make_due(&ids, now)?;
+    index.make_due(parcels, now)?;
     shared.spool(|spool| {
-        for row in rows {
-            if let Some(message) = spool.messages.get_mut(&row.id) {
-                message.parcels.iter_mut().for_each(|parcel| parcel.due = parcel.due.min(now));
+        for (id, destination) in parcels {
+            if let Some(message) = spool.messages.get_mut(id) {
+                let here = message.parcels.iter_mut().filter(|parcel| parcel.destination == *destination);
+                here.for_each(|parcel| parcel.due = parcel.due.min(now));
             }
-            for recipient in &row.message.recipients {
-                spool.forgive(&recipient.destination);
-            }
-            spool.wake_due(row.id, now);
+            spool.forgive(destination);
+            spool.wake_due(*id, now);
         }
     });
     Ok(())

@@ -305,7 +305,15 @@ impl Spool {
                     self.arrived(*id);
                     self.finish_all(*id, RecipientState::Dropped);
                 }
-                Record::Settled { id, .. } | Record::Warned { id, .. } => self.arrived(*id),
+                Record::Settled { id, recipients } => {
+                    self.arrived(*id);
+                    // Whoever sent them knows that; of those that the operator took out nobody has heard here yet.
+                    for (number, state) in recipients {
+                        self.finish(*id, *number, *state);
+                    }
+                    self.finish_parcels(*id);
+                }
+                Record::Warned { id, .. } => self.arrived(*id),
             }
             self.forget_if_known(record.id());
         }

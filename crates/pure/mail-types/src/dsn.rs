@@ -6,9 +6,10 @@ use std::fmt;
 use crate::address::Address;
 use crate::xtext::{self, UnicodeForm};
 
-/// Longest ENVID, decoded, as RFC 3461 bounds it.
+/// Longest ENVID, decoded. RFC 3461 §4.4 and §5.4 have 100 octets with keyword and encoding; we read more, and pass on what
+/// others have to read.
 pub const ENVELOPE_ID_OCTETS_MAX: usize = 100;
-/// Longest ORCPT as it stands on the wire, type included, as RFC 3461 bounds it.
+/// Longest ORCPT as it stands on the wire, type included. RFC 3461 §4.2 and §5.4 count the keyword, too.
 pub const ORIGINAL_RECIPIENT_OCTETS_MAX: usize = 500;
 /// Longest address type; those of the registry have up to seven letters.
 pub const ADDRESS_TYPE_OCTETS_MAX: usize = 40;

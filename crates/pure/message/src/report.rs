@@ -69,8 +69,10 @@ pub enum ReportForm {
 /// What is reported about one recipient.
 #[derive(Clone, Debug)]
 pub struct RecipientReport<'a> {
-    /// Whom we tried to deliver to.
+    /// Whom the message was for when it came (RFC 3464 §2.3.2).
     pub final_recipient: &'a ForwardPath,
+    /// The address that the other host was asked for, where it is another and the sender may know it.
+    pub presented: Option<&'a ForwardPath>,
     /// Whom the sender named, where that was told.
     pub original: Option<&'a OriginalRecipient>,
     /// What happened.

@@ -8,6 +8,7 @@
 mod delivery;
 mod login;
 mod order;
+pub mod scram;
 mod writer;
 
 use std::collections::VecDeque;
@@ -171,11 +172,15 @@ pub struct Client {
 }
 
 /// Where STARTTLS stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 enum Security {
     NotTried,
+    /// It was said.
+    Asked,
     /// The server offered it and then refused.
-    Failed,
+    Refused(Reply),
+    /// TLS stands, and nothing was heard within it yet.
+    Fresh,
     Tls,
 }
 
@@ -229,7 +234,7 @@ impl Client {
 
     /// TLS stands: everything the server said before is forgotten (RFC 3207 §4.2).
     pub fn on_tls_started(&mut self, out: &mut Vec<u8>) -> ClientStep {
-        self.security = Security::Tls;
+        self.security = Security::Fresh;
         self.extensions = Extensions::default();
         self.say_hello(out)
     }
@@ -237,7 +242,24 @@ impl Client {
     /// Whether the connection has TLS.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
-        self.security == Security::Tls || self.settings.starttls == StartTlsUse::Begun
+        matches!(self.security, Security::Fresh | Security::Tls)
+            || self.settings.starttls == StartTlsUse::Begun
+    }
+
+    /// Whether STARTTLS was said and nothing was heard within TLS yet: what breaks off now is TLS. With TLS 1.3 a server
+    /// may refuse a handshake that our side takes for done.
+    #[must_use]
+    pub fn is_securing(&self) -> bool {
+        matches!(self.security, Security::Asked | Security::Fresh)
+    }
+
+    /// What the server said to STARTTLS after it had offered it, where that was no.
+    #[must_use]
+    pub fn starttls_refusal(&self) -> Option<&Reply> {
+        match &self.security {
+            Security::Refused(reply) => Some(reply),
+            _ => None,
+        }
     }
 
     /// How much more the server takes on this connection, as far as it says (RFC 9422).
@@ -288,6 +310,9 @@ impl Client {
         out: &mut Vec<u8>,
     ) -> Result<ClientStep, ClientError> {
         self.heard += 1;
+        if self.security == Security::Fresh {
+            self.security = Security::Tls;
+        }
         let owed = self.owed.pop_front().filter(|_| !self.is_ahead);
         if reply.code == ReplyCode::new(421) && !matches!(owed, Some(Owed::Greeting | Owed::Quit)) {
             return Err(ClientError::Closing(reply));
@@ -337,6 +362,7 @@ impl Client {
         let wanted = matches!(self.settings.starttls, StartTlsUse::WhenOffered | StartTlsUse::Required);
         if wanted && !self.is_encrypted() {
             if self.security == Security::NotTried && self.extensions.starttls {
+                self.security = Security::Asked;
                 return self.say("STARTTLS", Owed::StartTls, out);
             }
             // A password never goes in clear just because somebody struck STARTTLS from the offer.
@@ -351,7 +377,7 @@ impl Client {
         if reply.severity() == Severity::Done {
             return ClientStep::StartTls;
         }
-        self.security = Security::Failed;
+        self.security = Security::Refused(reply.clone());
         if self.settings.starttls == StartTlsUse::Required {
             return ClientStep::Ready(Readiness::Refused(reply));
         }

@@ -20,9 +20,11 @@ use mailstore::Store;
 use platform::clock::Clock;
 use platform::metrics::Metrics;
 use platform::tasks::Tasks;
+use platform::workers::Workers;
 use queue::Queue;
 use tls::{Connector, ConnectorTrust, TlsError};
 
+use crate::remote::broken_tls::BrokenTls;
 use crate::way::AttemptSink;
 use counts::OutCounts;
 use settings::OutboundSettings;
@@ -43,6 +45,8 @@ pub struct OutboundRooms {
     pub clock: Clock,
     /// Names the way of each report; no two of the same name, ever.
     pub next_transaction: Box<dyn Fn() -> TransactionId + Send + Sync>,
+    /// Does the arithmetic of logging in at relays; as many jobs should be able to wait as there may be connections.
+    pub workers: Workers,
     /// Takes the record of each attempt.
     pub attempts: AttemptSink,
     /// Takes what becomes of the protection of each connection.
@@ -60,6 +64,7 @@ pub(crate) struct Gate {
     pub(crate) counts: OutCounts,
     /// Policies of other domains; without them nobody is asked for one.
     pub(crate) sts: Option<StsPolicies>,
+    pub(crate) broken_tls: BrokenTls,
 }
 
 /// The settings in force and what was made of them.
@@ -100,8 +105,8 @@ impl Outbound {
     ) -> Result<Self, OutboundError> {
         let live = ArcSwap::from_pointee(LiveOut::new(settings)?);
         let sts = sts.map(|sts| StsPolicies::open(sts, rooms.clock.now())).transpose()?;
-        let counts = OutCounts::new(metrics);
-        Ok(Self(Arc::new(Gate { rooms, live, counts, sts })))
+        let (counts, broken_tls) = (OutCounts::new(metrics), BrokenTls::default());
+        Ok(Self(Arc::new(Gate { rooms, live, counts, sts, broken_tls })))
     }
 
     /// Takes new settings, for connections that begin from now on.

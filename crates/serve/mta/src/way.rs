@@ -179,6 +179,8 @@ pub struct Attempt {
     pub tls: Option<TlsWay>,
     /// How it had to be protected, if one was made.
     pub protection: Option<Protection>,
+    /// Why it was not although the server offers TLS, now or a short while ago.
+    pub tls_failure: Option<Box<str>>,
     /// The sender.
     pub reverse_path: ReversePath,
     /// What became of it, with the server's words.

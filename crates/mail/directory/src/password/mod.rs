@@ -205,6 +205,12 @@ pub fn fill_random(octets: &mut [u8]) -> Result<(), HashError> {
     rand::fill(octets).map_err(|_| HashError::NoRandomness)
 }
 
+/// The form of a password that SCRAM works with, however a keyboard composed it (RFC 5802 §2.2).
+#[must_use]
+pub fn prepare_password(password: &Secret) -> Secret {
+    prepare(password)
+}
+
 /// Random octets from the system.
 pub(crate) fn random<const OCTETS: usize>() -> Result<[u8; OCTETS], HashError> {
     let mut octets = [0; OCTETS];

@@ -183,20 +183,23 @@ impl Index {
         })
     }
 
-    /// Makes a message due now, and its destinations too. Nothing happens to a held one.
-    pub(crate) fn make_due(&mut self, ids: &[QueueId], now: Timestamp) -> Result<(), StorageError> {
+    /// Makes parcels due now, and their destinations too. Nothing happens to a held message.
+    pub(crate) fn make_due(
+        &mut self,
+        parcels: &[(QueueId, Destination)],
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
         self.transaction(|connection| {
             let mut touched = BTreeSet::new();
-            for id in ids {
-                let sql = "UPDATE parcels SET due = ?2 WHERE message = ?1 AND due < ?3 AND due > ?2 AND EXISTS \
-                           (SELECT 1 FROM messages WHERE id = ?1 AND (hold = 0 OR hold = 2 AND hold_until <= ?2))";
-                let values = params![number(id.0), now.unix_millis(), NEVER];
+            for (id, destination) in parcels {
+                let Some(destination) = rows::find_destination(connection, &destination.key())? else { continue };
+                let sql = "UPDATE parcels SET due = ?2 WHERE message = ?1 AND destination = ?4 AND due < ?3 AND due > ?2 \
+                           AND EXISTS (SELECT 1 FROM messages WHERE id = ?1 AND (hold = 0 OR hold = 2 AND hold_until <= ?2))";
+                let values = params![number(id.0), now.unix_millis(), NEVER, destination];
                 connection.prepare_cached(sql)?.execute(values)?;
-                for destination in rows::destinations_of(connection, *id)? {
-                    let sql = "UPDATE destinations SET not_before = 0 WHERE id = ?1";
-                    connection.prepare_cached(sql)?.execute([destination])?;
-                    touched.insert(destination);
-                }
+                let sql = "UPDATE destinations SET not_before = 0 WHERE id = ?1";
+                connection.prepare_cached(sql)?.execute([destination])?;
+                touched.insert(destination);
             }
             rows::reschedule(connection, &touched)
         })

@@ -11,7 +11,7 @@ use crate::lease::RecipientOutcome;
 use crate::message::{Diagnostic, NewMessage, RecipientNumber};
 use crate::note::Record;
 use crate::schedule::retry_after;
-use crate::state::{Event, RecipientState};
+use crate::state::{Event, Phase, RecipientState};
 
 /// What a connection gets to send.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Spool {
     /// A ready parcel has to wait after all.
     pub(crate) fn rest(&mut self, id: QueueId, number: usize) {
         let is_ready = self.messages.get(&id).and_then(|message| message.parcels.get(number));
-        if is_ready.is_some_and(|parcel| parcel.phase == crate::state::Phase::Ready) {
+        if is_ready.is_some_and(|parcel| parcel.phase == Phase::Ready) {
             self.unready(id, number);
             if let Some(message) = self.messages.get_mut(&id) {
                 message.advance(number, Event::Deferred);
@@ -192,18 +192,27 @@ impl Spool {
         for number in 0..u16::try_from(count).unwrap_or(u16::MAX) {
             self.finish(id, RecipientNumber(number), state);
         }
+        self.finish_parcels(id);
+        self.forget_if_known(id);
+    }
+
+    /// Parcels of which no recipient waits any more end. One that a connection has, or whose sender is being told, ends
+    /// when it comes back.
+    pub(crate) fn finish_parcels(&mut self, id: QueueId) {
         for number in 0..self.parcels_of(id) {
+            let Some(message) = self.messages.get(&id) else { return };
+            let Some(parcel) = message.parcels.get(number) else { continue };
+            let destination = parcel.destination.clone();
+            if !message.waiting_at(&destination).is_empty() {
+                continue;
+            }
             self.rest(id, number);
             let Some(message) = self.messages.get_mut(&id) else { return };
-            let Some(parcel) = message.parcels.get(number) else { continue };
-            // One that a connection has ends when it comes back.
-            if parcel.phase == crate::state::Phase::Resting {
-                let destination = parcel.destination.clone();
+            if message.parcels.get(number).is_some_and(|parcel| parcel.phase == Phase::Resting) {
                 message.advance(number, Event::Finished);
                 self.leave_site(&destination);
             }
         }
-        self.forget_if_known(id);
     }
 
     /// Due parcels of a message that are in memory and rest there.

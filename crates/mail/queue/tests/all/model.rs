@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use queue::{Filter, MessageState, OverdueKind, RecipientOutcome, Settings};
 
 use crate::crash::{unsynced, without_index};
-use crate::house::{House, copy_directory, later, new_message, relayed};
+use crate::house::{House, copy_directory, domain, later, new_message, relayed};
 use crate::purge::accept_noise;
 
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ enum Step {
     Hold(usize),
     Release(usize),
     Drop(usize),
+    /// Those at one destination, of one message or of all.
+    DropAt(Option<usize>, u8),
     Pass(u64),
     Retry,
     Report,
@@ -53,6 +55,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0_usize..20).prop_map(Step::Hold),
         1 => (0_usize..20).prop_map(Step::Release),
         1 => (0_usize..20).prop_map(Step::Drop),
+        2 => (prop::option::of(0_usize..20), 0_u8..4).prop_map(|(place, domain)| Step::DropAt(place, domain)),
         2 => prop_oneof![Just(70_u64), Just(4_000), Just(18_000), Just(200_000)].prop_map(Step::Pass),
         1 => Just(Step::Retry),
         1 => Just(Step::Report),
@@ -69,6 +72,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Known {
     waiting: Vec<bool>,
+    /// The numbers of the recipients' domains.
+    domains: Vec<u8>,
     is_held: bool,
 }
 
@@ -120,12 +125,13 @@ impl World {
                 if let Some(id) = self.nth(*place) {
                     self.house
                         .queue
-                        .drop_messages(Filter { id: Some(id), ..Filter::default() })
+                        .drop_recipients(Filter { id: Some(id), ..Filter::default() })
                         .await
                         .unwrap();
                     self.model.remove(&id);
                 }
             }
+            Step::DropAt(place, at) => self.drop_at(place.and_then(|place| self.nth(place)), *at).await,
             Step::Pass(seconds) => self.house.pass(Duration::from_secs(*seconds)).await,
             Step::Retry => drop(self.house.queue.retry(Filter::default()).await.unwrap()),
             Step::Report => self.report().await,
@@ -161,8 +167,25 @@ impl World {
         let new = new_message(&self.house.clock, &addresses);
         self.count += 1;
         let id = accept_noise(&self.house, new, self.count, octets).await;
-        let known = Known { waiting: vec![true; recipients.len()], is_held: false };
+        let known =
+            Known { waiting: vec![true; recipients.len()], domains: recipients.to_vec(), is_held: false };
         assert_eq!(self.model.insert(id, known), None, "an id came twice");
+    }
+
+    async fn drop_at(&mut self, id: Option<QueueId>, at: u8) {
+        let destination = Some(domain(&format!("d{at}.example")));
+        let dropped =
+            self.house.queue.drop_recipients(Filter { id, destination, ..Filter::default() }).await.unwrap();
+        let mut expected = 0;
+        for known in self.model.iter_mut().filter(|(known, _)| id.is_none_or(|id| id == **known)) {
+            let known = known.1;
+            let before = known.waiting.clone();
+            let all = known.waiting.iter_mut().zip(&known.domains);
+            all.for_each(|(waits, domain)| *waits &= *domain != at);
+            expected += u64::from(known.waiting != before);
+        }
+        self.model.retain(|_, known| known.waiting.contains(&true));
+        assert_eq!(dropped, expected);
     }
 
     async fn send(&mut self, mut fates: u64) {

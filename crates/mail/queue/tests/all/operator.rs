@@ -83,7 +83,7 @@ async fn dropped_mail_is_gone_for_good() {
     let id = house.accept(new_message(&house.clock, &["ben@example.net"])).await;
     let mut lease = house.lease().await.unwrap();
     let parcel = lease.next().await.unwrap();
-    assert_eq!(house.queue.drop_messages(Filter::default()).await.unwrap(), 1);
+    assert_eq!(house.queue.drop_recipients(Filter::default()).await.unwrap(), 1);
     // The connection that has it comes to its end as if nothing were.
     let recipients = vec![(queue::RecipientNumber(0), RecipientOutcome::Deferred(later()))];
     lease.settle(parcel, queue::ParcelOutcome { recipients, reports: Vec::new() }).await.unwrap();
@@ -115,6 +115,85 @@ async fn retry_makes_mail_due_and_forgives_its_destination() {
     assert!(house.lease().await.is_none());
     assert_eq!(house.queue.retry(Filter::default()).await.unwrap(), 2);
     assert_eq!(house.send(&relayed).await.len(), 2);
+}
+
+fn there(name: &str) -> Filter {
+    Filter { destination: Some(domain(name)), ..Filter::default() }
+}
+
+/// Who waits of a message.
+async fn waiting(house: &House, id: mail_types::QueueId) -> Vec<String> {
+    let shown = house.queue.show(id).await.unwrap();
+    let all = shown.recipients.iter().zip(&shown.message.recipients);
+    let waits = all.filter(|(shown, _)| shown.state == queue::RecipientState::Waiting);
+    waits.map(|(_, recipient)| recipient.forward_path.to_string()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_recipients_that_are_meant_are_dropped() {
+    let house = House::new();
+    let all = ["a@one.example", "b@one.example", "c@two.example", "d@three.example"];
+    let id = house.accept(new_message(&house.clock, &all)).await;
+    let alone = house.accept(new_message(&house.clock, &["e@one.example"])).await;
+    let to = |text| Filter { recipient: Some(address(text)), ..Filter::default() };
+    assert_eq!(house.queue.drop_recipients(to("a@one.example")).await.unwrap(), 1);
+    assert_eq!(waiting(&house, id).await, ["b@one.example", "c@two.example", "d@three.example"]);
+    let both = Filter { recipient: Some(address("c@two.example")), ..there("one.example") };
+    assert_eq!(house.queue.drop_recipients(both).await.unwrap(), 0, "it fits, and nobody of it is meant");
+    assert_eq!(house.queue.drop_recipients(there("one.example")).await.unwrap(), 2);
+    assert_eq!(waiting(&house, id).await, ["c@two.example", "d@three.example"]);
+    assert!(matches!(house.queue.show(alone).await, Err(QueueError::NoSuchMessage(_))));
+    let house = house.crashed();
+    assert_eq!(house.queue.show(id).await.unwrap().recipients[1].state, queue::RecipientState::Dropped);
+    assert_eq!(house.queue.drop_recipients(to("d@three.example")).await.unwrap(), 1);
+    let sent = house.send(&relayed).await;
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    house.assert_sound().await;
+    assert_eq!(house.queue.stats().await.unwrap().messages, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_connection_has_is_dropped_around_it() {
+    let house = House::new();
+    let id =
+        house.accept(new_message(&house.clock, &["a@one.example", "b@one.example", "c@two.example"])).await;
+    let mut lease = house.lease().await.unwrap();
+    while lease.destination() != &domain("one.example") {
+        lease = house.lease().await.unwrap();
+    }
+    let parcel = lease.next().await.unwrap();
+    let a = Filter { recipient: Some(address("a@one.example")), ..Filter::default() };
+    assert_eq!(house.queue.drop_recipients(a).await.unwrap(), 1);
+    assert_eq!(house.queue.drop_recipients(there("two.example")).await.unwrap(), 1);
+    let both = [0, 1].map(|number| (queue::RecipientNumber(number), RecipientOutcome::Relayed));
+    let outcome = queue::ParcelOutcome { recipients: both.to_vec(), reports: Vec::new() };
+    lease.settle(parcel, outcome).await.unwrap();
+    lease.flush().await.unwrap();
+    lease.end(ConnectionEnd::Reached);
+    house.queue.look().await.unwrap();
+    assert!(matches!(house.queue.show(id).await, Err(QueueError::NoSuchMessage(_))));
+    let stats = house.queue.stats().await.unwrap();
+    assert_eq!((stats.messages, stats.destinations, stats.in_memory), (0, 0, 0));
+    house.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_destination_that_is_meant_is_tried_again() {
+    let house = House::new();
+    let id = house.accept(new_message(&house.clock, &["a@one.example", "b@two.example"])).await;
+    assert_eq!(house.send(&deferred).await.len(), 2);
+    let due =
+        async || house.queue.show(id).await.unwrap().recipients.iter().map(|one| one.next_try).collect();
+    let before: Vec<_> = due().await;
+    assert_eq!(house.queue.retry(there("two.example")).await.unwrap(), 1);
+    let after: Vec<_> = due().await;
+    assert_eq!((after[0], after[1]), (before[0], Some(house.clock.now())));
+    assert_eq!(house.send(&relayed).await.len(), 1);
+    assert_eq!(waiting(&house, id).await, ["a@one.example"]);
+    assert_eq!(house.queue.retry(there("two.example")).await.unwrap(), 0);
+    let a = Filter { recipient: Some(address("a@one.example")), ..Filter::default() };
+    assert_eq!(house.queue.retry(a).await.unwrap(), 1);
+    assert_eq!(house.send(&relayed).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

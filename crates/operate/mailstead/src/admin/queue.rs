@@ -53,13 +53,18 @@ pub(super) async fn change(house: &House, which: &Which, change: QueueChange) ->
             QueueChange::Retry => house.queue.retry(filter).await?,
             QueueChange::Hold => house.queue.hold(filter).await?,
             QueueChange::Release => house.queue.release(filter).await?,
-            QueueChange::Drop => house.queue.drop_messages(filter).await?,
+            QueueChange::Drop => house.queue.drop_recipients(filter).await?,
         };
     }
     if count == 0 && !which.ids.is_empty() {
         bail!("none of these is in the queue; `mailstead queue list` shows what is");
     }
+    let is_partial = which.destination.is_some() || which.recipient.is_some();
     let what = match change {
+        QueueChange::Retry if is_partial => "tried again now for the recipients that are meant",
+        QueueChange::Drop if is_partial => {
+            "dropped for the recipients that are meant; their senders are not told"
+        }
         QueueChange::Retry => "tried again now",
         QueueChange::Hold => "held until they are released",
         QueueChange::Release => "released",

@@ -37,7 +37,9 @@ pub(super) enum Verb {
     #[command(after_help = "Example: mailstead queue release --all")]
     Release(Meant),
     /// Take messages out of the queue for good; their senders are not told.
-    #[command(after_help = "Example: mailstead queue drop 06k3v1m8r0004")]
+    #[command(
+        after_help = "Examples:\n  mailstead queue drop 06k3v1m8r0004\n  mailstead queue drop 06k3v1m8r0004 --recipient bob@example.com"
+    )]
     Drop(Meant),
     /// Show the queue in figures.
     #[command(after_help = "Example: mailstead queue status --json")]
@@ -47,13 +49,14 @@ pub(super) enum Verb {
 /// Which messages: those that fit every condition given.
 #[derive(Args, Debug)]
 pub(super) struct Conditions {
-    /// With recipients that wait for this destination: a domain, or as `queue show` names it.
+    /// With recipients that wait for this destination: a domain, or as `queue show` names it. `retry` and `drop` are about
+    /// these recipients alone.
     #[arg(long)]
     destination: Option<String>,
     /// From this sender; `<>` is that of reports.
     #[arg(long)]
     sender: Option<String>,
-    /// To this recipient.
+    /// To this recipient. `retry` is about its destination alone, `drop` about itself alone.
     #[arg(long)]
     recipient: Option<String>,
     /// In the queue for longer than this, such as 30m, 4h or 2d.

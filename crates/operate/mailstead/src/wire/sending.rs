@@ -15,6 +15,7 @@ use mta::{
 };
 use platform::clock::Clock;
 use platform::metrics::Metrics;
+use platform::workers::{Workers, WorkersSettings};
 use queue::CredentialsName;
 use smtp::client::ChunkingUse;
 use web::fetch::{FetchError, Get};
@@ -28,7 +29,7 @@ use crate::way as step;
 /// What mail going out works with.
 ///
 /// # Errors
-/// When `[dns]` has what the resolver cannot use.
+/// When `[dns]` has what the resolver cannot use, or the system gives no thread.
 pub(super) fn rooms(
     settings: &Settings,
     house: &House,
@@ -37,6 +38,8 @@ pub(super) fn rooms(
     metrics: &Metrics,
 ) -> anyhow::Result<OutboundRooms> {
     let (book, tally) = (house.way.clone(), house.tls_tally.clone());
+    // Each connection may have to log in at the same time.
+    let queue_max = settings.count("queue.connections_max");
     Ok(OutboundRooms {
         queue: house.queue.clone(),
         store: house.store.clone(),
@@ -44,6 +47,8 @@ pub(super) fn rooms(
         resolver: dns::Resolver::new(&super::dns_settings(settings), clock.clone(), metrics)?,
         clock: clock.clone(),
         next_transaction: transactions.giver(),
+        workers: Workers::start("relay logins", WorkersSettings { threads: 1, queue_max }, metrics)
+            .context("starting the threads that log in at relays")?,
         attempts: Arc::new(move |attempt| book.record(step::attempt_step(&attempt))),
         tls_results: Arc::new(move |result| tally.record(result)),
     })

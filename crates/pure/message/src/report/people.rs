@@ -74,15 +74,19 @@ fn what_happened(action: Action) -> &'static str {
 }
 
 fn write_recipient(recipient: &RecipientReport<'_>, text: &mut String) {
-    let address = match recipient.final_recipient {
+    let shown = |path: &ForwardPath| match path {
         ForwardPath::Postmaster => "postmaster".to_owned(),
         ForwardPath::Address(address) => line(&address.to_string(), ADDRESS_OCTETS_MAX),
     };
+    let address = shown(recipient.final_recipient);
     text.push('\n');
     let named = recipient.original.map(|original| line(original.address(), ADDRESS_OCTETS_MAX));
     match named.filter(|named| !named.eq_ignore_ascii_case(&address)) {
         Some(named) => paragraph(2, &format!("{address} (for {named})"), text),
         None => paragraph(2, &address, text),
+    }
+    if let Some(presented) = recipient.presented {
+        paragraph(4, &format!("(passed on to {})", shown(presented)), text);
     }
     paragraph(4, recipient.reason, text);
     if let Some(said) = &recipient.said {

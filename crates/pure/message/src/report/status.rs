@@ -44,11 +44,11 @@ fn write_recipient(recipient: &RecipientReport<'_>, form: ReportForm, out: &mut 
     if let Some(original) = recipient.original {
         write_address("Original-Recipient", &original.to_field(unicode), out);
     }
-    let address = match recipient.final_recipient {
+    let address = |path: &ForwardPath| match path {
         ForwardPath::Address(address) => OriginalRecipient::of(address).to_field(unicode),
         ForwardPath::Postmaster => "rfc822; postmaster".to_owned(),
     };
-    write_address("Final-Recipient", &address, out);
+    write_address("Final-Recipient", &address(recipient.final_recipient), out);
     write_field("Action", [action_word(recipient.action)], out);
     write_field("Status", [recipient.status.to_string().as_str()], out);
     if let Some(host) = recipient.remote_mta {
@@ -66,6 +66,10 @@ fn write_recipient(recipient: &RecipientReport<'_>, form: ReportForm, out: &mut 
     write_date("Last-Attempt-Date", recipient.last_attempt, out);
     if recipient.action == Action::Delayed {
         write_date("Will-Retry-Until", recipient.retry_until, out);
+    }
+    // An extension, so it comes last (RFC 3464 §2.3; RFC 3461 §6.3 (j)).
+    if let Some(presented) = recipient.presented {
+        write_address("SMTP-Remote-Recipient", &address(presented), out);
     }
 }
 

@@ -21,6 +21,7 @@ const HEADER: &[u8] = b"Message-ID: <lunch.1@example.org>\r\nDate: Wed, 25 Nov 2
 fn recipient<'a>(path: &'a ForwardPath, action: Action) -> RecipientReport<'a> {
     RecipientReport {
         final_recipient: path,
+        presented: None,
         original: None,
         action,
         status: EnhancedCode::new(5, 1, 1),

@@ -1,5 +1,5 @@
-//! The client's side of AUTH (RFC 4954): PLAIN and LOGIN (RFC 4616) by itself, mechanisms that need cryptography (SCRAM,
-//! RFC 7677) with the caller's help. For smart hosts, and for the tests of servers.
+//! The client's side of AUTH (RFC 4954): PLAIN and LOGIN (RFC 4616) by itself, mechanisms that take time or chance with the
+//! caller's help (SCRAM, in [`super::scram`]). For smart hosts, and for the tests of servers.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -58,7 +58,8 @@ impl Client {
         self.say(&command, Owed::Auth, out)
     }
 
-    /// What the caller's mechanism says; `None` gives up.
+    /// What the caller's mechanism says; `None` gives up. Before it began, only the mechanism is given up, and the next
+    /// best of those offered is tried.
     pub fn respond(&mut self, response: Option<&[u8]>, out: &mut Vec<u8>) -> ClientStep {
         match (self.login.take(), response) {
             (Some(Exchange::Beginning(mechanism)), Some(response)) => {
@@ -75,6 +76,12 @@ impl Client {
                 self.say(&STANDARD.encode(response), Owed::Auth, out)
             }
             (Some(Exchange::Turns(_)), None) => self.cancel_login(out),
+            (Some(Exchange::Beginning(mechanism)), None) => {
+                if let Some(credentials) = &mut self.settings.credentials {
+                    credentials.exchanges.retain(|&other| other != mechanism);
+                }
+                self.log_in(out)
+            }
             _ => ClientStep::Ready(Readiness::Lacks(Missing::Auth)),
         }
     }

@@ -3,10 +3,16 @@
 
 use std::collections::HashSet;
 
-use mail_types::{DeadlineMode, ForwardPath, ORIGINAL_RECIPIENT_OCTETS_MAX, ReversePath, UnicodeForm};
+use mail_types::{DeadlineMode, ForwardPath, ReversePath, UnicodeForm};
 
 use super::Client;
 use crate::command::{BodyType, MailParameters, RcptParameters};
+
+/// Longest ENVID parameter, its keyword included, that every server with DSN reads (RFC 3461 §5.4 (a); that the keyword
+/// counts shows at NOTIFY, whose 28 octets it fills up). What is longer stays behind: the message is worth more.
+const ENVELOPE_ID_PARAMETER_OCTETS_MAX: usize = 100;
+/// The same of ORCPT (§5.4 (c)). The form in ASCII may be longer than what we were given.
+const ORIGINAL_RECIPIENT_PARAMETER_OCTETS_MAX: usize = 500;
 use crate::extension::SizeLimit;
 use crate::reply::Reply;
 
@@ -157,8 +163,8 @@ impl Client {
         if order.is_international() && !offered.smtputf8 {
             return Some(Missing::SmtpUtf8);
         }
-        // An offer in clear may be anybody's.
-        if wanted.require_tls && !(offered.require_tls && self.is_encrypted()) {
+        // A report is not lost for it (RFC 8689 §5).
+        if wanted.require_tls && order.reverse_path != ReversePath::Null && !self.promises_tls() {
             return Some(Missing::RequireTls);
         }
         let deadline = wanted.deliver_by.filter(|deadline| deadline.mode() == DeadlineMode::Return)?;
@@ -166,6 +172,11 @@ impl Client {
             .deliver_by
             .is_some_and(|offer| i64::from(deadline.seconds()) >= offer.seconds_min.map_or(0, i64::from));
         (!is_met).then_some(Missing::DeliverBy)
+    }
+
+    /// Whether REQUIRETLS can be said. An offer in clear may be anybody's.
+    fn promises_tls(&self) -> bool {
+        self.extensions.require_tls && self.is_encrypted()
     }
 
     fn exceeded_by(&self, order: &Order) -> Option<Limit> {
@@ -215,14 +226,17 @@ impl Client {
         if order.is_international() {
             add("SMTPUTF8".to_owned());
         }
-        if wanted.require_tls {
+        if wanted.require_tls && self.promises_tls() {
             add("REQUIRETLS".to_owned());
         }
         if let Some(returned) = wanted.returned.filter(|_| offered.dsn) {
             add(format!("RET={returned}"));
         }
         if let Some(id) = wanted.envelope_id.as_ref().filter(|_| offered.dsn) {
-            add(format!("ENVID={}", id.to_xtext()));
+            let parameter = format!("ENVID={}", id.to_xtext());
+            if parameter.len() <= ENVELOPE_ID_PARAMETER_OCTETS_MAX {
+                add(parameter);
+            }
         }
         if let Some(priority) = wanted.priority.filter(|_| offered.priority) {
             add(format!("MT-PRIORITY={priority}"));
@@ -243,10 +257,10 @@ impl Client {
         }
         if let Some(original) = &recipient.parameters.original {
             let form = if order.is_international() { UnicodeForm::Utf8 } else { UnicodeForm::Ascii };
-            let original = original.to_parameter(form);
-            // The form in ASCII may be longer than a server has to read; the message is worth more.
-            if original.len() <= ORIGINAL_RECIPIENT_OCTETS_MAX {
-                command.push_str(&format!(" ORCPT={original}"));
+            let parameter = format!("ORCPT={}", original.to_parameter(form));
+            if parameter.len() <= ORIGINAL_RECIPIENT_PARAMETER_OCTETS_MAX {
+                command.push(' ');
+                command.push_str(&parameter);
             }
         }
         command

@@ -1,8 +1,7 @@
 //! What the queue is told of a message: the envelope as far as it leads elsewhere, and what MAIL and RCPT asked for.
 
 use mail_types::{
-    AccountId, Address, DeadlineMode, NotifyEvent, OriginalRecipient, ReturnedContent, ReversePath,
-    TransactionId,
+    AccountId, Address, DeadlineMode, NotifyEvent, ReturnedContent, ReversePath, TransactionId,
 };
 use mailstore::Arriving;
 use message::Traits;
@@ -11,7 +10,7 @@ use queue::{
     BodyNeeds, DeliverBy, DeliverByMode, MessageKind, NewMessage, Notify, Priority, Recipient, ReturnContent,
 };
 use smtp::server::Envelope;
-use smtp::{BodyType, MailParameters, RcptParameters};
+use smtp::{BodyType, MailParameters};
 
 use std::time::Duration;
 
@@ -37,7 +36,7 @@ pub(crate) fn new_message(
     let recipients: Vec<Recipient> = envelope
         .recipients
         .iter()
-        .flat_map(|named| named.route.remote().iter().map(|target| recipient(&named.parameters, target)))
+        .flat_map(|named| named.route.remote().iter().map(|target| recipient(named, target)))
         .collect();
     if recipients.is_empty() {
         return None;
@@ -63,28 +62,25 @@ pub(crate) fn new_message(
     })
 }
 
-fn recipient(asked: &RcptParameters, target: &RemoteTarget) -> Recipient {
-    let of_alias = || target.expanded_from.as_ref().map(OriginalRecipient::of);
-    let original = asked.original.clone().or_else(of_alias);
+fn recipient(named: &smtp::server::Recipient<Route>, target: &RemoteTarget) -> Recipient {
+    let asked = &named.parameters;
+    let original = asked.original.as_ref();
     Recipient {
         forward_path: target.address.clone(),
         destination: target.destination.clone(),
         original_recipient: original
             .map(|original| format!("{};{}", original.address_type(), original.address()).into()),
-        notify: asked.notify.map_or(Notify::Default, notify),
+        notify: asked.notify.map_or(Notify::Default, |asked| notify(asked, named.route.is_expanded())),
         expanded_from: target.expanded_from.clone(),
     }
 }
 
-fn notify(asked: mail_types::Notify) -> Notify {
-    if asked == mail_types::Notify::NEVER {
-        return Notify::Never;
-    }
-    Notify::On {
-        success: asked.wants(NotifyEvent::Success),
-        failure: asked.wants(NotifyEvent::Failure),
-        delay: asked.wants(NotifyEvent::Delay),
-    }
+/// What is still to be told. Who asked for success of an alias of several hears at once that it was expanded, and no more
+/// of it (RFC 3461 §5.2.7.3 (c)).
+fn notify(asked: mail_types::Notify, is_expanded: bool) -> Notify {
+    let success = asked.wants(NotifyEvent::Success) && !is_expanded;
+    let (failure, delay) = (asked.wants(NotifyEvent::Failure), asked.wants(NotifyEvent::Delay));
+    if success || failure || delay { Notify::On { success, failure, delay } } else { Notify::Never }
 }
 
 /// What was announced and is true: a message that is announced as 8BITMIME and has ASCII alone goes through any host. One

@@ -46,6 +46,11 @@ impl Route {
         self.local().len() + self.remote().len()
     }
 
+    /// Whether it is an alias of several who are not all here: what becomes of them is not one thing.
+    pub(crate) fn is_expanded(&self) -> bool {
+        self.targets() > 1 && !self.remote().is_empty()
+    }
+
     /// The accounts here.
     pub(crate) fn local(&self) -> &[LocalTarget] {
         match self {

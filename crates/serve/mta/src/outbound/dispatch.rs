@@ -147,6 +147,7 @@ fn record(gate: &Gate, lease: &Lease, parcel: &Parcel, handed: &Handed, end: Opt
             tls = handed.tls.map(|tls| tls.version),
             tls_policy = handed.protection.map(|protection| protection.source.as_str()),
             verified = handed.protection.map(|protection| protection.verified.as_str()),
+            tls_failure = handed.tls_failure.as_deref(),
             outcome,
             words = words.map(tracing::field::display),
             "delivery"
@@ -160,6 +161,7 @@ fn record(gate: &Gate, lease: &Lease, parcel: &Parcel, handed: &Handed, end: Opt
         remote: handed.remote.clone(),
         tls: handed.tls,
         protection: handed.protection,
+        tls_failure: handed.tls_failure.clone(),
         reverse_path: message.reverse_path.clone(),
         recipients,
     });

@@ -276,3 +276,122 @@ fn may_be_asked(settings: &OutboundSettings, address: IpAddr) -> bool {
     let is_here = address.is_loopback() || address.is_unspecified();
     !address.is_multicast() && (!is_here || settings.loopback == Loopback::Others)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use dns::{FixedRecords, RecordData};
+    use mail_types::Address;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_640_400);
+
+    struct House {
+        _directory: tempfile::TempDir,
+        policies: StsPolicies,
+        names: FixedRecords,
+        resolver: Resolver,
+        clock: Clock,
+        live: LiveOut,
+        fetches: Arc<AtomicUsize>,
+        domain: DomainName,
+    }
+
+    /// example.com has a policy; each fetch lets the others run first.
+    fn house() -> House {
+        let directory = tempfile::tempdir().unwrap();
+        let domain = DomainName::parse("example.com").unwrap();
+        let names = FixedRecords::new();
+        names.add(&Name::parse("mta-sts.example.com").unwrap(), RecordData::Address([192, 0, 2, 1].into()));
+        let fetches = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&fetches);
+        let fetch: PolicyFetch = Arc::new(move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Box::pin(async {
+                tokio::task::yield_now().await;
+                Ok(b"version: STSv1\nmode: enforce\nmx: mx.example.com\nmax_age: 604800\n".to_vec())
+            })
+        });
+        let rooms = StsRooms { directory: directory.path().to_owned(), fetch };
+        let us = DomainName::parse("mail.example.org").unwrap();
+        let settings = OutboundSettings::new(us, Address::parse("postmaster@example.org").unwrap());
+        House {
+            policies: StsPolicies::open(rooms, NOW).unwrap(),
+            resolver: Resolver::fixed(names.clone()),
+            names,
+            clock: Clock::settable(NOW),
+            live: LiveOut::new(settings).unwrap(),
+            fetches,
+            domain,
+            _directory: directory,
+        }
+    }
+
+    impl House {
+        fn announce(&self, id: &str) {
+            let name = Name::parse("_mta-sts.example.com").unwrap();
+            self.names.clear(&name);
+            self.names.add(&name, RecordData::Text(format!("v=STSv1; id={id};").into_bytes()));
+        }
+
+        async fn find(&self) -> Option<Arc<StsPolicy>> {
+            let (found, failure) =
+                self.policies.find((&self.resolver, &self.clock), &self.live, &self.domain).await;
+            assert!(failure.is_none(), "{failure:?}");
+            found
+        }
+
+        fn fetches(&self) -> usize {
+            self.fetches.load(Ordering::SeqCst)
+        }
+    }
+
+    #[tokio::test]
+    async fn who_asks_at_the_same_time_waits_for_one_fetch() {
+        let house = house();
+        assert!(house.find().await.is_none(), "nothing is announced");
+        house.announce("1");
+        let (one, two, three) = tokio::join!(house.find(), house.find(), house.find());
+        assert!(one.is_some() && two.is_some() && three.is_some());
+        assert_eq!(house.fetches(), 1);
+        house.announce("2");
+        assert_eq!(house.find().await.unwrap().id.as_str(), "2");
+        assert_eq!(house.fetches(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_policy_that_nobody_asks_for_stays_fresh() {
+        let house = house();
+        house.announce("1");
+        house.find().await.unwrap();
+        house.clock.advance(REFRESH_AFTER - Duration::from_secs(1));
+        house.policies.refresh((&house.resolver, &house.clock), &house.live).await;
+        assert_eq!(house.fetches(), 1);
+        house.clock.advance(Duration::from_secs(1));
+        house.policies.refresh((&house.resolver, &house.clock), &house.live).await;
+        assert_eq!(house.fetches(), 2);
+        let known = house.policies.shelf.policy(&house.domain, house.clock.now()).unwrap();
+        assert_eq!(known.fetched, house.clock.now());
+    }
+
+    #[test]
+    fn nobody_has_us_ask_ourselves() {
+        let mut settings = house().live.settings;
+        for (address, on_the_internet, in_tests) in [
+            ("127.0.0.1", false, true),
+            ("::ffff:127.0.0.1", false, true),
+            ("0.0.0.0", false, true),
+            ("224.0.0.1", false, false),
+            ("192.0.2.1", true, true),
+        ] {
+            let address = address.parse().unwrap();
+            for (loopback, expected) in [(Loopback::Ourselves, on_the_internet), (Loopback::Others, in_tests)]
+            {
+                settings.loopback = loopback;
+                assert_eq!(may_be_asked(&settings, address), expected, "{address}");
+            }
+        }
+    }
+}

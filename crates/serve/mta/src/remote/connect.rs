@@ -9,17 +9,17 @@ use platform::lines::{INPUT_OCTETS_MAX, Wire, WireError, WireSettings};
 use platform::stream::{Endpoint, Stream};
 use queue::LmtpServer;
 use smtp::Reply;
-use smtp::client::{Client, ClientError, ClientStep, Credentials, Missing, Readiness};
+use smtp::client::{Client, ClientError, ClientStep, Missing, Readiness};
 use smtp::server::Protocol;
 use tls::{Connector, ConnectorTrust, TlsError};
 use tokio::time::Instant;
 
+use super::judge;
+use super::login::{Exchange, LoginFailure, RelayLogin};
 use super::mx::Host;
-use super::protection::of_handshake;
 use super::tls_policy::{TlsBegins, TlsPolicy};
-use crate::outbound::LiveOut;
 use crate::outbound::settings::{Identity, Timeouts};
-use crate::outbound::tls_result::TlsFailureType;
+use crate::outbound::{Gate, LiveOut};
 use crate::receive::session::tls_way;
 use crate::way::{Protection, RemoteEnd, TlsWay};
 
@@ -29,7 +29,7 @@ pub(crate) struct Manner<'a> {
     pub(crate) protocol: Protocol,
     pub(crate) identity: &'a Identity,
     pub(crate) policy: &'a TlsPolicy,
-    pub(crate) credentials: Option<&'a Credentials>,
+    pub(crate) login: Option<&'a RelayLogin>,
     pub(crate) port: u16,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Connection {
     pub(crate) end: RemoteEnd,
     pub(crate) tls: Option<tls::Session>,
     /// Why it is in clear although the host offers TLS.
-    pub(crate) broken_tls: Option<BrokenTls>,
+    pub(crate) tls_failure: Option<Box<str>>,
     /// The certificate was right.
     pub(crate) is_verified: bool,
     /// How it had to be protected, and what was proven; known once it is made.
@@ -52,13 +52,6 @@ pub(crate) struct Connection {
     pub(crate) protocol: Protocol,
     /// Messages that were offered over it.
     pub(crate) transactions: u32,
-}
-
-/// How TLS failed where it was offered.
-#[derive(Clone, Debug)]
-pub(crate) struct BrokenTls {
-    pub(crate) failure: TlsFailureType,
-    pub(crate) words: Box<str>,
 }
 
 /// Why a host is of no use.
@@ -71,9 +64,22 @@ pub(crate) enum NoUse {
     /// It lacks what is demanded.
     Lacks(Missing),
     /// TLS was to be had, and failed.
-    Tls(TlsError),
+    Tls(TlsFailure),
+    /// It is not the relay it should be, or does not speak the mechanism it offers.
+    Login(LoginFailure),
     /// The conversation broke off.
     Broken(Broken),
+}
+
+/// How TLS failed where it was offered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TlsFailure {
+    /// In the handshake.
+    #[error(transparent)]
+    Handshake(TlsError),
+    /// Before it, at the word STARTTLS; or behind it, before anything was heard within TLS.
+    #[error(transparent)]
+    Conversation(Broken),
 }
 
 /// How a conversation broke off.
@@ -99,19 +105,36 @@ impl From<Broken> for NoUse {
     }
 }
 
-/// Reaches a host and prepares everything. Where TLS fails and is not needed, the host is asked once more without: a
-/// connection in clear keeps out nobody whom an untrusted certificate would keep out.
-pub(crate) async fn to_host(live: &LiveOut, host: &Host, manner: Manner<'_>) -> Result<Connection, NoUse> {
-    match open_tcp(live, host, manner).await {
-        Err(NoUse::Tls(error)) if manner.policy.allows_clear() => {
-            tracing::info!(host = &*host.name, %error, "TLS failed; trying without");
-            let mut connection = open_tcp(live, host, Manner { policy: &TlsPolicy::Never, ..manner }).await?;
-            let words = error.to_string().into();
-            connection.broken_tls = Some(BrokenTls { failure: of_handshake(&error), words });
-            Ok(connection)
-        }
-        outcome => outcome,
+/// Reaches a host and prepares everything. Where TLS fails and is not needed, the host is asked once more without, over
+/// a new connection, and for a while not for TLS at all: clear text keeps out nobody whom an untrusted certificate would
+/// keep out (RFC 7435 §3).
+pub(crate) async fn to_host(
+    gate: &Gate,
+    live: &LiveOut,
+    host: &Host,
+    manner: Manner<'_>,
+) -> Result<Connection, NoUse> {
+    if *manner.policy == TlsPolicy::Never || !manner.policy.allows_clear() {
+        return open_tcp(live, host, manner).await;
     }
+    let in_clear = Manner { policy: &TlsPolicy::Never, ..manner };
+    let known = gate.broken_tls.why(&host.name, manner.port, gate.rooms.clock.monotonic());
+    if let Some(why) = known {
+        let mut connection = open_tcp(live, host, in_clear).await?;
+        connection.tls_failure = Some(why);
+        return Ok(connection);
+    }
+    let failure = match open_tcp(live, host, manner).await {
+        Err(NoUse::Tls(failure)) => judge::tls_failure(&failure),
+        outcome => return outcome,
+    };
+    gate.counts.tls_failures.increment();
+    tracing::info!(host = &*host.name, failure, "TLS failed; trying without");
+    let mut connection = open_tcp(live, host, in_clear).await?;
+    // A host that is out of reach altogether is asked for TLS when it is back.
+    gate.broken_tls.remember(&host.name, manner.port, &failure, gate.rooms.clock.monotonic());
+    connection.tls_failure = Some(failure);
+    Ok(connection)
 }
 
 async fn open_tcp(live: &LiveOut, host: &Host, manner: Manner<'_>) -> Result<Connection, NoUse> {
@@ -152,10 +175,10 @@ async fn prepare(
 ) -> Result<Connection, NoUse> {
     let timeouts = live.settings.timeouts;
     let wire_settings = wire_settings(timeouts);
-    let connector = connector(live, manner.policy).map_err(NoUse::Tls)?;
+    let connector = connector(live, manner.policy).map_err(handshake)?;
     let (stream, tls) = match manner.policy {
         TlsPolicy::Verified { name, begins: TlsBegins::AtOnce } => {
-            let (stream, session) = connector.connect(stream, bare(name)).await.map_err(NoUse::Tls)?;
+            let (stream, session) = connector.connect(stream, bare(name)).await.map_err(handshake)?;
             (stream, Some(session))
         }
         _ => (stream, None),
@@ -164,7 +187,7 @@ async fn prepare(
         protocol: manner.protocol,
         hostname: manner.identity.hello.as_str().into(),
         starttls: manner.policy.starttls(),
-        credentials: manner.credentials.cloned(),
+        credentials: manner.login.map(RelayLogin::credentials),
         chunking: live.settings.chunking,
     };
     let mut connection = Connection {
@@ -174,37 +197,57 @@ async fn prepare(
         timeouts,
         end,
         tls,
-        broken_tls: None,
+        tls_failure: None,
         is_verified: manner.policy.verifies(),
         protection: None,
         protocol: manner.protocol,
         transactions: 0,
     };
+    let mut exchange = manner.login.map(RelayLogin::exchange);
     let mut patience = timeouts.greeting;
     let mut step = ClientStep::Read;
     loop {
-        step = match connection.listen(step, patience).await? {
+        step = match connection.prepare_step(step, patience).await? {
             ClientStep::StartTls => {
                 connection = connection.start_tls(&connector, manner.policy).await?;
                 connection.client.on_tls_started(&mut connection.out)
             }
-            ClientStep::Ready(Readiness::Ready) => return Ok(connection),
-            ClientStep::Ready(Readiness::Refused(reply)) => {
-                connection.quit().await;
-                return Err(NoUse::Refused(reply));
+            ClientStep::Authenticate { mechanism, challenge } => {
+                let channel = connection.tls.as_ref().map(|session| &session.bindings);
+                let response = match &mut exchange {
+                    Some(exchange) => exchange.turn(mechanism, challenge, channel).await,
+                    None => None,
+                };
+                connection.client.respond(response.as_deref(), &mut connection.out)
             }
-            ClientStep::Ready(Readiness::Lacks(missing)) => {
+            ClientStep::Ready(readiness) => {
+                let failure = match readiness {
+                    Readiness::Ready => exchange.and_then(Exchange::distrust),
+                    Readiness::Refused(_) | Readiness::Lacks(_) => exchange.and_then(Exchange::failure),
+                };
+                let no_use = match (failure, readiness) {
+                    (Some(failure), _) => NoUse::Login(failure),
+                    (None, Readiness::Ready) => {
+                        let refusal = connection.client.starttls_refusal();
+                        connection.tls_failure = refusal.map(judge::said);
+                        return Ok(connection);
+                    }
+                    (None, Readiness::Refused(reply)) => NoUse::Refused(reply),
+                    (None, Readiness::Lacks(missing)) => NoUse::Lacks(missing),
+                };
                 connection.quit().await;
-                return Err(NoUse::Lacks(missing));
+                return Err(no_use);
             }
-            // No mechanism of ours has turns.
-            ClientStep::Authenticate { .. } => connection.client.respond(None, &mut connection.out),
             ClientStep::Read | ClientStep::SendMessage(_) | ClientStep::Done(_) | ClientStep::Closed => {
                 return Err(NoUse::Broken(Broken::Wire(WireError::Closed)));
             }
         };
         patience = timeouts.command;
     }
+}
+
+fn handshake(error: TlsError) -> NoUse {
+    NoUse::Tls(TlsFailure::Handshake(error))
 }
 
 fn wire_settings(timeouts: Timeouts) -> WireSettings {
@@ -259,12 +302,21 @@ impl Connection {
         }
     }
 
+    /// [`Self::listen`] before the first message: what breaks off on the way to TLS is TLS.
+    async fn prepare_step(&mut self, step: ClientStep, patience: Duration) -> Result<ClientStep, NoUse> {
+        let listened = self.listen(step, patience).await;
+        listened.map_err(|broken| match self.client.is_securing() {
+            true => NoUse::Tls(TlsFailure::Conversation(broken)),
+            false => broken.into(),
+        })
+    }
+
     async fn start_tls(mut self, connector: &Connector, policy: &TlsPolicy) -> Result<Self, NoUse> {
         let name = policy.server_name(&self.end.name);
         let (wire, session) = connector
             .start_tls(self.wire, bare(name), wire_settings(self.timeouts))
             .await
-            .map_err(NoUse::Tls)?;
+            .map_err(handshake)?;
         self.wire = wire;
         self.tls = Some(session);
         Ok(self)

@@ -10,11 +10,12 @@ use queue::{
     RecipientOutcome, Relay, RelayHost, RelayTls,
 };
 use smtp::Reply;
-use smtp::client::{Allowance, Credentials, LeftOut, Limit, Missing, Outcome};
+use smtp::client::{Allowance, LeftOut, Limit, Missing, Outcome};
 use smtp::server::Protocol;
 
 use super::connect::{self, Broken, Connection, Manner, NoUse};
 use super::judge::{self, Speaker};
+use super::login::RelayLogin;
 use super::mx::{self, Host, NoHost, Search};
 use super::order::{order, return_path_octets};
 use super::protection::{Forbidden, Undertaking, proven};
@@ -57,6 +58,8 @@ pub(crate) struct Handed {
     pub(crate) remote: Option<RemoteEnd>,
     pub(crate) tls: Option<TlsWay>,
     pub(crate) protection: Option<Protection>,
+    /// Why it went in clear although the server offers TLS.
+    pub(crate) tls_failure: Option<Box<str>>,
     /// Who takes it delivers it: it was the last server (RFC 2033).
     pub(crate) is_final: bool,
 }
@@ -167,6 +170,7 @@ impl Courier {
         handed.remote = Some(connection.end.clone());
         handed.tls = connection.tls_way();
         handed.protection = connection.protection;
+        handed.tls_failure = connection.tls_failure.clone();
         handed.is_final = connection.protocol == Protocol::Lmtp;
         let speaker = Speaker::of(connection, &self.destination);
         match transacted {
@@ -220,7 +224,11 @@ impl Courier {
             ReversePath::Address(sender) => Some(sender),
             ReversePath::Null => None,
         };
-        let demand = if message.require_tls { Demand::RequireTls } else { Demand::None };
+        // RFC 8689 §5: a report says REQUIRETLS where it can, and is not lost where it cannot.
+        let demand = match message.require_tls && sender.is_some() {
+            true => Demand::RequireTls,
+            false => Demand::None,
+        };
         Wanted { identity: self.live.settings.identity_for(sender).clone(), demand }
     }
 
@@ -269,7 +277,7 @@ impl Courier {
                     protocol: Protocol::Lmtp,
                     identity: &wanted.identity,
                     policy: &TlsPolicy::Never,
-                    credentials: None,
+                    login: None,
                     port: 0,
                 };
                 let reached = connect::to_socket(&self.live, server, manner).await;
@@ -304,7 +312,7 @@ impl Courier {
     async fn reach_relay(&self, relay: &Relay, wanted: &Wanted) -> Result<Connection, NoWay> {
         let host = self.named_host(&relay.host).await?;
         let later = |detail: String| NoHost::Later(Situation::LoginFailed, detail);
-        let credentials = match &relay.credentials {
+        let login = match &relay.credentials {
             None => None,
             Some(name) => {
                 let found = self.live.settings.credentials.get(name);
@@ -312,11 +320,14 @@ impl Courier {
                 if !matches!(relay.tls, RelayTls::StartTls | RelayTls::Implicit) {
                     return Err(later("a password goes over verified TLS alone".into()).into());
                 }
-                let (user, password) = (found.user.clone(), found.password.clone());
-                Some(Credentials { user, password, exchanges: Vec::new() })
+                Some(RelayLogin {
+                    user: found.user.clone(),
+                    password: found.password.clone(),
+                    workers: self.gate.rooms.workers.clone(),
+                })
             }
         };
-        self.reach_host(&host, wanted, Protocol::Smtp, relay.port, credentials.as_ref()).await
+        self.reach_host(&host, wanted, Protocol::Smtp, relay.port, login.as_ref()).await
     }
 
     async fn named_host(&self, host: &RelayHost) -> Result<Host, NoWay> {
@@ -339,7 +350,7 @@ impl Courier {
         wanted: &Wanted,
         protocol: Protocol,
         port: u16,
-        credentials: Option<&Credentials>,
+        login: Option<&RelayLogin>,
     ) -> Result<Connection, NoWay> {
         let undertaking = Undertaking {
             gate: &self.gate,
@@ -352,8 +363,8 @@ impl Courier {
         };
         let decision = undertaking.policy().await?;
         let policy = &decision.policy;
-        let manner = Manner { protocol, identity: &wanted.identity, policy, credentials, port };
-        let mut reached = connect::to_host(&self.live, host, manner).await;
+        let manner = Manner { protocol, identity: &wanted.identity, policy, login, port };
+        let mut reached = connect::to_host(&self.gate, &self.live, host, manner).await;
         if let Ok(connection) = &mut reached {
             connection.protection = Some(proven(policy, decision.source, connection.tls.as_ref()));
         }
@@ -368,7 +379,8 @@ impl Courier {
         if lacks_tls {
             self.gate.counts.tls_failures.increment();
         }
-        let is_final = judge::takes_no_mail(&no_use) || (lacks_tls && wanted.demand == Demand::RequireTls);
+        let is_final = judge::takes_no_mail(&no_use)
+            || (wanted.demand == Demand::RequireTls && judge::never_has_tls(&no_use));
         Err(if is_final { NoWay::Never(diagnostic) } else { NoWay::Later(diagnostic) })
     }
 }

@@ -1,12 +1,15 @@
 //! What a server's answers mean: for each recipient, and for its destination (RFC 5321 §4.2.1, §4.5.4; RFC 3463).
 
+use std::io::ErrorKind;
+
 use mail_types::{EnhancedCode, ReplyCode, Situation, Verdict};
 use queue::{ConnectionEnd, Destination, Diagnostic, RecipientOutcome};
 use smtp::Reply;
-use smtp::client::{Answers, Limit, Missing};
+use smtp::client::{Answers, ClientError, Limit, Missing};
 use smtp::server::Protocol;
+use tls::TlsError;
 
-use super::connect::{Broken, Connection, NoUse};
+use super::connect::{Broken, Connection, NoUse, TlsFailure};
 use super::mx::NoHost;
 
 /// Who answered, as far as the meaning of the answer depends on it.
@@ -84,7 +87,6 @@ pub(crate) fn exceeding(limit: Limit, speaker: Speaker<'_>) -> RecipientOutcome 
 
 /// A conversation broke off in the middle of a message.
 pub(crate) fn broken_off(broken: &Broken, name: &str) -> Diagnostic {
-    use smtp::client::ClientError;
     match broken {
         Broken::Client(ClientError::Closing(reply)) => words(reply, name),
         Broken::Client(error) => detailed(Situation::ProtocolError, Some(name), &error.to_string()),
@@ -99,7 +101,11 @@ pub(crate) fn no_use(no_use: &NoUse, name: &str) -> Diagnostic {
         NoUse::Unreachable(error) => detailed(Situation::NoAnswer, Some(name), &error.to_string()),
         NoUse::Refused(reply) => words(reply, name),
         NoUse::Lacks(missing) => lacks(*missing, name),
-        NoUse::Tls(error) => detailed(Situation::TlsNeeded, Some(name), &error.to_string()),
+        NoUse::Tls(TlsFailure::Handshake(error)) => {
+            detailed(Situation::TlsNeeded, Some(name), &error.to_string())
+        }
+        NoUse::Tls(TlsFailure::Conversation(broken)) => broken_off(broken, name),
+        NoUse::Login(failure) => detailed(Situation::LoginFailed, Some(name), &failure.to_string()),
         NoUse::Broken(broken) => broken_off(broken, name),
     }
 }
@@ -127,6 +133,31 @@ pub(crate) fn words(reply: &Reply, name: &str) -> Diagnostic {
         code: Some(reply.code),
         status: Some(reply.status()),
         text: bounded(&reply.text),
+    }
+}
+
+/// A server's own words alone.
+pub(crate) fn said(reply: &Reply) -> Box<str> {
+    Diagnostic { remote: None, ..words(reply, "") }.to_string().into()
+}
+
+/// How TLS failed, for the record of what then went in clear.
+pub(crate) fn tls_failure(failure: &TlsFailure) -> Box<str> {
+    match failure {
+        TlsFailure::Conversation(Broken::Client(ClientError::Closing(reply))) => said(reply),
+        failure => bounded(&failure.to_string()),
+    }
+}
+
+/// Whether no later try can have TLS where this one failed: it is not offered, or the two ends do not agree. A handshake
+/// that broke off or took too long says nothing of the next.
+pub(crate) fn never_has_tls(no_use: &NoUse) -> bool {
+    match no_use {
+        NoUse::Lacks(Missing::StartTls) => true,
+        NoUse::Tls(TlsFailure::Handshake(TlsError::Handshake(error))) => {
+            error.kind() == ErrorKind::InvalidData
+        }
+        _ => false,
     }
 }
 

@@ -46,9 +46,11 @@ fn order_recipient(message: &NewMessage, recipient: &Recipient) -> OrderRecipien
         MessageKind::Report => None,
         MessageKind::Mail => parameter(recipient.notify),
     };
+    // RFC 3461 §5.2.1 (d): where none was given, whom the sender named is told the next server, though not in reports.
+    let of_alias = || recipient.expanded_from.as_ref().map(OriginalRecipient::of);
     OrderRecipient {
         forward_path: ForwardPath::Address(recipient.forward_path.clone()),
-        parameters: RcptParameters { notify, original: original(recipient) },
+        parameters: RcptParameters { notify, original: original(recipient).or_else(of_alias) },
     }
 }
 

@@ -4,9 +4,9 @@ use dns::LookupError;
 use mail_types::{DomainName, Situation};
 use queue::{Destination, Diagnostic};
 use smtp::client::Missing;
-use tls::{CertificateFault, TlsError};
+use tls::CertificateFault;
 
-use super::connect::{Connection, NoUse};
+use super::connect::{Connection, NoUse, TlsFailure};
 use super::dane;
 use super::judge;
 use super::mx::Host;
@@ -144,19 +144,25 @@ fn came(decision: &Decision, reached: &Result<Connection, NoUse>) -> Option<Came
         Ok(Connection { tls: Some(session), .. }) => {
             (session.fault.map(of_certificate).or(decision.known_fault), String::new())
         }
-        Ok(Connection { broken_tls: Some(broken), .. }) => (Some(broken.failure), broken.words.to_string()),
+        Ok(Connection { tls_failure: Some(words), .. }) => {
+            (Some(TlsFailureType::ValidationFailure), words.to_string())
+        }
         Ok(_) | Err(NoUse::Lacks(Missing::StartTls)) => {
             (Some(TlsFailureType::StartTlsNotSupported), String::new())
         }
-        Err(NoUse::Tls(error)) => (Some(of_handshake(error)), error.to_string()),
+        Err(NoUse::Tls(failure)) => (Some(of_tls(failure)), judge::tls_failure(failure).into()),
         Err(_) => return None,
     };
     Some(Came { failure, detail })
 }
 
-/// What failed in a handshake.
-pub(crate) fn of_handshake(error: &TlsError) -> TlsFailureType {
-    error.certificate_fault().map_or(TlsFailureType::ValidationFailure, of_certificate)
+/// What failed where TLS was offered.
+fn of_tls(failure: &TlsFailure) -> TlsFailureType {
+    let fault = match failure {
+        TlsFailure::Handshake(error) => error.certificate_fault(),
+        TlsFailure::Conversation(_) => None,
+    };
+    fault.map_or(TlsFailureType::ValidationFailure, of_certificate)
 }
 
 fn of_certificate(fault: CertificateFault) -> TlsFailureType {

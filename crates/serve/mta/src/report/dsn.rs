@@ -87,6 +87,8 @@ pub(crate) struct Told<'a> {
     pub(crate) expanded_from: Option<&'a Address>,
     pub(crate) action: Action,
     pub(crate) status: EnhancedCode,
+    /// The server that has it now, where one took it.
+    pub(crate) taken_by: Option<&'a str>,
     pub(crate) diagnostic: Option<&'a Diagnostic>,
     pub(crate) retry_until: Option<Timestamp>,
     /// Why no more is tried, where that is not the last word on it.
@@ -186,7 +188,7 @@ impl Copy<'_> {
             }
             Reader::Elsewhere(address) => {
                 let (message, needs) = self.compose(Reach::Elsewhere).await?;
-                let new = Box::new(report_entry(reporter, way, address, needs));
+                let new = Box::new(report_entry(reporter, way, address, needs, self.about.require_tls));
                 Ok(NewReport { message, to: ReportTo::Queue(new) })
             }
         }
@@ -197,10 +199,11 @@ impl Copy<'_> {
         let random = random()?;
         let now = reporter.clock.now();
         let milliseconds = u64::try_from(now.unix_millis()).unwrap_or_default();
-        let shown: Vec<Address> = self.told.iter().map(|told| self.shown_address(told)).collect();
         let wordings: Vec<Wording> =
-            self.told.iter().zip(&shown).map(|(told, shown)| Wording::of(told, shown)).collect();
-        let paths: Vec<ForwardPath> = shown.into_iter().map(ForwardPath::Address).collect();
+            self.told.iter().map(|told| Wording::of(told, self.confidence(told))).collect();
+        // RFC 3461 §6.3 (e): as it was when the message came.
+        let named = |told: &Told<'_>| told.expanded_from.unwrap_or(told.address).clone();
+        let paths: Vec<ForwardPath> = self.told.iter().map(named).map(ForwardPath::Address).collect();
         let recipients: Vec<RecipientReport<'_>> = self
             .told
             .iter()
@@ -248,10 +251,13 @@ impl Copy<'_> {
         Ok((intake.finish().await?, needs))
     }
 
-    /// Strangers do not learn where an alias leads to: that is between its owner and us (RFC 3464 §2.3.2).
-    fn shown_address(self, told: &Told<'_>) -> Address {
-        let hidden = told.expanded_from.filter(|_| self.about.submitter.is_none());
-        hidden.unwrap_or(told.address).clone()
+    /// Strangers do not learn where an alias leads to: that is between its owner and us. Hosts' names and words could tell
+    /// them, too (RFC 3464 §4.2 (c)).
+    fn confidence(self, told: &Told<'_>) -> Confidence {
+        match (told.expanded_from, self.about.submitter) {
+            (Some(_), None) => Confidence::Stranger,
+            (Some(_), Some(_)) | (None, _) => Confidence::House,
+        }
     }
 
     /// The whole message comes back of a failure, where its sender does not mind, it is small, and the report then gets
@@ -284,22 +290,40 @@ enum Reach {
     Elsewhere,
 }
 
+/// What may be told of what lies behind an alias.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Confidence {
+    /// All of it.
+    House,
+    /// Nothing.
+    Stranger,
+}
+
+/// What a stranger hears behind the code, in place of the words of a host that they are not to know.
+const WITHHELD: &str = "(its words are not passed on)";
+
 /// What is told of a recipient in words that have to be put together.
 struct Wording {
     reason: String,
     advice: &'static str,
+    /// The other host, by name.
+    remote: Option<String>,
+    /// The address it was asked for, where the sender named another.
+    presented: Option<ForwardPath>,
     /// The other host's.
     said: Option<String>,
 }
 
 impl Wording {
-    fn of(told: &Told<'_>, shown: &Address) -> Self {
+    fn of(told: &Told<'_>, confidence: Confidence) -> Self {
         let of_host = told.diagnostic.filter(|words| words.code.is_some());
-        let said = of_host.map(|words| match shown == told.address {
-            true => words.text.to_string(),
-            // Hosts like to repeat the address that they refuse.
-            false => words.text.replace(&told.address.to_string(), &shown.to_string()),
-        });
+        let is_known = confidence == Confidence::House;
+        let said = of_host.map(|words| if is_known { words.text.to_string() } else { WITHHELD.to_owned() });
+        let remote = told.diagnostic.map_or(told.taken_by, |words| words.remote.as_deref());
+        // A socket on this machine is nobody's business, and no name.
+        let remote = remote.filter(|remote| is_known && !remote.starts_with('/')).map(str::to_owned);
+        let presented = told.expanded_from.filter(|_| is_known);
+        let presented = presented.map(|_| ForwardPath::Address(told.address.clone()));
         let last = match (told.action, told.diagnostic) {
             (Action::Delivered | Action::Relayed | Action::Expanded, _) | (_, None) => {
                 Words { reason: "", advice: "" }
@@ -315,6 +339,8 @@ impl Wording {
             reason: format!("{given_up} {}", last.reason).trim().to_owned(),
             // What is only late needs nothing of its sender.
             advice: if told.action == Action::Failed { last.advice } else { "" },
+            remote,
+            presented,
             said,
         }
     }
@@ -332,7 +358,8 @@ fn recipient_report<'a>(
         original: told.original.as_ref(),
         action: told.action,
         status: told.status,
-        remote_mta: told.diagnostic.and_then(|words| words.remote.as_deref()),
+        remote_mta: wording.remote.as_deref(),
+        presented: wording.presented.as_ref(),
         said: said
             .and_then(|(text, words)| Some(RemoteWords { code: words.code?, enhanced: words.status, text })),
         last_attempt: Some(date(now)),
@@ -368,7 +395,14 @@ fn situation_of(found_out: &Diagnostic) -> Situation {
     found.copied().unwrap_or(Situation::LocalFailure)
 }
 
-fn report_entry(reporter: &Reporter<'_>, way: TransactionId, to: Address, needs: BodyNeeds) -> NewMessage {
+/// RFC 8689 §5: a report travels as safely as what it speaks of, where it can.
+fn report_entry(
+    reporter: &Reporter<'_>,
+    way: TransactionId,
+    to: Address,
+    needs: BodyNeeds,
+    require_tls: bool,
+) -> NewMessage {
     NewMessage {
         way,
         arrived: reporter.clock.now(),
@@ -376,7 +410,7 @@ fn report_entry(reporter: &Reporter<'_>, way: TransactionId, to: Address, needs:
         submitter: None,
         kind: MessageKind::Report,
         needs,
-        require_tls: false,
+        require_tls,
         priority: Priority::default(),
         return_content: None,
         envelope_id: None,

@@ -1,4 +1,5 @@
-//! Tells senders who want to hear of it that their mail lies in mailboxes here (RFC 3461 §5.2.3, §6.2).
+//! Tells senders who want to hear of it that their mail lies in mailboxes here, or went on to everybody behind an alias
+//! (RFC 3461 §5.2.3, §5.2.7.3).
 
 use mail_types::{Address, AddressDomain, EnhancedCode, ForwardPath, NotifyEvent};
 use message::Action;
@@ -17,7 +18,7 @@ use crate::way::Outcome;
 pub(crate) fn is_wanted(envelope: &Envelope<Route>) -> bool {
     envelope.recipients.iter().any(|recipient| {
         let wants = recipient.parameters.notify.is_some_and(|notify| notify.wants(NotifyEvent::Success));
-        wants && !recipient.route.local().is_empty()
+        wants && (recipient.route.is_expanded() || !recipient.route.local().is_empty())
     })
 }
 
@@ -36,19 +37,21 @@ pub(crate) async fn tell(
         .iter()
         .zip(deliveries)
         .filter_map(|(recipient, delivery)| {
-            let is_filed = match &delivery.outcome {
+            let is_expanded = recipient.route.is_expanded();
+            let is_done = match &delivery.outcome {
                 Outcome::Filed(_) => true,
-                Outcome::Queued { filed, .. } => !filed.is_empty(),
+                Outcome::Queued { filed, .. } => is_expanded || !filed.is_empty(),
                 Outcome::Discarded | Outcome::Refused(_) | Outcome::Abandoned => false,
             };
             let wants = recipient.parameters.notify.is_some_and(|notify| notify.wants(NotifyEvent::Success));
             let ForwardPath::Address(address) = &recipient.forward_path else { return None };
-            (is_filed && wants).then(|| Told {
+            (is_done && wants).then(|| Told {
                 address,
                 original: recipient.parameters.original.clone(),
                 expanded_from: None,
-                action: Action::Delivered,
+                action: if is_expanded { Action::Expanded } else { Action::Delivered },
                 status: EnhancedCode::new(2, 0, 0),
+                taken_by: None,
                 diagnostic: None,
                 retry_until: None,
                 given_up: None,

@@ -1,5 +1,5 @@
 //! Who is told of what: whatever an attempt or the time that passed came to, held against what the sender wants to hear
-//! (RFC 3461 §4.1, §5.2.2, §6.2; RFC 2852 §4).
+//! (RFC 3461 §4.1, §5.2.2, §5.2.5, §5.2.6; RFC 2852 §4).
 
 use mail_types::{EnhancedCode, Situation, Verdict};
 use message::Action;
@@ -77,7 +77,7 @@ fn told_of<'a>(
     message: &NewMessage,
     recipient: &'a Recipient,
     outcome: &'a RecipientOutcome,
-    handed: &Handed,
+    handed: &'a Handed,
 ) -> Option<Told<'a>> {
     let told = |action, status, diagnostic| Told {
         address: &recipient.forward_path,
@@ -85,6 +85,7 @@ fn told_of<'a>(
         expanded_from: recipient.expanded_from.as_ref(),
         action,
         status,
+        taken_by: handed.remote.as_ref().map(|remote| &*remote.name),
         diagnostic,
         retry_until: None,
         given_up: None,
@@ -151,6 +152,7 @@ pub(crate) async fn of_overdue(gate: &Gate, overdue: &Overdue) -> Result<Vec<New
                 expanded_from: about.recipient.expanded_from.as_ref(),
                 action,
                 status,
+                taken_by: None,
                 diagnostic,
                 retry_until,
                 given_up,

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use platform::stream::Stream;
 use tls::Acceptor;
@@ -25,10 +27,14 @@ pub(crate) enum Act {
     Silence,
     /// Agrees to TLS and talks on in clear.
     Inject,
+    /// Agrees to TLS, and finds no way to do it (an alert, RFC 8446 §6.2).
+    Alert,
+    /// Speaks SCRAM without knowing the password: asks for so many iterations, and then has these last words.
+    Impostor(u32, &'static str),
 }
 
-/// What a host hears: `connect`, a command's line, `octets` for the first octets of a message, `.` for its end. With the
-/// number of the connection, from 1.
+/// What a host hears: `connect`, a command's line, `octets` for the first octets of a message, `.` for its end, `secured`
+/// when TLS stands. With the number of the connection, from 1.
 pub(crate) type Ears = Box<dyn Fn(&str, usize) -> Option<Act> + Send + Sync>;
 
 pub(crate) struct Manner {
@@ -253,7 +259,8 @@ impl Talk {
                 self.say(words).await?;
                 None
             }
-            Some(Act::HangUp | Act::Inject) => None,
+            Some(Act::Impostor(iterations, last)) => self.impersonate(heard, iterations, last).await,
+            Some(Act::HangUp | Act::Inject | Act::Alert) => None,
             Some(Act::Silence) => std::future::pending().await,
         }
     }
@@ -348,14 +355,43 @@ impl Talk {
     }
 
     async fn start_tls(&mut self, line: &str) -> Option<()> {
-        if let Some(Act::Inject) = (self.shared.manner.ears)(line, self.connection) {
-            self.say("220 go\r\n250-far.example\r\n250 AUTH PLAIN").await?;
-            return std::future::pending().await;
+        match (self.shared.manner.ears)(line, self.connection) {
+            Some(Act::Inject) => {
+                self.say("220 go\r\n250-far.example\r\n250 AUTH PLAIN").await?;
+                return std::future::pending().await;
+            }
+            Some(Act::Alert) => {
+                self.say("220 go").await?;
+                self.more().await?;
+                // handshake_failure, fatal.
+                self.stream.as_mut()?.write_all(&[21, 3, 3, 0, 2, 2, 40]).await.ok()?;
+                return std::future::pending().await;
+            }
+            _ => {}
         }
         if !self.answer(line, "220 go").await? {
             return Some(());
         }
         self.shake_hands().await
+    }
+
+    /// `first` is the line of AUTH.
+    async fn impersonate(&mut self, first: &str, iterations: u32, last: &str) -> Option<bool> {
+        let message = STANDARD.decode(first.rsplit(' ').next()?).ok()?;
+        let message = String::from_utf8(message).ok()?;
+        let (_, nonce) = message.split_once(",r=")?;
+        let salt = STANDARD.encode("sixteen octets..");
+        let challenge = format!("r={nonce}more,s={salt},i={iterations}");
+        self.say(&format!("334 {}", STANDARD.encode(challenge))).await?;
+        let mut is_given_up = self.line().await? == "*";
+        if !is_given_up {
+            self.say(last).await?;
+            is_given_up = last.starts_with('3') && self.line().await? == "*";
+        }
+        if is_given_up {
+            self.say("501 5.7.0 cancelled").await?;
+        }
+        Some(!is_given_up)
     }
 
     async fn shake_hands(&mut self) -> Option<()> {
@@ -365,6 +401,9 @@ impl Talk {
         self.stream = Some(stream);
         self.is_encrypted = true;
         self.input.clear();
-        Some(())
+        match (self.shared.manner.ears)("secured", self.connection) {
+            None => Some(()),
+            Some(_) => None,
+        }
     }
 }

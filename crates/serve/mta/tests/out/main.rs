@@ -9,6 +9,7 @@ mod dane;
 mod first;
 mod host;
 mod later;
+mod logins;
 mod peer;
 mod reports;
 mod routes;

@@ -49,7 +49,10 @@ async fn success_is_told_where_the_next_server_will_not_tell() {
     assert_eq!(world.outcome().await, "bob@far.example: relayed");
     let report = world.inbox("ann@example.org", 1).await;
     assert!(report.contains("Subject: Passed on: Lunch?"), "{report}");
-    assert!(report.contains("Action: relayed\r\nStatus: 2.1.9"), "{report}");
+    assert!(
+        report.contains("Action: relayed\r\nStatus: 2.1.9\r\nRemote-MTA: dns; mx.far.example\r\n"),
+        "{report}"
+    );
 }
 
 #[tokio::test]
@@ -72,10 +75,7 @@ async fn a_stranger_is_told_by_mail_from_nobody_and_that_is_the_end() {
     assert!(mail[0].from.starts_with("MAIL FROM:<> "), "{}", mail[0].from);
     assert_eq!(mail[0].to, ["RCPT TO:<x@strange.example>"]);
     assert!(mail[0].text.starts_with("Date:"), "{}", mail[0].text);
-    // Where the alias leads to is its owner's affair.
     assert!(mail[0].text.contains("Final-Recipient: rfc822; moved@example.org"), "{}", mail[0].text);
-    assert!(!mail[0].text.contains("carl@far.example"), "{}", mail[0].text);
-    assert!(mail[0].text.contains("550 5.1.1 <moved@example.org> unknown"), "{}", mail[0].text);
     // A report that cannot be delivered is reported to nobody.
     send(&mut stranger, "<gone@strange.example>", &["moved@example.org"], LUNCH).await;
     send(&mut stranger, "<>", &["moved@example.org"], LUNCH).await;
@@ -84,6 +84,81 @@ async fn a_stranger_is_told_by_mail_from_nobody_and_that_is_the_end() {
     }
     world.empty_queue().await;
     assert_eq!(strange.mail_so_far().len(), 1);
+}
+
+/// A report as a stranger gets it, who wrote to an alias of ours that leads to carl@far.example.
+async fn told_a_stranger(recipient: &str) -> String {
+    let world = World::new().await;
+    // Hosts repeat addresses in any form, and name themselves.
+    let words = Act::Say("550 5.1.1 <CARL@FAR.EXAMPLE>: mx.far.example knows no carl");
+    world.far(Manner::answering("RCPT", words)).await;
+    world.exchanger("strange.example", 10, "mx.strange.example", "127.0.0.3");
+    let strange = world.host("127.0.0.3", Manner::polite()).await;
+    let mut stranger = world.stranger().await;
+    send(&mut stranger, "<x@strange.example>", &[recipient], LUNCH).await;
+    soon(strange.mail(1)).await[0].text.clone()
+}
+
+#[tokio::test]
+async fn where_an_alias_leads_to_is_its_owners_affair() {
+    let report = told_a_stranger("moved@example.org").await;
+    assert!(
+        report.contains("\r\nFinal-Recipient: rfc822; moved@example.org\r\nAction: failed\r\n"),
+        "{report}"
+    );
+    assert!(
+        report.contains("Diagnostic-Code: smtp; 550 5.1.1 (its words are not passed on)\r\n"),
+        "{report}"
+    );
+    // Nobody gave an original recipient (RFC 3461 §6.3 (d)).
+    assert!(!report.contains("Original-Recipient") && !report.contains("Remote-"), "{report}");
+    let lower = report.to_ascii_lowercase();
+    assert!(!lower.contains("far.example") && !lower.contains("carl"), "{report}");
+    let report = told_a_stranger("moved@example.org ORCPT=rfc822;Moved@example.org").await;
+    assert!(
+        report.contains("Original-Recipient: rfc822; Moved@example.org\r\nFinal-Recipient: rfc822; moved@"),
+        "{report}"
+    );
+}
+
+#[tokio::test]
+async fn one_of_us_is_told_where_an_alias_failed() {
+    let world = refusing().await;
+    world.submit(&["moved@example.org"], LUNCH).await;
+    let report = world.inbox("ann@example.org", 1).await;
+    for field in [
+        "\r\nFinal-Recipient: rfc822; moved@example.org\r\nAction: failed\r\n",
+        "Remote-MTA: dns; mx.far.example\r\n",
+        "Diagnostic-Code: smtp; 550 5.1.1 <carl@far.example> unknown\r\n",
+        "SMTP-Remote-Recipient: rfc822; carl@far.example\r\n",
+        "  moved@example.org\r\n    (passed on to carl@far.example)\r\n",
+    ] {
+        assert!(report.contains(field), "{field}: {report}");
+    }
+    assert!(!report.contains("Original-Recipient"), "{report}");
+}
+
+#[tokio::test]
+async fn an_alias_of_several_is_told_as_expanded_and_then_only_if_it_fails() {
+    let world = World::new().await;
+    let far = world.far(Manner::offering(&["PIPELINING", "DSN"])).await;
+    world.submit(&["away@example.org NOTIFY=SUCCESS,FAILURE"], LUNCH).await;
+    let report = world.inbox("ann@example.org", 1).await;
+    assert!(report.contains("Subject: Passed on: Lunch?"), "{report}");
+    assert!(
+        report.contains("Final-Recipient: rfc822; away@example.org\r\nAction: expanded\r\nStatus: 2.0.0"),
+        "{report}"
+    );
+    let to = soon(far.mail(1)).await[0].to.clone();
+    assert_eq!(to, ["RCPT TO:<bob@far.example> NOTIFY=FAILURE ORCPT=rfc822;away@example.org"]);
+    world.inbox("bob@example.org", 1).await;
+    world.submit(&["away@example.org NOTIFY=SUCCESS"], LUNCH).await;
+    let to = soon(far.mail(2)).await[1].to.clone();
+    assert_eq!(to, ["RCPT TO:<bob@far.example> NOTIFY=NEVER ORCPT=rfc822;away@example.org"]);
+    // An alias of one is as that one (§5.2.7.2).
+    world.submit(&["moved@example.org NOTIFY=SUCCESS"], LUNCH).await;
+    let to = soon(far.mail(3)).await[2].to.clone();
+    assert_eq!(to, ["RCPT TO:<carl@far.example> NOTIFY=SUCCESS ORCPT=rfc822;moved@example.org"]);
 }
 
 #[tokio::test]

@@ -236,6 +236,22 @@ async fn an_lmtp_server_may_be_a_socket_in_the_file_system() {
 }
 
 #[tokio::test]
+async fn where_that_socket_is_concerns_nobody_who_writes_there() {
+    let data = tempfile::tempdir().unwrap();
+    let path = data.path().join("lmtp");
+    let server = Destination::Lmtp(LmtpServer::Unix(path.to_str().unwrap().into()));
+    let routing =
+        Routing { transports: HashMap::from([(domain("inside.example"), server)]), ..Routing::default() };
+    let world = World::with(Wishes::routing(routing)).await;
+    let refuses = Manner::answering("RCPT", Act::Say("550 5.1.1 unknown"));
+    let _inside = super::host::Host::listen(&path, Manner { is_lmtp: true, ..refuses });
+    world.submit(&["bob@inside.example"], LUNCH).await;
+    let report = world.inbox("ann@example.org", 1).await;
+    assert!(report.contains("Diagnostic-Code: smtp; 550 5.1.1 unknown\r\n"), "{report}");
+    assert!(!report.contains("Remote-MTA") && !report.contains(path.to_str().unwrap()), "{report}");
+}
+
+#[tokio::test]
 async fn mail_of_each_domain_leaves_with_its_own_face() {
     let world = World::with(Wishes::outbound(|out| {
         let identity = mta::Identity {
@@ -267,7 +283,7 @@ async fn minds_may_be_changed_for_a_moment() {
     let listed = world.queue.list(queue::Filter::default(), None, 10).await.unwrap().messages;
     assert_eq!(listed.len(), 1);
     let regretted = queue::Filter { id: Some(listed[0].id), ..queue::Filter::default() };
-    assert_eq!(world.queue.drop_messages(regretted).await.unwrap(), 1);
+    assert_eq!(world.queue.drop_recipients(regretted).await.unwrap(), 1);
     world.submit(&["carl@far.example"], LUNCH).await;
     world.pass(Duration::from_secs(31)).await;
     assert_eq!(soon(far.mail(1)).await[0].to, ["RCPT TO:<carl@far.example>"]);

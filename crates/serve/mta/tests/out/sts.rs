@@ -161,7 +161,7 @@ async fn a_policy_that_has_ended_is_forgotten() {
     world.submit(&["bob@far.example"], LUNCH).await;
     assert!(world.outcome().await.contains("deferred"));
     world.names.clear(&name("_mta-sts.far.example"));
-    assert_eq!(world.queue.drop_messages(Filter::default()).await.unwrap(), 1);
+    assert_eq!(world.queue.drop_recipients(Filter::default()).await.unwrap(), 1);
     world.pass(7 * DAY).await;
     world.submit(&["bob@far.example"], LUNCH).await;
     soon(host.mail(1)).await;

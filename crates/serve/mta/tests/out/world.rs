@@ -23,6 +23,7 @@ use platform::listener::{Accepted, ConnectionNumber};
 use platform::metrics::Metrics;
 use platform::stream::{Endpoint, Stream};
 use platform::tasks::{Shutdown, ShutdownTrigger, Tasks};
+use platform::workers::{Workers, WorkersSettings};
 use queue::{Queue, RecipientOutcome};
 use tls::self_signed::TestAuthority;
 use tls::{Acceptor, AcceptorSettings, Certificates, Connector, ConnectorTrust};
@@ -190,6 +191,8 @@ impl World {
                 resolver: Resolver::fixed(names.clone()),
                 clock: clock.clone(),
                 next_transaction: giver(),
+                workers: Workers::start("logins", WorkersSettings { threads: 1, queue_max: 10 }, &metrics)
+                    .unwrap(),
                 attempts: Arc::new(move |attempt| {
                     // A test that is over listens no more.
                     let _ = sender.send(attempt);
@@ -325,6 +328,37 @@ impl World {
         let (ours, theirs) = Stream::pair(64 * 1024);
         self.serve(listener, peer, ours);
         Peer::over(theirs)
+    }
+
+    /// The door for connections that come from elsewhere, with this certificate.
+    pub(crate) fn door_with(
+        &self,
+        acceptor: Option<Acceptor>,
+    ) -> impl Fn(Listener, Endpoint, Stream) + use<> {
+        let rooms = Rooms {
+            store: self.store.clone(),
+            queue: Some(self.queue.clone()),
+            directory: self.directory.clone(),
+            guard: self.guard.clone(),
+            clock: self.clock.clone(),
+            acceptor,
+            next_transaction: Box::new(|| TransactionId(0)),
+            ways: Arc::new(|_| {}),
+        };
+        let door = SmtpDoor::new(rooms, Settings::new(domain("mail.example.org")), &Metrics::new());
+        let (guard, shutdown) = (self.guard.clone(), self.shutdown.1.clone());
+        move |listener, peer, stream| {
+            let accepted = Accepted {
+                stream,
+                number: ConnectionNumber(1),
+                peer,
+                local: Endpoint::Unix,
+                visit: guard.admit(peer.address()).unwrap(),
+                shutdown: shutdown.clone(),
+            };
+            let door = door.clone();
+            tokio::spawn(async move { door.serve(accepted, listener).await });
+        }
     }
 
     fn serve(&self, listener: Listener, peer: Endpoint, stream: Stream) {

@@ -248,8 +248,22 @@ fn mechanisms_of_the_caller_come_first() {
 }
 
 #[test]
+fn a_mechanism_the_caller_cannot_begin_gives_its_turn_to_the_next() {
+    let credentials = Some(credentials(&["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]));
+    let hello = "S: 220 x\nC: EHLO client.example\nS: 250-x|250 AUTH PLAIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS";
+    let mut talk = Talk::new(Settings { credentials, ..settings() });
+    talk.script(hello);
+    for mechanism in ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"] {
+        assert_eq!(talk.step, ClientStep::Authenticate { mechanism, challenge: None });
+        talk.step = talk.client.respond(None, &mut talk.out);
+    }
+    talk.script("C: AUTH PLAIN AGFubgBzZWNyZXQ=\nS: 235 welcome");
+    assert_eq!(talk.step, ClientStep::Ready(Readiness::Ready));
+}
+
+#[test]
 fn an_original_recipient_too_long_for_the_wire_stays_behind() {
-    for (letters, is_sent) in [(82, true), (83, false)] {
+    for (letters, is_sent) in [(80, true), (81, true), (82, false)] {
         let address = "ø".repeat(letters);
         let mut order = order(&["a@example.org"]);
         order.recipients[0].parameters.original = OriginalRecipient::from_parts("utf-8", &address);
@@ -258,6 +272,37 @@ fn an_original_recipient_too_long_for_the_wire_stays_behind() {
         talk.send(&order);
         let said = String::from_utf8(talk.out).unwrap();
         assert_eq!(said.contains("ORCPT"), is_sent, "{said}");
+    }
+}
+
+#[test]
+fn an_envelope_id_too_long_for_the_wire_stays_behind() {
+    for (id, is_sent) in
+        [("x".repeat(93), true), ("x".repeat(94), true), ("x".repeat(95), false), (" ".repeat(32), false)]
+    {
+        let mut order = order(&["a@example.org"]);
+        order.parameters.envelope_id = EnvelopeId::new(&id);
+        let mut talk = greeted(settings(), "250-DSN|");
+        talk.send(&order);
+        let said = String::from_utf8(talk.out).unwrap();
+        assert_eq!(said.contains("ENVID"), is_sent, "{said}");
+    }
+}
+
+#[test]
+fn a_report_asks_for_tls_where_it_can_and_goes_where_it_cannot() {
+    let mut report = order(&["a@example.org"]);
+    report.reverse_path = ReversePath::Null;
+    report.parameters.require_tls = true;
+    let begun = Settings { starttls: StartTlsUse::Begun, ..settings() };
+    for (settings, offers, parameter) in [
+        (begun.clone(), "250-REQUIRETLS|", " REQUIRETLS"),
+        (begun, "", ""),
+        (settings(), "250-REQUIRETLS|", ""),
+    ] {
+        let mut talk = greeted(settings, offers);
+        talk.send(&report);
+        talk.script(&format!("C: MAIL FROM:<>{parameter}\nC: RCPT TO:<a@example.org>\nC: DATA"));
     }
 }
 
@@ -303,7 +348,11 @@ proptest! {
         let Ok(Command::Mail(_, read)) = command::parse(lines.next().unwrap().as_bytes(), &offers) else {
             panic!("{said}")
         };
-        prop_assert_eq!(read, order.parameters);
+        if said.contains("ENVID") {
+            prop_assert_eq!(read, order.parameters);
+        } else {
+            prop_assert_eq!(read, MailParameters { envelope_id: None, ..order.parameters });
+        }
         let Ok(Command::Rcpt(path, read)) = command::parse(lines.next().unwrap().as_bytes(), &offers) else {
             panic!("{said}")
         };

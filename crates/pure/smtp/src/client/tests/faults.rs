@@ -36,6 +36,26 @@ fn an_answer_before_its_question_is_none() {
     assert!(matches!(client.on_octets(b"0 ok\r\n", &mut out), Err(ClientError::Unasked)));
 }
 
+/// What breaks off between the word STARTTLS and the first reply within TLS is TLS, whatever breaks it.
+#[test]
+fn it_is_known_when_tls_is_what_breaks() {
+    let mut talk = Talk::new(Settings { starttls: StartTlsUse::WhenOffered, ..settings() });
+    talk.script("S: 220 x\nC: EHLO client.example");
+    assert!(!talk.client.is_securing());
+    talk.script("S: 250-x|250 STARTTLS\nC: STARTTLS");
+    assert!(talk.client.is_securing());
+    talk.script("S: 220 go");
+    talk.step = talk.client.on_tls_started(&mut talk.out);
+    assert!(talk.client.is_securing() && talk.client.is_encrypted());
+    talk.script("C: EHLO client.example\nS: 250 x");
+    assert!(!talk.client.is_securing() && talk.client.is_encrypted());
+    let mut talk = Talk::new(Settings { starttls: StartTlsUse::WhenOffered, ..settings() });
+    talk.script("S: 220 x\nC: EHLO client.example\nS: 250-x|250 STARTTLS\nC: STARTTLS\nS: 454 4.7.0 not now");
+    assert_eq!(talk.step, ClientStep::Ready(Readiness::Ready));
+    assert!(!talk.client.is_securing() && !talk.client.is_encrypted());
+    assert_eq!(talk.client.starttls_refusal().map(|reply| reply.code.value()), Some(454));
+}
+
 #[test]
 fn a_server_may_close_whenever_it_likes() {
     // While nothing was asked.
