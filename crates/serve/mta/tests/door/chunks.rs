@@ -2,7 +2,8 @@
 
 use mta::{Listener, Outcome};
 
-use crate::house::{House, Peer, settings};
+use super::house::{House, settings};
+use crate::foundation::Peer;
 
 async fn greeted(house: &House) -> Peer {
     let mut peer = house.connect(Listener::Relay);

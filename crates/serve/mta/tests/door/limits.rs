@@ -5,7 +5,7 @@ use std::time::Duration;
 use directory::Quota;
 use mta::{Listener, Settings};
 
-use crate::house::{House, settings};
+use super::house::{House, settings};
 
 /// Nothing but time passes here, so it may pass at once.
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use mta::{Listener, Outcome};
 use platform::stream::Endpoint;
 
-use crate::house::House;
+use super::house::House;
 
 #[tokio::test]
 async fn mail_from_a_stranger_is_filed() {
@@ -172,7 +172,7 @@ async fn what_nobody_wants_is_taken_and_not_kept() {
 
 #[tokio::test]
 async fn a_loop_is_cut() {
-    let house = House::with(mta::Settings { received_max: 2, ..crate::house::settings() });
+    let house = House::with(mta::Settings { received_max: 2, ..super::house::settings() });
     let mut peer = house.connect(Listener::Relay);
     let begin = "
         C: MAIL FROM:<>

@@ -8,7 +8,8 @@ use platform::stream::{Endpoint, Stream};
 use platform::tasks::Tasks;
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::house::{House, Peer};
+use super::house::House;
+use crate::foundation::Peer;
 
 fn listen(house: &House, tasks: &Tasks, purpose: Purpose, address: ListenAddress) -> Endpoint {
     let listener = Listener::bind(ListenerSettings {

@@ -7,7 +7,8 @@ use platform::guard::GuardSettings;
 use platform::stream::Endpoint;
 use std::time::Duration;
 
-use crate::house::{House, Peer, guard_settings, settings};
+use super::house::{House, settings};
+use crate::foundation::{Peer, guard_settings};
 
 fn plain(user: &str, password: &str) -> String {
     STANDARD.encode(format!("\0{user}\0{password}"))

@@ -161,8 +161,7 @@ async fn octets_without_lines_go_where_they_are_taken_and_nowhere_else() {
         let mut peer = world.log_in("ann@example.org").await;
         assert!(peer.say("MAIL FROM:<ann@example.org> BODY=BINARYMIME").await.starts_with("250"));
         assert!(peer.say(&format!("RCPT TO:<{recipient}>")).await.starts_with("250"));
-        peer.0.put(format!("BDAT {} LAST\r\n{text}", text.len()).as_bytes());
-        peer.0.flush().await.unwrap();
+        peer.send(format!("BDAT {} LAST\r\n{text}", text.len()).as_bytes()).await;
         assert!(peer.reply().await.starts_with("250 2.0.0 Queued"));
         let outcome = world.outcome().await;
         assert!(outcome.contains(words), "{outcome}");

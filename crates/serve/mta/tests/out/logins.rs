@@ -9,7 +9,8 @@ use queue::{CredentialsName, Relay, RelayHost, RelayTls};
 use tokio::net::TcpListener;
 
 use super::host::{Act, Host, Manner};
-use super::world::{Wishes, World, domain, name, port_of_its_own, soon};
+use super::world::{Wishes, World, name, port_of_its_own, soon};
+use crate::foundation::domain;
 
 const LUNCH: &str = "From: ann@example.org\r\nSubject: Lunch?\r\n\r\nAt noon.";
 const ALL: &str = "AUTH PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS";
@@ -85,10 +86,10 @@ async fn without_the_offer_of_a_binding_that_is_said() {
 async fn relay_of_ours(world: &World, place: &str) -> World {
     let relay = World::new().await;
     let listener = TcpListener::bind(world.at(place)).await.unwrap();
-    let door = relay.door_with(Some(world.acceptor(&["smart.example"])));
+    let street = relay.street_with(Some(world.acceptor(&["smart.example"])));
     tokio::spawn(async move {
         while let Ok((stream, peer)) = listener.accept().await {
-            door(Listener::ImplicitSubmission, Endpoint::Inet(peer), Stream::Tcp(stream));
+            street.serve(Listener::ImplicitSubmission, Endpoint::Inet(peer), Stream::Tcp(stream));
         }
     });
     relay

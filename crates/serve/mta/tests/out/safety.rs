@@ -7,7 +7,8 @@ use mta::Routing;
 use queue::{RecipientOutcome, Relay, RelayHost, RelayTls};
 
 use super::host::{Act, Host, Manner};
-use super::world::{Wishes, World, domain, name, port_of_its_own, send, soon};
+use super::world::{Wishes, World, name, port_of_its_own, send, soon};
+use crate::foundation::domain;
 
 const LUNCH: &str = "From: ann@example.org\r\nSubject: Lunch?\r\n\r\nAt noon.";
 

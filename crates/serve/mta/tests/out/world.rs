@@ -4,13 +4,11 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
-use directory::{AliasSource, AliasTarget, Directory, NewAccount, NewPassword, PasswordCost, Quota};
+use directory::Directory;
 use dns::{FixedRecords, MailExchanger, Name, RecordData, Resolver, Security, TlsaRecord};
-use mail_types::{Address, DomainName, TransactionId};
 use mailstore::{Store, Want};
 use mta::{
     Attempt, Listener, Loopback, Outbound, OutboundRooms, OutboundSettings, PolicyFetch, PolicyFetchError,
@@ -18,26 +16,27 @@ use mta::{
 };
 use parking_lot::Mutex;
 use platform::clock::{Clock, Timestamp};
-use platform::guard::{Guard, GuardSettings};
-use platform::listener::{Accepted, ConnectionNumber};
+use platform::guard::Guard;
 use platform::metrics::Metrics;
-use platform::stream::{Endpoint, Stream};
-use platform::tasks::{Shutdown, ShutdownTrigger, Tasks};
+use platform::stream::Endpoint;
+use platform::tasks::Tasks;
 use platform::workers::{Workers, WorkersSettings};
 use queue::{Queue, RecipientOutcome};
 use tls::self_signed::TestAuthority;
-use tls::{Acceptor, AcceptorSettings, Certificates, Connector, ConnectorTrust};
+use tls::{Acceptor, Certificates};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::host::{Host, Manner};
-use super::peer::Peer;
+use crate::foundation::{
+    Peer, Street, acceptor, add_alias, add_person, address, directory, domain, guard_settings, now,
+    read_whole, transactions,
+};
 
 /// Beyond it a test is stuck.
 pub(crate) const STUCK: Duration = Duration::from_secs(30);
 
 pub(crate) struct World {
-    pub(crate) door: SmtpDoor,
     pub(crate) queue: Queue,
     pub(crate) store: Store,
     pub(crate) directory: Directory,
@@ -51,8 +50,7 @@ pub(crate) struct World {
     attempts: UnboundedReceiver<Attempt>,
     results: UnboundedReceiver<TlsResult>,
     guard: Guard,
-    numbers: AtomicU64,
-    shutdown: (ShutdownTrigger, Shutdown),
+    street: Street,
     /// Keeps the port of all hosts from other tests.
     keeper: Arc<TcpListener>,
     _data: tempfile::TempDir,
@@ -112,14 +110,6 @@ impl Wishes {
     }
 }
 
-pub(crate) fn address(text: &str) -> Address {
-    Address::parse(text).unwrap()
-}
-
-pub(crate) fn domain(text: &str) -> DomainName {
-    DomainName::parse(text).unwrap()
-}
-
 pub(crate) fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
 }
@@ -161,11 +151,6 @@ impl World {
                 .unwrap();
         let queue = unattached.attach(&store).unwrap();
         let guard = Guard::new(guard_settings(), clock.clone(), &metrics);
-        let last = Arc::new(AtomicU64::new(0));
-        let giver = || {
-            let last = Arc::clone(&last);
-            Box::new(move || TransactionId(last.fetch_add(1, Ordering::Relaxed) + 1))
-        };
         let names = FixedRecords::new();
         let authority = Arc::new(TestAuthority::new("test", now()).unwrap());
         let (sender, attempts) = unbounded_channel();
@@ -190,7 +175,7 @@ impl World {
                 directory: directory.clone(),
                 resolver: Resolver::fixed(names.clone()),
                 clock: clock.clone(),
-                next_transaction: giver(),
+                next_transaction: transactions(),
                 workers: Workers::start("logins", WorkersSettings { threads: 1, queue_max: 10 }, &metrics)
                     .unwrap(),
                 attempts: Arc::new(move |attempt| {
@@ -216,7 +201,7 @@ impl World {
             guard: guard.clone(),
             clock: clock.clone(),
             acceptor: Some(own_acceptor),
-            next_transaction: giver(),
+            next_transaction: transactions(),
             ways: Arc::new(|_| {}),
         };
         let settings = Settings {
@@ -225,7 +210,7 @@ impl World {
             ..Settings::new(domain("mail.example.org"))
         };
         Self {
-            door: SmtpDoor::new(rooms, settings, &metrics),
+            street: Street::new(SmtpDoor::new(rooms, settings, &metrics), guard.clone()),
             queue,
             store,
             directory,
@@ -238,8 +223,6 @@ impl World {
             attempts,
             results,
             guard,
-            numbers: AtomicU64::new(0),
-            shutdown: Shutdown::channel(),
             keeper: Arc::new(keeper),
             _data: data,
         }
@@ -282,8 +265,7 @@ impl World {
         let pair = tls::self_signed::generate(names, now()).unwrap();
         let certificates =
             Certificates::from_pem(&pair.chain, &pair.key, Clock::system(), &self.metrics).unwrap();
-        let settings = AcceptorSettings { handshake_timeout: Duration::from_secs(30) };
-        (Acceptor::new(&certificates, settings), certificates.states()[0].public_key_sha256)
+        (acceptor(&pair, &self.metrics), certificates.states()[0].public_key_sha256)
     }
 
     /// From now on what these names have is proven.
@@ -325,16 +307,11 @@ impl World {
     }
 
     pub(crate) fn connect(&self, listener: Listener, peer: Endpoint) -> Peer {
-        let (ours, theirs) = Stream::pair(64 * 1024);
-        self.serve(listener, peer, ours);
-        Peer::over(theirs)
+        self.street.connect(listener, peer)
     }
 
     /// The door for connections that come from elsewhere, with this certificate.
-    pub(crate) fn door_with(
-        &self,
-        acceptor: Option<Acceptor>,
-    ) -> impl Fn(Listener, Endpoint, Stream) + use<> {
+    pub(crate) fn street_with(&self, acceptor: Option<Acceptor>) -> Street {
         let rooms = Rooms {
             store: self.store.clone(),
             queue: Some(self.queue.clone()),
@@ -342,36 +319,11 @@ impl World {
             guard: self.guard.clone(),
             clock: self.clock.clone(),
             acceptor,
-            next_transaction: Box::new(|| TransactionId(0)),
+            next_transaction: transactions(),
             ways: Arc::new(|_| {}),
         };
-        let door = SmtpDoor::new(rooms, Settings::new(domain("mail.example.org")), &Metrics::new());
-        let (guard, shutdown) = (self.guard.clone(), self.shutdown.1.clone());
-        move |listener, peer, stream| {
-            let accepted = Accepted {
-                stream,
-                number: ConnectionNumber(1),
-                peer,
-                local: Endpoint::Unix,
-                visit: guard.admit(peer.address()).unwrap(),
-                shutdown: shutdown.clone(),
-            };
-            let door = door.clone();
-            tokio::spawn(async move { door.serve(accepted, listener).await });
-        }
-    }
-
-    fn serve(&self, listener: Listener, peer: Endpoint, stream: Stream) {
-        let accepted = Accepted {
-            stream,
-            number: ConnectionNumber(self.numbers.fetch_add(1, Ordering::Relaxed) + 1),
-            peer,
-            local: Endpoint::Unix,
-            visit: self.guard.admit(peer.address()).unwrap(),
-            shutdown: self.shutdown.1.clone(),
-        };
-        let door = self.door.clone();
-        tokio::spawn(async move { door.serve(accepted, listener).await });
+        let settings = Settings::new(domain("mail.example.org"));
+        self.street.to(SmtpDoor::new(rooms, settings, &Metrics::new()))
     }
 
     /// A stranger on port 25 who has said EHLO.
@@ -397,11 +349,8 @@ impl World {
 
     /// The same by TLS.
     pub(crate) async fn log_in_encrypted(&self, who: &str) -> Peer {
-        let (ours, theirs) = Stream::pair(64 * 1024);
-        self.serve(Listener::ImplicitSubmission, Endpoint::Inet("192.0.2.7:4711".parse().unwrap()), ours);
-        let connector = Connector::new(&ConnectorTrust::Anyone, STUCK).unwrap();
-        let (stream, _) = connector.connect(theirs, "mail.example.org").await.unwrap();
-        Self::greet_and_log_in(Peer::over(stream), who).await
+        let peer = Endpoint::Inet("192.0.2.7:4711".parse().unwrap());
+        Self::greet_and_log_in(self.street.connect_tls(Listener::ImplicitSubmission, peer).await.0, who).await
     }
 
     /// ann@example.org sends a message; what the door says at the end.
@@ -467,10 +416,7 @@ impl World {
                 let rows = account.rows(inbox, &uids, Want::Facts).await.unwrap();
                 if rows.len() >= count {
                     let reader = account.reader(rows.last().unwrap().email).await.unwrap();
-                    let mut octets = Vec::new();
-                    while (octets.len() as u64) < reader.octets() {
-                        octets.extend(reader.read(octets.len() as u64..reader.octets()).await.unwrap());
-                    }
+                    let octets = read_whole(reader).await;
                     return String::from_utf8_lossy(&octets).into_owned();
                 }
                 changes.changed().await.unwrap();
@@ -484,8 +430,8 @@ impl World {
         for who in people {
             add_person(&self.directory, who);
         }
-        let targets: Vec<_> = people.iter().map(|who| AliasTarget::parse(who).unwrap()).collect();
-        self.directory.add_alias(&AliasSource::parse(list).unwrap(), &targets).unwrap();
+        let targets: Vec<&str> = people.iter().map(String::as_str).collect();
+        add_alias(&self.directory, list, &targets);
     }
 
     /// Lets time pass, once what is under way has come to its end, and the queue look at the clock.
@@ -528,57 +474,12 @@ pub(crate) async fn send(peer: &mut Peer, from: &str, to: &[&str], text: &str) -
     peer.say(&format!("{text}\r\n.")).await
 }
 
-fn add_person(directory: &Directory, who: &str) {
-    directory
-        .add_account(NewAccount {
-            address: address(who),
-            password: NewPassword::Cleartext("secret".into()),
-            display_name: None,
-            quota: Quota::default(),
-        })
-        .unwrap();
-}
-
 fn populate(data: &Path, clock: &Clock) -> Directory {
-    let settings = directory::Settings {
-        hostname: DomainName::parse("mail.example.org").ok(),
-        password_cost: PasswordCost { memory_kib: 64, passes: 1, lanes: 1 },
-        ..directory::Settings::default()
-    };
-    let directory =
-        Directory::open(&data.join("directory.db"), settings, clock.clone(), &Metrics::new()).unwrap();
-    directory.add_domain(&domain("example.org")).unwrap();
+    let directory = directory(data, clock);
     for name in ["ann", "bob"] {
         add_person(&directory, &format!("{name}@example.org"));
     }
-    let alias = |source: &str, targets: &[&str]| {
-        let targets: Vec<_> = targets.iter().map(|text| AliasTarget::parse(text).unwrap()).collect();
-        directory.add_alias(&AliasSource::parse(source).unwrap(), &targets).unwrap();
-    };
-    alias("away@example.org", &["bob@example.org", "bob@far.example"]);
-    alias("moved@example.org", &["carl@far.example"]);
+    add_alias(&directory, "away@example.org", &["bob@example.org", "bob@far.example"]);
+    add_alias(&directory, "moved@example.org", &["carl@far.example"]);
     directory
-}
-
-fn guard_settings() -> GuardSettings {
-    GuardSettings {
-        connections_max: 100,
-        connections_per_address_max: 10,
-        failures_free: 100,
-        delay_first: Duration::from_secs(1),
-        delay_max: Duration::from_secs(1),
-        failures_before_block: 1_000,
-        failures_window: Duration::from_secs(60),
-        block: Duration::from_secs(60),
-        trusted: Vec::new(),
-    }
-}
-
-fn now() -> Timestamp {
-    Timestamp::from(std::time::SystemTime::now())
-}
-
-fn acceptor(pair: &tls::self_signed::PemPair, metrics: &Metrics) -> Acceptor {
-    let certificates = Certificates::from_pem(&pair.chain, &pair.key, Clock::system(), metrics).unwrap();
-    Acceptor::new(&certificates, AcceptorSettings { handshake_timeout: Duration::from_secs(30) })
 }

@@ -1,7 +1,5 @@
 //! The SMTP door from outside: real store, real directory, real TLS; the wire is a pipe in memory, or loopback.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
 mod chunks;
 mod house;
 mod limits;

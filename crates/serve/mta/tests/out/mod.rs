@@ -1,8 +1,6 @@
 //! Mail going out, from the submission to other people's hosts: real store, real queue, real sockets on loopback, hosts
 //! that behave as they are told, and a clock that is set.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
 mod broken;
 mod carried;
 mod dane;
@@ -10,7 +8,6 @@ mod first;
 mod host;
 mod later;
 mod logins;
-mod peer;
 mod reports;
 mod routes;
 mod safety;
