@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
 use super::*;
 use crate::lookup::Reply;
 
@@ -312,4 +316,81 @@ fn usual_mail_costs_few_questions() {
     assert_eq!(asked.len(), 1);
     let (_, asked) = zone.evaluate(FROM, &spf("bounce.example.org"));
     assert_eq!(asked.len(), 3);
+}
+
+const NAMES: [&str; 8] = [
+    "example.org",
+    "news.example.org",
+    "a.news.example.org",
+    "evil.org",
+    "org",
+    "bank.test",
+    "x.bank.test",
+    "b\u{fc}cher.test",
+];
+
+const RECORDS: [&str; 8] = [
+    "v=DMARC1; p=reject",
+    "v=DMARC1; p=reject; psd=y",
+    "v=DMARC1; p=quarantine; sp=reject; np=none; psd=n",
+    "v=DMARC1; p=x",
+    "v=DMARC1; adkim=s; aspf=s; t=y; p=reject",
+    "v=DMARC1; p=none; np=reject",
+    "v=spf1 -all",
+    "",
+];
+
+fn headers() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        select(vec![
+            "From: ", "\nFrom: ", "\nfrom :", "a@", "<", ">", ", ", "(", ")", "\"", ":", ";", "[::1]",
+            "Ann ", "@"
+        ])
+        .prop_map(str::to_owned),
+        select(NAMES.to_vec()).prop_map(|name| format!("a@{name}")),
+        select(NAMES.to_vec()).prop_map(|name| format!("\nFrom: Ann <a@{name}>")),
+    ];
+    vec(piece, 0..8).prop_map(|pieces| format!("From: {}\n\nFrom: body@evil.org", pieces.concat()))
+}
+
+fn identifiers() -> impl Strategy<Value = Identifiers> {
+    let outcomes =
+        select(vec![IdentifierOutcome::Pass, IdentifierOutcome::Fail, IdentifierOutcome::TempError]);
+    let one = (select(NAMES.to_vec()), outcomes).prop_map(|(name, outcome)| identifier(name, outcome));
+    vec(one, 0..4).prop_map(|mut all| Identifiers { spf: all.pop(), dkim: all })
+}
+
+proptest! {
+    #[test]
+    fn no_doubtful_message_passes(
+        header in headers(),
+        identifiers in identifiers(),
+        records in vec((select(NAMES.to_vec()), select(RECORDS.to_vec())), 0..6),
+        failing in select(vec!["", "_dmarc.org", "_dmarc.example.org", "news.example.org"]),
+    ) {
+        let zone = Zone { records, existing: vec!["news.example.org"], failing: vec![failing] };
+        let (evaluation, asked) = zone.evaluate(&header, &identifiers);
+        prop_assert!(asked.len() <= 9 * (AUTHOR_DOMAINS_MAX + identifiers.dkim.len() + 1));
+        prop_assert!(evaluation.outcome == Outcome::Fail || evaluation.disposition == Policy::None);
+        let authors = AuthorDomains::of_header(header.as_bytes());
+        if evaluation.outcome == Outcome::Pass {
+            prop_assert_eq!(authors.fault(), None);
+            prop_assert!(!authors.domains().is_empty());
+            // Each author's domain has somebody of its own organisation who vouches for it.
+            let passed = identifiers.spf.iter().chain(&identifiers.dkim);
+            let passed: Vec<&str> = passed
+                .filter(|identifier| identifier.outcome == IdentifierOutcome::Pass)
+                .map(|identifier| identifier.domain.as_str())
+                .collect();
+            for author in authors.domains() {
+                prop_assert!(passed.iter().any(|name| share_a_root(name, author.as_str())), "{author} {passed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_record_is_survived(octets in vec(any::<u8>(), 0..80), text in "v=DMARC1;[a-z=;:!%,@. 0-9-]{0,80}") {
+        let _ = Record::parse(&octets);
+        prop_assert!(Record::parse(text.as_bytes()).is_some());
+    }
 }

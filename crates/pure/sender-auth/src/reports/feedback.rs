@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use message::{Date, Field, decode_field_text, fields, unfold};
 use serde::Serialize;
 
-use super::{LIST_MAX, ReportError, TEXT_OCTETS_MAX};
+use super::{LIST_MAX, ReportError, TEXT_OCTETS_MAX, one_line};
 
 /// Octets of the part for programs that are looked at; failure reports may hold canonicalised headers.
 const REPORT_OCTETS_MAX: usize = 256 * 1024;
@@ -192,8 +192,7 @@ fn text(field: &Field<'_>, value: &[u8]) -> Option<String> {
     }
     let text = String::from_utf8_lossy(value);
     let end = text.floor_char_boundary(TEXT_OCTETS_MAX);
-    let text = text.get(..end).unwrap_or_default().trim();
-    let line: String = text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
+    let line = one_line(text.get(..end).unwrap_or_default());
     (!line.is_empty()).then_some(line)
 }
 
@@ -206,6 +205,18 @@ fn push(list: &mut Vec<String>, value: String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_octets_are_survived(octets in proptest::collection::vec(any::<u8>(), 0..200), value in "\\PC{0,30}") {
+            let _ = FeedbackReport::read(&octets, Some(&octets));
+            for name in ["Source-IP", "Arrival-Date", "Incidents", "Auth-Failure", "From", "Subject", "Date"] {
+                let report = format!("Feedback-Type: auth-failure\r\n{name}: {value}\r\n");
+                prop_assert!(FeedbackReport::read(report.as_bytes(), Some(report.as_bytes())).is_ok());
+            }
+        }
+    }
 
     #[test]
     fn a_complaint() {

@@ -153,6 +153,13 @@ fn subject(domain: &str, submitter: &DomainName, report_id: &str) -> String {
     format!("Report Domain: {domain} Submitter: {submitter} Report-ID: <{report_id}>")
 }
 
+/// A text of a stranger's as one line, with nothing in it that XML cannot carry (XML 1.0 §2.2).
+fn one_line(text: &str) -> String {
+    let kept = text.chars().filter(|char| !matches!(char, '\u{fffe}' | '\u{ffff}'));
+    let line: String = kept.map(|char| if char.is_control() { ' ' } else { char }).collect();
+    line.trim().to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

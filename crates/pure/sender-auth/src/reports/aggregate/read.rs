@@ -10,7 +10,7 @@ use super::{
     Reason, ReasonKind, Record, SIGNATURES_MAX, SpfResult, SpfScope, TEXT_OCTETS_MAX, value_of,
 };
 use crate::dmarc::{AlignmentMode, Policy};
-use crate::reports::ReportError;
+use crate::reports::{ReportError, one_line};
 
 /// Elements of a report; others are read over.
 const ELEMENTS: [&str; 42] = [
@@ -171,9 +171,7 @@ impl Reading {
     }
 
     fn close_innermost(&mut self) -> Result<(), ReportError> {
-        let text = std::mem::take(&mut self.text);
-        let text: String =
-            text.trim().chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
+        let text = one_line(&std::mem::take(&mut self.text));
         if self.path.as_slice() == ["feedback", "record"] {
             self.end_record()?;
         } else if let ["feedback", rest @ ..] = self.path.as_slice() {

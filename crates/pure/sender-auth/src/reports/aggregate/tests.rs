@@ -153,6 +153,14 @@ fn tags_that_do_not_match_are_survived() {
 }
 
 #[test]
+fn texts_are_one_line() {
+    let xml = "<feedback><policy_published><domain>\u{1} a\r\nb\u{fffe}\u{7} </domain></policy_published></feedback>";
+    let report = AggregateReport::read(xml.as_bytes()).unwrap();
+    assert_eq!(report.policy_published.domain, "a b");
+    assert_eq!(AggregateReport::read(report.write().as_bytes()), Ok(report));
+}
+
+#[test]
 fn entities_are_never_expanded() {
     let laughs = "<?xml version=\"1.0\"?><!DOCTYPE feedback [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;\">]>\
                   <feedback><report_metadata><org_name>&b;</org_name></report_metadata></feedback>";
