@@ -7,6 +7,7 @@ mod full_disk;
 mod other_hosts;
 mod peers;
 mod promises;
+mod protection;
 mod queue;
 mod real_hosts;
 mod reports;
