@@ -92,6 +92,7 @@ impl Running {
             "admin socket",
             admin.serve(running.house.clone(), running.tasks.clone(), running.tasks.shutdown()),
         );
+        running.doors.keep_sent(&running.house, &running.tasks).await;
         running.care();
         running.outbound.start(&running.tasks);
         let numbers = ConnectionNumbers::new();
@@ -153,6 +154,7 @@ impl Running {
         if drained.aborted > 0 {
             tracing::warn!(tasks = drained.aborted, "did not end in time and were stopped");
         }
+        self.house.way.keep_sent(self.doors.sent_since()).await;
         self.house.close().await?;
         tracing::info!("stopped");
         Ok(())
