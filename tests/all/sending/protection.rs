@@ -13,7 +13,7 @@ use super::{
     ann_sends, inbox, json, message, server_with, wait_until, wait_until_deferred, wait_until_queue_is_empty,
 };
 use crate::clients::run;
-use crate::debian::Postfix;
+use crate::debian::{Postfix, TakesMail};
 
 const MX: &str = "mx.real.example";
 

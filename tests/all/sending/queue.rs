@@ -108,7 +108,7 @@ fn an_account_that_sends_too_much_has_to_wait() -> Result<()> {
     let mut internet = Internet::start()?;
     let host = internet.domain("far.example")?;
     let limits = "[submission]\nmessages_an_hour = 5\nrecipients_an_hour = 20\n";
-    let server = server_with(&internet, "", "", limits)?;
+    let mut server = server_with(&internet, "", "", limits)?;
     for number in 0..5 {
         ann_sends(&server, &["eve@far.example"], &format!("{number}@example.test"))?;
     }
@@ -123,6 +123,11 @@ fn an_account_that_sends_too_much_has_to_wait() -> Result<()> {
     ensure!(server.submission(Server::BOB)?.send(Server::BOB, &people[..1], bobs.as_bytes()).is_err());
     host.wait_for(6)?;
     wait_until_queue_is_empty(&server)?;
+    // A restart is no way around it.
+    server.stop()?;
+    server.up()?;
+    ensure!(ann_sends(&server, &["eve@far.example"], "seventh@example.test").is_err());
+    ensure!(server.submission(Server::BOB)?.send(Server::BOB, &people[..1], bobs.as_bytes()).is_err());
     ensure!(host.received().len() == 6);
     Ok(())
 }

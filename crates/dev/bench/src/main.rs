@@ -3,6 +3,7 @@
 //! `scripts/bench` builds everything in release mode and runs this. Ratios hold on a noisy machine; single figures do not.
 
 mod cgroup;
+mod cycles;
 mod dovecot;
 mod hosts;
 mod idle;
@@ -86,7 +87,7 @@ enum Work {
         #[arg(long, default_value_t = MIXED_RATE)]
         rate: u32,
     },
-    /// A queue in which very much waits: start and memory of mailstead with it.
+    /// The outbound queue: by itself, and start and memory of mailstead where very much waits in it.
     Queue {
         #[arg(long, default_value_t = WAITING_MESSAGES)]
         messages: u32,
@@ -104,12 +105,13 @@ const MEMORY_SESSIONS: u32 = 5_000;
 const OUT_MESSAGES: u32 = 10_000;
 const OUT_DESTINATIONS: u32 = 20;
 const OUT_CONNECTIONS: u32 = 32;
-const MIXED_MESSAGES: u32 = 10_000;
+const MIXED_MESSAGES: u32 = 100_000;
 const MIXED_DESTINATIONS: u32 = 1_000;
 const MIXED_DEAD: u32 = 100;
 const MIXED_SLOW: u32 = 100;
 const MIXED_RATE: u32 = 500;
 const WAITING_MESSAGES: u32 = 1_000_000;
+const CYCLES: u32 = 50_000;
 
 /// A server to measure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -193,7 +195,10 @@ impl Work {
                 let plan = out_mixed::Plan { messages, destinations, dead, slow, rate, connections };
                 out_mixed::run(report, plan)?;
             }
-            Self::Queue { messages } if has_ours => waiting::run(report, messages)?,
+            Self::Queue { messages } if has_ours => {
+                cycles::run(report, CYCLES)?;
+                waiting::run(report, messages)?;
+            }
             Self::OutMixed { .. } | Self::Queue { .. } => {}
             Self::Smtp { .. } | Self::Imap { .. } | Self::Memory { .. } | Self::All => return Ok(false),
         }

@@ -72,22 +72,22 @@ fn high_water(process: u32) -> Result<u64> {
     Ok(line.split_whitespace().nth(1).context("no number")?.parse::<u64>()? * 1_024)
 }
 
-async fn fill(data: &Path, messages: u32) -> Result<()> {
+/// A queue with its store.
+pub(crate) fn open(data: &Path, settings: queue::Settings) -> Result<(Store, Queue)> {
     let (clock, metrics) = (Clock::system(), Metrics::default());
-    let settings = queue::Settings {
-        retry_first: RETRY_AFTER,
-        retry_longest: RETRY_AFTER,
-        ..queue::Settings::default()
-    };
     let unattached = Queue::open(data, settings, clock.clone(), &metrics)?;
     let tenants = vec![unattached.tenant()];
-    let store = Store::open_with(data, mailstore::Settings::default(), clock.clone(), &metrics, tenants)?;
+    let store = Store::open_with(data, mailstore::Settings::default(), clock, &metrics, tenants)?;
     let queue = unattached.attach(&store)?;
-    let refusing = tokio::spawn(refuse(queue.clone()));
+    Ok((store, queue))
+}
+
+/// Queues the numbers below `messages`, many at a time, for so many destinations.
+pub(crate) async fn accept_all(store: &Store, queue: &Queue, messages: u32, destinations: u32) -> Result<()> {
     let next = Arc::new(AtomicU32::new(0));
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..ACCEPTING {
-        let (store, queue, next, clock) = (store.clone(), queue.clone(), Arc::clone(&next), clock.clone());
+        let (store, queue, next) = (store.clone(), queue.clone(), Arc::clone(&next));
         tasks.spawn(async move {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
@@ -97,13 +97,26 @@ async fn fill(data: &Path, messages: u32) -> Result<()> {
                 let mut intake = store.intake()?;
                 let subject = format!("From: <ann@example.test>\r\nSubject: {number}\r\n\r\nHello, you.\r\n");
                 intake.write(subject.as_bytes()).await?;
-                queue.accept(intake.finish().await?, envelope(number, &clock)?, Vec::new()).await?;
+                let envelope = envelope(number, destinations)?;
+                queue.accept(intake.finish().await?, envelope, Vec::new()).await?;
             }
         });
     }
     while let Some(ended) = tasks.join_next().await {
         ended??;
     }
+    Ok(())
+}
+
+async fn fill(data: &Path, messages: u32) -> Result<()> {
+    let settings = queue::Settings {
+        retry_first: RETRY_AFTER,
+        retry_longest: RETRY_AFTER,
+        ..queue::Settings::default()
+    };
+    let (store, queue) = open(data, settings)?;
+    let refusing = tokio::spawn(refuse(queue.clone()));
+    accept_all(&store, &queue, messages, DESTINATIONS).await?;
     // What was tried is remembered by the keeper's next round.
     queue.look().await?;
     refusing.abort();
@@ -121,8 +134,8 @@ async fn refuse(queue: Queue) {
     }
 }
 
-fn envelope(number: u32, clock: &Clock) -> Result<NewMessage> {
-    let forward_path = Address::parse(&format!("user{number}@d{}.sink.test", number % DESTINATIONS))?;
+fn envelope(number: u32, destinations: u32) -> Result<NewMessage> {
+    let forward_path = Address::parse(&format!("user{number}@d{}.sink.test", number % destinations))?;
     let destination = forward_path.domain_name().context("no domain")?.clone();
     let recipient = Recipient {
         forward_path,
@@ -133,7 +146,7 @@ fn envelope(number: u32, clock: &Clock) -> Result<NewMessage> {
     };
     Ok(NewMessage {
         way: TransactionId(u64::from(number) + 1),
-        arrived: clock.now(),
+        arrived: Clock::system().now(),
         reverse_path: ReversePath::Address(Address::parse("ann@example.test")?),
         submitter: None,
         kind: MessageKind::Mail,

@@ -60,15 +60,29 @@ pub(crate) fn look(shared: &Arc<Shared>, store: &Store) -> Result<(), StorageErr
 
 /// Notes that the log did not take.
 fn write_again(shared: &Arc<Shared>, store: &Store) {
-    for octets in shared.spool(|spool| std::mem::take(&mut spool.unwritten)) {
-        let (again, back) = (octets.clone(), Arc::clone(shared));
-        // Not a wish for another round at once: the log may refuse for a while.
-        let written: OnWritten = Box::new(move |result| {
-            if result.is_err() {
-                back.spool(|spool| spool.unwritten.push(again));
-            }
-        });
+    for octets in shared.spool(Spool::take_unwritten) {
+        let again = Again { shared: Arc::clone(shared), octets: Some(octets.clone()) };
+        let written: OnWritten = Box::new(move |result| again.end(result.is_ok()));
         drop(store.write_note(NewNote { owner: OWNER, octets, written: Some(written) }));
+    }
+}
+
+/// A note that is being written again. If nobody says that it is written, it is not.
+struct Again {
+    shared: Arc<Shared>,
+    octets: Option<Vec<u8>>,
+}
+
+impl Again {
+    fn end(mut self, is_written: bool) {
+        self.octets = self.octets.take().filter(|_| !is_written);
+    }
+}
+
+impl Drop for Again {
+    fn drop(&mut self) {
+        let refused = self.octets.take();
+        self.shared.spool(|spool| spool.written_again(refused));
     }
 }
 

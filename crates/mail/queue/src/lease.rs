@@ -3,6 +3,8 @@
 //! In a message's path: delivery waits in [`crate::Queue::lease`], connects, takes parcels with [`Lease::next`] and
 //! says with [`Lease::settle`] what became of each.
 
+mod patience;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -43,6 +45,8 @@ pub struct Lease {
     settling: VecDeque<Writing>,
     /// How it ended, once it has.
     end: Option<ConnectionEnd>,
+    /// Its connection counts no more, only its outcomes are on their way to the disk.
+    is_closed: bool,
 }
 
 /// One message with those of its recipients that are due at one destination. Nobody else has them meanwhile. Dropped
@@ -105,6 +109,9 @@ pub enum ConnectionEnd {
     Unreachable(Diagnostic),
     /// A server took some and then wanted less (421, 450 4.7.x at MAIL): fewer connections, and a short wait.
     Throttled(Diagnostic),
+    /// It was given up before it came to anything, because others waited ([`Lease::give_way`]): it is tried again when
+    /// slow destinations have room.
+    GaveWay,
 }
 
 impl RecipientOutcome {
@@ -134,6 +141,7 @@ impl Lease {
             is_connecting,
             settling,
             end: None,
+            is_closed: false,
         }
     }
 
@@ -159,6 +167,9 @@ impl Lease {
     /// The same, waiting up to `patience` for one to come: a connection that is kept open serves the next message
     /// without a handshake. May be cancelled.
     pub async fn next_within(&mut self, patience: Duration) -> Option<Parcel> {
+        if self.is_closed {
+            return None;
+        }
         let deadline = tokio::time::Instant::now() + patience;
         loop {
             let seen = self.look();
@@ -203,15 +214,16 @@ impl Lease {
         let has_had_its_turn = !was_connecting && now.since(self.begun) >= TURN;
         let was_leaving = self.is_leaving;
         let seen = self.inner.shared.spool(|spool| {
-            let is_crowded = spool.is_crowded();
-            let taken = if is_crowded && has_had_its_turn { None } else { spool.take(&self.destination) };
+            let is_crowded = spool.is_crowded(&self.destination, self.given.standing);
+            let is_enough = spool.is_behind() || (is_crowded && has_had_its_turn);
+            let taken = if is_enough { None } else { spool.take(&self.destination) };
             if was_connecting {
                 spool.connected(&self.destination);
             }
             if was_leaving && taken.is_some() {
                 spool.connections.left();
             }
-            let is_over = spool.is_stopped || is_crowded;
+            let is_over = spool.is_stopped || is_enough || is_crowded;
             let site = spool.site(&self.destination);
             Seen { taken, is_over, has_more: site.has_more, arrived: Arc::clone(&site.arrived) }
         });
@@ -295,12 +307,36 @@ impl Lease {
         }
     }
 
-    /// The connection is over.
+    /// The connection is over. Outcomes may still be on their way to the disk; who wants to know of them has used
+    /// [`Self::close`] and [`Self::flush`].
     pub fn end(mut self, how: ConnectionEnd) {
+        self.close(how);
+    }
+
+    /// The connection is over: somebody else may have its place while its outcomes are on their way to the disk, unless
+    /// as many as there are connections wait for that already. It gets no more mail.
+    pub fn close(&mut self, how: ConnectionEnd) {
         if matches!(how, ConnectionEnd::Unreachable(_)) {
             self.inner.shared.metrics.unreachable.increment();
         }
         self.end = Some(how);
+        if !self.is_closed && self.inner.shared.spool(|spool| spool.begin_flush()) {
+            self.is_closed = true;
+            self.release();
+        }
+    }
+
+    fn release(&mut self) {
+        let (end, is_connecting, is_leaving) = (self.end.take(), self.is_connecting, self.is_leaving);
+        self.inner.shared.spool(|spool| {
+            if is_connecting {
+                spool.connected(&self.destination);
+            }
+            if is_leaving {
+                spool.connections.left();
+            }
+            spool.end_lease(&self.destination, self.given, end);
+        });
     }
 }
 
@@ -363,16 +399,11 @@ impl Drop for Idle<'_> {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let end = self.end.take();
-        self.inner.shared.spool(|spool| {
-            if self.is_connecting {
-                spool.connected(&self.destination);
-            }
-            if self.is_leaving {
-                spool.connections.left();
-            }
-            spool.end_lease(&self.destination, self.given, end);
-        });
+        if self.is_closed {
+            self.inner.shared.spool(|spool| spool.connections.flushed());
+        } else {
+            self.release();
+        }
     }
 }
 

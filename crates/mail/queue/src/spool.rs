@@ -8,8 +8,9 @@ mod connections;
 mod overdue;
 mod parcels;
 mod sites;
+mod unwritten;
 
-pub(crate) use connections::{Given, Pace, TURN};
+pub(crate) use connections::{Given, Pace, STALL_AFTER, TURN};
 pub(crate) use overdue::{OVERDUE_MAX, Told};
 pub(crate) use parcels::Taken;
 pub(crate) use sites::hash_of;
@@ -31,6 +32,7 @@ use crate::schedule::Deadlines;
 use crate::settings::Settings;
 use crate::state::{Event, Hold, Phase, RecipientState};
 use connections::{Connections, Lines, Paces};
+use unwritten::Unwritten;
 
 /// Messages in memory, each with one more for each recipient: about 20 MiB. Fresh mail beyond it goes by way of the
 /// index.
@@ -57,8 +59,7 @@ pub(crate) struct Spool {
     pub(crate) last_id: QueueId,
     /// Changes under way of messages that are not in memory.
     foreign: HashMap<QueueId, u32>,
-    /// Notes that the log did not take, to be written again.
-    pub(crate) unwritten: Vec<Vec<u8>>,
+    unwritten: Unwritten,
     pub(crate) overdue: VecDeque<(QueueId, Destination, OverdueKind)>,
     /// Destinations to be looked through for overdue mail.
     pub(crate) to_sweep: BTreeSet<Destination>,
@@ -159,7 +160,7 @@ impl Spool {
             weight: 0,
             last_id: QueueId(0),
             foreign: HashMap::new(),
-            unwritten: Vec::new(),
+            unwritten: Unwritten::default(),
             overdue: VecDeque::new(),
             to_sweep: BTreeSet::new(),
             wishes: Wishes::default(),
@@ -271,12 +272,6 @@ impl Spool {
         } else if let Some(message) = self.messages.get_mut(&id) {
             message.pending = message.pending.saturating_sub(1);
         }
-    }
-
-    /// Notes that could not be written: kept, and written again. The log's order among them does not matter.
-    pub(crate) fn not_written(&mut self, note: Vec<u8>) {
-        self.unwritten.push(note);
-        self.wishes.look = true;
     }
 
     /// Notes that are taken back: nothing of them happened.

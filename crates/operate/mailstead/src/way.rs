@@ -1,8 +1,10 @@
 //! The record of each message's way: what the doors did with it, kept for a while in `DATA/state.db` and searchable.
 //!
 //! A thread of its own writes in batches, so that no message waits for its record. What does not fit into the
-//! bounded queue is dropped and counted: the record serves people, it is not the mail.
+//! bounded queue is dropped and counted: the record serves people, it is not the mail. The same thread keeps what
+//! accounts have sent.
 
+mod sent;
 mod step;
 
 use std::path::Path;
@@ -12,11 +14,13 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use anyhow::Context;
+use mta::SentHour;
 use platform::clock::{Clock, Timestamp};
 use storage::rusqlite::params;
 use storage::{CacheBudget, Database, Durability};
 use tokio::sync::oneshot;
 
+pub(crate) use sent::KEEP_EVERY;
 pub(crate) use step::{attempt_step, message_step};
 
 /// Steps that may wait for the disk.
@@ -34,11 +38,13 @@ const KEPT_MAX: i64 = 1_000_000;
 /// After so many steps, old ones are looked for.
 const TIDY_EVERY: usize = 10_000;
 
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [STEPS, sent::TABLE];
+
+const STEPS: &str = "
     CREATE TABLE steps (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, step TEXT NOT NULL);
     CREATE TABLE step_keys (key TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (key, id)) WITHOUT ROWID;
     CREATE INDEX step_keys_by_id ON step_keys (id);
-"];
+";
 
 /// A step of a message's way and the words under which it is found.
 #[derive(Debug)]
@@ -51,6 +57,8 @@ pub(crate) struct Step {
 enum Order {
     Write(Timestamp, Step),
     Search(String, usize, oneshot::Sender<anyhow::Result<Vec<serde_json::Value>>>),
+    KeepSent(Vec<SentHour>),
+    Sent(oneshot::Sender<anyhow::Result<Vec<SentHour>>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -99,14 +107,33 @@ impl WayBook {
         answer.await.context("the record is closed")?
     }
 
+    /// Writes down what accounts have sent.
+    pub(crate) async fn keep_sent(&self, sent: Vec<SentHour>) {
+        if !sent.is_empty() && !self.order(Order::KeepSent(sent)).await {
+            tracing::warn!("what accounts have sent is not kept");
+        }
+    }
+
+    /// What accounts have sent, as it was kept.
+    pub(crate) async fn sent(&self) -> anyhow::Result<Vec<SentHour>> {
+        let (sender, answer) = oneshot::channel();
+        self.order(Order::Sent(sender)).await;
+        answer.await.context("the record is closed")?
+    }
+
     /// Writes what waits and stops.
     pub(crate) async fn close(&self) {
         let (sender, closed) = oneshot::channel();
-        let orders = self.orders.clone();
-        let sent = tokio::task::spawn_blocking(move || orders.send(Order::Close(sender)).is_ok()).await;
-        if matches!(sent, Ok(true)) && closed.await.is_err() {
+        if self.order(Order::Close(sender)).await && closed.await.is_err() {
             tracing::warn!("the record of messages' ways did not close in order");
         }
+    }
+
+    /// Gives an order that is not dropped when many wait. Whether it was taken.
+    async fn order(&self, order: Order) -> bool {
+        let orders = self.orders.clone();
+        let taken = tokio::task::spawn_blocking(move || orders.send(order).is_ok()).await;
+        matches!(taken, Ok(true))
     }
 }
 
@@ -129,6 +156,16 @@ impl Scribe {
                         // The asker may have gone; then nobody misses the answer.
                         drop(answer.send(found));
                     }
+                    Order::KeepSent(hours) => {
+                        if let Err(error) = sent::keep(&mut self.database, &hours) {
+                            tracing::warn!(
+                                error = format!("{error:#}"),
+                                "what accounts have sent is not kept"
+                            );
+                        }
+                    }
+                    // The asker may have gone; then nobody misses the answer.
+                    Order::Sent(answer) => drop(answer.send(sent::kept(&self.database))),
                     Order::Close(answer) => {
                         self.write(steps);
                         if let Err(error) = self.database.checkpoint() {
@@ -273,6 +310,30 @@ mod tests {
         let book = WayBook::open(&directory.path().join("state.db"), clock).unwrap();
         assert_eq!(numbers(book.search("bob@example.org", 9).await.unwrap()), [3]);
     }
+
+    #[tokio::test]
+    async fn what_accounts_have_sent_is_kept_for_a_day() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("state.db");
+        let clock = Clock::settable(Timestamp::from_unix_millis(0));
+        let row = |account, hour, messages| SentHour {
+            account: mail_types::AccountId(account),
+            hour,
+            messages,
+            recipients: u32::MAX,
+        };
+        let book = WayBook::open(&file, clock.clone()).unwrap();
+        book.keep_sent(vec![row(1, 100, 5), row(2, 101, 7)]).await;
+        book.keep_sent(vec![row(1, 100, 6)]).await;
+        book.close().await;
+        let book = WayBook::open(&file, clock.clone()).unwrap();
+        assert_eq!(book.sent().await.unwrap(), [row(1, 100, 6), row(2, 101, 7)]);
+        book.keep_sent(vec![row(2, 124, 1)]).await;
+        book.close().await;
+        let book = WayBook::open(&file, clock).unwrap();
+        assert_eq!(book.sent().await.unwrap(), [row(2, 101, 7), row(2, 124, 1)]);
+    }
+
     #[tokio::test]
     async fn one_step_of_a_way_leads_to_the_others() {
         let directory = tempfile::tempdir().unwrap();

@@ -102,6 +102,7 @@ impl Running {
             "admin socket",
             admin.serve(running.house.clone(), running.tasks.clone(), running.tasks.shutdown()),
         );
+        running.doors.keep_sent(&running.house, &running.tasks).await;
         running.care(resolver);
         running.outbound.start(&running.tasks);
         let numbers = ConnectionNumbers::new();
@@ -172,6 +173,7 @@ impl Running {
         if drained.aborted > 0 {
             tracing::warn!(tasks = drained.aborted, "did not end in time and were stopped");
         }
+        self.house.way.keep_sent(self.doors.sent_since()).await;
         self.house.close().await?;
         tracing::info!("stopped");
         Ok(())

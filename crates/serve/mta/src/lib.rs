@@ -37,6 +37,7 @@ use counts::Counts;
 use deliver::limits::Sent;
 use settings::{Live, QueueBehind};
 
+pub use deliver::limits::SentHour;
 pub use deliver::routing::{Routing, SendingLimits};
 pub use inspect::{
     Applied, CheckSink, CheckedMessage, Checks, Enforcement, Findings, OnDnsFailure, Override,
@@ -156,6 +157,18 @@ impl SmtpDoor {
         let rooms = &self.0.rooms;
         let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind());
         self.0.live.store(Arc::new(live));
+    }
+
+    /// What accounts have sent, by the hour: the hours that have changed since this was last asked. Whoever keeps them
+    /// gives them back after a restart with [`Self::restore_sent`], so that limits hold on.
+    #[must_use]
+    pub fn sent_since(&self) -> Vec<SentHour> {
+        self.0.sent.changed()
+    }
+
+    /// Takes up what accounts have sent before the start.
+    pub fn restore_sent(&self, kept: &[SentHour]) {
+        self.0.sent.restore(kept, self.0.rooms.clock.now());
     }
 
     /// Serves one connection to its end.

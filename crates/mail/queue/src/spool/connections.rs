@@ -2,7 +2,10 @@
 //!
 //! A host that lets connections vanish holds one for half a minute, one that accepts and says nothing for minutes. So
 //! destinations that failed or were slow share half of the connections, with those of which nothing is known they share
-//! seven eighths: the rest is enough for those who answer soon. And a connection that only waits for more mail, or has had its turn, makes room for who waits.
+//! seven eighths: the rest is enough for those who answer soon. Who shows no sign of life for [`STALL_AFTER`] counts as
+//! slow until one comes; and if more than that half hang, those of them that have no mail under way give way to who
+//! waits. So one of which nothing is known holds up others for a moment at most. A connection that only waits for more
+//! mail, or has had its turn, makes room, too.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,6 +19,14 @@ use crate::destination::Destination;
 
 /// A destination that takes longer for a message than this, connecting included, is slow.
 const SLOW_AFTER: Duration = Duration::from_secs(5);
+
+/// A connection that shows no sign of life for so long counts as one to a slow destination until it does. Names are
+/// found, connections made and mail taken in less on most ways; it bounds how long one of which nothing is known can
+/// hold up others.
+pub(crate) const STALL_AFTER: Duration = Duration::from_secs(1);
+
+/// One in so many connections is kept free, so that a new one need not wait until an idle one has said good-bye.
+const FREE_SHARE: usize = 16;
 
 /// How long a connection goes on sending while others wait for one. Long enough that its handshake was worth it.
 pub(crate) const TURN: Duration = Duration::from_secs(5);
@@ -57,6 +68,19 @@ pub(crate) struct Given {
     pub(crate) standing: Standing,
     /// Its first success has earned the destination another connection.
     pub(crate) has_widened: bool,
+    /// It shows no sign of life, or has given way because of that.
+    pub(crate) life: Life,
+}
+
+/// Whether a connection gets on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Life {
+    /// It does, as far as is known.
+    GetsOn,
+    /// It has shown no sign of life for a while, and counts as slow.
+    Stalled,
+    /// It is given up in favour of others, and counts no more.
+    GaveWay,
 }
 
 /// Connections given out, by what was to be expected of them.
@@ -69,8 +93,12 @@ pub(crate) struct Connections {
     resting: usize,
     /// Of these, those that were told to make room and have not ended yet.
     leaving: usize,
+    /// Those that are over but for their outcomes, which wait for the disk. They count among none of the others.
+    flushing: usize,
     /// Tells one that waits for more mail to make room.
     pub(crate) room_wanted: Arc<Notify>,
+    /// Lets one that shows no sign of life look whether it has to give way.
+    pub(crate) way_wanted: Arc<Notify>,
 }
 
 impl Connections {
@@ -101,6 +129,11 @@ impl Connections {
         self.resting = self.resting.saturating_sub(1);
     }
 
+    /// The outcomes of one that is over are on disk.
+    pub(crate) fn flushed(&mut self) {
+        self.flushing = self.flushing.saturating_sub(1);
+    }
+
     /// One that was told to make room has ended, or has got mail after all.
     pub(crate) fn left(&mut self) {
         self.leaving = self.leaving.saturating_sub(1);
@@ -121,14 +154,22 @@ impl Lines {
     pub(super) fn push(&mut self, standing: Standing, destination: Destination) {
         self.last += 1;
         let number = self.last;
-        self.of(standing).push_back((number, destination));
+        self.line_mut(standing).push_back((number, destination));
     }
 
-    fn of(&mut self, standing: Standing) -> &mut VecDeque<(u64, Destination)> {
+    fn line_mut(&mut self, standing: Standing) -> &mut VecDeque<(u64, Destination)> {
         match standing {
             Standing::Well => &mut self.well,
             Standing::Unknown => &mut self.unknown,
             Standing::Troubled => &mut self.troubled,
+        }
+    }
+
+    fn line(&self, standing: Standing) -> &VecDeque<(u64, Destination)> {
+        match standing {
+            Standing::Well => &self.well,
+            Standing::Unknown => &self.unknown,
+            Standing::Troubled => &self.troubled,
         }
     }
 
@@ -159,20 +200,32 @@ impl Paces {
     }
 }
 
+/// Of so many connections, those that slow and unreachable destinations may have.
+fn troubled_max(connections_max: usize) -> usize {
+    (connections_max / 2).max(1)
+}
+
+/// Those that they may have together with destinations of which nothing is known.
+fn doubtful_max(connections_max: usize) -> usize {
+    (connections_max * 7).div_ceil(8).max(1)
+}
+
 impl Spool {
     /// Gives out a connection, if one may be made now.
     pub(crate) fn take_lease(&mut self) -> Option<(Destination, Given)> {
-        if self.is_stopped {
+        if self.is_stopped || self.is_behind() {
             return None;
         }
+        let given = self.next_given();
+        self.ask_for_room();
+        given
+    }
+
+    fn next_given(&mut self) -> Option<(Destination, Given)> {
         let now = self.clock.now();
-        if self.connections.count() >= self.settings.connections_max {
-            self.ask_for_room();
-            return None;
-        }
         loop {
-            let line = self.next_line()?;
-            let (_, destination) = self.lines.of(line).pop_front()?;
+            let line = self.next_line(None)?;
+            let (_, destination) = self.lines.line_mut(line).pop_front()?;
             let Some(site) = self.sites.get_mut(&destination) else { continue };
             site.is_in_line = false;
             if !site.wants_connection(now) {
@@ -187,7 +240,7 @@ impl Spool {
             }
             site.leases += 1;
             site.connecting += 1;
-            let given = Given { attempts: site.attempts, standing, has_widened: false };
+            let given = Given { attempts: site.attempts, standing, has_widened: false, life: Life::GetsOn };
             *self.connections.of(standing) += 1;
             self.line_up(&destination);
             if self.lines.count() > 0 {
@@ -198,16 +251,21 @@ impl Spool {
         }
     }
 
-    /// The line whose first may have the next free connection.
-    fn next_line(&self) -> Option<Standing> {
+    /// The line whose first may have a connection, if one that counts as `ended` were over.
+    fn next_line(&self, ended: Option<Standing>) -> Option<Standing> {
         let most = self.settings.connections_max;
-        let doubtful = self.connections.unknown + self.connections.troubled;
-        let has_room = doubtful < (most * 7).div_ceil(8).max(1);
-        let may_be_troubled = has_room && self.connections.troubled < (most / 2).max(1);
+        let of = |standing, count: usize| count.saturating_sub(usize::from(ended == Some(standing)));
+        let troubled = of(Standing::Troubled, self.connections.troubled);
+        let doubtful = of(Standing::Unknown, self.connections.unknown) + troubled;
+        if of(Standing::Well, self.connections.well) + doubtful >= most {
+            return None;
+        }
+        let may_be_unknown = doubtful < doubtful_max(most);
+        let may_be_troubled = may_be_unknown && troubled < troubled_max(most);
         let Lines { well, unknown, troubled, .. } = &self.lines;
         [
             (Standing::Well, well.front()),
-            (Standing::Unknown, unknown.front().filter(|_| has_room)),
+            (Standing::Unknown, unknown.front().filter(|_| may_be_unknown)),
             (Standing::Troubled, troubled.front().filter(|_| may_be_troubled)),
         ]
         .into_iter()
@@ -222,21 +280,96 @@ impl Spool {
         doubtful <= self.settings.connections_max.div_ceil(2)
     }
 
-    /// Whether all connections are taken, and somebody waits for one.
-    pub(crate) fn is_crowded(&self) -> bool {
-        self.connections.count() >= self.settings.connections_max && self.next_line().is_some()
+    /// Whether some other destination could have a connection only if one to this, which counts as that, ended.
+    pub(crate) fn is_crowded(&self, destination: &Destination, counted_as: Standing) -> bool {
+        let waits = |line| self.lines.line(line).iter().take(2).any(|(_, other)| other != destination);
+        self.next_line(None).is_none() && self.next_line(Some(counted_as)).is_some_and(waits)
     }
 
-    /// Lets as many that only wait for more mail make room as others wait for one.
+    /// Lets some that do nothing, or get nowhere, make room for who waits and for who will come next.
     fn ask_for_room(&mut self) {
-        if self.next_line().is_none() {
-            return;
-        }
-        let wanted = self.lines.count().min(self.connections.resting);
+        let most = self.settings.connections_max;
+        let crowding = (self.connections.count() + most / FREE_SHARE).saturating_sub(most);
+        let is_full = self.connections.count() >= most && self.next_line(Some(Standing::Well)).is_some();
+        let waiting = if is_full { self.lines.count() } else { 0 };
+        let wanted = crowding.max(waiting).min(self.connections.resting);
         for _ in self.connections.leaving..wanted {
             self.connections.leaving += 1;
             self.connections.room_wanted.notify_one();
         }
+        for _ in 0..self.way_wanted() {
+            // Who has waited longest is nearest to its answer.
+            self.connections.way_wanted.notify_last();
+        }
+    }
+
+    /// How many stalled connections have to give way: of those beyond their half as many as others wait that do not
+    /// hang, and that idle ones make no room for.
+    fn way_wanted(&self) -> usize {
+        let most = self.settings.connections_max;
+        let beyond = self.connections.troubled.saturating_sub(troubled_max(most));
+        let (well, unknown) = (self.lines.well.len(), self.lines.unknown.len());
+        let waiting = if self.connections.count() >= most {
+            (well + unknown).saturating_sub(self.connections.resting)
+        } else if self.connections.unknown + self.connections.troubled >= doubtful_max(most) {
+            unknown
+        } else {
+            0
+        };
+        beyond.min(waiting)
+    }
+
+    /// A connection has shown no sign of life for a while. If nothing was known of its destination, this is.
+    pub(crate) fn stall(&mut self, destination: &Destination, given: &mut Given) {
+        if given.life != Life::GetsOn {
+            return;
+        }
+        given.life = Life::Stalled;
+        if self.sites.get(destination).is_some_and(|site| site.pace.is_none()) {
+            self.note_pace(destination, Pace::Slow);
+        }
+        self.count_as(destination, given, Standing::Troubled);
+    }
+
+    /// Gives a stalled connection up, if others need what it counts as. The destination waits among the slow ones: there
+    /// it gets its time.
+    pub(crate) fn give_way(&mut self, destination: &Destination, given: &mut Given) -> bool {
+        if given.life != Life::Stalled || self.way_wanted() == 0 {
+            return false;
+        }
+        given.life = Life::GaveWay;
+        self.connections.end(given.standing);
+        self.note_pace(destination, Pace::Slow);
+        self.lease_wanted.notify_one();
+        true
+    }
+
+    fn note_pace(&mut self, destination: &Destination, pace: Pace) {
+        let Some(site) = self.sites.get_mut(destination) else { return };
+        if site.pace.replace(pace) != Some(pace) {
+            self.paces.remember(destination, pace);
+        }
+    }
+
+    /// A connection counts as something else from now on.
+    fn count_as(&mut self, destination: &Destination, given: &mut Given, standing: Standing) {
+        if given.standing == standing || given.life == Life::GaveWay {
+            return;
+        }
+        self.connections.end(given.standing);
+        *self.connections.of(standing) += 1;
+        given.standing = standing;
+        // It may have more now, and others may have what it counted as.
+        self.lease_wanted.notify_one();
+        self.line_up(destination);
+    }
+
+    /// One that is over gives its place to others before its outcomes are on disk, if not as many do that already as there
+    /// are connections: what a crash would send again stays bounded.
+    pub(crate) fn begin_flush(&mut self) -> bool {
+        let may_begin = self.connections.flushing < self.settings.connections_max;
+        self.connections.flushing += usize::from(may_begin);
+        may_begin
     }
 
     /// The first success of a connection earns its destination another one.
@@ -252,22 +385,14 @@ impl Spool {
 
     /// A destination has answered about a message: its connection counts as what it proves to be.
     pub(crate) fn answered(&mut self, destination: &Destination, given: &mut Given, pace: Pace) {
-        let Some(site) = self.sites.get_mut(destination) else { return };
-        if site.pace != Some(pace) {
-            site.pace = Some(pace);
-            self.paces.remember(destination, pace);
-        }
+        self.note_pace(destination, pace);
         let standing = match pace {
             Pace::Quick => Standing::Well,
             Pace::Slow => Standing::Troubled,
         };
-        if given.standing != standing {
-            self.connections.end(given.standing);
-            *self.connections.of(standing) += 1;
-            given.standing = standing;
-            // It may have more now, and others may have what it counted as.
-            self.lease_wanted.notify_one();
-            self.line_up(destination);
+        if given.life == Life::Stalled {
+            given.life = Life::GetsOn;
         }
+        self.count_as(destination, given, standing);
     }
 }

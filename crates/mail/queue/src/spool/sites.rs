@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mail_types::QueueId;
 use platform::clock::Timestamp;
 
-use super::connections::{Given, Pace, Standing};
+use super::connections::{Given, Life, Pace, Standing};
 use super::{Site, Spool};
 use crate::destination::Destination;
 use crate::index::DestinationRow;
@@ -93,7 +93,9 @@ impl Spool {
 
     /// A connection is over. `given` is what the lease was given with, but for the standing, which may have changed.
     pub(crate) fn end_lease(&mut self, destination: &Destination, given: Given, how: Option<ConnectionEnd>) {
-        self.connections.end(given.standing);
+        if given.life != Life::GaveWay {
+            self.connections.end(given.standing);
+        }
         let attempts = given.attempts;
         let (now, salt) = (self.clock.now(), self.salt ^ hash_of(&destination.key()));
         if let Some(site) = self.sites.get_mut(destination) {
@@ -125,7 +127,7 @@ impl Spool {
                     site.not_before = now.saturating_add(throttled_for(&self.settings, salt));
                     site.failed(last, now);
                 }
-                None => {}
+                Some(ConnectionEnd::GaveWay) | None => {}
             }
         }
         if self.sites.get(destination).is_some_and(|site| site.not_before > now) {

@@ -11,3 +11,4 @@ mod purge;
 mod schedule;
 mod sending;
 mod sharing;
+mod stalling;

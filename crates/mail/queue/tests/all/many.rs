@@ -1,4 +1,4 @@
-//! A long queue: opened soon, in bounded memory. Sized down; `examples/measure.rs` does it with a million.
+//! A long queue: opened soon, in bounded memory. Sized down; `scripts/bench queue` does it with a million.
 
 use queue::{ConnectionEnd, Filter};
 

@@ -153,3 +153,27 @@ async fn the_first_success_of_a_connection_earns_another_one() {
     assert!(house.lease().await.is_none(), "its later ones do not");
     drop(second);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_the_disk_alone_makes_room_for_as_many_as_there_are() {
+    let house = house(2);
+    house.queue_for(&["one.example", "two.example", "three.example", "four.example", "five.example"]).await;
+    let mut closed = Vec::new();
+    for _ in 0..2 {
+        let mut lease = house.lease().await.unwrap();
+        house.relay(&mut lease, Duration::ZERO).await;
+        lease.close(ConnectionEnd::Reached);
+        assert!(lease.next().await.is_none());
+        closed.push(lease);
+    }
+    let mut third = house.lease().await.unwrap();
+    house.relay(&mut third, Duration::ZERO).await;
+    let fourth = house.lease().await.unwrap();
+    third.close(ConnectionEnd::Reached);
+    assert!(house.lease().await.is_none(), "two that are over wait already: the third keeps its place");
+    drop(third);
+    assert_ne!(house.lease().await.unwrap().destination(), fourth.destination());
+    for lease in &mut closed {
+        lease.flush().await.unwrap();
+    }
+}

@@ -1,8 +1,9 @@
 //! Answers as people read them, in columns, and as machines do.
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
-use crate::admin::{Answer, DkimLine, QueueLine, QueueMessage, QueueStatus};
+use crate::admin::{AccountLine, Answer, DkimLine, MailboxLine, QueueLine, QueueMessage, QueueStatus};
 use crate::settings::show_octets;
 
 /// Prints an answer; a failure goes to standard error and makes the exit status 1.
@@ -12,19 +13,7 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
         Answer::Failed { why } => eprintln!("mailstead: {why}"),
         _ if json => println!("{:#}", data(answer)?),
         Answer::Done { what } => println!("{what}"),
-        Answer::Accounts { accounts } => columns(
-            ["ADDRESS", "STATE", "USED", "QUOTA", "MESSAGES", "ALIASES"],
-            accounts.iter().map(|a| {
-                [
-                    a.address.clone(),
-                    if a.enabled { "enabled" } else { "disabled" }.into(),
-                    amount(a.used_octets),
-                    a.quota.map_or_else(|| "none".into(), amount),
-                    a.messages.to_string(),
-                    a.aliases.join(" "),
-                ]
-            }),
-        ),
+        Answer::Accounts { accounts } => account_list(accounts),
         Answer::Aliases { aliases } => {
             columns(["ALIAS", "TARGETS"], aliases.iter().map(|a| [a.alias.clone(), a.targets.join(" ")]));
         }
@@ -33,24 +22,9 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
             domains.iter().map(|d| [d.domain.clone(), d.accounts.to_string(), d.aliases.to_string()]),
         ),
         Answer::DkimKeys { keys } => dkim_keys(keys),
-        Answer::Mailboxes { mailboxes } => columns(
-            ["MAILBOX", "USE", "MESSAGES", "UNSEEN", "SIZE", "UIDVALIDITY", "UIDNEXT"],
-            mailboxes.iter().map(|m| {
-                [
-                    m.name.clone(),
-                    m.special_use.clone().unwrap_or_else(|| "-".into()),
-                    m.messages.to_string(),
-                    m.unseen.to_string(),
-                    amount(m.octets),
-                    m.uid_validity.to_string(),
-                    m.uid_next.to_string(),
-                ]
-            }),
-        ),
+        Answer::Mailboxes { mailboxes } => mailbox_list(mailboxes),
         Answer::Verified { messages, octets, accounts, faults } => {
-            for fault in faults {
-                println!("{fault}");
-            }
+            lines(faults);
             println!(
                 "{accounts} accounts, {messages} messages, {} read: {} faults",
                 amount(*octets),
@@ -66,11 +40,7 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
         Answer::Queue { messages, next } => queue_page(messages, next.as_deref()),
         Answer::QueueMessage { message } => queued_message(message),
         Answer::QueueStatus { status } => queue_status(status),
-        Answer::Trace { steps } => {
-            for step in steps {
-                println!("{step}");
-            }
-        }
+        Answer::Trace { steps } => lines(steps),
     }
     let failed = match answer {
         Answer::Failed { .. } => true,
@@ -78,6 +48,45 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
         _ => false,
     };
     Ok(if failed { ExitCode::from(super::FAILED) } else { ExitCode::SUCCESS })
+}
+
+fn lines<T: Display>(lines: &[T]) {
+    for line in lines {
+        println!("{line}");
+    }
+}
+
+fn account_list(accounts: &[AccountLine]) {
+    columns(
+        ["ADDRESS", "STATE", "USED", "QUOTA", "MESSAGES", "ALIASES"],
+        accounts.iter().map(|a| {
+            [
+                a.address.clone(),
+                if a.enabled { "enabled" } else { "disabled" }.into(),
+                amount(a.used_octets),
+                a.quota.map_or_else(|| "none".into(), amount),
+                a.messages.to_string(),
+                a.aliases.join(" "),
+            ]
+        }),
+    );
+}
+
+fn mailbox_list(mailboxes: &[MailboxLine]) {
+    columns(
+        ["MAILBOX", "USE", "MESSAGES", "UNSEEN", "SIZE", "UIDVALIDITY", "UIDNEXT"],
+        mailboxes.iter().map(|m| {
+            [
+                m.name.clone(),
+                m.special_use.clone().unwrap_or_else(|| "-".into()),
+                m.messages.to_string(),
+                m.unseen.to_string(),
+                amount(m.octets),
+                m.uid_validity.to_string(),
+                m.uid_next.to_string(),
+            ]
+        }),
+    );
 }
 
 fn dkim_keys(keys: &[DkimLine]) {

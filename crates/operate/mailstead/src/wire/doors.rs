@@ -96,6 +96,31 @@ impl Doors {
         }
     }
 
+    /// What accounts have sent since this was last asked.
+    pub(super) fn sent_since(&self) -> Vec<mta::SentHour> {
+        self.smtp.sent_since()
+    }
+
+    /// Keeps what accounts have sent, and takes up what they sent before the start.
+    pub(super) async fn keep_sent(&self, house: &House, tasks: &Tasks) {
+        match house.way.sent().await {
+            Ok(kept) => self.smtp.restore_sent(&kept),
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "limits of sending begin anew");
+            }
+        }
+        let (door, book, stop) = (self.smtp.clone(), house.way.clone(), tasks.shutdown());
+        tasks.spawn("sent", async move {
+            loop {
+                // Neither arm loses anything when cancelled: the rest is written when the last session has ended.
+                tokio::select! {
+                    () = stop.triggered() => return,
+                    () = tokio::time::sleep(way::KEEP_EVERY) => book.keep_sent(door.sent_since()).await,
+                }
+            }
+        });
+    }
+
     /// Gives the doors new settings, for sessions that begin afterwards.
     pub(super) fn reconfigure(&self, settings: &Settings, srs: &Srs) {
         self.smtp.reconfigure(smtp_settings(settings, srs));

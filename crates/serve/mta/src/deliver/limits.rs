@@ -1,6 +1,6 @@
 //! How much each account has sent lately: a stolen password must not cost the host its reputation.
 //!
-//! Kept in memory, by the hour: a restart forgets it, which nobody but the operator can bring about.
+//! Kept in memory, by the hour. Whoever runs the door keeps it over a restart with [`SentHour`]s, some seconds behind.
 
 use std::collections::HashMap;
 
@@ -24,6 +24,19 @@ pub(crate) enum Exceeded {
     Day,
 }
 
+/// What an account sent in one hour.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct SentHour {
+    /// Who.
+    pub account: AccountId,
+    /// The hour, counted from the beginning of 1970.
+    pub hour: i64,
+    /// Messages in it.
+    pub messages: u32,
+    /// Recipients of all of them.
+    pub recipients: u32,
+}
+
 /// What accounts have sent.
 #[derive(Default, Debug)]
 pub(crate) struct Sent(Mutex<HashMap<AccountId, Account>>);
@@ -40,6 +53,8 @@ struct Account {
     last: i64,
     /// Amounts by the hour's number modulo 24.
     hours: [Amount; HOURS],
+    /// Which of these have changed since they were last asked for.
+    changed: [bool; HOURS],
 }
 
 impl Sent {
@@ -74,10 +89,33 @@ impl Sent {
         let account = accounts.entry(account).or_default();
         let amount = Amount { messages: 1, recipients };
         account.check(amount, limits, now)?;
-        let hour = &mut account.hours[place_of(hour_of(now))];
+        let place = place_of(hour_of(now));
+        let hour = &mut account.hours[place];
         hour.messages = hour.messages.saturating_add(amount.messages);
         hour.recipients = hour.recipients.saturating_add(amount.recipients);
+        account.changed[place] = true;
         Ok(())
+    }
+
+    /// The hours that have changed since this was last asked.
+    pub(crate) fn changed(&self) -> Vec<SentHour> {
+        let mut accounts = self.0.lock();
+        accounts.iter_mut().flat_map(|(&id, account)| account.take_changed(id)).collect()
+    }
+
+    /// Takes up what was kept; what is older than a day, or yet to come, counts no more.
+    pub(crate) fn restore(&self, kept: &[SentHour], now: Timestamp) {
+        let this = hour_of(now);
+        let mut accounts = self.0.lock();
+        for sent in kept.iter().filter(|sent| (this - HOURS as i64 + 1..=this).contains(&sent.hour)) {
+            let account = accounts.entry(sent.account).or_default();
+            account.go_on(this);
+            let hour = &mut account.hours[place_of(sent.hour)];
+            *hour = Amount {
+                messages: hour.messages.saturating_add(sent.messages),
+                recipients: hour.recipients.saturating_add(sent.recipients),
+            };
+        }
     }
 }
 
@@ -106,8 +144,19 @@ impl Account {
         let passed = hour.saturating_sub(self.last);
         for step in 0..passed.clamp(0, HOURS as i64) {
             self.hours[place_of(hour - step)] = Amount::default();
+            self.changed[place_of(hour - step)] = false;
         }
         self.last = self.last.max(hour);
+    }
+
+    fn take_changed(&mut self, account: AccountId) -> Vec<SentHour> {
+        let changed = std::mem::take(&mut self.changed);
+        let hours = (self.last - HOURS as i64 + 1..=self.last).filter(|&hour| changed[place_of(hour)]);
+        let sent = |hour| {
+            let Amount { messages, recipients } = self.hours[place_of(hour)];
+            SentHour { account, hour, messages, recipients }
+        };
+        hours.map(sent).collect()
     }
 
     /// Messages and recipients of the last sixty minutes: this hour's, and of the hour before as much as is not over.
@@ -183,6 +232,37 @@ mod tests {
             Err(Exceeded::Hour),
             "what was checked was not counted"
         );
+    }
+
+    #[test]
+    fn what_was_kept_counts_after_a_restart() {
+        let sent = Sent::default();
+        for minutes in [0, 1, 61] {
+            assert_eq!(sent.charge(ANN, 2, LIMITS, at(minutes)), Ok(()));
+        }
+        assert_eq!(sent.charge(BOB, 1, LIMITS, at(61)), Ok(()));
+        let mut kept = sent.changed();
+        kept.sort_unstable();
+        let hour = hour_of(at(0));
+        let row = |account, hour, messages, recipients| SentHour { account, hour, messages, recipients };
+        assert_eq!(kept, [row(ANN, hour, 2, 4), row(ANN, hour + 1, 1, 2), row(BOB, hour + 1, 1, 1)]);
+        assert_eq!(sent.changed(), [], "nothing since");
+        assert_eq!(sent.charge(BOB, 1, LIMITS, at(62)), Ok(()));
+        assert_eq!(sent.changed(), [row(BOB, hour + 1, 2, 2)], "the whole hour again");
+
+        let sent = Sent::default();
+        sent.restore(&kept, at(62));
+        assert_eq!(sent.changed(), [], "it is kept already");
+        assert_eq!(sent.check(ANN, 5, LIMITS, at(62)), Ok(()), "two, and most of four before");
+        assert_eq!(sent.check(ANN, 6, LIMITS, at(62)), Err(Exceeded::Hour));
+        assert_eq!(sent.check(ANN, 1, LIMITS, at(180)), Ok(()));
+        assert_eq!(sent.check(ANN, 15, LIMITS, at(180)), Err(Exceeded::Day));
+        let sent = Sent::default();
+        sent.restore(&[row(ANN, hour - 23, 5, 5), row(BOB, hour - 24, 5, 5)], at(0));
+        assert_eq!(sent.check(ANN, 1, LIMITS, at(0)), Err(Exceeded::Day), "the last hour that counts");
+        assert_eq!(sent.check(BOB, 1, LIMITS, at(0)), Ok(()), "one older");
+        sent.restore(&[row(BOB, hour + 1, 5, 5)], at(0));
+        assert_eq!(sent.check(BOB, 1, LIMITS, at(0)), Ok(()), "yet to come: the clock was wrong");
     }
 
     #[test]

@@ -43,7 +43,7 @@ async fn deliver(gate: Arc<Gate>, mut lease: Lease, stop: Shutdown) {
     let mut has_worked = false;
     while let Some(parcel) = next(&gate, &mut lease, &courier, &stop).await {
         has_worked = true;
-        let mut handed = courier.hand_over(&parcel).await;
+        let mut handed = courier.hand_over(&parcel, &mut lease).await;
         let wanted_end = handed.end.take();
         record(&gate, &lease, &parcel, &handed, wanted_end.as_ref());
         settle(&gate, &mut lease, parcel, handed).await;
@@ -52,13 +52,13 @@ async fn deliver(gate: Arc<Gate>, mut lease: Lease, stop: Shutdown) {
             break;
         }
     }
-    courier.close().await;
-    if let Err(error) = lease.flush().await {
-        tracing::warn!(error = describe(&error), "outcomes will be written later");
-    }
+    lease.watch(courier.close()).await;
     // Nothing was learned of a destination that was not asked.
     if has_worked {
-        lease.end(end);
+        lease.close(end);
+    }
+    if let Err(error) = lease.flush().await {
+        tracing::warn!(error = describe(&error), "outcomes will be written later");
     }
 }
 

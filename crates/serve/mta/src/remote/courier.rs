@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use mail_types::{ReversePath, Situation};
 use queue::{
-    ConnectionEnd, Destination, Diagnostic, LmtpServer, NewMessage, Parcel, Recipient, RecipientNumber,
-    RecipientOutcome, Relay, RelayHost, RelayTls,
+    ConnectionEnd, Destination, Diagnostic, Lease, LmtpServer, NewMessage, Parcel, Recipient,
+    RecipientNumber, RecipientOutcome, Relay, RelayHost, RelayTls,
 };
 use smtp::Reply;
 use smtp::client::{Allowance, LeftOut, Limit, Missing, Outcome};
@@ -68,6 +68,8 @@ pub(crate) struct Handed {
 enum NoWay {
     Never(Diagnostic),
     Later(Diagnostic),
+    /// It took its time, and others wait.
+    GaveWay,
 }
 
 impl From<NoHost> for NoWay {
@@ -107,7 +109,7 @@ impl Courier {
     }
 
     /// Hands a message over to as many of its recipients as can be asked.
-    pub(crate) async fn hand_over(&mut self, parcel: &Parcel) -> Handed {
+    pub(crate) async fn hand_over(&mut self, parcel: &Parcel, lease: &mut Lease) -> Handed {
         let wanted = self.wanted(parcel.message());
         let mut handed = Handed::default();
         let mut pending: Pending<'_> = parcel.recipients().collect();
@@ -123,8 +125,12 @@ impl Courier {
         // A connection that was kept open may have been closed meanwhile: once, that says nothing.
         let mut may_be_stale = true;
         while !pending.is_empty() && handed.end.is_none() {
-            match self.connection(&wanted).await {
+            match self.connection(&wanted, lease).await {
                 Ok(()) => {}
+                Err(NoWay::GaveWay) => {
+                    handed.end = Some(ConnectionEnd::GaveWay);
+                    break;
+                }
                 Err(NoWay::Never(diagnostic)) => {
                     let failed = |(number, _)| (number, RecipientOutcome::Failed(diagnostic.clone()));
                     handed.outcomes.extend(pending.drain(..).map(failed));
@@ -144,7 +150,9 @@ impl Courier {
                     break;
                 }
             }
-            self.one_transaction(parcel.message(), &body, &mut pending, &mut handed, &mut may_be_stale).await;
+            let transaction =
+                self.one_transaction(parcel.message(), &body, &mut pending, &mut handed, &mut may_be_stale);
+            lease.watch(transaction).await;
         }
         handed
     }
@@ -240,7 +248,7 @@ impl Courier {
     }
 
     /// Sees to it that a connection is open that is as wanted.
-    async fn connection(&mut self, wanted: &Wanted) -> Result<(), NoWay> {
+    async fn connection(&mut self, wanted: &Wanted, lease: &mut Lease) -> Result<(), NoWay> {
         if let Some(held) = self.held.take() {
             let is_safe_enough = wanted.demand == Demand::None || held.connection.is_verified;
             if held.identity == wanted.identity && is_safe_enough {
@@ -249,12 +257,23 @@ impl Courier {
             }
             held.connection.quit().await;
         }
-        match self.reach(wanted).await {
+        let reached = tokio::select! {
+            biased;
+            // Cancelled, no mail was under way.
+            reached = self.reach(wanted) => reached,
+            // Cancelled, the lease is as it was.
+            () = lease.give_way() => Err(NoWay::GaveWay),
+        };
+        match reached {
             Ok(connection) => {
                 self.gate.counts.connections_made.increment();
                 self.gate.counts.tls(connection.tls.as_ref().map(|session| session.version));
                 self.held = Some(Held { connection, identity: wanted.identity.clone() });
                 Ok(())
+            }
+            Err(NoWay::GaveWay) => {
+                self.gate.counts.connections_given_up.increment();
+                Err(NoWay::GaveWay)
             }
             Err(no_way) => {
                 self.gate.counts.connections_failed.increment();

@@ -71,6 +71,32 @@ async fn silence_has_an_end() {
 }
 
 #[tokio::test]
+async fn a_host_that_does_not_greet_makes_room_for_one_that_may() {
+    let queue = queue::Settings { connections_max: 2, ..queue::Settings::default() };
+    let world = World::with(Wishes { queue, ..Wishes::default() }).await;
+    let far = world.far(Manner::polite()).await;
+    let mut silent = Vec::new();
+    for (domain, place) in [("one.example", "127.0.0.3"), ("two.example", "127.0.0.4")] {
+        world.exchanger(domain, 10, &format!("mx.{domain}"), place);
+        silent.push(world.host(place, Manner::answering("connect", Act::Silence)).await);
+        world.submit(&[&format!("bob@{domain}")], LUNCH).await;
+    }
+    world.submit(&["bob@far.example"], LUNCH).await;
+    soon(async {
+        while silent.iter().any(|host| host.connections() == 0) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    world.clock.advance(Duration::from_secs(1));
+    soon(far.mail(1)).await;
+    let text = world.metrics.render();
+    assert!(text.contains("mailstead_out_connections_total{result=\"given_up\"} 1"), "{text}");
+    assert!(text.contains("mailstead_out_connections_total{result=\"failed\"} 0"), "{text}");
+    assert_eq!(world.queue.stats().await.unwrap().destinations_unreachable, 0);
+}
+
+#[tokio::test]
 async fn words_without_sense_are_no_answer() {
     for phase in ["EHLO", "MAIL", "."] {
         recovers(phase, &["8BITMIME"], Act::Say("hello there"), "4.5.0 The mail server").await;
