@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use platform::clock::Clock;
 use platform::metrics::Metrics;
+use platform::tasks::Shutdown;
 
 use crate::answer::{Answer, LookupError};
 use crate::fixed::FixedRecords;
@@ -37,6 +38,17 @@ impl Resolver {
     #[must_use]
     pub fn fixed(records: FixedRecords) -> Self {
         Self(Arc::new(Source::Fixed(records)))
+    }
+
+    /// What has to be done between questions: asks again for answers that are wanted often before they end. To be
+    /// spawned once, as a task; it ends at `stop`.
+    pub async fn tend(self, stop: Shutdown) {
+        let Source::Network(questions) = &*self.0 else { return };
+        // Questions that are open lose their answers: nobody waits for them.
+        tokio::select! {
+            () = stop.triggered() => {}
+            () = questions.refresh() => {}
+        }
     }
 
     /// The records of one type that a name has, aliases (CNAME) followed, in the order of the answer.
