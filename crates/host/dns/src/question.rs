@@ -19,6 +19,7 @@ use crate::name::Name;
 use crate::record::{RecordData, RecordType};
 use crate::recursion::Recursion;
 use crate::settings::{Bounds, CACHE_OCTETS_MAX, Mode, Settings, SettingsError};
+use crate::trail::{Step, Trail, Watched};
 use crate::wire::ALIASES_MAX;
 
 /// Answers that may wait to be refreshed before their time is over; further ones end, and are asked for when wanted.
@@ -149,6 +150,13 @@ impl Questions {
         outcome
     }
 
+    /// Asks the network without looking into the cache, and shows the way that the question took.
+    pub(crate) async fn trace(&self, name: &Name, kind: RecordType) -> (Outcome, Vec<Step>) {
+        let trail = Trail::new(self.0.bounds.question_queries_max, Watched::Yes);
+        let outcome = self.0.along(&trail, &(name.clone(), kind)).await;
+        (outcome, trail.steps())
+    }
+
     /// Asks again for answers that are wanted often, before their time is over. Never ends; the first caller does all
     /// the work.
     pub(crate) async fn refresh(&self) {
@@ -228,7 +236,12 @@ impl Desk {
     }
 
     async fn within_bounds(&self, question: &Question) -> Outcome {
-        let asking = async {
+        let trail = Trail::new(self.bounds.question_queries_max, Watched::No);
+        self.along(&trail, question).await
+    }
+
+    async fn along(&self, trail: &Arc<Trail>, question: &Question) -> Outcome {
+        let asking = trail.charged(async {
             let _place = self.place().await?;
             match self.network.ask(&question.0, question.1).await {
                 Err(bogus @ LookupError::Bogus(_)) if question.1 != RecordType::Cname => {
@@ -236,8 +249,15 @@ impl Desk {
                 }
                 outcome => outcome,
             }
-        };
-        tokio::time::timeout(self.bounds.question_time_max, asking).await.unwrap_or(Err(LookupError::Timeout))
+        });
+        let outcome = tokio::time::timeout(self.bounds.question_time_max, asking).await;
+        match outcome.unwrap_or(Err(LookupError::Timeout)) {
+            // What was left unasked is no proof of anything.
+            Err(_) if trail.is_spent() => {
+                Err(LookupError::Excessive("more queries than one question may cost".to_owned()))
+            }
+            outcome => outcome,
+        }
     }
 
     /// A place among the questions that may be open, waited for if enough others do not wait already.

@@ -24,8 +24,9 @@ use crate::settings::{
 };
 use crate::wire::{BareAbsence, Reading, Validated, kind_out, name_out, reason};
 
-/// Depth of delegations and of the search for servers' addresses: names deeper than this have no mail host.
-const DEPTH_MAX: u8 = 24;
+/// Depth of delegations, aliases and the search for servers' addresses, in labels. An IPv6 address read backwards in the
+/// longest list of senders has about forty; what it costs is bounded by queries (see `trail`).
+const DEPTH_MAX: u8 = 64;
 /// The port that servers of the Internet listen at.
 const DOMAIN_PORT: u16 = 53;
 

@@ -14,6 +14,7 @@ use crate::name::Name;
 use crate::question::Questions;
 use crate::record::{MailExchanger, RecordData, RecordType, TlsaRecord};
 use crate::settings::{Families, Settings, SettingsError};
+use crate::trail::Step;
 
 /// Asks DNS. Clones share the cache and the bounds.
 #[derive(Clone)]
@@ -59,6 +60,22 @@ impl Resolver {
         match &*self.0 {
             Source::Network(questions) => questions.ask(name, kind).await,
             Source::Fixed(records) => records.lookup(name, kind),
+        }
+    }
+
+    /// The same, asked of the network whatever is known already, with every query that it took: for people who want to
+    /// see the way.
+    ///
+    /// # Errors
+    /// [`LookupError`], beside the way that led to it.
+    pub async fn trace(
+        &self,
+        name: &Name,
+        kind: RecordType,
+    ) -> (Result<Answer<RecordData>, LookupError>, Vec<Step>) {
+        match &*self.0 {
+            Source::Network(questions) => questions.trace(name, kind).await,
+            Source::Fixed(records) => (records.lookup(name, kind), Vec::new()),
         }
     }
 

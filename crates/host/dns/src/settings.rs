@@ -137,6 +137,9 @@ pub struct Bounds {
     pub questions_open_max: usize,
     /// Questions that may wait; further ones hear [`LookupError::Busy`](crate::LookupError::Busy).
     pub questions_waiting_max: usize,
+    /// Queries to servers that one question may cost, everything that its proof needs included (RFC 1034 §5.3.3). Down to
+    /// a signed zone of four labels, with nothing known, it takes about twenty; backwards from an IPv6 address, fifty.
+    pub question_queries_max: usize,
     /// Queries to servers that may be open at once, for all questions together (RFC 9520, NXNS attack).
     pub queries_open_max: usize,
     /// Records of one type in one answer that are passed on.
@@ -155,6 +158,7 @@ impl Default for Bounds {
             query_time_max: Duration::from_secs(2),
             questions_open_max: 128,
             questions_waiting_max: 1024,
+            question_queries_max: 200,
             queries_open_max: 512,
             records_max: RESPONSE_RECORDS_MAX,
         }

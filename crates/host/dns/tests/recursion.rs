@@ -243,6 +243,31 @@ async fn large_answers_come_over_tcp_and_huge_ones_not_at_all() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_way_of_a_question_can_be_seen_and_has_a_bound() -> Result<()> {
+    let (world, server) = world()?;
+    let resolver = resolver(&settings(&world)?)?;
+    let (outcome, way) = resolver.trace(&name("example.test")?, RecordType::Mx).await;
+    assert!(outcome.is_ok());
+    let way: Vec<String> = way
+        .iter()
+        .map(|step| format!("{} {} {}: {}", step.server.ip(), step.name, step.kind, step.outcome))
+        .collect();
+    assert_eq!(way.len(), world.asked_anywhere().len());
+    assert_eq!(way[0], format!("{} test. NS: servers of test.", world.root().ip()));
+    assert_eq!(way.last(), Some(&format!("{server} example.test. MX: 1 record")));
+    for (queries, fits) in [(way.len() - 1, false), (way.len(), true), (way.len() + 1, true)] {
+        let bounds = Bounds { question_queries_max: queries, ..Bounds::default() };
+        let resolver = self::resolver(&Settings { bounds, ..settings(&world)? })?;
+        match resolver.mx(&name("example.test")?).await {
+            Ok(_) => assert!(fits, "{queries}"),
+            Err(LookupError::Excessive(_)) => assert!(!fits, "{queries}"),
+            Err(error) => panic!("{queries}: {error:?}"),
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn delegations_to_many_servers_without_addresses_are_bounded_work() -> Result<()> {
     // NXNSAttack (CVE-2020-12667): one question, many names of servers that nobody can find.
     let (world, _) = world()?;
