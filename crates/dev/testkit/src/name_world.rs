@@ -89,6 +89,7 @@ pub struct NameWorld {
 #[derive(Default, Debug)]
 struct State {
     zones: BTreeMap<String, Zone>,
+    mirrors: Vec<String>,
     servers: BTreeMap<IpAddr, Server>,
 }
 
@@ -248,6 +249,12 @@ impl NameWorld {
         if let Some(zone) = self.lock().zones.get_mut(zone) {
             zone.whisper(name, kind, data);
         }
+    }
+
+    /// From now on a name has one text: the address of whoever asks for it.
+    pub fn mirror(&self, name: &str) {
+        self.add_for(name, &Record::Text(String::new()), 0);
+        self.lock().mirrors.push(name.to_ascii_lowercase());
     }
 
     /// From now on a server behaves so.
@@ -436,7 +443,13 @@ fn answer(
         let asked_here = Question { from, transport, name: asked.name.clone(), kind };
         state.servers.get_mut(&server)?.asked.push(asked_here);
         let truncates = state.servers.get(&server)?.humour == Humour::Truncating;
-        (state.answer(server, &asked)?, truncates)
+        let mut sections = state.answer(server, &asked)?;
+        if kind == kind::TXT && sections.is_authoritative && state.mirrors.contains(&asked.name) {
+            let text = Record::Text(from.ip().to_string());
+            sections = Sections { is_authoritative: true, ..Sections::default() };
+            sections.answers.push(crate::zone::record_of(&asked.name, &text));
+        }
+        (sections, truncates)
     };
     let wire = write(header, question, &sections, extension.is_some());
     let octets_max = extension.map_or(512, |(octets, _)| usize::from(octets));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use crate::name_server::{INTERNET, NAME_ERROR, kind, put_name};
+use crate::name_server::{INTERNET, NAME_ERROR, Record, kind, put_name};
 use crate::zone_signing::{Signable, ZoneKey, type_bitmap};
 
 /// Labels from the root down, in lower case: they sort as DNS does (RFC 4034 §6.1).
@@ -260,6 +260,11 @@ impl Zone {
             .find(|above| self.nodes.keys().any(|own| own.starts_with(above)))
             .unwrap_or_else(|| self.origin.clone())
     }
+}
+
+/// One record of a name, as it stands in an answer, for no time.
+pub(crate) fn record_of(name: &str, data: &Record) -> Vec<u8> {
+    record(&wire(&path(name)), data.kind(), 0, &data.data())
 }
 
 pub(crate) fn path(name: &str) -> Path {

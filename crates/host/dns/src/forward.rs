@@ -5,12 +5,16 @@ use std::sync::Arc;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ProtocolConfig, ResolverOpts};
 use hickory_resolver::net::dnssec::DnssecDnsHandle;
 use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
-use hickory_resolver::proto::op::{DnsRequestOptions, Query};
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::{DnsRequestOptions, DnsResponse, Query};
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 
+use crate::answer::LookupError;
 use crate::cache::Outcome;
 use crate::name::Name;
+use crate::network::Validation;
 use crate::record::RecordType;
+use crate::reply::Reply;
 use crate::runtime::Connections;
 use crate::settings::{
     Forwarder, ForwarderTransport, NSEC3_ITERATIONS, PROOFS_BELOW_MAX, Settings, SettingsError,
@@ -21,6 +25,7 @@ use crate::wire::{BareAbsence, Reading, Validated, kind_out, name_out, reason};
 pub(crate) struct Forward {
     pool: Pool,
     reading: Reading,
+    wants_signatures: bool,
 }
 
 /// Forwarders, with or without validation of what they say.
@@ -30,7 +35,11 @@ enum Pool {
 }
 
 impl Forward {
-    pub(crate) fn new(settings: &Settings, forwarders: &[Forwarder]) -> Result<Self, SettingsError> {
+    pub(crate) fn new(
+        settings: &Settings,
+        forwarders: &[Forwarder],
+        validation: Validation,
+    ) -> Result<Self, SettingsError> {
         if forwarders.is_empty() {
             return Err(SettingsError::NoForwarder);
         }
@@ -48,9 +57,10 @@ impl Forward {
         options.edns0 = true;
         let context = Arc::new(PoolContext::new(options, tls));
         let pool = NameServerPool::from_config(servers, context, Connections::new(settings, &[]));
-        let (pool, validated) = match settings.anchors()? {
-            None => (Pool::Plain(pool), Validated::No),
-            Some(anchors) => {
+        let wants_signatures = !matches!(validation, Validation::Off);
+        let (pool, validated) = match validation {
+            Validation::Off | Validation::PassedOn => (Pool::Plain(pool), Validated::No),
+            Validation::From(anchors) => {
                 let handle = DnssecDnsHandle::with_trust_anchor(pool, Arc::new(anchors))
                     .validation_cache_size(PROOFS_BELOW_MAX)
                     .nsec3_iteration_limits(Some(NSEC3_ITERATIONS.0), Some(NSEC3_ITERATIONS.1));
@@ -62,30 +72,35 @@ impl Forward {
             bare_absence: BareAbsence::Believed,
             records_max: settings.bounds.records_max,
         };
-        Ok(Self { pool, reading })
+        Ok(Self { pool, reading, wants_signatures })
     }
 
     pub(crate) async fn ask(&self, name: &Name, kind: RecordType) -> Outcome {
         let asked = name_out(name)?;
-        let query = Query::query(asked.clone(), kind_out(kind));
-        let mut options = DnsRequestOptions::default();
-        options.use_edns = true;
-        options.edns_set_dnssec_ok = self.reading.validated == Validated::Yes;
-        options.recursion_desired = true;
-        let answered = match &self.pool {
-            Pool::Plain(pool) => pool.lookup(query, options).first_answer().await,
-            Pool::Validating(handle) => handle.lookup(query, options).first_answer().await,
-        };
-        match answered {
-            Ok(response) if response.answers.is_empty() => {
-                match hickory_resolver::net::DnsError::from_response(response) {
-                    Err(error) => Err(self.reading.failure(error.into())),
-                    Ok(_) => self.reading.answer(&asked, kind, &[]),
-                }
-            }
+        match self.response(Query::query(asked.clone(), kind_out(kind))).await {
             Ok(response) => self.reading.answer(&asked, kind, &response.answers),
             Err(error) => Err(self.reading.failure(error)),
         }
+    }
+
+    /// A whole answer, with what proves it.
+    pub(crate) async fn reply(&self, query: &Query) -> Result<Reply, LookupError> {
+        match self.response(query.clone()).await {
+            Ok(response) => self.reading.reply(query, &response.answers, &response.authorities),
+            Err(error) => self.reading.failed_reply(query, error),
+        }
+    }
+
+    async fn response(&self, query: Query) -> Result<DnsResponse, NetError> {
+        let mut options = DnsRequestOptions::default();
+        options.use_edns = true;
+        options.edns_set_dnssec_ok = self.wants_signatures;
+        options.recursion_desired = true;
+        let response = match &self.pool {
+            Pool::Plain(pool) => pool.lookup(query, options).first_answer().await,
+            Pool::Validating(handle) => handle.lookup(query, options).first_answer().await,
+        }?;
+        if response.answers.is_empty() { Ok(DnsError::from_response(response)?) } else { Ok(response) }
     }
 }
 

@@ -11,11 +11,15 @@ mod fixed;
 mod forward;
 mod frames;
 mod name;
+mod network;
 mod question;
 mod record;
 mod recursion;
+mod reply;
 mod resolver;
+mod respond;
 mod runtime;
+mod serve;
 mod settings;
 mod trail;
 mod wire;
@@ -28,9 +32,10 @@ pub use record::{
     Authorization, MailExchanger, RecordData, RecordType, ServiceHost, TlsaRecord, UnknownType,
 };
 pub use resolver::Resolver;
+pub use serve::{LocalService, ServiceError};
 pub use settings::{
     Bounds, CACHE_OCTETS_DEFAULT, CACHE_OCTETS_MAX, Families, Forwarder, ForwarderTransport, Mode, RootHint,
     Settings, SettingsError, TrustAnchor,
 };
 pub use trail::{Step, Transport};
-pub use written::WrittenError;
+pub use written::{LocalAddress, WrittenError};

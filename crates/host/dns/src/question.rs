@@ -2,25 +2,49 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use futures_util::{FutureExt, StreamExt};
+use hickory_resolver::proto::op::Query;
 use parking_lot::Mutex;
 use platform::clock::Clock;
 use platform::metrics::{Counter, Gauge, Metrics};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::answer::{Answer, LookupError, Security};
-use crate::cache::{Cache, Known, Outcome, Question};
-use crate::forward::Forward;
+use crate::answer::LookupError;
+use crate::cache::{Cache, Known, Outcome, Question, octets_of};
 use crate::name::Name;
-use crate::record::{RecordData, RecordType};
-use crate::recursion::Recursion;
-use crate::settings::{Bounds, CACHE_OCTETS_MAX, Mode, Settings, SettingsError};
+use crate::network::{Network, Validation};
+use crate::record::RecordType;
+use crate::reply::{Age, Reply};
+use crate::settings::{Bounds, CACHE_OCTETS_MAX, Settings, SettingsError};
 use crate::trail::{Step, Trail, Watched};
-use crate::wire::ALIASES_MAX;
+use crate::wire::REASON_OCTETS_MAX;
+
+/// Octets of whole answers that are kept for programs, beside the typed ones of our own.
+const REPLIES_OCTETS_MAX: usize = 4 * 1024 * 1024;
+/// Octets that a program's question takes in the cache, twice.
+const ASKED_OCTETS: usize = 2 * (size_of::<Asked>() + 64);
+
+/// What a program asks.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Asked {
+    /// The name in lower case.
+    pub(crate) query: Query,
+    pub(crate) checking: Checking,
+}
+
+/// Who validates (RFC 4035 §3.2.2).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Checking {
+    /// We do.
+    Ours,
+    /// Whoever asks does, and wants to see what we would not believe.
+    Theirs,
+}
 
 /// Answers that may wait to be refreshed before their time is over; further ones end, and are asked for when wanted.
 const REFRESHES_WAITING_MAX: usize = 256;
@@ -33,9 +57,13 @@ pub(crate) struct Questions(Arc<Desk>);
 
 struct Desk {
     network: Network,
+    /// For programs that want to validate for themselves.
+    unchecked: OnceLock<Network>,
+    settings: Settings,
     clock: Clock,
     bounds: Bounds,
-    cache: Mutex<Cache>,
+    cache: Mutex<Cache<Question, Outcome>>,
+    replies: Mutex<Cache<Asked, Result<Reply, LookupError>>>,
     /// Questions that somebody waits for. A dead entry is one whose askers all went away.
     open: Mutex<HashMap<Question, WeakShared<BoxFuture<'static, Outcome>>>>,
     open_places: Semaphore,
@@ -44,52 +72,6 @@ struct Desk {
     ending: mpsc::Sender<Question>,
     refresher: Mutex<Option<mpsc::Receiver<Question>>>,
     counters: Counters,
-}
-
-/// Whom we ask.
-enum Network {
-    Recursion(Box<Recursion>),
-    Forward(Forward),
-}
-
-impl Network {
-    async fn ask(&self, name: &Name, kind: RecordType) -> Outcome {
-        match self {
-            Self::Recursion(recursion) => recursion.ask(name, kind).await,
-            Self::Forward(forward) => forward.ask(name, kind).await,
-        }
-    }
-
-    /// Asks again, an alias at a time. The library takes the proof that an alias's target has nothing for a wrong proof
-    /// about the alias itself; asked for apart, each is proven by itself (RFC 4035 §5, RFC 6604 §3).
-    async fn ask_along_aliases(&self, question: &Question, bogus: LookupError) -> Outcome {
-        let (mut name, kind) = question.clone();
-        let mut least = Security::Secure;
-        let mut shortest = Duration::MAX;
-        for _ in 0..ALIASES_MAX {
-            let Ok(alias) = self.ask(&name, RecordType::Cname).await else { return Err(bogus) };
-            let Some(RecordData::Name(_, target)) = alias.records.into_iter().next() else {
-                return Err(bogus);
-            };
-            least = least.min(alias.security);
-            shortest = shortest.min(alias.valid_for);
-            let mut outcome = self.ask(&target, kind).await;
-            match &mut outcome {
-                Err(LookupError::Bogus(_)) => name = target,
-                Ok(Answer { security, valid_for, .. })
-                | Err(
-                    LookupError::NoSuchName { security, valid_for }
-                    | LookupError::NoData { security, valid_for },
-                ) => {
-                    *security = least.min(*security);
-                    *valid_for = shortest.min(*valid_for);
-                    return outcome;
-                }
-                Err(_) => return outcome,
-            }
-        }
-        Err(bogus)
-    }
 }
 
 struct Counters {
@@ -106,19 +88,18 @@ struct Counters {
 impl Questions {
     pub(crate) fn new(settings: &Settings, clock: Clock, metrics: &Metrics) -> Result<Self, SettingsError> {
         let bounds = settings.bounds;
-        let network = match &settings.mode {
-            Mode::Recursive { root_hints } => {
-                Network::Recursion(Box::new(Recursion::new(settings, root_hints)?))
-            }
-            Mode::Forward(forwarders) => Network::Forward(Forward::new(settings, forwarders)?),
-        };
+        let validation = settings.anchors()?.map_or(Validation::Off, Validation::From);
+        let network = Network::new(settings, validation)?;
         let (ending, refresher) = mpsc::channel(REFRESHES_WAITING_MAX);
         let cache = Cache::new(bounds.cache_octets_max.min(CACHE_OCTETS_MAX), bounds.stale_max);
         Ok(Self(Arc::new(Desk {
             network,
+            unchecked: OnceLock::new(),
+            settings: settings.clone(),
             clock,
             bounds,
             cache: Mutex::new(cache),
+            replies: Mutex::new(Cache::new(REPLIES_OCTETS_MAX, bounds.stale_max)),
             open: Mutex::default(),
             open_places: Semaphore::new(bounds.questions_open_max),
             waiting_places: Semaphore::new(bounds.questions_waiting_max),
@@ -150,10 +131,50 @@ impl Questions {
         outcome
     }
 
+    /// A whole answer, for programs.
+    pub(crate) async fn reply(&self, asked: Asked) -> Result<Reply, LookupError> {
+        let desk = &self.0;
+        desk.counters.asked.increment();
+        let known = desk.replies.lock().find(&asked, desk.clock.monotonic());
+        match known {
+            Some(Known::Fresh(reply) | Known::Ending(reply)) => {
+                desk.counters.from_cache.increment();
+                return reply;
+            }
+            Some(Known::Stale(reply)) => {
+                desk.counters.stale.increment();
+                return reply.map(|reply| Reply { age: Age::Stale, ..reply });
+            }
+            None => {}
+        }
+        let reply = desk.reply(&asked).await;
+        let now = desk.clock.monotonic();
+        let mut replies = desk.replies.lock();
+        match reply.as_ref().err().and_then(|failure| replies.rescue(&asked, failure, now)) {
+            Some(Known::Fresh(older) | Known::Ending(older)) => older,
+            Some(Known::Stale(older)) => {
+                desk.counters.stale.increment();
+                older.map(|reply| Reply { age: Age::Stale, ..reply })
+            }
+            None => {
+                let (octets, kept) = match &reply {
+                    Ok(reply) if reply.answers.is_empty() => {
+                        (reply.octets(), reply.valid_for.min(desk.bounds.absence_kept_max))
+                    }
+                    Ok(reply) => (reply.octets(), reply.valid_for.min(desk.bounds.answer_kept_max)),
+                    Err(LookupError::Busy) => (0, Duration::ZERO),
+                    Err(_) => (REASON_OCTETS_MAX, desk.bounds.failure_kept),
+                };
+                replies.insert(asked, reply.clone(), octets + ASKED_OCTETS, kept, now);
+                reply
+            }
+        }
+    }
+
     /// Asks the network without looking into the cache, and shows the way that the question took.
     pub(crate) async fn trace(&self, name: &Name, kind: RecordType) -> (Outcome, Vec<Step>) {
         let trail = Trail::new(self.0.bounds.question_queries_max, Watched::Yes);
-        let outcome = self.0.along(&trail, &(name.clone(), kind)).await;
+        let outcome = self.0.along(&trail, self.0.network.ask(name, kind)).await;
         (outcome, trail.steps())
     }
 
@@ -228,7 +249,8 @@ impl Desk {
                 older
             }
             None => {
-                cache.insert(question.clone(), outcome.clone(), kept, now);
+                let octets = octets_of(question, &outcome);
+                cache.insert(question.clone(), outcome.clone(), octets, kept, now);
                 self.counters.cache_octets.set(i64::try_from(cache.octets()).unwrap_or(i64::MAX));
                 outcome
             }
@@ -237,18 +259,18 @@ impl Desk {
 
     async fn within_bounds(&self, question: &Question) -> Outcome {
         let trail = Trail::new(self.bounds.question_queries_max, Watched::No);
-        self.along(&trail, question).await
+        self.along(&trail, self.network.ask(&question.0, question.1)).await
     }
 
-    async fn along(&self, trail: &Arc<Trail>, question: &Question) -> Outcome {
+    /// Does the work of one question within its bounds.
+    async fn along<T>(
+        &self,
+        trail: &Arc<Trail>,
+        work: impl Future<Output = Result<T, LookupError>>,
+    ) -> Result<T, LookupError> {
         let asking = trail.charged(async {
             let _place = self.place().await?;
-            match self.network.ask(&question.0, question.1).await {
-                Err(bogus @ LookupError::Bogus(_)) if question.1 != RecordType::Cname => {
-                    self.network.ask_along_aliases(question, bogus).await
-                }
-                outcome => outcome,
-            }
+            work.await
         });
         let outcome = tokio::time::timeout(self.bounds.question_time_max, asking).await;
         match outcome.unwrap_or(Err(LookupError::Timeout)) {
@@ -258,6 +280,25 @@ impl Desk {
             }
             outcome => outcome,
         }
+    }
+
+    async fn reply(&self, asked: &Asked) -> Result<Reply, LookupError> {
+        let network = match asked.checking {
+            Checking::Ours => &self.network,
+            Checking::Theirs => self.unchecked()?,
+        };
+        let trail = Trail::new(self.bounds.question_queries_max, Watched::No);
+        self.along(&trail, network.reply(&asked.query)).await
+    }
+
+    fn unchecked(&self) -> Result<&Network, LookupError> {
+        if self.unchecked.get().is_none() {
+            let network = Network::new(&self.settings, Validation::PassedOn);
+            let network = network.map_err(|error| LookupError::Unreachable(error.to_string()))?;
+            // Whoever was first, one is as good as the other.
+            drop(self.unchecked.set(network));
+        }
+        self.unchecked.get().ok_or(LookupError::Busy)
     }
 
     /// A place among the questions that may be open, waited for if enough others do not wait already.

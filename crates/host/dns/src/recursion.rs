@@ -17,7 +17,9 @@ use ipnet::IpNet;
 use crate::answer::LookupError;
 use crate::cache::Outcome;
 use crate::name::Name;
+use crate::network::Validation;
 use crate::record::RecordType;
+use crate::reply::Reply;
 use crate::runtime::Connections;
 use crate::settings::{
     ANSWERS_BELOW_MAX, NSEC3_ITERATIONS, PROOFS_BELOW_MAX, RootHint, Settings, SettingsError, ZONES_BELOW_MAX,
@@ -68,7 +70,11 @@ pub(crate) struct Recursion {
 }
 
 impl Recursion {
-    pub(crate) fn new(settings: &Settings, hints: &[RootHint]) -> Result<Self, SettingsError> {
+    pub(crate) fn new(
+        settings: &Settings,
+        hints: &[RootHint],
+        validation: Validation,
+    ) -> Result<Self, SettingsError> {
         let mut hints: Vec<SocketAddr> = hints.iter().map(|hint| hint.0).collect();
         if hints.is_empty() {
             hints = ROOT_SERVERS
@@ -83,7 +89,7 @@ impl Recursion {
         }
         let roots: Vec<IpAddr> = hints.iter().map(SocketAddr::ip).collect();
         let connections = Connections::new(settings, &hints);
-        let (policy, validated) = policy(settings)?;
+        let (policy, validated) = policy(validation);
         let recursor = Recursor::new(&roots, policy, None, options(settings, &roots), connections)
             .map_err(|error| SettingsError::Library(reason(&error)))?;
         let reading =
@@ -97,6 +103,16 @@ impl Recursion {
         match self.recursor.resolve(query, Instant::now(), false).await {
             Ok(message) => self.reading.answer(&asked, kind, &message.answers),
             Err(error) => Err(self.failure(error, &asked)),
+        }
+    }
+
+    /// A whole answer, with what proves it.
+    pub(crate) async fn reply(&self, query: &Query) -> Result<Reply, LookupError> {
+        match self.recursor.resolve(query.clone(), Instant::now(), true).await {
+            Ok(message) => self.reading.reply(query, &message.answers, &message.authorities),
+            Err(RecursorError::Net(error)) => self.reading.failed_reply(query, error),
+            Err(RecursorError::Negative(absent)) => self.reading.absent_reply(&NoRecords::from(absent)),
+            Err(error) => Err(self.failure(error, query.name())),
         }
     }
 
@@ -157,16 +173,18 @@ fn kept_below() -> TtlConfig {
     kept
 }
 
-fn policy(settings: &Settings) -> Result<(DnssecPolicy, Validated), SettingsError> {
-    let Some(anchors) = settings.anchors()? else {
-        return Ok((DnssecPolicy::SecurityUnaware, Validated::No));
+fn policy(validation: Validation) -> (DnssecPolicy, Validated) {
+    let anchors = match validation {
+        Validation::Off => return (DnssecPolicy::SecurityUnaware, Validated::No),
+        Validation::PassedOn => return (DnssecPolicy::ValidationDisabled, Validated::No),
+        Validation::From(anchors) => anchors,
     };
     let mut config = DnssecConfig::default();
     config.trust_anchor = Some(Arc::new(anchors));
     config.nsec3_soft_iteration_limit = Some(NSEC3_ITERATIONS.0);
     config.nsec3_hard_iteration_limit = Some(NSEC3_ITERATIONS.1);
     config.validation_cache_size = Some(PROOFS_BELOW_MAX);
-    Ok((DnssecPolicy::ValidateWithStaticKey(config), Validated::Yes))
+    (DnssecPolicy::ValidateWithStaticKey(config), Validated::Yes)
 }
 
 #[cfg(test)]

@@ -41,6 +41,14 @@ impl Resolver {
         Self(Arc::new(Source::Fixed(records)))
     }
 
+    /// What answers whole messages; `None` when this knows only what it was told.
+    pub(crate) fn questions(&self) -> Option<&Questions> {
+        match &*self.0 {
+            Source::Network(questions) => Some(questions),
+            Source::Fixed(_) => None,
+        }
+    }
+
     /// What has to be done between questions: asks again for answers that are wanted often before they end. To be
     /// spawned once, as a task; it ends at `stop`.
     pub async fn tend(self, stop: Shutdown) {

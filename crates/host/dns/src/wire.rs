@@ -16,7 +16,7 @@ use crate::record::{Authorization, MailExchanger, RecordData, RecordType, Servic
 /// Aliases (CNAME) that are followed one after the other.
 pub(crate) const ALIASES_MAX: usize = 16;
 /// Octets of a failure's reason that are kept; names from outside are in it.
-const REASON_OCTETS_MAX: usize = 300;
+pub(crate) const REASON_OCTETS_MAX: usize = 300;
 
 /// How an answer is to be read.
 #[derive(Clone, Copy, Debug)]
@@ -169,7 +169,7 @@ impl Reading {
     }
 
     /// How far one record is proven.
-    fn security(&self, record: &Record) -> Result<Security, LookupError> {
+    pub(crate) fn security(&self, record: &Record) -> Result<Security, LookupError> {
         if self.validated == Validated::No {
             return Ok(Security::Insecure);
         }

@@ -64,6 +64,7 @@ impl Running {
         platform::telemetry::register_process(&metrics, &clock);
         let certificates = Certificates::open(&certificate_files(&settings), clock.clone(), &metrics)?;
         let listeners = listeners::bind(&settings)?;
+        let names = names::local_service(&settings)?;
         let user = settings.text("user");
         if !user.is_empty() {
             platform::privileges::become_user(&user)?;
@@ -97,6 +98,8 @@ impl Running {
         );
         running.care();
         running.outbound.start(&running.tasks);
+        let serving = names.serve(running.resolver.clone(), running.tasks.shutdown());
+        running.tasks.spawn("dns for programs", serving);
         let numbers = ConnectionNumbers::new();
         for listener in listeners {
             running.doors.open(listener, &running.tasks, &running.guard, &numbers, &metrics);
