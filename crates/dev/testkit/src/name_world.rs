@@ -235,6 +235,37 @@ impl NameWorld {
         }
     }
 
+    /// One more key stands in the root's set of keys, and signs nothing yet (RFC 5011 §6.2).
+    ///
+    /// # Errors
+    /// When the system gives no key.
+    pub fn publish_root_key(&self) -> Result<()> {
+        let key = ZoneKey::generate()?;
+        self.at_root(|root| root.publish(key));
+        Ok(())
+    }
+
+    /// The published key of the root takes over, and the former one revokes itself, or is simply gone.
+    pub fn roll_root_key(&self, former_revokes_itself: bool) {
+        self.at_root(|root| root.roll(former_revokes_itself));
+    }
+
+    /// Keys of the root beside the one that signs are taken away.
+    pub fn withdraw_root_keys(&self) {
+        self.at_root(Zone::withdraw);
+    }
+
+    /// The root's signatures are good for so long from now on.
+    pub fn sign_root_for(&self, seconds: u32) {
+        self.at_root(|root| root.sign_for(seconds));
+    }
+
+    fn at_root(&self, change: impl FnOnce(&mut Zone)) {
+        if let Some(root) = self.lock().zones.get_mut("") {
+            change(root);
+        }
+    }
+
     /// From now on a signed zone has many keys of the same tag, and for each set of records this many wrong signatures
     /// before the right one: an attack on whoever validates.
     pub fn trap(&self, zone: &str, signatures: usize) {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use crate::name_server::{INTERNET, NAME_ERROR, Record, kind, put_name};
-use crate::zone_signing::{Signable, ZoneKey, type_bitmap};
+use crate::zone_signing::{LASTING_SECONDS, Signable, ZoneKey, type_bitmap};
 
 /// Labels from the root down, in lower case: they sort as DNS does (RFC 4034 §6.1).
 pub(crate) type Path = Vec<String>;
@@ -23,6 +23,9 @@ pub(crate) struct Zone {
     origin: Path,
     nodes: BTreeMap<Path, BTreeMap<u16, RecordSet>>,
     key: Option<ZoneKey>,
+    /// Keys beside it, and whether they sign the set of keys, too.
+    other_keys: Vec<(ZoneKey, bool)>,
+    lasting_seconds: u32,
     /// Names whose signatures are wrong.
     forged: BTreeSet<Path>,
     /// Wrong signatures before each right one.
@@ -56,6 +59,8 @@ impl Zone {
             origin: path(origin),
             nodes: BTreeMap::new(),
             key,
+            other_keys: Vec::new(),
+            lasting_seconds: LASTING_SECONDS,
             forged: BTreeSet::new(),
             traps: 0,
             whispers: Default::default(),
@@ -79,6 +84,45 @@ impl Zone {
 
     pub(crate) fn forge(&mut self, name: &str) {
         self.forged.insert(path(name));
+    }
+
+    /// One more key stands in the set of keys, and signs nothing yet.
+    pub(crate) fn publish(&mut self, key: ZoneKey) {
+        self.other_keys.push((key, false));
+        self.tell_keys();
+    }
+
+    /// The last published key takes over; the former one stands beside it no more, or revokes itself.
+    pub(crate) fn roll(&mut self, former_revokes_itself: bool) {
+        let Some((next, _)) = self.other_keys.pop() else { return };
+        if let (Some(mut former), true) = (self.key.replace(next), former_revokes_itself) {
+            former.revoke();
+            self.other_keys.push((former, true));
+        }
+        self.tell_keys();
+    }
+
+    /// Keys beside the one that signs are taken away.
+    pub(crate) fn withdraw(&mut self) {
+        self.other_keys.clear();
+        self.tell_keys();
+    }
+
+    /// How long signatures are good from now on.
+    pub(crate) fn sign_for(&mut self, seconds: u32) {
+        self.lasting_seconds = seconds;
+    }
+
+    fn tell_keys(&mut self) {
+        let origin = text(&self.origin);
+        let keys: Vec<Vec<u8>> =
+            self.key.iter().chain(self.other_keys.iter().map(|(key, _)| key)).map(ZoneKey::dnskey).collect();
+        if let Some(node) = self.nodes.get_mut(&self.origin) {
+            node.remove(&kind::DNSKEY);
+        }
+        for key in keys {
+            self.add(&origin, kind::DNSKEY, 3600, key);
+        }
     }
 
     /// Makes validating as much work as it can: keys that cannot be told apart by their tags, and signatures of each of
@@ -205,7 +249,7 @@ impl Zone {
             let set =
                 Signable { owner_wire: &owner, signer_wire: &signer, kind, ttl: set.ttl, data: &set.data };
             let ttl = set.ttl;
-            let mut rrsig = key.rrsig(&set);
+            let mut rrsig = key.rrsig(&set, self.lasting_seconds);
             for trap in 0..self.traps {
                 let mut wrong = rrsig.clone();
                 let at = wrong.len() - 1 - trap % 64;
@@ -216,6 +260,9 @@ impl Zone {
                 *last ^= 1;
             }
             section.push(record(&owner, kind::RRSIG, ttl, &rrsig));
+            for (other, _) in self.other_keys.iter().filter(|(_, signs)| *signs && kind == kind::DNSKEY) {
+                section.push(record(&owner, kind::RRSIG, ttl, &other.rrsig(&set, self.lasting_seconds)));
+            }
         }
     }
 

@@ -158,6 +158,13 @@ impl<K: Clone + Eq + Hash, V: Kept> Cache<K, V> {
         self.entries.insert(question, entry);
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        self.order.clear();
+        self.octets = 0;
+    }
+
     fn remove(&mut self, question: &K) {
         if let Some(entry) = self.entries.remove(question) {
             self.order.remove(&entry.used);

@@ -5,6 +5,7 @@
 //! forwards to resolvers that are named to it; either way it validates signatures itself and takes no stranger's word
 //! for it (RFC 4035 §4.9.3).
 
+mod anchors;
 mod answer;
 mod cache;
 mod fixed;
@@ -18,6 +19,7 @@ mod recursion;
 mod reply;
 mod resolver;
 mod respond;
+mod rollover;
 mod runtime;
 mod serve;
 mod settings;

@@ -20,6 +20,8 @@ use crate::wire::ALIASES_MAX;
 pub(crate) enum Network {
     Recursion(Box<Recursion>),
     Forward(Forward),
+    /// Nobody: every key of the root has revoked itself. RFC 5011 §5 would have us go on as if nothing were signed.
+    Nobody,
 }
 
 /// What is done with signatures.
@@ -35,6 +37,10 @@ pub(crate) enum Validation {
 
 impl Network {
     pub(crate) fn new(settings: &Settings, validation: Validation) -> Result<Self, SettingsError> {
+        if matches!(&validation, Validation::From(anchors) if anchors.is_empty()) {
+            tracing::error!("every key of the root has revoked itself: no DNS answer can be believed");
+            return Ok(Self::Nobody);
+        }
         Ok(match &settings.mode {
             Mode::Recursive { root_hints } => {
                 Self::Recursion(Box::new(Recursion::new(settings, root_hints, validation)?))
@@ -67,6 +73,7 @@ impl Network {
         match self {
             Self::Recursion(recursion) => recursion.ask(name, kind).await,
             Self::Forward(forward) => forward.ask(name, kind).await,
+            Self::Nobody => Err(nobody()),
         }
     }
 
@@ -74,6 +81,7 @@ impl Network {
         match self {
             Self::Recursion(recursion) => recursion.reply(query).await,
             Self::Forward(forward) => forward.reply(query).await,
+            Self::Nobody => Err(nobody()),
         }
     }
 
@@ -128,4 +136,8 @@ impl Network {
         }
         Err(bogus)
     }
+}
+
+fn nobody() -> LookupError {
+    LookupError::Bogus("every key of the root is revoked".to_owned())
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use futures_util::{FutureExt, StreamExt};
+use hickory_resolver::proto::dnssec::TrustAnchors;
 use hickory_resolver::proto::op::Query;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use platform::clock::Clock;
 use platform::metrics::{Counter, Gauge, Metrics};
 use tokio::sync::{Semaphore, mpsc};
@@ -20,6 +21,7 @@ use crate::name::Name;
 use crate::network::{Network, Validation};
 use crate::record::RecordType;
 use crate::reply::{Age, Reply};
+use crate::rollover::{self, Keeper};
 use crate::settings::{Bounds, CACHE_OCTETS_MAX, Settings, SettingsError};
 use crate::trail::{Step, Trail, Watched};
 use crate::wire::REASON_OCTETS_MAX;
@@ -28,6 +30,9 @@ use crate::wire::REASON_OCTETS_MAX;
 const REPLIES_OCTETS_MAX: usize = 4 * 1024 * 1024;
 /// Octets that a program's question takes in the cache, twice.
 const ASKED_OCTETS: usize = 2 * (size_of::<Asked>() + 64);
+
+/// How long is waited after the root's keys could not be looked at (RFC 5011 §2.3: an hour at least).
+const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 
 /// What a program asks.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -56,7 +61,9 @@ const REFRESHES_OPEN_MAX: usize = 8;
 pub(crate) struct Questions(Arc<Desk>);
 
 struct Desk {
-    network: Network,
+    network: RwLock<Arc<Network>>,
+    /// The root's keys; `None` when nothing is validated.
+    keeper: Option<Mutex<Keeper>>,
     /// For programs that want to validate for themselves.
     unchecked: OnceLock<Network>,
     settings: Settings,
@@ -88,12 +95,16 @@ struct Counters {
 impl Questions {
     pub(crate) fn new(settings: &Settings, clock: Clock, metrics: &Metrics) -> Result<Self, SettingsError> {
         let bounds = settings.bounds;
-        let validation = settings.anchors()?.map_or(Validation::Off, Validation::From);
-        let network = Network::new(settings, validation)?;
+        let keeper = settings
+            .anchors()?
+            .map(|configured| Keeper::open(&configured, settings.trust_anchor_file.clone()));
+        let validation = keeper.as_ref().map_or(Validation::Off, |keeper| Validation::From(keeper.trusted()));
+        let network = RwLock::new(Arc::new(Network::new(settings, validation)?));
         let (ending, refresher) = mpsc::channel(REFRESHES_WAITING_MAX);
         let cache = Cache::new(bounds.cache_octets_max.min(CACHE_OCTETS_MAX), bounds.stale_max);
         Ok(Self(Arc::new(Desk {
             network,
+            keeper: keeper.map(Mutex::new),
             unchecked: OnceLock::new(),
             settings: settings.clone(),
             clock,
@@ -129,6 +140,25 @@ impl Questions {
         };
         desk.counters.from_cache.increment();
         outcome
+    }
+
+    /// Looks at the root's keys. Gives the time after which to look again.
+    pub(crate) async fn look_at_keys(&self) -> Result<Duration, LookupError> {
+        self.0.look_at_keys().await
+    }
+
+    /// Follows the root's keys. Never ends.
+    pub(crate) async fn follow_keys(&self) {
+        loop {
+            let wait = match self.look_at_keys().await {
+                Ok(wait) => wait,
+                Err(error) => {
+                    tracing::info!(%error, "the root's keys cannot be looked at; tried again later");
+                    LOOK_AGAIN
+                }
+            };
+            tokio::time::sleep(wait).await;
+        }
     }
 
     /// A whole answer, for programs.
@@ -174,7 +204,7 @@ impl Questions {
     /// Asks the network without looking into the cache, and shows the way that the question took.
     pub(crate) async fn trace(&self, name: &Name, kind: RecordType) -> (Outcome, Vec<Step>) {
         let trail = Trail::new(self.0.bounds.question_queries_max, Watched::Yes);
-        let outcome = self.0.along(&trail, self.0.network.ask(name, kind)).await;
+        let outcome = self.0.along(&trail, self.0.network().ask(name, kind)).await;
         (outcome, trail.steps())
     }
 
@@ -257,9 +287,42 @@ impl Desk {
         }
     }
 
+    fn network(&self) -> Arc<Network> {
+        Arc::clone(&self.network.read())
+    }
+
+    /// Looks at the root's keys and takes up what has become of them. Gives the time after which to look again.
+    async fn look_at_keys(&self) -> Result<Duration, LookupError> {
+        let Some(keeper) = &self.keeper else { return Ok(Duration::MAX) };
+        let trusted = keeper.lock().trusted();
+        let now = self.clock.now();
+        let seen = rollover::look(&self.settings, &trusted, now).await?;
+        let next = keeper.lock().after(&seen, now);
+        if next.is_same(&keeper.lock()) {
+            return Ok(seen.next_look());
+        }
+        // What is not on disk does not count: after a restart it would be asked for again.
+        if let Err(error) = next.save().await {
+            tracing::error!(%error, "the root's keys cannot be written down");
+            return Err(LookupError::Unreachable("the root's keys cannot be written down".to_owned()));
+        }
+        tracing::warn!("the root's keys are changing (RFC 5011)");
+        let now_trusted = next.trusted();
+        *keeper.lock() = next;
+        if !are_same(&trusted, &now_trusted) {
+            let network = Network::new(&self.settings, Validation::From(now_trusted));
+            let network = network.map_err(|error| LookupError::Unreachable(error.to_string()))?;
+            *self.network.write() = Arc::new(network);
+            // Verdicts by the former keys.
+            self.cache.lock().clear();
+            self.replies.lock().clear();
+        }
+        Ok(seen.next_look())
+    }
+
     async fn within_bounds(&self, question: &Question) -> Outcome {
         let trail = Trail::new(self.bounds.question_queries_max, Watched::No);
-        self.along(&trail, self.network.ask(&question.0, question.1)).await
+        self.along(&trail, self.network().ask(&question.0, question.1)).await
     }
 
     /// Does the work of one question within its bounds.
@@ -283,12 +346,11 @@ impl Desk {
     }
 
     async fn reply(&self, asked: &Asked) -> Result<Reply, LookupError> {
-        let network = match asked.checking {
-            Checking::Ours => &self.network,
-            Checking::Theirs => self.unchecked()?,
-        };
         let trail = Trail::new(self.bounds.question_queries_max, Watched::No);
-        self.along(&trail, network.reply(&asked.query)).await
+        match asked.checking {
+            Checking::Ours => self.along(&trail, self.network().reply(&asked.query)).await,
+            Checking::Theirs => self.along(&trail, self.unchecked()?.reply(&asked.query)).await,
+        }
     }
 
     fn unchecked(&self) -> Result<&Network, LookupError> {
@@ -321,6 +383,13 @@ impl Desk {
             Err(_) => self.bounds.failure_kept,
         }
     }
+}
+
+fn are_same(one: &TrustAnchors, other: &TrustAnchors) -> bool {
+    let has_all = |one: &TrustAnchors, other: &TrustAnchors| {
+        (0..one.len()).filter_map(|at| one.get(at)).all(|key| other.contains(key))
+    };
+    has_all(one, other) && has_all(other, one)
 }
 
 impl Counters {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use platform::clock::Clock;
 use platform::metrics::Metrics;
@@ -49,14 +50,27 @@ impl Resolver {
         }
     }
 
-    /// What has to be done between questions: asks again for answers that are wanted often before they end. To be
-    /// spawned once, as a task; it ends at `stop`.
+    /// Looks at the root's keys and takes up what has become of them (RFC 5011). [`Self::tend`] does it by itself; this is
+    /// for whoever wants it now. Gives the time after which to look again.
+    ///
+    /// # Errors
+    /// [`LookupError`] when they cannot be seen, or what has become of them cannot be written down.
+    pub async fn look_at_keys(&self) -> Result<Duration, LookupError> {
+        match &*self.0 {
+            Source::Network(questions) => questions.look_at_keys().await,
+            Source::Fixed(_) => Ok(Duration::MAX),
+        }
+    }
+
+    /// What has to be done between questions: asks again for answers that are wanted often before they end, and follows
+    /// the root's keys. To be spawned once, as a task; it ends at `stop`.
     pub async fn tend(self, stop: Shutdown) {
         let Source::Network(questions) = &*self.0 else { return };
         // Questions that are open lose their answers: nobody waits for them.
         tokio::select! {
             () = stop.triggered() => {}
             () = questions.refresh() => {}
+            () = questions.follow_keys() => {}
         }
     }
 
@@ -144,7 +158,7 @@ impl Resolver {
         // A host whose name leaves no room for the prefix cannot have the records.
         let name = Name::tlsa(port, host).map_err(|_| LookupError::NoSuchName {
             security: crate::Security::Insecure,
-            valid_for: std::time::Duration::ZERO,
+            valid_for: Duration::ZERO,
         })?;
         Ok(self.resolve(&name, RecordType::Tlsa).await?.filter_map(|record| match record {
             RecordData::Tlsa(tlsa) => Some(tlsa),
@@ -206,8 +220,6 @@ fn random() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::answer::Security;
 

@@ -1,6 +1,7 @@
 //! How the resolver works: whom it asks, from which address, whom it trusts, and its bounds.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct Settings {
     /// The keys that everything is proven from (RFC 4033 §2). Empty: no validation, every answer is insecure. The
     /// root's keys by default.
     pub trust_anchors: Vec<TrustAnchor>,
+    /// Where it is remembered what has become of the root's keys (RFC 5011). `None`: they are followed, and forgotten.
+    pub trust_anchor_file: Option<PathBuf>,
     /// Queries to IPv4 servers leave from this address; the system chooses when it is `None`.
     pub bind_v4: Option<Ipv4Addr>,
     /// Queries to IPv6 servers leave from this address; the system chooses when it is `None`.
@@ -170,6 +173,7 @@ impl Default for Settings {
         Self {
             mode: Mode::Recursive { root_hints: Vec::new() },
             trust_anchors: vec![TrustAnchor::Internet],
+            trust_anchor_file: None,
             bind_v4: None,
             bind_v6: None,
             families: Families::Both,

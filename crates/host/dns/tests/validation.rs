@@ -50,6 +50,12 @@ fn resolver(settings: &Settings) -> Result<Resolver> {
     Ok(Resolver::new(settings, Clock::system(), &Metrics::default())?)
 }
 
+/// What this thread, which does all the work of its test, has computed so far.
+fn busy() -> Result<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    Ok(Duration::from_nanos(text.split(' ').next().context("no time")?.parse()?))
+}
+
 #[tokio::test]
 async fn what_is_signed_from_the_root_down_is_secure() -> Result<()> {
     let world = world()?;
@@ -188,11 +194,11 @@ async fn keys_and_signatures_without_number_are_bounded_work() -> Result<()> {
     let world = world()?;
     world.trap("signed.test", 100);
     let resolver = resolver(&settings(&world)?)?;
-    let began = std::time::Instant::now();
+    let began = busy()?;
     let failed = resolver.mx(&name("signed.test")?).await.unwrap_err();
     assert!(!failed.is_absence(), "{failed:?}");
     // Unoptimised, one verification takes about a quarter of a millisecond.
-    assert!(began.elapsed() < Duration::from_millis(700), "{:?}", began.elapsed());
+    assert!(busy()? - began < Duration::from_millis(500), "{:?}", busy()? - began);
     Ok(())
 }
 

@@ -17,6 +17,7 @@ pub(crate) fn dns_settings(settings: &Settings) -> dns::Settings {
     dns::Settings {
         mode,
         trust_anchors: parsed(settings, "dns.trust_anchors"),
+        trust_anchor_file: Some(settings.path("data").join("trust-anchors")),
         bind_v4: settings.text("dns.bind_v4").parse().ok(),
         bind_v6: settings.text("dns.bind_v6").parse().ok(),
         families: match settings.text("dns.families").as_str() {
