@@ -83,7 +83,8 @@ impl ZoneKey {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let now = u32::try_from(now).unwrap_or(u32::MAX);
         let mut data = set.kind.to_be_bytes().to_vec();
-        let labels = labels(set.owner_wire);
+        // The asterisk of a wildcard does not count (RFC 4034 §3.1.3).
+        let labels = labels(set.owner_wire) - u8::from(set.owner_wire.starts_with(b"\x01*"));
         data.extend([ALGORITHM, labels]);
         data.extend_from_slice(&set.ttl.to_be_bytes());
         data.extend_from_slice(&(now + lasting_seconds).to_be_bytes());

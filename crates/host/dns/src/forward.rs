@@ -79,7 +79,7 @@ impl Forward {
         let asked = name_out(name)?;
         match self.response(Query::query(asked.clone(), kind_out(kind))).await {
             Ok(response) => self.reading.answer(&asked, kind, &response.answers),
-            Err(error) => Err(self.reading.failure(error)),
+            Err(error) => self.reading.failed(&asked, kind, error),
         }
     }
 

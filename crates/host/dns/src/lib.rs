@@ -24,6 +24,7 @@ mod runtime;
 mod serve;
 mod settings;
 mod trail;
+mod wildcard;
 mod wire;
 mod written;
 

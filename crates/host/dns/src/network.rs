@@ -10,11 +10,11 @@ use crate::answer::{Answer, LookupError, Security};
 use crate::cache::Outcome;
 use crate::forward::Forward;
 use crate::name::Name;
-use crate::record::{RecordData, RecordType};
+use crate::record::RecordType;
 use crate::recursion::Recursion;
 use crate::reply::Reply;
 use crate::settings::{Mode, Settings, SettingsError};
-use crate::wire::ALIASES_MAX;
+use crate::wire::{ALIASES_MAX, name_in, name_out, uncarried};
 
 /// Whom we ask.
 pub(crate) enum Network {
@@ -88,17 +88,15 @@ impl Network {
     /// Asks again, an alias at a time. The library takes the proof that an alias's target has nothing for a wrong proof
     /// about the alias itself; asked for apart, each is proven by itself (RFC 4035 §5, RFC 6604 §3).
     async fn ask_along_aliases(&self, name: &Name, kind: RecordType, bogus: LookupError) -> Outcome {
-        let mut name = name.clone();
+        let Ok(mut name) = name_out(name) else { return Err(bogus) };
         let mut least = Security::Secure;
         let mut shortest = Duration::MAX;
         for _ in 0..ALIASES_MAX {
-            let Ok(alias) = self.ask_at_once(&name, RecordType::Cname).await else { return Err(bogus) };
-            let Some(RecordData::Name(_, target)) = alias.records.into_iter().next() else {
-                return Err(bogus);
-            };
+            let Some((alias, target)) = self.alias(&name).await else { return Err(bogus) };
             least = least.min(alias.security);
             shortest = shortest.min(alias.valid_for);
-            let mut outcome = self.ask_at_once(&target, kind).await;
+            let Some(carried) = name_in(&target) else { return Err(uncarried()) };
+            let mut outcome = self.ask_at_once(&carried, kind).await;
             match &mut outcome {
                 Err(LookupError::Bogus(_)) => name = target,
                 Ok(Answer { security, valid_for, .. })
@@ -121,20 +119,51 @@ impl Network {
         let mut name = query.name().clone();
         let mut aliases: Option<Reply> = None;
         for _ in 0..ALIASES_MAX {
-            let alias = self.reply_at_once(&Query::query(name, rr::RecordType::CNAME)).await;
-            let Ok(alias) = alias else { return Err(bogus) };
-            let Some(target) = alias.target() else { return Err(bogus) };
-            let aliases_here = match aliases.take() {
+            let Some((alias, target)) = self.alias(&name).await else { return Err(bogus) };
+            let so_far = match aliases.take() {
                 Some(before) => before.followed_by(alias),
                 None => alias,
             };
             match self.reply_at_once(&Query::query(target.clone(), query.query_type())).await {
-                Err(LookupError::Bogus(_)) => (name, aliases) = (target, Some(aliases_here)),
-                Ok(end) => return Ok(aliases_here.followed_by(end)),
+                Err(LookupError::Bogus(_)) => (name, aliases) = (target, Some(so_far)),
+                Ok(end) => return Ok(so_far.followed_by(end)),
                 Err(error) => return Err(error),
             }
         }
         Err(bogus)
+    }
+
+    /// The alias that a name is, and what it stands for.
+    async fn alias(&self, name: &rr::Name) -> Option<(Reply, rr::Name)> {
+        match self.reply_at_once(&Query::query(name.clone(), rr::RecordType::CNAME)).await {
+            Ok(reply) => {
+                let target = reply.target()?;
+                Some((reply, target))
+            }
+            Err(LookupError::Bogus(_)) => self.renamed(name).await,
+            Err(_) => None,
+        }
+    }
+
+    /// The alias that a DNAME record above a name makes of it (RFC 6672 §2.2). Nobody signs such an alias, and the library
+    /// knows nothing of DNAME: it takes it for a forged one. The DNAME record itself is signed and proves it (§5.3.1).
+    async fn renamed(&self, name: &rr::Name) -> Option<(Reply, rr::Name)> {
+        let mut above = name.base_name();
+        while !above.is_root() {
+            let query = Query::query(above.clone(), rr::RecordType::DNAME);
+            let mut reply = self.reply_at_once(&query).await.ok()?;
+            if let Some(target) = reply.renaming() {
+                let kept = usize::from(name.num_labels().saturating_sub(above.num_labels()));
+                let labels: Vec<&[u8]> = name.iter().take(kept).chain(target.iter()).collect();
+                let target = rr::Name::from_labels(labels).ok()?;
+                let ttl = u32::try_from(reply.valid_for.as_secs()).unwrap_or(u32::MAX);
+                let alias = rr::RData::CNAME(rr::rdata::CNAME(target.clone()));
+                reply.answers.push(rr::Record::from_rdata(name.clone(), ttl, alias));
+                return Some((reply, target));
+            }
+            above = above.base_name();
+        }
+        None
     }
 }
 

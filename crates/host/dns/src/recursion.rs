@@ -102,6 +102,7 @@ impl Recursion {
         let query = Query::query(asked.clone(), kind_out(kind));
         match self.recursor.resolve(query, Instant::now(), false).await {
             Ok(message) => self.reading.answer(&asked, kind, &message.answers),
+            Err(RecursorError::Net(error)) => self.reading.failed(&asked, kind, error),
             Err(error) => Err(self.failure(error, &asked)),
         }
     }

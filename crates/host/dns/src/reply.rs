@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use hickory_resolver::net::{DnsError, NetError, NoRecords};
+use hickory_resolver::proto::dnssec::Proof;
 use hickory_resolver::proto::dnssec::rdata::DNSSECRData;
 use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use hickory_resolver::proto::serialize::binary::BinDecodable;
 
 use crate::answer::{LookupError, Security};
 use crate::cache::Kept;
+use crate::wildcard;
 use crate::wire::{ALIASES_MAX, Reading, reason};
 
 /// Octets that a record takes beside its data's own.
@@ -48,6 +51,17 @@ impl Reply {
     pub(crate) fn target(&self) -> Option<Name> {
         self.answers.iter().find_map(|record| match &record.data {
             RData::CNAME(target) => Some(target.0.clone()),
+            _ => None,
+        })
+    }
+
+    /// What all names below this one stand for, if it says so (DNAME, RFC 6672 §2.1).
+    pub(crate) fn renaming(&self) -> Option<Name> {
+        self.answers.iter().find_map(|record| match &record.data {
+            RData::Unknown { code, rdata } if *code == RecordType::DNAME => {
+                // The name stands in full (RFC 6672 §2.5).
+                Name::from_bytes(&rdata.anything).ok()
+            }
             _ => None,
         })
     }
@@ -141,18 +155,27 @@ impl Reading {
     pub(crate) fn failed_reply(&self, query: &Query, error: NetError) -> Result<Reply, LookupError> {
         match error {
             NetError::Dns(DnsError::NoRecordsFound(absent)) => self.absent_reply(&absent),
-            NetError::Dns(DnsError::Nsec {
-                response,
-                proof: hickory_resolver::proto::dnssec::Proof::Insecure,
-                ..
-            }) => match DnsError::from_response(*response) {
-                Err(DnsError::NoRecordsFound(absent)) => self.absent_reply(&absent),
-                Err(error) => Err(LookupError::Unreachable(reason(&error))),
-                Ok(response) => {
-                    let reply = self.reply(query, &response.answers, &response.authorities)?;
-                    Ok(Reply { security: Security::Insecure, ..reply })
+            NetError::Dns(DnsError::Nsec { response, proof: Proof::Insecure, .. })
+                if !response.answers.is_empty() =>
+            {
+                let reply = self.reply(query, &response.answers, &response.authorities)?;
+                Ok(Reply { security: Security::Insecure, ..reply })
+            }
+            NetError::Dns(DnsError::Nsec { response, proof: Proof::Insecure, .. }) => {
+                match DnsError::from_response(*response) {
+                    Err(DnsError::NoRecordsFound(absent)) => {
+                        let reply = self.absent_reply(&absent)?;
+                        Ok(Reply { security: Security::Insecure, ..reply })
+                    }
+                    Err(error) => Err(LookupError::Unreachable(reason(&error))),
+                    Ok(_) => Ok(self.bare()),
                 }
-            },
+            }
+            NetError::Dns(DnsError::Nsec { query, response, .. })
+                if wildcard::is_proven(&query, &response) =>
+            {
+                self.reply(&query, &response.answers, &response.authorities)
+            }
             error => Err(self.failure(error)),
         }
     }

@@ -93,6 +93,10 @@ impl ConnectionProvider for Connections {
         if !self.families.contain(ip) {
             return Err(NetError::from("this host does not reach the server's address family"));
         }
+        // Whatever networks are allowed: to the system these are addresses of its own (CVE-2026-50251).
+        if ip.is_unspecified() {
+            return Err(NetError::from("no server has this address"));
+        }
         let remote = self.remote(ip, config.port);
         let local = self.local(remote);
         let (sockets, timeout) = (self.sockets.clone(), self.query_time_max);
