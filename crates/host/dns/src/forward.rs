@@ -51,7 +51,7 @@ impl Forward {
         if servers.is_empty() {
             return Err(SettingsError::NoFamily);
         }
-        let tls = TlsConfig::new().map_err(|error| SettingsError::Library(reason(&error)))?;
+        let tls = tls(settings)?;
         let mut options = ResolverOpts::default();
         options.timeout = settings.bounds.question_time_max;
         options.edns0 = true;
@@ -102,6 +102,17 @@ impl Forward {
         }?;
         if response.answers.is_empty() { Ok(DnsError::from_response(response)?) } else { Ok(response) }
     }
+}
+
+/// Whom forwarders over TLS are believed by (RFC 8310 §8.1: a strict privacy profile, by the name that is configured).
+fn tls(settings: &Settings) -> Result<TlsConfig, SettingsError> {
+    let Some(file) = &settings.forwarder_ca else {
+        return TlsConfig::new().map_err(|error| SettingsError::Library(reason(&error)));
+    };
+    let broken = |why: String| SettingsError::ForwarderCa(file.clone(), why);
+    let roots = std::fs::read_to_string(file).map_err(|error| broken(error.to_string()))?;
+    let config = tls::client_config(&tls::ConnectorTrust::Roots(vec![roots]));
+    Ok(TlsConfig { config: config.map_err(|error| broken(error.to_string()))? })
 }
 
 fn server(forwarder: &Forwarder) -> NameServerConfig {

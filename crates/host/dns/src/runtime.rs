@@ -27,7 +27,7 @@ use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 
-use crate::frames::{Frames, check_counts};
+use crate::frames::{Frames, RESPONSE_RECORDS_MAX, check_counts};
 use crate::settings::{Families, Settings};
 use crate::trail::{Step, Trail, Transport};
 use crate::wire::reason;
@@ -114,7 +114,7 @@ impl ConnectionProvider for Connections {
             _ => {
                 let mut config = config.clone();
                 config.bind_addr = local;
-                self.sockets.new_connection(ip, &config, context)?
+                self.sockets.encrypted().new_connection(ip, &config, context)?
             }
         };
         let transport = match &config.protocol {
@@ -231,6 +231,10 @@ fn uselessness(response: &DnsResponse, peers: Peers) -> Option<String> {
     ) {
         return Some(format!("the server says: {code}"));
     }
+    // What came under TLS was not looked into before it was read.
+    if response.all_sections().count() > RESPONSE_RECORDS_MAX {
+        return Some("an answer of too many records".to_owned());
+    }
     let is_empty = response.answers.is_empty() && !response.truncation;
     if peers == Peers::Resolvers || response.authoritative || !is_empty {
         return None;
@@ -249,6 +253,8 @@ pub(crate) struct Sockets {
     tasks: TokioHandle,
     queries: Arc<Semaphore>,
     connections: Arc<Semaphore>,
+    /// Whether streams carry messages that can be looked into.
+    frames: Option<Frames>,
 }
 
 impl Sockets {
@@ -257,7 +263,13 @@ impl Sockets {
             tasks: TokioRuntimeProvider::new().create_handle(),
             queries: Arc::new(Semaphore::new(queries_open_max)),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            frames: Some(Frames::default()),
         }
+    }
+
+    /// The same, for streams under TLS: what is on them says nothing before it is deciphered.
+    fn encrypted(&self) -> Self {
+        Self { frames: None, ..self.clone() }
     }
 }
 
@@ -278,6 +290,7 @@ impl RuntimeProvider for Sockets {
         wait_for: Option<Duration>,
     ) -> BoxFuture<'static, io::Result<Stream>> {
         let connections = Arc::clone(&self.connections);
+        let frames = self.frames.clone();
         Box::pin(async move {
             let place =
                 connections.try_acquire_owned().map_err(|_| io::Error::other("too many connections"))?;
@@ -287,13 +300,7 @@ impl RuntimeProvider for Sockets {
             }
             socket.set_nodelay(true)?;
             let stream = tokio::time::timeout(wait_for.unwrap_or(IDLE_MAX), socket.connect(server)).await??;
-            Ok(Stream {
-                stream,
-                // Encrypted answers cannot be looked into; a forwarder is chosen by the operator.
-                frames: Frames::default(),
-                idle: Box::pin(tokio::time::sleep(IDLE_MAX)),
-                _place: place,
-            })
+            Ok(Stream { stream, frames, idle: Box::pin(tokio::time::sleep(IDLE_MAX)), _place: place })
         })
     }
 
@@ -343,7 +350,7 @@ impl DnsUdpSocket for Datagrams {
 /// A TCP connection to one server.
 pub(crate) struct Stream {
     stream: TcpStream,
-    frames: Frames,
+    frames: Option<Frames>,
     idle: Pin<Box<Sleep>>,
     _place: OwnedSemaphorePermit,
 }
@@ -370,7 +377,9 @@ impl AsyncRead for Stream {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         self.touch();
-        self.frames.pass(read.filled())?;
+        if let Some(frames) = &mut self.frames {
+            frames.pass(read.filled())?;
+        }
         Poll::Ready(Ok(read.filled().len()))
     }
 }

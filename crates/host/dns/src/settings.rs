@@ -37,6 +37,9 @@ pub struct Settings {
     pub trust_anchors: Vec<TrustAnchor>,
     /// Where it is remembered what has become of the root's keys (RFC 5011). `None`: they are followed, and forgotten.
     pub trust_anchor_file: Option<PathBuf>,
+    /// A file of certificate authorities (PEM) that forwarders over TLS are believed by, and no others; `None`: the public
+    /// ones that come with the program.
+    pub forwarder_ca: Option<PathBuf>,
     /// Queries to IPv4 servers leave from this address; the system chooses when it is `None`.
     pub bind_v4: Option<Ipv4Addr>,
     /// Queries to IPv6 servers leave from this address; the system chooses when it is `None`.
@@ -174,6 +177,7 @@ impl Default for Settings {
             mode: Mode::Recursive { root_hints: Vec::new() },
             trust_anchors: vec![TrustAnchor::Internet],
             trust_anchor_file: None,
+            forwarder_ca: None,
             bind_v4: None,
             bind_v6: None,
             families: Families::Both,
@@ -233,6 +237,9 @@ pub enum SettingsError {
     /// A trust anchor cannot be read.
     #[error("trust anchor {0:?} is no DNSKEY record's data")]
     TrustAnchor(String),
+    /// The authorities that forwarders are believed by cannot be read.
+    #[error("the certificate authorities of {0} cannot be used: {1}")]
+    ForwarderCa(PathBuf, String),
     /// The DNS library refused.
     #[error("the resolver cannot be set up: {0}")]
     Library(String),

@@ -38,17 +38,8 @@ impl Connector {
     /// # Errors
     /// [`TlsError`] when a root cannot be read.
     pub fn new(trust: &ConnectorTrust, handshake_timeout: Duration) -> Result<Self, TlsError> {
-        let provider = provider();
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(|error| TlsError::Configuration(error.to_string()))?;
-        let config = match trust {
-            ConnectorTrust::Roots(roots) => builder.with_root_certificates(root_store(roots)?),
-            ConnectorTrust::Anyone => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAnyone(provider)))
-            }
-        };
-        Ok(Self { connector: TlsConnector::from(Arc::new(config.with_no_client_auth())), handshake_timeout })
+        let config = client_config(trust)?;
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), handshake_timeout })
     }
 
     /// Shakes hands with the server called `server_name` (a domain name or IP address).
@@ -96,6 +87,24 @@ impl std::fmt::Debug for Connector {
             .field("handshake_timeout", &self.handshake_timeout)
             .finish_non_exhaustive()
     }
+}
+
+/// What a client believes, in the form of the TLS library: for a library that shakes hands itself, as that of DNS does.
+///
+/// # Errors
+/// [`TlsError`] when a root cannot be read.
+pub fn client_config(trust: &ConnectorTrust) -> Result<ClientConfig, TlsError> {
+    let provider = provider();
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|error| TlsError::Configuration(error.to_string()))?;
+    let config = match trust {
+        ConnectorTrust::Roots(roots) => builder.with_root_certificates(root_store(roots)?),
+        ConnectorTrust::Anyone => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAnyone(provider)))
+        }
+    };
+    Ok(config.with_no_client_auth())
 }
 
 fn root_store(roots: &[String]) -> Result<RootCertStore, TlsError> {

@@ -437,6 +437,13 @@ pub(crate) static TABLE: &[Row] = &[
         "Resolvers to ask instead of the name servers of the world; with #NAME over TLS, by the name in the certificate.",
     ),
     row(
+        "dns.forwarder_ca",
+        Text,
+        "\"\"",
+        Restart,
+        "A file of certificate authorities (PEM) that forwarders over TLS must be certified by; empty: the public ones.",
+    ),
+    row(
         "dns.root_hints",
         List(ROOT_HINT),
         "[]",

@@ -18,6 +18,7 @@ pub(crate) fn dns_settings(settings: &Settings) -> dns::Settings {
         mode,
         trust_anchors: parsed(settings, "dns.trust_anchors"),
         trust_anchor_file: Some(settings.path("data").join("trust-anchors")),
+        forwarder_ca: Some(settings.text("dns.forwarder_ca")).filter(|file| !file.is_empty()).map(Into::into),
         bind_v4: settings.text("dns.bind_v4").parse().ok(),
         bind_v6: settings.text("dns.bind_v6").parse().ok(),
         families: match settings.text("dns.families").as_str() {
