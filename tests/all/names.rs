@@ -1,6 +1,7 @@
 //! DNS as the operator sees it: what the server's resolver finds in a world of names, and how far it is proven.
 
-use std::process::Command;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use testkit::{NameWorld, Record, Server, ServerOptions, Signing};
@@ -121,6 +122,107 @@ fn programs_of_the_machine_ask_the_same_resolver() -> Result<()> {
     ] {
         let found = delv(name, kind)?;
         ensure!(found.contains(told), "{name} {kind}: {found}");
+    }
+    Ok(())
+}
+
+/// Another validator beside ours, on the same world: unbound, told where each zone is, since it asks no ports but 53.
+struct Unbound(Child);
+
+impl Drop for Unbound {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn unbound(world: &NameWorld, zones: &[&str], directory: &Path, port: u16) -> Result<Unbound> {
+    let anchors = directory.join("anchors");
+    std::fs::write(&anchors, format!(". IN DNSKEY {}\n", world.trust_anchor().context("signed")?))?;
+    let mut text = format!(
+        "server:\n interface: 127.0.0.1\n port: {port}\n do-not-query-localhost: no\n do-ip6: no\n\
+         \x20trust-anchor-file: \"{}\"\n username: \"\"\n chroot: \"\"\n directory: \"{}\"\n pidfile: \"\"\n\
+         \x20use-syslog: no\n do-daemonize: no\n local-zone: \"test.\" nodefault\nremote-control:\n control-enable: no\n",
+        anchors.display(),
+        directory.display()
+    );
+    for zone in zones {
+        let server = world.responsible(zone).with_context(|| format!("no server for {zone:?}"))?;
+        text += &format!("stub-zone:\n name: \"{zone}.\"\n stub-addr: {server}@{}\n", world.port());
+    }
+    let file = directory.join("unbound.conf");
+    std::fs::write(&file, text)?;
+    let child = Command::new("/usr/sbin/unbound")
+        .args(["-d", "-c"])
+        .arg(&file)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    Ok(Unbound(child))
+}
+
+#[test]
+fn unbound_comes_to_the_same_verdicts() -> Result<()> {
+    let mut world = NameWorld::start(Signing::Signed)?;
+    let zones = [
+        ("test", Signing::Signed),
+        ("signed.test", Signing::Signed),
+        ("hashed.test", Signing::Signed),
+        ("plain.test", Signing::Unsigned),
+        ("stripped.test", Signing::Stripped),
+    ];
+    for (zone, signing) in zones {
+        world.zone(zone, signing)?;
+        world.add(&format!("mx.{zone}"), &Record::Text("here".into()));
+        world.add(&format!("*.wild.{zone}"), &Record::Text("anything".into()));
+        world.add(&format!("alias.{zone}"), &Record::Alias("mx.signed.test".into()));
+    }
+    world.hash_names("hashed.test", 3);
+    world.add("forged.signed.test", &Record::Text("no".into()));
+    world.forge("forged.signed.test");
+    let settings = format!("{}listen = [\"127.0.0.1\"]\n", world.settings());
+    let server = Server::start(ServerOptions { settings, ..ServerOptions::default() })?;
+    let ours = server.address(53).port();
+    let theirs = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let named: Vec<&str> = [""].into_iter().chain(zones.map(|(zone, _)| zone)).collect();
+    let _unbound = unbound(&world, &named, server.directory(), theirs)?;
+    let verdict = |port: u16, name: &str, kind: &str| -> Result<String> {
+        // dig asks again by itself until unbound is up.
+        let port = port.to_string();
+        let output = Command::new("dig")
+            .args(["@127.0.0.1", "-p", &port, "+adflag", "+tries=5", "+timeout=5", name, kind])
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let status = text.split("status: ").nth(1).and_then(|rest| rest.split(',').next());
+        let flags = text.split("flags: ").nth(1).and_then(|rest| rest.split(';').next());
+        let proven = flags.is_some_and(|flags| flags.split(' ').any(|flag| flag == "ad"));
+        Ok(format!("{} {proven}", status.with_context(|| text.clone())?))
+    };
+    let began = std::time::Instant::now();
+    while verdict(theirs, "mx.signed.test", "TXT").is_err() {
+        ensure!(began.elapsed() < std::time::Duration::from_secs(20), "unbound does not come up");
+    }
+    let mut told = Vec::new();
+    for (zone, _) in zones {
+        for (name, kind) in [
+            (format!("mx.{zone}"), "TXT"),
+            (format!("mx.{zone}"), "A"),
+            (format!("nowhere.{zone}"), "TXT"),
+            (format!("a.wild.{zone}"), "TXT"),
+            (format!("a.b.wild.{zone}"), "TXT"),
+            (format!("alias.{zone}"), "TXT"),
+        ] {
+            let (one, other) = (verdict(ours, &name, kind)?, verdict(theirs, &name, kind)?);
+            ensure!(one == other, "{name} {kind}: {one}, but unbound says {other}");
+            told.push(one);
+        }
+    }
+    let (one, other) =
+        (verdict(ours, "forged.signed.test", "TXT")?, verdict(theirs, "forged.signed.test", "TXT")?);
+    ensure!(one == "SERVFAIL false" && other == one, "{one}, {other}");
+    for verdict in ["NOERROR true", "NOERROR false", "NXDOMAIN true", "NXDOMAIN false", "SERVFAIL false"] {
+        ensure!(told.iter().any(|told| told == verdict), "no {verdict} among {told:?}");
     }
     Ok(())
 }

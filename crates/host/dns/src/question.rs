@@ -13,7 +13,7 @@ use hickory_resolver::proto::op::Query;
 use parking_lot::{Mutex, RwLock};
 use platform::clock::Clock;
 use platform::metrics::{Counter, Gauge, Metrics};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::answer::LookupError;
 use crate::cache::{Cache, Known, Outcome, Question, octets_of};
@@ -64,6 +64,8 @@ struct Desk {
     network: RwLock<Arc<Network>>,
     /// The root's keys; `None` when nothing is validated.
     keeper: Option<Mutex<Keeper>>,
+    /// Told of every question that goes to the network.
+    used: Notify,
     /// For programs that want to validate for themselves.
     unchecked: OnceLock<Network>,
     settings: Settings,
@@ -105,6 +107,7 @@ impl Questions {
         Ok(Self(Arc::new(Desk {
             network,
             keeper: keeper.map(Mutex::new),
+            used: Notify::new(),
             unchecked: OnceLock::new(),
             settings: settings.clone(),
             clock,
@@ -147,8 +150,9 @@ impl Questions {
         self.0.look_at_keys().await
     }
 
-    /// Follows the root's keys. Never ends.
+    /// Follows the root's keys, from the first question on: who asks nothing has nothing to prove. Never ends.
     pub(crate) async fn follow_keys(&self) {
+        self.0.used.notified().await;
         loop {
             let wait = match self.look_at_keys().await {
                 Ok(wait) => wait,
@@ -331,6 +335,7 @@ impl Desk {
         trail: &Arc<Trail>,
         work: impl Future<Output = Result<T, LookupError>>,
     ) -> Result<T, LookupError> {
+        self.used.notify_one();
         let asking = trail.charged(async {
             let _place = self.place().await?;
             work.await

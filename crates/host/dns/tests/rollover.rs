@@ -163,6 +163,29 @@ async fn what_cannot_be_remembered_is_not_taken_up_and_a_broken_file_is_none() -
 }
 
 #[tokio::test]
+async fn whoever_asks_nothing_looks_at_no_keys() -> Result<()> {
+    let mut story = story()?;
+    story.world.publish_root_key()?;
+    let resolver = story.resolver()?;
+    let tasks = platform::tasks::Tasks::new(&Metrics::default());
+    tasks.spawn("dns", resolver.clone().tend(tasks.shutdown()));
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(story.world.asked_anywhere(), []);
+    // The first question brings the first look.
+    assert_eq!(story.verdict(&resolver).await?, Ok(Security::Secure));
+    let began = std::time::Instant::now();
+    while !story.file().exists() {
+        anyhow::ensure!(began.elapsed() < Duration::from_secs(10), "nobody looks");
+        tokio::task::yield_now().await;
+    }
+    assert!(story.remembered()?.contains("learned pending"));
+    assert_eq!(tasks.drain(Duration::from_secs(5)).await.aborted, 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_root_that_does_not_answer_changes_nothing() -> Result<()> {
     let mut story = story()?;
     story.settings.bounds.question_time_max = Duration::from_millis(300);
