@@ -4,6 +4,8 @@
 
 mod cgroup;
 mod cycles;
+mod dns;
+mod dns_tree;
 mod dovecot;
 mod hosts;
 mod idle;
@@ -92,12 +94,18 @@ enum Work {
         #[arg(long, default_value_t = WAITING_MESSAGES)]
         messages: u32,
     },
+    /// Names out of a signed tree, asked of mailstead's resolver and of unbound: equal verdicts, names a second, memory.
+    Dns {
+        #[arg(long, default_value_t = DNS_NAMES)]
+        names: u32,
+    },
     /// What the machine can do: syncs, copies.
     Limits,
     /// All of it.
     All,
 }
 
+const DNS_NAMES: u32 = 100_000;
 const SMTP_MESSAGES: u32 = 5_000;
 const SMTP_CONNECTIONS: [u32; 2] = [16, 64];
 const IMAP_MESSAGES: u32 = 100_000;
@@ -157,6 +165,7 @@ impl Work {
                     rate: MIXED_RATE,
                 },
                 Self::Queue { messages: WAITING_MESSAGES },
+                Self::Dns { names: DNS_NAMES },
             ],
             piece => vec![piece],
         }
@@ -169,9 +178,12 @@ impl Work {
             }
             Self::Imap { messages } => imap::run(report, peer, *messages),
             Self::Memory { sessions } => idle::run(report, peer, *sessions),
-            Self::Limits | Self::Out { .. } | Self::OutMixed { .. } | Self::Queue { .. } | Self::All => {
-                Ok(())
-            }
+            Self::Limits
+            | Self::Out { .. }
+            | Self::OutMixed { .. }
+            | Self::Queue { .. }
+            | Self::Dns { .. }
+            | Self::All => Ok(()),
         }
     }
 
@@ -180,6 +192,7 @@ impl Work {
         let has_ours = servers.contains(&Server::Mailstead);
         match *self {
             Self::Limits => limits::run(report)?,
+            Self::Dns { names } => dns::run(report, names)?,
             Self::Out { messages, destinations, connections } => {
                 let plan = out::Plan { messages, destinations: destinations.max(1), connections };
                 if has_ours {

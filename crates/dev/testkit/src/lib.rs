@@ -17,6 +17,7 @@ mod remote_host;
 mod server;
 mod smtp_client;
 mod zone;
+mod zone_hashed;
 mod zone_signing;
 
 pub use corpus::{Corpus, Mail};

@@ -73,11 +73,13 @@ pub(crate) mod kind {
     pub(crate) const MX: u16 = 15;
     pub(crate) const TXT: u16 = 16;
     pub(crate) const AAAA: u16 = 28;
+    pub(crate) const DNAME: u16 = 39;
     pub(crate) const OPT: u16 = 41;
     pub(crate) const DS: u16 = 43;
     pub(crate) const RRSIG: u16 = 46;
     pub(crate) const NSEC: u16 = 47;
     pub(crate) const DNSKEY: u16 = 48;
+    pub(crate) const NSEC3: u16 = 50;
     pub(crate) const TLSA: u16 = 52;
 }
 

@@ -1,15 +1,17 @@
 //! A world of names on loopback: root, top-level domains and zones, each on a server of its own, signed or not, with
 //! servers that can be silent, lame or out of sorts (RFC 1034 §4.3, RFC 4035 §3).
 
+mod serving;
+
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::name_server::{Record, kind, put_name, take, take_name};
+use self::serving::{serve_tcp, serve_udp};
+use crate::name_server::{Record, kind, put_name};
 use crate::zone::{Asked, Sections, Zone};
 use crate::zone_signing::ZoneKey;
 
@@ -54,6 +56,10 @@ pub enum Humour {
     Referring,
     /// It tells over UDP that the answer does not fit.
     Truncating,
+    /// Somebody answers before it, with false addresses: under another number, to another question, from another port.
+    Spoofed,
+    /// Its answers break off in the middle.
+    Broken,
 }
 
 /// How a question came.
@@ -89,6 +95,7 @@ pub struct NameWorld {
 #[derive(Default, Debug)]
 struct State {
     zones: BTreeMap<String, Zone>,
+    mirrors: Vec<String>,
     servers: BTreeMap<IpAddr, Server>,
 }
 
@@ -245,6 +252,84 @@ impl NameWorld {
         }
     }
 
+    /// One more key stands in the root's set of keys, and signs nothing yet (RFC 5011 §6.2).
+    ///
+    /// # Errors
+    /// When the system gives no key.
+    pub fn publish_root_key(&self) -> Result<()> {
+        let key = ZoneKey::generate()?;
+        self.at_root(|root| root.publish(key));
+        Ok(())
+    }
+
+    /// The published key of the root takes over, and the former one revokes itself, or is simply gone.
+    pub fn roll_root_key(&self, former_revokes_itself: bool) {
+        self.at_root(|root| root.roll(former_revokes_itself));
+    }
+
+    /// Keys of the root beside the one that signs are taken away.
+    pub fn withdraw_root_keys(&self) {
+        self.at_root(Zone::withdraw);
+    }
+
+    /// The root's signatures are good for so long from now on.
+    pub fn sign_root_for(&self, seconds: u32) {
+        self.at_root(|root| root.sign_for(seconds));
+    }
+
+    fn at_root(&self, change: impl FnOnce(&mut Zone)) {
+        if let Some(root) = self.lock().zones.get_mut("") {
+            change(root);
+        }
+    }
+
+    /// From now on a signed zone proves absences by hashes (NSEC3), made so many times more.
+    pub fn hash_names(&self, zone: &str, iterations: u16) {
+        if let Some(zone) = self.lock().zones.get_mut(zone) {
+            zone.hash(iterations);
+        }
+    }
+
+    /// From now on a signed zone's signatures say that records come from a wildcard above so many labels.
+    pub fn force_labels(&self, zone: &str, labels: usize) {
+        if let Some(zone) = self.lock().zones.get_mut(zone) {
+            zone.force_labels(labels);
+        }
+    }
+
+    /// Founds an unsigned zone that nobody delegates to, on no server of its own.
+    ///
+    /// # Errors
+    /// Never, but for a zone that is there already.
+    pub fn found_alone(&self, origin: &str) -> Result<()> {
+        ensure!(!self.lock().zones.contains_key(origin), "{origin} is there already");
+        let mut zone = Zone::new(origin, None);
+        zone.found(ABSENCE_TTL_SECONDS)?;
+        self.lock().zones.insert(origin.to_owned(), zone);
+        Ok(())
+    }
+
+    /// Gives a name one more record in the zone above the one it belongs to: a delegation, or glue.
+    pub fn add_above(&self, name: &str, kind: u16, data: Vec<u8>, ttl_seconds: u32) {
+        let mut state = self.lock();
+        let origin = state
+            .zones
+            .iter()
+            .filter(|(origin, _)| !origin.is_empty() && name.ends_with(origin.as_str()))
+            .max_by_key(|(origin, _)| origin.len())
+            .map(|(origin, _)| origin.clone());
+        if let Some(above) = origin.and_then(|origin| state.above(&origin)) {
+            above.add(name, kind, ttl_seconds, data);
+        }
+    }
+
+    /// Takes the delegation of a zone out of the zone above, as if it had been sold to somebody else.
+    pub fn undelegate(&self, origin: &str) {
+        if let Some(above) = self.lock().above(origin) {
+            above.clear_below(origin);
+        }
+    }
+
     /// From now on a signed zone has many keys of the same tag, and for each set of records this many wrong signatures
     /// before the right one: an attack on whoever validates.
     pub fn trap(&self, zone: &str, signatures: usize) {
@@ -261,9 +346,22 @@ impl NameWorld {
         }
     }
 
+    /// From now on a name has one text: the address of whoever asks for it.
+    pub fn mirror(&self, name: &str) {
+        self.add_for(name, &Record::Text(String::new()), 0);
+        self.lock().mirrors.push(name.to_ascii_lowercase());
+    }
+
     /// From now on a server behaves so.
     pub fn set_humour(&self, server: IpAddr, humour: Humour) {
         self.lock().servers.entry(server).or_default().humour = humour;
+    }
+
+    /// The server that a zone was founded on.
+    #[must_use]
+    pub fn responsible(&self, zone: &str) -> Option<IpAddr> {
+        let state = self.lock();
+        state.servers.iter().find(|(_, server)| server.zones == [zone]).map(|(address, _)| *address)
     }
 
     /// What a server was asked so far.
@@ -342,7 +440,7 @@ impl State {
                 put_name(&mut record, "ns");
                 return Some(Sections { authorities: vec![record], ..Sections::default() });
             }
-            Humour::Well | Humour::Truncating => {}
+            Humour::Well | Humour::Truncating | Humour::Spoofed | Humour::Broken => {}
         }
         let zone = server
             .zones
@@ -377,105 +475,4 @@ fn sockets(port: u16) -> Result<(u16, Sockets)> {
 /// Addresses of loopback that nothing else has.
 fn server_address(number: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(127, 53, 0, number + 1))
-}
-
-fn serve_udp(state: &Weak<Mutex<State>>, socket: &UdpSocket, server: IpAddr) {
-    let mut question = [0; 1500];
-    if socket.set_read_timeout(Some(LOOK_EVERY)).is_err() {
-        return;
-    }
-    while let Some(state) = state.upgrade() {
-        let Ok((length, from)) = socket.recv_from(&mut question) else { continue };
-        let answer = answer(&state, server, from, Transport::Udp, &question[..length]);
-        // A lost answer is what UDP is like; the asker asks again.
-        drop(answer.map(|answer| socket.send_to(&answer, from)));
-    }
-}
-
-fn serve_tcp(state: &Weak<Mutex<State>>, listener: &TcpListener, server: IpAddr) {
-    while let Ok((stream, from)) = listener.accept() {
-        if state.upgrade().is_none() {
-            return;
-        }
-        let state = Weak::clone(state);
-        std::thread::spawn(move || converse(&state, stream, server, from));
-    }
-}
-
-/// Answers until the asker goes, or something is no question.
-fn converse(
-    state: &Weak<Mutex<State>>,
-    mut stream: TcpStream,
-    server: IpAddr,
-    from: SocketAddr,
-) -> Option<()> {
-    loop {
-        let mut length = [0; 2];
-        stream.read_exact(&mut length).ok()?;
-        let mut question = vec![0; u16::from_be_bytes(length).into()];
-        stream.read_exact(&mut question).ok()?;
-        let state = state.upgrade()?;
-        let answer = answer(&state, server, from, Transport::Tcp, &question)?;
-        drop(state);
-        let mut framed = u16::try_from(answer.len()).ok()?.to_be_bytes().to_vec();
-        framed.extend(answer);
-        stream.write_all(&framed).ok()?;
-    }
-}
-
-fn answer(
-    state: &Mutex<State>,
-    server: IpAddr,
-    from: SocketAddr,
-    transport: Transport,
-    message: &[u8],
-) -> Option<Vec<u8>> {
-    let (header, body) = take::<12>(message)?;
-    let (name, rest) = take_name(body)?;
-    let (kind_and_class, rest) = take::<4>(rest)?;
-    let question = &body[..body.len() - rest.len()];
-    let kind = u16::from_be_bytes([kind_and_class[0], kind_and_class[1]]);
-    let extension = extension(rest);
-    let asked = Asked { name, kind, wants_signatures: extension.is_some_and(|(_, wants)| wants) };
-    let (sections, truncates) = {
-        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked_here = Question { from, transport, name: asked.name.clone(), kind };
-        state.servers.get_mut(&server)?.asked.push(asked_here);
-        let truncates = state.servers.get(&server)?.humour == Humour::Truncating;
-        (state.answer(server, &asked)?, truncates)
-    };
-    let wire = write(header, question, &sections, extension.is_some());
-    let octets_max = extension.map_or(512, |(octets, _)| usize::from(octets));
-    if transport == Transport::Udp && (truncates || wire.len() > octets_max) {
-        let mut wire = write(header, question, &Sections::default(), extension.is_some());
-        // TC: the rest is to be asked for over TCP (RFC 1035 §4.1.1).
-        wire[2] |= 0x02;
-        return Some(wire);
-    }
-    Some(wire)
-}
-
-/// What the asker says of itself (RFC 6891 §6.1.2): octets it takes in a datagram, and whether it wants signatures.
-fn extension(rest: &[u8]) -> Option<(u16, bool)> {
-    let (head, _) = take::<11>(rest)?;
-    let is_extension = head[0] == 0 && u16::from_be_bytes([head[1], head[2]]) == kind::OPT;
-    is_extension.then(|| (u16::from_be_bytes([head[3], head[4]]), head[7] & 0x80 != 0))
-}
-
-fn write(header: [u8; 12], question: &[u8], sections: &Sections, is_extended: bool) -> Vec<u8> {
-    let count = |records: &[Vec<u8>], more: usize| u16::try_from(records.len() + more).unwrap_or(u16::MAX);
-    let flags = if sections.is_authoritative { 0x84 } else { 0x80 };
-    let mut wire = vec![header[0], header[1], flags, sections.code, 0, 1];
-    wire.extend(count(&sections.answers, 0).to_be_bytes());
-    wire.extend(count(&sections.authorities, 0).to_be_bytes());
-    wire.extend(count(&sections.additionals, usize::from(is_extended)).to_be_bytes());
-    wire.extend_from_slice(question);
-    for record in [&sections.answers, &sections.authorities, &sections.additionals].into_iter().flatten() {
-        wire.extend_from_slice(record);
-    }
-    if is_extended {
-        // An empty name, the type, octets we take, DO as a signing server has it, no options.
-        wire.extend([0, 0, kind::OPT.to_be_bytes()[1], 0x04, 0xd0, 0, 0, 0x80, 0, 0, 0]);
-    }
-    wire
 }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use crate::name_server::{INTERNET, NAME_ERROR, kind, put_name};
-use crate::zone_signing::{Signable, ZoneKey, type_bitmap};
+use crate::name_server::{INTERNET, NAME_ERROR, Record, kind, put_name};
+use crate::zone_hashed;
+use crate::zone_signing::{LASTING_SECONDS, Signable, ZoneKey, type_bitmap};
 
 /// Labels from the root down, in lower case: they sort as DNS does (RFC 4034 §6.1).
 pub(crate) type Path = Vec<String>;
@@ -23,6 +24,13 @@ pub(crate) struct Zone {
     origin: Path,
     nodes: BTreeMap<Path, BTreeMap<u16, RecordSet>>,
     key: Option<ZoneKey>,
+    /// Keys beside it, and whether they sign the set of keys, too.
+    other_keys: Vec<(ZoneKey, bool)>,
+    lasting_seconds: u32,
+    /// How often names are hashed for proofs of absence; plain names (NSEC) without.
+    hashed: Option<u16>,
+    /// Signatures are made as if records were those of a wildcard above this many labels.
+    forced_labels: Option<usize>,
     /// Names whose signatures are wrong.
     forged: BTreeSet<Path>,
     /// Wrong signatures before each right one.
@@ -56,6 +64,10 @@ impl Zone {
             origin: path(origin),
             nodes: BTreeMap::new(),
             key,
+            other_keys: Vec::new(),
+            lasting_seconds: LASTING_SECONDS,
+            hashed: None,
+            forced_labels: None,
             forged: BTreeSet::new(),
             traps: 0,
             whispers: Default::default(),
@@ -77,8 +89,63 @@ impl Zone {
         self.nodes.remove(&path(name));
     }
 
+    /// Takes all records of a name and of everything below it away.
+    pub(crate) fn clear_below(&mut self, name: &str) {
+        let name = path(name);
+        self.nodes.retain(|own, _| !own.starts_with(&name));
+    }
+
     pub(crate) fn forge(&mut self, name: &str) {
         self.forged.insert(path(name));
+    }
+
+    /// One more key stands in the set of keys, and signs nothing yet.
+    pub(crate) fn publish(&mut self, key: ZoneKey) {
+        self.other_keys.push((key, false));
+        self.tell_keys();
+    }
+
+    /// The last published key takes over; the former one stands beside it no more, or revokes itself.
+    pub(crate) fn roll(&mut self, former_revokes_itself: bool) {
+        let Some((next, _)) = self.other_keys.pop() else { return };
+        if let (Some(mut former), true) = (self.key.replace(next), former_revokes_itself) {
+            former.revoke();
+            self.other_keys.push((former, true));
+        }
+        self.tell_keys();
+    }
+
+    /// Keys beside the one that signs are taken away.
+    pub(crate) fn withdraw(&mut self) {
+        self.other_keys.clear();
+        self.tell_keys();
+    }
+
+    /// Absences are proven by hashes (NSEC3) from now on.
+    pub(crate) fn hash(&mut self, iterations: u16) {
+        self.hashed = Some(iterations);
+    }
+
+    /// Signatures say that their records come from a wildcard above so many labels, be it outside the zone.
+    pub(crate) fn force_labels(&mut self, labels: usize) {
+        self.forced_labels = Some(labels);
+    }
+
+    /// How long signatures are good from now on.
+    pub(crate) fn sign_for(&mut self, seconds: u32) {
+        self.lasting_seconds = seconds;
+    }
+
+    fn tell_keys(&mut self) {
+        let origin = text(&self.origin);
+        let keys: Vec<Vec<u8>> =
+            self.key.iter().chain(self.other_keys.iter().map(|(key, _)| key)).map(ZoneKey::dnskey).collect();
+        if let Some(node) = self.nodes.get_mut(&self.origin) {
+            node.remove(&kind::DNSKEY);
+        }
+        for key in keys {
+            self.add(&origin, kind::DNSKEY, 3600, key);
+        }
     }
 
     /// Makes validating as much work as it can: keys that cannot be told apart by their tags, and signatures of each of
@@ -152,18 +219,77 @@ impl Zone {
             }
             return sections;
         }
-        self.put(&self.origin, kind::SOA, signed, &mut sections.authorities);
-        self.put_nsec(&name, signed, &mut sections.authorities);
+        if self.renamed(&name, signed, &mut sections) {
+            return sections;
+        }
         let exists_below = self.nodes.keys().any(|below| below.starts_with(&name));
-        if !exists_below {
-            sections.code = NAME_ERROR;
-            let mut wildcard = self.closest(&name);
-            wildcard.push("*".to_owned());
-            if self.before(&wildcard) != self.before(&name) {
+        let closest = self.closest(&name);
+        let mut wildcard = closest.clone();
+        wildcard.push("*".to_owned());
+        if let (false, Some(node)) = (exists_below, self.nodes.get(&wildcard)) {
+            let found = if node.contains_key(&asked.kind) { asked.kind } else { kind::CNAME };
+            if let Some(set) = node.get(&found) {
+                // RFC 4035 §3.1.3.3: with the proof that the name itself does not exist.
+                self.put_expanded(&name, &wildcard, found, set, signed, &mut sections.answers);
+            } else {
+                // RFC 4035 §3.1.3.4: and that the wildcard has no such records.
+                self.put(&self.origin, kind::SOA, signed, &mut sections.authorities);
+                if self.hashed.is_some() {
+                    self.put_nsec(&closest, signed, &mut sections.authorities);
+                }
                 self.put_nsec(&wildcard, signed, &mut sections.authorities);
             }
+            let next_closer = name[..=closest.len()].to_vec();
+            if self.hashed.is_some() || node.contains_key(&found) || self.before(&next_closer) != wildcard {
+                self.put_absence(&next_closer, signed, &mut sections.authorities);
+            }
+            return sections;
+        }
+        self.put(&self.origin, kind::SOA, signed, &mut sections.authorities);
+        if exists_below {
+            self.put_nsec(&name, signed, &mut sections.authorities);
+            return sections;
+        }
+        sections.code = NAME_ERROR;
+        if self.hashed.is_some() {
+            self.put_nsec(&closest, signed, &mut sections.authorities);
+        }
+        self.put_absence(&name[..=closest.len()].to_vec(), signed, &mut sections.authorities);
+        if self.hashed.is_some() || self.before(&wildcard) != self.before(&name) {
+            self.put_absence(&wildcard, signed, &mut sections.authorities);
         }
         sections
+    }
+
+    /// Answers by a DNAME record above the name, if there is one (RFC 6672 §3.2): with the alias that it means.
+    fn renamed(&self, name: &Path, signed: bool, sections: &mut Sections) -> bool {
+        let above = (self.origin.len()..name.len())
+            .map(|length| name[..length].to_vec())
+            .find(|above| self.nodes.get(above).is_some_and(|node| node.contains_key(&kind::DNAME)));
+        let Some(above) = above else { return false };
+        let set = &self.nodes[&above][&kind::DNAME];
+        self.put_set(&above, kind::DNAME, set, signed, &mut sections.answers);
+        let mut target = wire(&name[above.len()..].to_vec());
+        target.pop();
+        target.extend_from_slice(&set.data[0]);
+        sections.answers.push(record(&wire(name), kind::CNAME, set.ttl, &target));
+        true
+    }
+
+    /// Puts a wildcard's records under the name that was asked for.
+    fn put_expanded(
+        &self,
+        name: &Path,
+        wildcard: &Path,
+        kind: u16,
+        set: &RecordSet,
+        signed: bool,
+        section: &mut Vec<Vec<u8>>,
+    ) {
+        let mut of_wildcard = Vec::new();
+        self.put_set(wildcard, kind, set, signed, &mut of_wildcard);
+        let (from, to) = (wire(wildcard), wire(name));
+        section.extend(of_wildcard.iter().map(|record| [&to[..], &record[from.len()..]].concat()));
     }
 
     /// The delegation at or above `name`, if it is another zone's.
@@ -202,10 +328,23 @@ impl Zone {
         section.extend(set.data.iter().map(|data| record(&owner, kind, set.ttl, data)));
         if let (true, Some(key)) = (signed, &self.key) {
             let signer = wire(&self.origin);
-            let set =
-                Signable { owner_wire: &owner, signer_wire: &signer, kind, ttl: set.ttl, data: &set.data };
+            let signed_owner = match self.forced_labels {
+                Some(labels) if labels < name.len() => {
+                    let mut wildcard = name[..labels].to_vec();
+                    wildcard.push("*".to_owned());
+                    wire(&wildcard)
+                }
+                _ => owner.clone(),
+            };
+            let set = Signable {
+                owner_wire: &signed_owner,
+                signer_wire: &signer,
+                kind,
+                ttl: set.ttl,
+                data: &set.data,
+            };
             let ttl = set.ttl;
-            let mut rrsig = key.rrsig(&set);
+            let mut rrsig = key.rrsig(&set, self.lasting_seconds);
             for trap in 0..self.traps {
                 let mut wrong = rrsig.clone();
                 let at = wrong.len() - 1 - trap % 64;
@@ -216,13 +355,60 @@ impl Zone {
                 *last ^= 1;
             }
             section.push(record(&owner, kind::RRSIG, ttl, &rrsig));
+            for (other, _) in self.other_keys.iter().filter(|(_, signs)| *signs && kind == kind::DNSKEY) {
+                section.push(record(&owner, kind::RRSIG, ttl, &other.rrsig(&set, self.lasting_seconds)));
+            }
         }
+    }
+
+    /// Puts the record that covers the place where a name would be that is not there.
+    fn put_absence(&self, name: &Path, signed: bool, section: &mut Vec<Vec<u8>>) {
+        match self.hashed {
+            Some(iterations) if signed => self.put_nsec3(&wire(name), iterations, section),
+            _ => self.put_nsec(name, signed, section),
+        }
+    }
+
+    /// Puts the NSEC3 record that matches a name in wire form or covers its place (RFC 5155 §7.2).
+    fn put_nsec3(&self, name: &[u8], iterations: u16, section: &mut Vec<Vec<u8>>) {
+        let mut chain: BTreeMap<Vec<u8>, Vec<u16>> = BTreeMap::new();
+        for own in self.chain() {
+            for length in self.origin.len()..=own.len() {
+                let above = own[..length].to_vec();
+                let is_cut = above != self.origin
+                    && self.nodes.get(&above).is_some_and(|node| node.contains_key(&kind::NS));
+                let kinds = self.nodes.get(&above).into_iter().flat_map(BTreeMap::keys).copied();
+                let mut kinds: Vec<u16> =
+                    kinds.filter(|kind| !is_cut || matches!(*kind, kind::NS | kind::DS)).collect();
+                if !kinds.is_empty() && (!is_cut || kinds.contains(&kind::DS)) {
+                    kinds.push(kind::RRSIG);
+                }
+                chain.insert(zone_hashed::hash(&wire(&above), iterations), kinds);
+            }
+        }
+        let wanted = zone_hashed::hash(name, iterations);
+        let found = chain.range(..=wanted).next_back().or_else(|| chain.last_key_value());
+        let Some((owner, kinds)) = found else { return };
+        let next = chain.range(owner.clone()..).nth(1).or_else(|| chain.first_key_value());
+        let Some((next, _)) = next else { return };
+        let data = zone_hashed::data(iterations, next, &type_bitmap(kinds));
+        let mut path = self.origin.clone();
+        path.push(zone_hashed::label(owner));
+        let head = [&wire(&path)[..], &kind::NSEC3.to_be_bytes()].concat();
+        if section.iter().any(|record| record.starts_with(&head)) {
+            // One record may prove several things.
+            return;
+        }
+        self.put_set(&path, kind::NSEC3, &RecordSet { ttl: 60, data: vec![data] }, true, section);
     }
 
     /// Puts the NSEC record that matches `name` or covers the place where it would be (RFC 4034 §4).
     fn put_nsec(&self, name: &Path, signed: bool, section: &mut Vec<Vec<u8>>) {
         if !signed {
             return;
+        }
+        if let Some(iterations) = self.hashed {
+            return self.put_nsec3(&wire(name), iterations, section);
         }
         let owner = self.before(name);
         let next = self.chain().find(|next| **next > owner).unwrap_or(&self.origin);
@@ -260,6 +446,11 @@ impl Zone {
             .find(|above| self.nodes.keys().any(|own| own.starts_with(above)))
             .unwrap_or_else(|| self.origin.clone())
     }
+}
+
+/// One record of a name, as it stands in an answer, for no time.
+pub(crate) fn record_of(name: &str, data: &Record) -> Vec<u8> {
+    record(&wire(&path(name)), data.kind(), 0, &data.data())
 }
 
 pub(crate) fn path(name: &str) -> Path {

@@ -17,27 +17,37 @@ const ALGORITHM: u8 = 13;
 const DIGEST_TYPE: u8 = 2;
 /// Zone key and secure entry point (RFC 4034 §2.1.1).
 const KEY_FLAGS: u16 = 257;
+/// The bit by which a key revokes itself (RFC 5011 §7).
+const REVOKED: u16 = 0x0080;
 const HOUR_SECONDS: u32 = 3600;
+/// How long signatures are good when nothing else is said.
+pub(crate) const LASTING_SECONDS: u32 = 24 * HOUR_SECONDS;
 
 /// A zone's key.
 #[derive(Debug)]
 pub(crate) struct ZoneKey {
     pair: EcdsaKeyPair,
+    flags: u16,
 }
 
 impl ZoneKey {
     pub(crate) fn generate() -> Result<Self> {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| anyhow!("no key"))?;
-        Ok(Self { pair })
+        Ok(Self { pair, flags: KEY_FLAGS })
     }
 
     /// The DNSKEY record's data (RFC 4034 §2.1).
     pub(crate) fn dnskey(&self) -> Vec<u8> {
-        let mut data = KEY_FLAGS.to_be_bytes().to_vec();
+        let mut data = self.flags.to_be_bytes().to_vec();
         data.extend([3, ALGORITHM]);
         // The first octet says "uncompressed point" and is left out (RFC 6605 §4).
         data.extend_from_slice(&self.pair.public_key().as_ref()[1..]);
         data
+    }
+
+    /// From now on it says that it is not to be trusted any more.
+    pub(crate) fn revoke(&mut self) {
+        self.flags |= REVOKED;
     }
 
     /// Data of further DNSKEY records with this key's tag, at most 31: none of them is a key that signed anything.
@@ -69,14 +79,15 @@ impl ZoneKey {
     }
 
     /// The RRSIG record's data over a set of records (RFC 4034 §3.1).
-    pub(crate) fn rrsig(&self, set: &Signable<'_>) -> Vec<u8> {
+    pub(crate) fn rrsig(&self, set: &Signable<'_>, lasting_seconds: u32) -> Vec<u8> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let now = u32::try_from(now).unwrap_or(u32::MAX);
         let mut data = set.kind.to_be_bytes().to_vec();
-        let labels = labels(set.owner_wire);
+        // The asterisk of a wildcard does not count (RFC 4034 §3.1.3).
+        let labels = labels(set.owner_wire) - u8::from(set.owner_wire.starts_with(b"\x01*"));
         data.extend([ALGORITHM, labels]);
         data.extend_from_slice(&set.ttl.to_be_bytes());
-        data.extend_from_slice(&(now + 24 * HOUR_SECONDS).to_be_bytes());
+        data.extend_from_slice(&(now + lasting_seconds).to_be_bytes());
         data.extend_from_slice(&(now - HOUR_SECONDS).to_be_bytes());
         data.extend_from_slice(&key_tag(&self.dnskey()).to_be_bytes());
         data.extend_from_slice(set.signer_wire);

@@ -27,7 +27,7 @@ pub(crate) fn check_counts(message: &[u8]) -> io::Result<()> {
 }
 
 /// Follows the messages on a stream, in whatever pieces they come.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Frames {
     /// The length and the header of the message that comes, as far as they have come.
     head: Vec<u8>,

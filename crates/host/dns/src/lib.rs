@@ -5,28 +5,40 @@
 //! forwards to resolvers that are named to it; either way it validates signatures itself and takes no stranger's word
 //! for it (RFC 4035 §4.9.3).
 
+mod anchors;
 mod answer;
 mod cache;
 mod fixed;
 mod forward;
 mod frames;
 mod name;
+mod network;
 mod question;
 mod record;
 mod recursion;
+mod reply;
 mod resolver;
+mod respond;
+mod rollover;
 mod runtime;
+mod serve;
 mod settings;
+mod trail;
+mod wildcard;
 mod wire;
 mod written;
 
 pub use answer::{Answer, LookupError, Security};
 pub use fixed::FixedRecords;
 pub use name::{LABEL_OCTETS_MAX, NAME_OCTETS_MAX, Name, NameError};
-pub use record::{MailExchanger, RecordData, RecordType, TlsaRecord, UnknownType};
+pub use record::{
+    Authorization, MailExchanger, RecordData, RecordType, ServiceHost, TlsaRecord, UnknownType,
+};
 pub use resolver::Resolver;
+pub use serve::{LocalService, ServiceError};
 pub use settings::{
     Bounds, CACHE_OCTETS_DEFAULT, CACHE_OCTETS_MAX, Families, Forwarder, ForwarderTransport, Mode, RootHint,
     Settings, SettingsError, TrustAnchor,
 };
-pub use written::WrittenError;
+pub use trail::{Step, Transport};
+pub use written::{LocalAddress, WrittenError};

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use platform::clock::Clock;
 use platform::metrics::Metrics;
+use platform::tasks::Shutdown;
 
 use crate::answer::{Answer, LookupError};
 use crate::fixed::FixedRecords;
@@ -13,6 +15,7 @@ use crate::name::Name;
 use crate::question::Questions;
 use crate::record::{MailExchanger, RecordData, RecordType, TlsaRecord};
 use crate::settings::{Families, Settings, SettingsError};
+use crate::trail::Step;
 
 /// Asks DNS. Clones share the cache and the bounds.
 #[derive(Clone)]
@@ -39,6 +42,38 @@ impl Resolver {
         Self(Arc::new(Source::Fixed(records)))
     }
 
+    /// What answers whole messages; `None` when this knows only what it was told.
+    pub(crate) fn questions(&self) -> Option<&Questions> {
+        match &*self.0 {
+            Source::Network(questions) => Some(questions),
+            Source::Fixed(_) => None,
+        }
+    }
+
+    /// Looks at the root's keys and takes up what has become of them (RFC 5011). [`Self::tend`] does it by itself; this is
+    /// for whoever wants it now. Gives the time after which to look again.
+    ///
+    /// # Errors
+    /// [`LookupError`] when they cannot be seen, or what has become of them cannot be written down.
+    pub async fn look_at_keys(&self) -> Result<Duration, LookupError> {
+        match &*self.0 {
+            Source::Network(questions) => questions.look_at_keys().await,
+            Source::Fixed(_) => Ok(Duration::MAX),
+        }
+    }
+
+    /// What has to be done between questions: asks again for answers that are wanted often before they end, and follows
+    /// the root's keys. To be spawned once, as a task; it ends at `stop`.
+    pub async fn tend(self, stop: Shutdown) {
+        let Source::Network(questions) = &*self.0 else { return };
+        // Questions that are open lose their answers: nobody waits for them.
+        tokio::select! {
+            () = stop.triggered() => {}
+            () = questions.refresh() => {}
+            () = questions.follow_keys() => {}
+        }
+    }
+
     /// The records of one type that a name has, aliases (CNAME) followed, in the order of the answer.
     ///
     /// # Errors
@@ -47,6 +82,22 @@ impl Resolver {
         match &*self.0 {
             Source::Network(questions) => questions.ask(name, kind).await,
             Source::Fixed(records) => records.lookup(name, kind),
+        }
+    }
+
+    /// The same, asked of the network whatever is known already, with every query that it took: for people who want to
+    /// see the way.
+    ///
+    /// # Errors
+    /// [`LookupError`], beside the way that led to it.
+    pub async fn trace(
+        &self,
+        name: &Name,
+        kind: RecordType,
+    ) -> (Result<Answer<RecordData>, LookupError>, Vec<Step>) {
+        match &*self.0 {
+            Source::Network(questions) => questions.trace(name, kind).await,
+            Source::Fixed(records) => (records.lookup(name, kind), Vec::new()),
         }
     }
 
@@ -107,7 +158,7 @@ impl Resolver {
         // A host whose name leaves no room for the prefix cannot have the records.
         let name = Name::tlsa(port, host).map_err(|_| LookupError::NoSuchName {
             security: crate::Security::Insecure,
-            valid_for: std::time::Duration::ZERO,
+            valid_for: Duration::ZERO,
         })?;
         Ok(self.resolve(&name, RecordType::Tlsa).await?.filter_map(|record| match record {
             RecordData::Tlsa(tlsa) => Some(tlsa),
@@ -169,8 +220,6 @@ fn random() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::answer::Security;
 

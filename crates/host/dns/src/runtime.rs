@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -19,16 +19,18 @@ use hickory_resolver::net::runtime::{
 use hickory_resolver::net::tcp::TcpClientStream;
 use hickory_resolver::net::udp::UdpClientStream;
 use hickory_resolver::net::xfer::{DnsExchange, DnsHandle};
-use hickory_resolver::proto::op::{DnsRequest, DnsResponse, ResponseCode};
-use hickory_resolver::proto::rr::RData;
+use hickory_resolver::proto::op::{DnsRequest, DnsResponse, Query, ResponseCode};
+use hickory_resolver::proto::rr::{RData, Record, RecordType};
 use hickory_resolver::{ConnectionProvider, PoolContext};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 
-use crate::frames::{Frames, check_counts};
+use crate::frames::{Frames, RESPONSE_RECORDS_MAX, check_counts};
 use crate::settings::{Families, Settings};
+use crate::trail::{Step, Trail, Transport};
+use crate::wire::reason;
 
 /// TCP connections to servers that may be open at once. One that idles is closed, so it is not ours to keep for long.
 const CONNECTIONS_MAX: usize = 128;
@@ -91,6 +93,10 @@ impl ConnectionProvider for Connections {
         if !self.families.contain(ip) {
             return Err(NetError::from("this host does not reach the server's address family"));
         }
+        // Whatever networks are allowed: to the system these are addresses of its own (CVE-2026-50251).
+        if ip.is_unspecified() {
+            return Err(NetError::from("no server has this address"));
+        }
         let remote = self.remote(ip, config.port);
         let local = self.local(remote);
         let (sockets, timeout) = (self.sockets.clone(), self.query_time_max);
@@ -108,10 +114,15 @@ impl ConnectionProvider for Connections {
             _ => {
                 let mut config = config.clone();
                 config.bind_addr = local;
-                self.sockets.new_connection(ip, &config, context)?
+                self.sockets.encrypted().new_connection(ip, &config, context)?
             }
         };
-        Ok(Box::pin(async move { Ok(Exchange { exchange: opening.await?, peers }) }))
+        let transport = match &config.protocol {
+            ProtocolConfig::Udp => Transport::Udp,
+            ProtocolConfig::Tcp => Transport::Tcp,
+            _ => Transport::Tls,
+        };
+        Ok(Box::pin(async move { Ok(Exchange { exchange: opening.await?, peers, remote, transport }) }))
     }
 
     fn runtime_provider(&self) -> &Sockets {
@@ -128,12 +139,15 @@ enum Peers {
     Resolvers,
 }
 
-/// Questions and answers with one server. An answer that says no more than that this server is of no use becomes a
-/// failure to reach it: the library then asks the zone's next server, and would not otherwise.
+/// Questions and answers with one server, charged to the question they are asked for. An answer that says no more than
+/// that this server is of no use becomes a failure to reach it: the library then asks the zone's next server, and would
+/// not otherwise.
 #[derive(Clone)]
 pub(crate) struct Exchange {
     exchange: DnsExchange<Sockets>,
     peers: Peers,
+    remote: SocketAddr,
+    transport: Transport,
 }
 
 impl DnsHandle for Exchange {
@@ -141,15 +155,66 @@ impl DnsHandle for Exchange {
     type Runtime = Sockets;
 
     fn send(&self, request: DnsRequest) -> Self::Response {
-        let peers = self.peers;
+        let trail = Trail::current();
+        if trail.as_ref().is_some_and(|trail| !trail.charge()) {
+            let spent = NetError::from("the question has cost all the queries it may");
+            return futures_util::stream::once(std::future::ready(Err(spent))).boxed();
+        }
+        let (peers, server, transport) = (self.peers, self.remote, self.transport);
+        let asked = request.queries.first().cloned();
+        let began = Instant::now();
         let judged = move |response: Result<DnsResponse, NetError>| {
-            let response = response?;
-            match uselessness(&response, peers) {
-                Some(why) => Err(io::Error::other(why).into()),
-                None => Ok(response),
+            let uselessness = response.as_ref().ok().and_then(|response| uselessness(response, peers));
+            if let (Some(trail), Some(asked)) = (&trail, &asked) {
+                if response.as_ref().is_ok_and(|response| is_alias(response, asked)) {
+                    trail.meet_alias();
+                }
+                trail.step(|| Step {
+                    server,
+                    transport,
+                    name: asked.name().to_ascii(),
+                    kind: asked.query_type().to_string(),
+                    outcome: match (&response, &uselessness) {
+                        (_, Some(why)) => why.clone(),
+                        (Ok(response), None) => said(response),
+                        (Err(error), None) => reason(error),
+                    },
+                    took: began.elapsed(),
+                });
+            }
+            match (response, uselessness) {
+                (Ok(_), Some(why)) => Err(io::Error::other(why).into()),
+                (response, _) => response,
             }
         };
         self.exchange.send(request).map(judged).boxed()
+    }
+}
+
+/// Whether an answer sends on to another name. Servers of zones are looked for by questions that meet the same aliases
+/// again, and do not count.
+fn is_alias(response: &DnsResponse, asked: &Query) -> bool {
+    !matches!(asked.query_type(), RecordType::NS | RecordType::CNAME)
+        && response.answers.iter().any(|record| matches!(record.data, RData::CNAME(_)))
+}
+
+/// What an answer says, for people.
+fn said(response: &DnsResponse) -> String {
+    if response.truncation {
+        return "does not fit a datagram".to_owned();
+    }
+    if response.response_code != ResponseCode::NoError {
+        return response.response_code.to_string();
+    }
+    let count = |records: &[Record]| {
+        records.iter().filter(|record| record.record_type() != RecordType::RRSIG).count()
+    };
+    let referral = response.authorities.iter().find(|record| matches!(record.data, RData::NS(_)));
+    match (count(&response.answers), referral) {
+        (0, Some(referral)) if !response.authoritative => format!("servers of {}", referral.name.to_ascii()),
+        (0, _) => "no such records".to_owned(),
+        (1, _) => "1 record".to_owned(),
+        (many, _) => format!("{many} records"),
     }
 }
 
@@ -165,6 +230,10 @@ fn uselessness(response: &DnsResponse, peers: Peers) -> Option<String> {
             | ResponseCode::NotAuth
     ) {
         return Some(format!("the server says: {code}"));
+    }
+    // What came under TLS was not looked into before it was read.
+    if response.all_sections().count() > RESPONSE_RECORDS_MAX {
+        return Some("an answer of too many records".to_owned());
     }
     let is_empty = response.answers.is_empty() && !response.truncation;
     if peers == Peers::Resolvers || response.authoritative || !is_empty {
@@ -184,6 +253,8 @@ pub(crate) struct Sockets {
     tasks: TokioHandle,
     queries: Arc<Semaphore>,
     connections: Arc<Semaphore>,
+    /// Whether streams carry messages that can be looked into.
+    frames: Option<Frames>,
 }
 
 impl Sockets {
@@ -192,7 +263,13 @@ impl Sockets {
             tasks: TokioRuntimeProvider::new().create_handle(),
             queries: Arc::new(Semaphore::new(queries_open_max)),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            frames: Some(Frames::default()),
         }
+    }
+
+    /// The same, for streams under TLS: what is on them says nothing before it is deciphered.
+    fn encrypted(&self) -> Self {
+        Self { frames: None, ..self.clone() }
     }
 }
 
@@ -213,6 +290,7 @@ impl RuntimeProvider for Sockets {
         wait_for: Option<Duration>,
     ) -> BoxFuture<'static, io::Result<Stream>> {
         let connections = Arc::clone(&self.connections);
+        let frames = self.frames.clone();
         Box::pin(async move {
             let place =
                 connections.try_acquire_owned().map_err(|_| io::Error::other("too many connections"))?;
@@ -222,13 +300,7 @@ impl RuntimeProvider for Sockets {
             }
             socket.set_nodelay(true)?;
             let stream = tokio::time::timeout(wait_for.unwrap_or(IDLE_MAX), socket.connect(server)).await??;
-            Ok(Stream {
-                stream,
-                // Encrypted answers cannot be looked into; a forwarder is chosen by the operator.
-                frames: Frames::default(),
-                idle: Box::pin(tokio::time::sleep(IDLE_MAX)),
-                _place: place,
-            })
+            Ok(Stream { stream, frames, idle: Box::pin(tokio::time::sleep(IDLE_MAX)), _place: place })
         })
     }
 
@@ -278,7 +350,7 @@ impl DnsUdpSocket for Datagrams {
 /// A TCP connection to one server.
 pub(crate) struct Stream {
     stream: TcpStream,
-    frames: Frames,
+    frames: Option<Frames>,
     idle: Pin<Box<Sleep>>,
     _place: OwnedSemaphorePermit,
 }
@@ -305,7 +377,9 @@ impl AsyncRead for Stream {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         self.touch();
-        self.frames.pass(read.filled())?;
+        if let Some(frames) = &mut self.frames {
+            frames.pass(read.filled())?;
+        }
         Poll::Ready(Ok(read.filled().len()))
     }
 }

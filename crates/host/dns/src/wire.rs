@@ -11,12 +11,13 @@ use hickory_resolver::proto::rr::{self, RData, Record};
 use crate::answer::{Answer, LookupError, Security};
 use crate::cache::Outcome;
 use crate::name::Name;
-use crate::record::{MailExchanger, RecordData, RecordType, TlsaRecord};
+use crate::record::{Authorization, MailExchanger, RecordData, RecordType, ServiceHost, TlsaRecord};
+use crate::wildcard;
 
 /// Aliases (CNAME) that are followed one after the other.
 pub(crate) const ALIASES_MAX: usize = 16;
 /// Octets of a failure's reason that are kept; names from outside are in it.
-const REASON_OCTETS_MAX: usize = 300;
+pub(crate) const REASON_OCTETS_MAX: usize = 300;
 
 /// How an answer is to be read.
 #[derive(Clone, Copy, Debug)]
@@ -150,12 +151,31 @@ impl Reading {
     }
 
     /// What a failure comes to.
+    pub(crate) fn failed(&self, asked: &rr::Name, kind: RecordType, error: NetError) -> Outcome {
+        match error {
+            // Nothing is proven, since the proofs cost too much to be read (RFC 9276 §3.2); but there may be records.
+            NetError::Dns(DnsError::Nsec { response, proof: Proof::Insecure, .. })
+                if !response.answers.is_empty() =>
+            {
+                let answer = self.answer(asked, kind, &response.answers)?;
+                Ok(Answer { security: Security::Insecure, ..answer })
+            }
+            NetError::Dns(DnsError::Nsec { query, response, .. })
+                if wildcard::is_proven(&query, &response) =>
+            {
+                self.answer(asked, kind, &response.answers)
+            }
+            error => Err(self.failure(error)),
+        }
+    }
+
+    /// What a failure without records comes to.
     pub(crate) fn failure(&self, error: NetError) -> LookupError {
         match error {
             NetError::Dns(DnsError::NoRecordsFound(absent)) => self.absence(&absent),
             NetError::Dns(DnsError::Nsec { response, proof: Proof::Insecure, .. }) => {
                 match DnsError::from_response(*response) {
-                    Err(DnsError::NoRecordsFound(absent)) => self.absence(&absent),
+                    Err(DnsError::NoRecordsFound(absent)) => insecure(self.absence(&absent)),
                     Err(error) => LookupError::Unreachable(reason(&error)),
                     Ok(_) => self.bare_no_data(),
                 }
@@ -169,7 +189,7 @@ impl Reading {
     }
 
     /// How far one record is proven.
-    fn security(&self, record: &Record) -> Result<Security, LookupError> {
+    pub(crate) fn security(&self, record: &Record) -> Result<Security, LookupError> {
         if self.validated == Validated::No {
             return Ok(Security::Insecure);
         }
@@ -191,12 +211,25 @@ impl Reading {
     }
 }
 
+/// The same absence, unproven: what stands beside it was signed, but proves nothing that we would compute.
+pub(crate) fn insecure(absence: LookupError) -> LookupError {
+    match absence {
+        LookupError::NoSuchName { valid_for, .. } => {
+            LookupError::NoSuchName { security: Security::Insecure, valid_for }
+        }
+        LookupError::NoData { valid_for, .. } => {
+            LookupError::NoData { security: Security::Insecure, valid_for }
+        }
+        error => error,
+    }
+}
+
 /// Why records were left out although they were there.
-fn uncarried() -> LookupError {
+pub(crate) fn uncarried() -> LookupError {
     LookupError::Excessive("a name that no host can have".to_owned())
 }
 
-fn name_in(name: &rr::Name) -> Option<Name> {
+pub(crate) fn name_in(name: &rr::Name) -> Option<Name> {
     Name::parse(&name.to_ascii()).ok()
 }
 
@@ -214,6 +247,17 @@ fn data_in(data: &RData, kind: RecordType) -> Option<RecordData> {
             selector: tlsa.selector.into(),
             matching: tlsa.matching.into(),
             data: tlsa.cert_data.clone(),
+        }),
+        RData::SRV(service) => RecordData::Service(ServiceHost {
+            priority: service.priority,
+            weight: service.weight,
+            port: service.port,
+            host: name_in(&service.target)?,
+        }),
+        RData::CAA(caa) => RecordData::Authorization(Authorization {
+            is_critical: caa.issuer_critical,
+            tag: caa.tag.to_ascii_lowercase(),
+            value: caa.value.clone(),
         }),
         RData::CNAME(name) => RecordData::Name(kind, name_in(&name.0)?),
         RData::NS(name) => RecordData::Name(kind, name_in(&name.0)?),

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use crate::name::Name;
+use crate::serve::is_ours;
 use crate::settings::{Forwarder, ForwarderTransport, RootHint, Settings, TrustAnchor};
 
 /// The port of plain DNS (RFC 1035 §4.2).
@@ -17,6 +18,9 @@ pub enum WrittenError {
     /// Not an address, with or without a port.
     #[error("write an IP address, or one with a port: 192.0.2.1, 192.0.2.1:5300, [2001:db8::1]:5300")]
     Address,
+    /// An address that strangers could reach.
+    #[error("write an address of loopback: 127.0.0.1, 127.0.0.53:5300, [::1]:53")]
+    NotLoopback,
     /// What stands behind `#` is no name.
     #[error("behind # stands the name in the server's certificate: 192.0.2.1#dns.example.org")]
     Name,
@@ -29,6 +33,18 @@ impl FromStr for RootHint {
     type Err = WrittenError;
     fn from_str(text: &str) -> Result<Self, WrittenError> {
         address(text, PLAIN_PORT).map(Self)
+    }
+}
+
+/// Where programs of this machine may ask: an address of loopback.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LocalAddress(pub SocketAddr);
+
+impl FromStr for LocalAddress {
+    type Err = WrittenError;
+    fn from_str(text: &str) -> Result<Self, WrittenError> {
+        let address = address(text, PLAIN_PORT)?;
+        if is_ours(address.ip()) { Ok(Self(address)) } else { Err(WrittenError::NotLoopback) }
     }
 }
 
@@ -89,6 +105,21 @@ mod tests {
         assert_eq!(forwarder.transport, ForwarderTransport::Plain);
         for text in ["192.0.2.1#", "192.0.2.1#.", "#dns.example.org"] {
             assert!(text.parse::<Forwarder>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn programs_ask_on_loopback_alone() {
+        for (text, expected) in [
+            ("127.0.0.1", Some("127.0.0.1:53")),
+            ("127.0.0.53:5300", Some("127.0.0.53:5300")),
+            ("::1", Some("[::1]:53")),
+            ("0.0.0.0:53", None),
+            ("192.0.2.1", None),
+            ("::", None),
+        ] {
+            let read = text.parse::<LocalAddress>().ok().map(|address| address.0.to_string());
+            assert_eq!(read.as_deref(), expected, "{text:?}");
         }
     }
 

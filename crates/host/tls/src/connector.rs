@@ -46,27 +46,12 @@ impl Connector {
     /// # Errors
     /// [`TlsError`] when a root cannot be read.
     pub fn new(trust: &ConnectorTrust, handshake_timeout: Duration) -> Result<Self, TlsError> {
-        let provider = provider();
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(|error| TlsError::Configuration(error.to_string()))?;
+        let mut config = client_config(trust)?;
         let observer = match trust {
-            ConnectorTrust::Observed(roots) => Some(Observer::new(roots, &provider)?),
+            ConnectorTrust::Observed(roots) => Some(Observer::new(roots, &provider())?),
             _ => None,
         };
-        let is_resumed = observer.is_none();
-        let builder = match trust {
-            ConnectorTrust::Roots(roots) => builder.with_root_certificates(root_store(roots)?),
-            ConnectorTrust::Anyone | ConnectorTrust::Observed(_) => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAnyone(provider)))
-            }
-            ConnectorTrust::Dane(trust) => {
-                let verifier = DaneVerifier { trust: trust.clone(), provider };
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
-            }
-        };
-        let mut config = builder.with_no_client_auth();
-        if !is_resumed {
+        if observer.is_some() {
             // A resumed session shows no certificate.
             config.resumption = Resumption::disabled();
         }
@@ -121,6 +106,28 @@ impl std::fmt::Debug for Connector {
             .field("handshake_timeout", &self.handshake_timeout)
             .finish_non_exhaustive()
     }
+}
+
+/// What a client believes, in the form of the TLS library: for a library that shakes hands itself, as that of DNS does.
+///
+/// # Errors
+/// [`TlsError`] when a root cannot be read.
+pub fn client_config(trust: &ConnectorTrust) -> Result<ClientConfig, TlsError> {
+    let provider = provider();
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|error| TlsError::Configuration(error.to_string()))?;
+    let config = match trust {
+        ConnectorTrust::Roots(roots) => builder.with_root_certificates(root_store(roots)?),
+        ConnectorTrust::Anyone | ConnectorTrust::Observed(_) => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAnyone(provider)))
+        }
+        ConnectorTrust::Dane(trust) => {
+            let verifier = DaneVerifier { trust: trust.clone(), provider };
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+        }
+    };
+    Ok(config.with_no_client_auth())
 }
 
 fn root_store(roots: &[String]) -> Result<RootCertStore, TlsError> {

@@ -16,7 +16,7 @@ pub use acceptor::{Acceptor, AcceptorSettings};
 pub use certificate::{CertificateFiles, CertificateState};
 pub use certificates::{Certificates, EXPIRY_WARNING};
 pub use channel_binding::ChannelBindings;
-pub use connector::{Connector, ConnectorTrust};
+pub use connector::{Connector, ConnectorTrust, client_config};
 pub use dane::{ASSOCIATIONS_MAX, DaneTrust, TlsaFields};
 pub use error::{CertificateFault, TlsError};
 pub use session::{Session, Version};

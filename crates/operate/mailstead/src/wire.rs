@@ -55,6 +55,7 @@ pub(crate) struct Running {
     certificates: Certificates,
     doors: Doors,
     outbound: Outbound,
+    resolver: dns::Resolver,
     tasks: Tasks,
     workers: Workers,
 }
@@ -67,6 +68,7 @@ impl Running {
         platform::telemetry::register_process(&metrics, &clock);
         let certificates = Certificates::open(&certificate_files(&settings), clock.clone(), &metrics)?;
         let listeners = listeners::bind(&settings)?;
+        let names = names::local_service(&settings)?;
         let user = settings.text("user");
         if !user.is_empty() {
             platform::privileges::become_user(&user)?;
@@ -96,15 +98,18 @@ impl Running {
                 .await
                 .context("reading what other domains ask for")??
         };
-        let running = Self { settings, house, guard, certificates, doors, outbound, tasks, workers };
+        let running =
+            Self { settings, house, guard, certificates, doors, outbound, resolver, tasks, workers };
         let admin = AdminSocket::bind(&running.settings)?;
         running.tasks.spawn(
             "admin socket",
             admin.serve(running.house.clone(), running.tasks.clone(), running.tasks.shutdown()),
         );
         running.doors.keep_sent(&running.house, &running.tasks).await;
-        running.care(resolver);
+        running.care();
         running.outbound.start(&running.tasks);
+        let serving = names.serve(running.resolver.clone(), running.tasks.shutdown());
+        running.tasks.spawn("dns for programs", serving);
         let numbers = ConnectionNumbers::new();
         for listener in listeners {
             running.doors.open(listener, &running.tasks, &running.guard, &numbers, &metrics);
@@ -119,7 +124,7 @@ impl Running {
     }
 
     /// Things that happen by themselves.
-    fn care(&self, resolver: Resolver) {
+    fn care(&self) {
         let fresh = self.certificates.clone().keep_fresh(
             self.workers.clone(),
             CERTIFICATES_EVERY,
@@ -128,13 +133,14 @@ impl Running {
         self.tasks.spawn("certificates", fresh);
         let keeper = Keeper {
             directory: self.house.directory.clone(),
-            resolver,
+            resolver: self.resolver.clone(),
             clock: self.house.clock.clone(),
             grace: self.settings.time("dkim.grace"),
             rotate_every: self.settings.time("dkim.rotate_every"),
             srs: self.house.srs.clone(),
         };
         self.tasks.spawn("keys", keep(keeper, self.tasks.shutdown()));
+        self.tasks.spawn("dns", self.resolver.clone().tend(self.tasks.shutdown()));
         self.tasks.spawn("purge", purge(self.house.clone(), self.tasks.shutdown()));
     }
 

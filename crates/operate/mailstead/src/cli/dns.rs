@@ -1,11 +1,13 @@
 //! `dns …`: what the resolver of this server finds, and how far it is proven.
 
+mod egress;
+
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Subcommand;
-use dns::{Answer, LookupError, Name, RecordData, RecordType, Resolver, Security};
+use dns::{Answer, LookupError, Name, RecordData, RecordType, Resolver, Security, Step};
 use platform::clock::Clock;
 use platform::metrics::Metrics;
 use serde_json::{Value, json};
@@ -17,37 +19,70 @@ use crate::wire::dns_settings;
 pub(super) enum Verb {
     /// Ask the way this server does: from the same addresses, with the same trust anchors.
     #[command(
-        after_help = "Example: mailstead dns resolve example.org MX\n\nExit status 1 when there are no such records, or none can be had now."
+        after_help = "Example: mailstead dns resolve example.org MX\n\nShows the records, how far they are proven, and every server that was asked on the way, from the root down.\nExit status 1 when there are no such records, or none can be had now; with --egress, when nobody tells the address,\nor tells another one than the settings."
     )]
     Resolve {
         /// The name; its final dot may be left out. An IP address with the type PTR asks for its name.
-        name: String,
+        #[arg(required_unless_present = "egress")]
+        name: Option<String>,
         /// The type of records.
         #[arg(value_name = "TYPE", default_value = "A", value_parser = |text: &str| text.parse::<RecordType>())]
         kind: RecordType,
+        /// Ask from which address the world sees our questions.
+        #[arg(long, conflicts_with = "name")]
+        egress: bool,
     },
 }
 
 type Outcome = Result<Answer<RecordData>, LookupError>;
 
 pub(super) fn run(verb: &Verb, config: &Path, json: bool) -> anyhow::Result<ExitCode> {
-    let Verb::Resolve { name, kind } = verb;
+    let Verb::Resolve { name, kind, .. } = verb;
+    let settings = Settings::load(config)?;
+    let Some(name) = name else { return egress::run(&settings, json) };
     let asked = match name.parse() {
         Ok(address) if *kind == RecordType::Ptr => Name::reverse(address),
         _ => Name::parse(name).with_context(|| name.clone())?,
     };
-    let settings = dns_settings(&Settings::load(config)?);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let outcome = runtime.block_on(async {
-        let resolver = Resolver::new(&settings, Clock::system(), &Metrics::new())?;
-        anyhow::Ok(resolver.resolve(&asked, *kind).await)
-    })?;
+    let (outcome, way) = ask(&dns_settings(&settings), &asked, *kind)?;
     if json {
-        println!("{:#}", data(&asked, *kind, &outcome));
+        let mut data = data(&asked, *kind, &outcome);
+        data["way"] = way.iter().map(step_data).collect();
+        println!("{data:#}");
     } else {
-        print!("{}", text(&asked, *kind, &outcome));
+        print!("{}{}", text(&asked, *kind, &outcome), way_text(&way));
     }
     Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) })
+}
+
+/// Asks one question with a resolver of its own, which knows nothing yet.
+fn ask(settings: &dns::Settings, name: &Name, kind: RecordType) -> anyhow::Result<(Outcome, Vec<Step>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let resolver = Resolver::new(settings, Clock::system(), &Metrics::new())?;
+        anyhow::Ok(resolver.trace(name, kind).await)
+    })
+}
+
+/// The way of a question, a line for each query, in the order in which the answers came.
+fn way_text(way: &[Step]) -> String {
+    let line = |step: &Step| {
+        let Step { server, transport, name, kind, outcome, took } = step;
+        format!("  {server} {transport} {name} {kind}: {outcome} ({} ms)\n", took.as_millis())
+    };
+    let lines: String = way.iter().map(line).collect();
+    if lines.is_empty() { lines } else { format!("asked:\n{lines}") }
+}
+
+fn step_data(step: &Step) -> Value {
+    json!({
+        "server": step.server.to_string(),
+        "transport": step.transport.to_string(),
+        "name": step.name,
+        "type": step.kind,
+        "outcome": step.outcome,
+        "milliseconds": u64::try_from(step.took.as_millis()).unwrap_or(u64::MAX),
+    })
 }
 
 fn word(security: Security) -> &'static str {

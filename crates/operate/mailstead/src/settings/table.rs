@@ -67,6 +67,10 @@ const FORWARDER: Fit = Fit {
     what: "servers such as \"192.0.2.1\", \"192.0.2.1:5300\" or \"192.0.2.1#dns.example.org\"",
     fits: |text| text.parse::<dns::Forwarder>().is_ok(),
 };
+const LOCAL_ADDRESS: Fit = Fit {
+    what: "addresses of loopback such as \"127.0.0.1\" or \"127.0.0.53:5300\"",
+    fits: |text| text.parse::<dns::LocalAddress>().is_ok(),
+};
 const TRUST_ANCHOR: Fit = Fit {
     what: "\"internet\" or DNSKEY data such as \"257 3 13 mdsswUyr3D…\"",
     fits: |text| text.parse::<dns::TrustAnchor>().is_ok(),
@@ -533,6 +537,13 @@ pub(crate) static TABLE: &[Row] = &[
         "Resolvers to ask instead of the name servers of the world; with #NAME over TLS, by the name in the certificate.",
     ),
     row(
+        "dns.forwarder_ca",
+        Text,
+        "\"\"",
+        Restart,
+        "A file of certificate authorities (PEM) that forwarders over TLS must be certified by; empty: the public ones.",
+    ),
+    row(
         "dns.root_hints",
         List(ROOT_HINT),
         "[]",
@@ -594,6 +605,13 @@ pub(crate) static TABLE: &[Row] = &[
         "\"20s\"",
         Restart,
         "How long one question may take, with all the queries it needs.",
+    ),
+    row(
+        "dns.listen",
+        List(LOCAL_ADDRESS),
+        "[]",
+        Restart,
+        "Where other programs of this machine may ask the resolver, over UDP and TCP; loopback only; empty: nowhere.",
     ),
     row(
         "queue.lifetime",

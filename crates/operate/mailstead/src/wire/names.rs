@@ -1,6 +1,8 @@
 //! From `[dns]` to what the resolver takes.
 
-use dns::{Bounds, Families, Mode};
+use std::net::SocketAddr;
+
+use dns::{Bounds, Families, LocalAddress, LocalService, Mode, ServiceError};
 
 use crate::settings::Settings;
 
@@ -15,6 +17,8 @@ pub(crate) fn dns_settings(settings: &Settings) -> dns::Settings {
     dns::Settings {
         mode,
         trust_anchors: parsed(settings, "dns.trust_anchors"),
+        trust_anchor_file: Some(settings.path("data").join("trust-anchors")),
+        forwarder_ca: Some(settings.text("dns.forwarder_ca")).filter(|file| !file.is_empty()).map(Into::into),
         bind_v4: settings.text("dns.bind_v4").parse().ok(),
         bind_v6: settings.text("dns.bind_v6").parse().ok(),
         families: match settings.text("dns.families").as_str() {
@@ -30,6 +34,16 @@ pub(crate) fn dns_settings(settings: &Settings) -> dns::Settings {
             ..Bounds::default()
         },
     }
+}
+
+/// Where programs of this machine may ask.
+pub(super) fn local_service(settings: &Settings) -> Result<LocalService, ServiceError> {
+    let offset = u16::try_from(settings.number("listen.port_offset")).unwrap_or(0);
+    let addresses: Vec<SocketAddr> = parsed::<LocalAddress>(settings, "dns.listen")
+        .into_iter()
+        .map(|LocalAddress(address)| SocketAddr::new(address.ip(), address.port().saturating_add(offset)))
+        .collect();
+    LocalService::bind(&addresses)
 }
 
 /// A list of texts that were found to fit when they were read.
@@ -68,6 +82,20 @@ mod tests {
         assert_eq!(root_hints[0].0, "127.53.0.1:5300".parse().unwrap());
         assert_eq!((settings.bind_v4, settings.server_port), ("127.0.0.2".parse().ok(), 5300));
         assert!(settings.trust_anchors.is_empty());
+    }
+
+    #[test]
+    fn programs_may_ask_where_the_settings_say() {
+        let read = |listen: &str| {
+            let text = format!(
+                "hostname = \"a.example\"\n[listen]\nport_offset = 20000\n[dns]\nlisten = [{listen}]"
+            );
+            Settings::read(&text, Path::new("/etc/m.toml"), std::iter::empty())
+        };
+        let bound = |listen: &str| local_service(&read(listen).unwrap()).unwrap().addresses();
+        assert_eq!(bound(""), []);
+        assert_eq!(bound("\"127.77.0.9:4711\""), ["127.77.0.9:24711".parse().unwrap()]);
+        assert!(read("\"0.0.0.0\"").is_err());
     }
 
     #[test]
