@@ -255,6 +255,13 @@ impl NameWorld {
         self.lock().servers.entry(server).or_default().humour = humour;
     }
 
+    /// The server that a zone was founded on.
+    #[must_use]
+    pub fn responsible(&self, zone: &str) -> Option<IpAddr> {
+        let state = self.lock();
+        state.servers.iter().find(|(_, server)| server.zones == [zone]).map(|(address, _)| *address)
+    }
+
     /// What a server was asked so far.
     #[must_use]
     pub fn asked(&self, server: IpAddr) -> Vec<Question> {

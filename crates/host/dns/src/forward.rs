@@ -12,7 +12,9 @@ use crate::cache::Outcome;
 use crate::name::Name;
 use crate::record::RecordType;
 use crate::runtime::Connections;
-use crate::settings::{Forwarder, ForwarderTransport, Settings, SettingsError};
+use crate::settings::{
+    Forwarder, ForwarderTransport, NSEC3_ITERATIONS, PROOFS_BELOW_MAX, Settings, SettingsError,
+};
 use crate::wire::{BareAbsence, Reading, Validated, kind_out, name_out, reason};
 
 /// Asks forwarders.
@@ -49,7 +51,9 @@ impl Forward {
         let (pool, validated) = match settings.anchors()? {
             None => (Pool::Plain(pool), Validated::No),
             Some(anchors) => {
-                let handle = DnssecDnsHandle::with_trust_anchor(pool, Arc::new(anchors));
+                let handle = DnssecDnsHandle::with_trust_anchor(pool, Arc::new(anchors))
+                    .validation_cache_size(PROOFS_BELOW_MAX)
+                    .nsec3_iteration_limits(Some(NSEC3_ITERATIONS.0), Some(NSEC3_ITERATIONS.1));
                 (Pool::Validating(Box::new(handle)), Validated::Yes)
             }
         };

@@ -17,16 +17,20 @@ mod recursion;
 mod resolver;
 mod runtime;
 mod settings;
+mod trail;
 mod wire;
 mod written;
 
 pub use answer::{Answer, LookupError, Security};
 pub use fixed::FixedRecords;
 pub use name::{LABEL_OCTETS_MAX, NAME_OCTETS_MAX, Name, NameError};
-pub use record::{MailExchanger, RecordData, RecordType, TlsaRecord, UnknownType};
+pub use record::{
+    Authorization, MailExchanger, RecordData, RecordType, ServiceHost, TlsaRecord, UnknownType,
+};
 pub use resolver::Resolver;
 pub use settings::{
     Bounds, CACHE_OCTETS_DEFAULT, CACHE_OCTETS_MAX, Families, Forwarder, ForwarderTransport, Mode, RootHint,
     Settings, SettingsError, TrustAnchor,
 };
+pub use trail::{Step, Transport};
 pub use written::WrittenError;

@@ -5,21 +5,27 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
+use futures_util::{FutureExt, StreamExt};
 use parking_lot::Mutex;
 use platform::clock::Clock;
 use platform::metrics::{Counter, Gauge, Metrics};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::answer::{Answer, LookupError, Security};
-use crate::cache::{Cache, Outcome, Question};
+use crate::cache::{Cache, Known, Outcome, Question};
 use crate::forward::Forward;
 use crate::name::Name;
 use crate::record::{RecordData, RecordType};
 use crate::recursion::Recursion;
 use crate::settings::{Bounds, CACHE_OCTETS_MAX, Mode, Settings, SettingsError};
+use crate::trail::{Step, Trail, Watched};
 use crate::wire::ALIASES_MAX;
+
+/// Answers that may wait to be refreshed before their time is over; further ones end, and are asked for when wanted.
+const REFRESHES_WAITING_MAX: usize = 256;
+/// Answers that are refreshed at once.
+const REFRESHES_OPEN_MAX: usize = 8;
 
 /// Asks questions of the network, within bounds.
 #[derive(Clone)]
@@ -34,6 +40,9 @@ struct Desk {
     open: Mutex<HashMap<Question, WeakShared<BoxFuture<'static, Outcome>>>>,
     open_places: Semaphore,
     waiting_places: Semaphore,
+    /// Questions whose answers are wanted often and end soon.
+    ending: mpsc::Sender<Question>,
+    refresher: Mutex<Option<mpsc::Receiver<Question>>>,
     counters: Counters,
 }
 
@@ -89,6 +98,8 @@ struct Counters {
     joined: Counter,
     bogus: Counter,
     failed: Counter,
+    stale: Counter,
+    refreshed: Counter,
     cache_octets: Gauge,
 }
 
@@ -101,14 +112,18 @@ impl Questions {
             }
             Mode::Forward(forwarders) => Network::Forward(Forward::new(settings, forwarders)?),
         };
+        let (ending, refresher) = mpsc::channel(REFRESHES_WAITING_MAX);
+        let cache = Cache::new(bounds.cache_octets_max.min(CACHE_OCTETS_MAX), bounds.stale_max);
         Ok(Self(Arc::new(Desk {
             network,
             clock,
             bounds,
-            cache: Mutex::new(Cache::new(bounds.cache_octets_max.min(CACHE_OCTETS_MAX))),
+            cache: Mutex::new(cache),
             open: Mutex::default(),
             open_places: Semaphore::new(bounds.questions_open_max),
             waiting_places: Semaphore::new(bounds.questions_waiting_max),
+            ending,
+            refresher: Mutex::new(Some(refresher)),
             counters: Counters::new(metrics),
         })))
     }
@@ -117,11 +132,44 @@ impl Questions {
         let desk = &self.0;
         let question = (name.clone(), kind);
         desk.counters.asked.increment();
-        if let Some(known) = desk.cache.lock().find(&question, desk.clock.monotonic()) {
-            desk.counters.from_cache.increment();
-            return known;
-        }
-        self.join(question).await
+        let known = desk.cache.lock().find(&question, desk.clock.monotonic());
+        let outcome = match known {
+            None => return self.join(question).await,
+            Some(Known::Fresh(outcome)) => outcome,
+            Some(Known::Ending(outcome)) => {
+                // When too many wait already, or nobody tends to them, it ends: no more than a question later.
+                drop(desk.ending.try_send(question));
+                outcome
+            }
+            Some(Known::Stale(outcome)) => {
+                desk.counters.stale.increment();
+                outcome
+            }
+        };
+        desk.counters.from_cache.increment();
+        outcome
+    }
+
+    /// Asks the network without looking into the cache, and shows the way that the question took.
+    pub(crate) async fn trace(&self, name: &Name, kind: RecordType) -> (Outcome, Vec<Step>) {
+        let trail = Trail::new(self.0.bounds.question_queries_max, Watched::Yes);
+        let outcome = self.0.along(&trail, &(name.clone(), kind)).await;
+        (outcome, trail.steps())
+    }
+
+    /// Asks again for answers that are wanted often, before their time is over. Never ends; the first caller does all
+    /// the work.
+    pub(crate) async fn refresh(&self) {
+        let Some(mut ending) = self.0.refresher.lock().take() else { return std::future::pending().await };
+        futures_util::stream::poll_fn(|context| ending.poll_recv(context))
+            .for_each_concurrent(REFRESHES_OPEN_MAX, |question| async move {
+                // Those who wait for an answer go first: half of the places are theirs.
+                if self.0.open_places.available_permits() > self.0.bounds.questions_open_max / 2 {
+                    self.0.counters.refreshed.increment();
+                    drop(self.join(question).await);
+                }
+            })
+            .await;
     }
 
     /// The question as it is open already, or opened now. Whoever waits for it drives it; it ends with its last asker.
@@ -159,17 +207,41 @@ impl Desk {
             }
             _ => {}
         }
-        let kept = self.kept(&outcome);
-        let mut cache = self.cache.lock();
-        cache.insert(question.clone(), outcome.clone(), kept, self.clock.monotonic());
-        self.counters.cache_octets.set(i64::try_from(cache.octets()).unwrap_or(i64::MAX));
-        drop(cache);
+        let outcome = self.remember(&question, outcome);
         self.open.lock().remove(&question);
         outcome
     }
 
+    /// Keeps an outcome, or gives the older one that is still better than it.
+    fn remember(&self, question: &Question, outcome: Outcome) -> Outcome {
+        let (kept, now) = (self.kept(&outcome), self.clock.monotonic());
+        let mut cache = self.cache.lock();
+        let rescued = match &outcome {
+            Err(failure) if !failure.is_absence() => cache.rescue(question, failure, now),
+            _ => None,
+        };
+        match rescued {
+            Some(Known::Fresh(older) | Known::Ending(older)) => older,
+            Some(Known::Stale(older)) => {
+                self.counters.stale.increment();
+                tracing::info!(name = %question.0, kind = %question.1, "a stale DNS answer is used");
+                older
+            }
+            None => {
+                cache.insert(question.clone(), outcome.clone(), kept, now);
+                self.counters.cache_octets.set(i64::try_from(cache.octets()).unwrap_or(i64::MAX));
+                outcome
+            }
+        }
+    }
+
     async fn within_bounds(&self, question: &Question) -> Outcome {
-        let asking = async {
+        let trail = Trail::new(self.bounds.question_queries_max, Watched::No);
+        self.along(&trail, question).await
+    }
+
+    async fn along(&self, trail: &Arc<Trail>, question: &Question) -> Outcome {
+        let asking = trail.charged(async {
             let _place = self.place().await?;
             match self.network.ask(&question.0, question.1).await {
                 Err(bogus @ LookupError::Bogus(_)) if question.1 != RecordType::Cname => {
@@ -177,8 +249,15 @@ impl Desk {
                 }
                 outcome => outcome,
             }
-        };
-        tokio::time::timeout(self.bounds.question_time_max, asking).await.unwrap_or(Err(LookupError::Timeout))
+        });
+        let outcome = tokio::time::timeout(self.bounds.question_time_max, asking).await;
+        match outcome.unwrap_or(Err(LookupError::Timeout)) {
+            // What was left unasked is no proof of anything.
+            Err(_) if trail.is_spent() => {
+                Err(LookupError::Excessive("more queries than one question may cost".to_owned()))
+            }
+            outcome => outcome,
+        }
     }
 
     /// A place among the questions that may be open, waited for if enough others do not wait already.
@@ -219,6 +298,12 @@ impl Counters {
             joined: answered("open question"),
             bogus: failed("bogus"),
             failed: failed("no answer"),
+            stale: answered("stale answer"),
+            refreshed: metrics.counter(
+                "mailstead_dns_refreshed_total",
+                "Answers asked for again before their time was over.",
+                &[],
+            ),
             cache_octets: metrics.gauge("mailstead_dns_cache_octets", "Octets that known answers take.", &[]),
         }
     }

@@ -99,6 +99,30 @@ pub struct TlsaRecord {
     pub data: Vec<u8>,
 }
 
+/// Where a service of a domain is (RFC 2782).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ServiceHost {
+    /// Lower is tried first.
+    pub priority: u16,
+    /// Share among those of equal priority.
+    pub weight: u16,
+    /// The port.
+    pub port: u16,
+    /// The host; the root says that there is no such service.
+    pub host: Name,
+}
+
+/// Who may issue certificates for a domain (RFC 8659 §4.1).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Authorization {
+    /// Whoever does not understand the tag must not issue.
+    pub is_critical: bool,
+    /// `issue`, `issuewild`, `iodef` or another, in lower case.
+    pub tag: String,
+    /// What the tag says. Any octets.
+    pub value: Vec<u8>,
+}
+
 /// One record's data.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum RecordData {
@@ -110,9 +134,13 @@ pub enum RecordData {
     Text(Vec<u8>),
     /// TLSA.
     Tlsa(TlsaRecord),
+    /// SRV.
+    Service(ServiceHost),
+    /// CAA.
+    Authorization(Authorization),
     /// CNAME, NS or PTR: another name.
     Name(RecordType, Name),
-    /// Any other type: the data in presentation form (RFC 1035 §5.1), for people.
+    /// DNSKEY, DS or SOA: the data in presentation form (RFC 1035 §5.1), for people.
     Other(RecordType, String),
 }
 
@@ -132,6 +160,8 @@ impl RecordData {
             Self::Mx(_) => RecordType::Mx,
             Self::Text(_) => RecordType::Txt,
             Self::Tlsa(_) => RecordType::Tlsa,
+            Self::Service(_) => RecordType::Srv,
+            Self::Authorization(_) => RecordType::Caa,
             Self::Name(kind, _) | Self::Other(kind, _) => *kind,
         }
     }
@@ -143,6 +173,8 @@ impl RecordData {
             Self::Mx(exchanger) => exchanger.exchange.as_str().len(),
             Self::Text(text) => text.len(),
             Self::Tlsa(tlsa) => tlsa.data.len(),
+            Self::Service(service) => service.host.as_str().len(),
+            Self::Authorization(authorization) => authorization.tag.len() + authorization.value.len(),
             Self::Name(_, name) => name.as_str().len(),
             Self::Other(_, text) => text.len(),
         };
@@ -162,6 +194,12 @@ impl fmt::Display for RecordData {
             Self::Tlsa(tlsa) => {
                 write!(f, "{} {} {} ", tlsa.usage, tlsa.selector, tlsa.matching)?;
                 tlsa.data.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+            }
+            Self::Service(ServiceHost { priority, weight, port, host }) => {
+                write!(f, "{priority} {weight} {port} {}", dotted(host))
+            }
+            Self::Authorization(Authorization { is_critical, tag, value }) => {
+                write!(f, "{} {tag} \"{}\"", if *is_critical { 128 } else { 0 }, value.escape_ascii())
             }
             Self::Name(_, name) => f.write_str(&dotted(name)),
             Self::Other(_, text) => f.write_str(text),

@@ -2,14 +2,16 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use hickory_resolver::config::ResolverOpts;
 use hickory_resolver::net::NoRecords;
 use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr;
 use hickory_resolver::recursor::{
     DnssecConfig, DnssecPolicy, QNameMinimization, Recursor, RecursorError, RecursorOptions,
 };
+use hickory_resolver::{TtlBounds, TtlConfig};
 use ipnet::IpNet;
 
 use crate::answer::LookupError;
@@ -17,14 +19,14 @@ use crate::cache::Outcome;
 use crate::name::Name;
 use crate::record::RecordType;
 use crate::runtime::Connections;
-use crate::settings::{ANSWERS_BELOW_MAX, RootHint, Settings, SettingsError, ZONES_BELOW_MAX};
+use crate::settings::{
+    ANSWERS_BELOW_MAX, NSEC3_ITERATIONS, PROOFS_BELOW_MAX, RootHint, Settings, SettingsError, ZONES_BELOW_MAX,
+};
 use crate::wire::{BareAbsence, Reading, Validated, kind_out, name_out, reason};
 
-/// Depth of delegations and of the search for servers' addresses: names deeper than this have no mail host.
-const DEPTH_MAX: u8 = 24;
-/// NSEC3 iterations beyond which a zone counts as unsigned, and beyond which it counts as an attack (RFC 9276 §3.2,
-/// CVE-2023-50868).
-const NSEC3_ITERATIONS: (u16, u16) = (50, 150);
+/// Depth of delegations, aliases and the search for servers' addresses, in labels. An IPv6 address read backwards in the
+/// longest list of senders has about forty; what it costs is bounded by queries (see `trail`).
+const DEPTH_MAX: u8 = 64;
 /// The port that servers of the Internet listen at.
 const DOMAIN_PORT: u16 = 53;
 
@@ -129,8 +131,30 @@ fn options(settings: &Settings, roots: &[IpAddr]) -> RecursorOptions {
         allow_server: allowed.chain(roots.iter().map(|root| IpNet::from(*root))).collect(),
         // RFC 8020 §2: nothing exists below a name that does not exist.
         qname_minimization: QNameMinimization::Strict,
+        cache_policy: kept_below(),
         ..RecursorOptions::default()
     }
+}
+
+/// What the library keeps: the ways to zones and what proves them. What zones say is kept by our cache alone, which has
+/// a bound in octets and can be asked to look again before an answer ends.
+fn kept_below() -> TtlConfig {
+    let mut options = ResolverOpts::default();
+    options.positive_max_ttl = Some(Duration::ZERO);
+    options.negative_max_ttl = Some(Duration::ZERO);
+    let mut kept = TtlConfig::from_opts(&options);
+    for kind in [
+        rr::RecordType::NS,
+        rr::RecordType::DS,
+        rr::RecordType::DNSKEY,
+        rr::RecordType::SOA,
+        rr::RecordType::RRSIG,
+        rr::RecordType::NSEC,
+        rr::RecordType::NSEC3,
+    ] {
+        kept.with_query_type_ttl_bounds(kind, TtlBounds::default());
+    }
+    kept
 }
 
 fn policy(settings: &Settings) -> Result<(DnssecPolicy, Validated), SettingsError> {
@@ -141,6 +165,7 @@ fn policy(settings: &Settings) -> Result<(DnssecPolicy, Validated), SettingsErro
     config.trust_anchor = Some(Arc::new(anchors));
     config.nsec3_soft_iteration_limit = Some(NSEC3_ITERATIONS.0);
     config.nsec3_hard_iteration_limit = Some(NSEC3_ITERATIONS.1);
+    config.validation_cache_size = Some(PROOFS_BELOW_MAX);
     Ok((DnssecPolicy::ValidateWithStaticKey(config), Validated::Yes))
 }
 

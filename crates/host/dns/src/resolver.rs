@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use platform::clock::Clock;
 use platform::metrics::Metrics;
+use platform::tasks::Shutdown;
 
 use crate::answer::{Answer, LookupError};
 use crate::fixed::FixedRecords;
@@ -13,6 +14,7 @@ use crate::name::Name;
 use crate::question::Questions;
 use crate::record::{MailExchanger, RecordData, RecordType, TlsaRecord};
 use crate::settings::{Families, Settings, SettingsError};
+use crate::trail::Step;
 
 /// Asks DNS. Clones share the cache and the bounds.
 #[derive(Clone)]
@@ -39,6 +41,17 @@ impl Resolver {
         Self(Arc::new(Source::Fixed(records)))
     }
 
+    /// What has to be done between questions: asks again for answers that are wanted often before they end. To be
+    /// spawned once, as a task; it ends at `stop`.
+    pub async fn tend(self, stop: Shutdown) {
+        let Source::Network(questions) = &*self.0 else { return };
+        // Questions that are open lose their answers: nobody waits for them.
+        tokio::select! {
+            () = stop.triggered() => {}
+            () = questions.refresh() => {}
+        }
+    }
+
     /// The records of one type that a name has, aliases (CNAME) followed, in the order of the answer.
     ///
     /// # Errors
@@ -47,6 +60,22 @@ impl Resolver {
         match &*self.0 {
             Source::Network(questions) => questions.ask(name, kind).await,
             Source::Fixed(records) => records.lookup(name, kind),
+        }
+    }
+
+    /// The same, asked of the network whatever is known already, with every query that it took: for people who want to
+    /// see the way.
+    ///
+    /// # Errors
+    /// [`LookupError`], beside the way that led to it.
+    pub async fn trace(
+        &self,
+        name: &Name,
+        kind: RecordType,
+    ) -> (Result<Answer<RecordData>, LookupError>, Vec<Step>) {
+        match &*self.0 {
+            Source::Network(questions) => questions.trace(name, kind).await,
+            Source::Fixed(records) => (records.lookup(name, kind), Vec::new()),
         }
     }
 

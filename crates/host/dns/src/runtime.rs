@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -19,8 +19,8 @@ use hickory_resolver::net::runtime::{
 use hickory_resolver::net::tcp::TcpClientStream;
 use hickory_resolver::net::udp::UdpClientStream;
 use hickory_resolver::net::xfer::{DnsExchange, DnsHandle};
-use hickory_resolver::proto::op::{DnsRequest, DnsResponse, ResponseCode};
-use hickory_resolver::proto::rr::RData;
+use hickory_resolver::proto::op::{DnsRequest, DnsResponse, Query, ResponseCode};
+use hickory_resolver::proto::rr::{RData, Record, RecordType};
 use hickory_resolver::{ConnectionProvider, PoolContext};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
@@ -29,6 +29,8 @@ use tokio::time::Sleep;
 
 use crate::frames::{Frames, check_counts};
 use crate::settings::{Families, Settings};
+use crate::trail::{Step, Trail, Transport};
+use crate::wire::reason;
 
 /// TCP connections to servers that may be open at once. One that idles is closed, so it is not ours to keep for long.
 const CONNECTIONS_MAX: usize = 128;
@@ -111,7 +113,12 @@ impl ConnectionProvider for Connections {
                 self.sockets.new_connection(ip, &config, context)?
             }
         };
-        Ok(Box::pin(async move { Ok(Exchange { exchange: opening.await?, peers }) }))
+        let transport = match &config.protocol {
+            ProtocolConfig::Udp => Transport::Udp,
+            ProtocolConfig::Tcp => Transport::Tcp,
+            _ => Transport::Tls,
+        };
+        Ok(Box::pin(async move { Ok(Exchange { exchange: opening.await?, peers, remote, transport }) }))
     }
 
     fn runtime_provider(&self) -> &Sockets {
@@ -128,12 +135,15 @@ enum Peers {
     Resolvers,
 }
 
-/// Questions and answers with one server. An answer that says no more than that this server is of no use becomes a
-/// failure to reach it: the library then asks the zone's next server, and would not otherwise.
+/// Questions and answers with one server, charged to the question they are asked for. An answer that says no more than
+/// that this server is of no use becomes a failure to reach it: the library then asks the zone's next server, and would
+/// not otherwise.
 #[derive(Clone)]
 pub(crate) struct Exchange {
     exchange: DnsExchange<Sockets>,
     peers: Peers,
+    remote: SocketAddr,
+    transport: Transport,
 }
 
 impl DnsHandle for Exchange {
@@ -141,15 +151,66 @@ impl DnsHandle for Exchange {
     type Runtime = Sockets;
 
     fn send(&self, request: DnsRequest) -> Self::Response {
-        let peers = self.peers;
+        let trail = Trail::current();
+        if trail.as_ref().is_some_and(|trail| !trail.charge()) {
+            let spent = NetError::from("the question has cost all the queries it may");
+            return futures_util::stream::once(std::future::ready(Err(spent))).boxed();
+        }
+        let (peers, server, transport) = (self.peers, self.remote, self.transport);
+        let asked = request.queries.first().cloned();
+        let began = Instant::now();
         let judged = move |response: Result<DnsResponse, NetError>| {
-            let response = response?;
-            match uselessness(&response, peers) {
-                Some(why) => Err(io::Error::other(why).into()),
-                None => Ok(response),
+            let uselessness = response.as_ref().ok().and_then(|response| uselessness(response, peers));
+            if let (Some(trail), Some(asked)) = (&trail, &asked) {
+                if response.as_ref().is_ok_and(|response| is_alias(response, asked)) {
+                    trail.meet_alias();
+                }
+                trail.step(|| Step {
+                    server,
+                    transport,
+                    name: asked.name().to_ascii(),
+                    kind: asked.query_type().to_string(),
+                    outcome: match (&response, &uselessness) {
+                        (_, Some(why)) => why.clone(),
+                        (Ok(response), None) => said(response),
+                        (Err(error), None) => reason(error),
+                    },
+                    took: began.elapsed(),
+                });
+            }
+            match (response, uselessness) {
+                (Ok(_), Some(why)) => Err(io::Error::other(why).into()),
+                (response, _) => response,
             }
         };
         self.exchange.send(request).map(judged).boxed()
+    }
+}
+
+/// Whether an answer sends on to another name. Servers of zones are looked for by questions that meet the same aliases
+/// again, and do not count.
+fn is_alias(response: &DnsResponse, asked: &Query) -> bool {
+    !matches!(asked.query_type(), RecordType::NS | RecordType::CNAME)
+        && response.answers.iter().any(|record| matches!(record.data, RData::CNAME(_)))
+}
+
+/// What an answer says, for people.
+fn said(response: &DnsResponse) -> String {
+    if response.truncation {
+        return "does not fit a datagram".to_owned();
+    }
+    if response.response_code != ResponseCode::NoError {
+        return response.response_code.to_string();
+    }
+    let count = |records: &[Record]| {
+        records.iter().filter(|record| record.record_type() != RecordType::RRSIG).count()
+    };
+    let referral = response.authorities.iter().find(|record| matches!(record.data, RData::NS(_)));
+    match (count(&response.answers), referral) {
+        (0, Some(referral)) if !response.authoritative => format!("servers of {}", referral.name.to_ascii()),
+        (0, _) => "no such records".to_owned(),
+        (1, _) => "1 record".to_owned(),
+        (many, _) => format!("{many} records"),
     }
 }
 

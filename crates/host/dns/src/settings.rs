@@ -20,6 +20,12 @@ pub(crate) const ANSWERS_BELOW_MAX: u64 = 128;
 /// Zones whose servers the library remembers.
 pub(crate) const ZONES_BELOW_MAX: usize = 512;
 
+/// NSEC3 iterations beyond which a zone counts as unsigned, and beyond which it counts as an attack (RFC 9276 §3.2,
+/// CVE-2023-50868).
+pub(crate) const NSEC3_ITERATIONS: (u16, u16) = (50, 150);
+/// Verified signatures that the library remembers, about 300 octets each.
+pub(crate) const PROOFS_BELOW_MAX: usize = 2048;
+
 /// What the resolver needs to know. [`Settings::default`] is a recursive resolver for a host on the Internet.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -116,6 +122,8 @@ pub struct Bounds {
     pub cache_octets_max: usize,
     /// Longest time an answer is kept, whatever its TTL says (RFC 8767 §4 advises days, not weeks).
     pub answer_kept_max: Duration,
+    /// How long an answer may be used beyond its time when no server answers (RFC 8767 §5: one to three days).
+    pub stale_max: Duration,
     /// Longest time an absence is kept (RFC 2308 §5: one to three hours).
     pub absence_kept_max: Duration,
     /// How long a failure is remembered, that a broken domain is not asked for every message (RFC 9520 §3.2: from
@@ -129,6 +137,9 @@ pub struct Bounds {
     pub questions_open_max: usize,
     /// Questions that may wait; further ones hear [`LookupError::Busy`](crate::LookupError::Busy).
     pub questions_waiting_max: usize,
+    /// Queries to servers that one question may cost, everything that its proof needs included (RFC 1034 §5.3.3). Down to
+    /// a signed zone of four labels, with nothing known, it takes about twenty; backwards from an IPv6 address, fifty.
+    pub question_queries_max: usize,
     /// Queries to servers that may be open at once, for all questions together (RFC 9520, NXNS attack).
     pub queries_open_max: usize,
     /// Records of one type in one answer that are passed on.
@@ -140,12 +151,14 @@ impl Default for Bounds {
         Self {
             cache_octets_max: CACHE_OCTETS_DEFAULT,
             answer_kept_max: Duration::from_secs(24 * 3600),
+            stale_max: Duration::from_secs(24 * 3600),
             absence_kept_max: Duration::from_secs(3600),
             failure_kept: Duration::from_secs(5),
             question_time_max: Duration::from_secs(20),
             query_time_max: Duration::from_secs(2),
             questions_open_max: 128,
             questions_waiting_max: 1024,
+            question_queries_max: 200,
             queries_open_max: 512,
             records_max: RESPONSE_RECORDS_MAX,
         }

@@ -11,7 +11,7 @@ use hickory_resolver::proto::rr::{self, RData, Record};
 use crate::answer::{Answer, LookupError, Security};
 use crate::cache::Outcome;
 use crate::name::Name;
-use crate::record::{MailExchanger, RecordData, RecordType, TlsaRecord};
+use crate::record::{Authorization, MailExchanger, RecordData, RecordType, ServiceHost, TlsaRecord};
 
 /// Aliases (CNAME) that are followed one after the other.
 pub(crate) const ALIASES_MAX: usize = 16;
@@ -214,6 +214,17 @@ fn data_in(data: &RData, kind: RecordType) -> Option<RecordData> {
             selector: tlsa.selector.into(),
             matching: tlsa.matching.into(),
             data: tlsa.cert_data.clone(),
+        }),
+        RData::SRV(service) => RecordData::Service(ServiceHost {
+            priority: service.priority,
+            weight: service.weight,
+            port: service.port,
+            host: name_in(&service.target)?,
+        }),
+        RData::CAA(caa) => RecordData::Authorization(Authorization {
+            is_critical: caa.issuer_critical,
+            tag: caa.tag.to_ascii_lowercase(),
+            value: caa.value.clone(),
         }),
         RData::CNAME(name) => RecordData::Name(kind, name_in(&name.0)?),
         RData::NS(name) => RecordData::Name(kind, name_in(&name.0)?),

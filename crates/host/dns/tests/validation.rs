@@ -1,6 +1,7 @@
 //! What is signed is proven, what is forged is no answer, what nobody signed is said to be so (RFC 4035 §5).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use dns::{
@@ -9,7 +10,7 @@ use dns::{
 };
 use platform::clock::Clock;
 use platform::metrics::Metrics;
-use testkit::{NameWorld, Record, Signing};
+use testkit::{Humour, NameWorld, Record, Signing};
 
 fn name(text: &str) -> Result<Name> {
     Name::parse(text).with_context(|| text.to_owned())
@@ -191,7 +192,7 @@ async fn keys_and_signatures_without_number_are_bounded_work() -> Result<()> {
     let failed = resolver.mx(&name("signed.test")?).await.unwrap_err();
     assert!(!failed.is_absence(), "{failed:?}");
     // Unoptimised, one verification takes about a quarter of a millisecond.
-    assert!(began.elapsed() < std::time::Duration::from_millis(700), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_millis(700), "{:?}", began.elapsed());
     Ok(())
 }
 
@@ -201,12 +202,33 @@ async fn a_forwarder_that_cannot_prove_its_name_is_told_nothing() -> Result<()> 
     // It does not even speak TLS: whoever stands in for the forwarder is refused before it hears a question.
     let forwarder =
         Forwarder { address: world.root(), transport: ForwarderTransport::Tls(name("dns.example.test")?) };
-    let bounds = Bounds { question_time_max: std::time::Duration::from_millis(500), ..Bounds::default() };
+    let bounds = Bounds { question_time_max: Duration::from_millis(500), ..Bounds::default() };
     let mode = Mode::Forward(vec![forwarder]);
     let resolver = resolver(&Settings { mode, bounds, ..settings(&world)? })?;
     let failed = resolver.mx(&name("signed.test")?).await.unwrap_err();
     assert!(!failed.is_absence(), "{failed:?}");
     assert!(world.asked(world.root().ip()).is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stale_answer_is_as_secure_as_it_was_and_a_forged_one_makes_none() -> Result<()> {
+    let world = world()?;
+    let clock = Clock::settable(platform::clock::Timestamp::default());
+    let bounds = Bounds { question_time_max: Duration::from_millis(500), ..Bounds::default() };
+    let settings = Settings { bounds, ..settings(&world)? };
+    let resolver = Resolver::new(&settings, clock.clone(), &Metrics::default())?;
+    let host = name("mx.signed.test")?;
+    resolver.tlsa(25, &host).await?;
+    world.set_humour(world.responsible("signed.test").context("no server")?, Humour::Silent);
+    clock.advance(Duration::from_secs(4000));
+    assert_eq!(resolver.tlsa(25, &host).await?.security, Security::Secure);
+    // A server that answers, but wrongly: better no answer than an old one that somebody may want us to keep.
+    world.set_humour(world.responsible("signed.test").context("no server")?, Humour::Well);
+    world.forge("_25._tcp.mx.signed.test");
+    clock.advance(Duration::from_secs(60));
+    let failed = resolver.tlsa(25, &host).await.unwrap_err();
+    assert!(matches!(failed, LookupError::Bogus(_)), "{failed:?}");
     Ok(())
 }
 

@@ -51,6 +51,7 @@ pub(crate) struct Running {
     certificates: Certificates,
     doors: Doors,
     outbound: Outbound,
+    resolver: dns::Resolver,
     tasks: Tasks,
     workers: Workers,
 }
@@ -81,12 +82,14 @@ impl Running {
             .then(|| Acceptor::new(&certificates, AcceptorSettings { handshake_timeout }));
         let transactions = Transactions::new(&clock);
         let doors = Doors::new(&settings, &house, &guard, acceptor, (&clock, &transactions), &metrics);
+        let resolver = dns::Resolver::new(&dns_settings(&settings), clock.clone(), &metrics)?;
         let outbound = Outbound::new(
-            sending::rooms(&settings, &house, &clock, &transactions, &metrics)?,
+            sending::rooms(&house, resolver.clone(), &clock, &transactions),
             sending::outbound_settings(&settings)?,
             &metrics,
         )?;
-        let running = Self { settings, house, guard, certificates, doors, outbound, tasks, workers };
+        let running =
+            Self { settings, house, guard, certificates, doors, outbound, resolver, tasks, workers };
         let admin = AdminSocket::bind(&running.settings)?;
         running.tasks.spawn(
             "admin socket",
@@ -115,6 +118,7 @@ impl Running {
             self.tasks.shutdown(),
         );
         self.tasks.spawn("certificates", fresh);
+        self.tasks.spawn("dns", self.resolver.clone().tend(self.tasks.shutdown()));
         self.tasks.spawn("purge", purge(self.house.clone(), self.tasks.shutdown()));
     }
 

@@ -14,7 +14,6 @@ use mta::{
     SendingLimits, Timeouts,
 };
 use platform::clock::Clock;
-use platform::metrics::Metrics;
 use queue::CredentialsName;
 use smtp::client::ChunkingUse;
 
@@ -24,26 +23,22 @@ use crate::settings::{Settings, way};
 use crate::way as step;
 
 /// What mail going out works with.
-///
-/// # Errors
-/// When `[dns]` has what the resolver cannot use.
 pub(super) fn rooms(
-    settings: &Settings,
     house: &House,
+    resolver: dns::Resolver,
     clock: &Clock,
     transactions: &Transactions,
-    metrics: &Metrics,
-) -> anyhow::Result<OutboundRooms> {
+) -> OutboundRooms {
     let book = house.way.clone();
-    Ok(OutboundRooms {
+    OutboundRooms {
         queue: house.queue.clone(),
         store: house.store.clone(),
         directory: house.directory.clone(),
-        resolver: dns::Resolver::new(&super::dns_settings(settings), clock.clone(), metrics)?,
+        resolver,
         clock: clock.clone(),
         next_transaction: transactions.giver(),
         attempts: Arc::new(move |attempt| book.record(step::attempt_step(&attempt))),
-    })
+    }
 }
 
 /// The queue's settings.
