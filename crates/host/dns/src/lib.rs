@@ -6,7 +6,9 @@
 //! for it (RFC 4035 §4.9.3).
 
 mod answer;
+mod authority;
 mod cache;
+mod direct;
 mod fixed;
 mod forward;
 mod frames;
@@ -18,10 +20,12 @@ mod resolver;
 mod runtime;
 mod settings;
 mod trail;
+mod update;
 mod wire;
 mod written;
 
 pub use answer::{Answer, LookupError, Security};
+pub use authority::{Authority, Told};
 pub use fixed::FixedRecords;
 pub use name::{LABEL_OCTETS_MAX, NAME_OCTETS_MAX, Name, NameError};
 pub use record::{
@@ -33,4 +37,5 @@ pub use settings::{
     Settings, SettingsError, TrustAnchor,
 };
 pub use trail::{Step, Transport};
+pub use update::{RecordChange, UPDATE_RECORDS_MAX, UpdateError, UpdateKey, UpdateKeyError, Updater};
 pub use written::WrittenError;

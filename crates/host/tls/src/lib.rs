@@ -8,6 +8,7 @@ mod certificates;
 mod channel_binding;
 mod connector;
 mod error;
+mod leaf;
 pub mod self_signed;
 mod session;
 
@@ -17,4 +18,5 @@ pub use certificates::{Certificates, EXPIRY_WARNING};
 pub use channel_binding::ChannelBindings;
 pub use connector::{Connector, ConnectorTrust};
 pub use error::TlsError;
+pub use leaf::Leaf;
 pub use session::{Session, Version};
