@@ -4,6 +4,7 @@ mod clients;
 mod commands;
 mod crash;
 mod delivery;
+mod dns_records;
 mod faults;
 mod internet;
 mod names;

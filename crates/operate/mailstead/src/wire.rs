@@ -4,6 +4,7 @@ mod doors;
 mod listeners;
 mod names;
 mod sending;
+mod site;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use tls::{Acceptor, AcceptorSettings, CertificateFiles, Certificates};
 use self::doors::{Doors, Transactions};
 pub(crate) use self::names::dns_settings;
 pub(crate) use self::sending::queue_settings;
+pub(crate) use self::site::{probes, site, world};
 use crate::admin::AdminSocket;
 use crate::house::{House, directory_settings};
 use crate::settings::Settings;

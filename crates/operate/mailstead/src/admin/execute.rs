@@ -54,6 +54,7 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
             change(house, move |directory| directory.remove_domain(&name, Removal::IfUnused)).await?;
             done(format!("mail for {domain} is no longer taken"))
         }
+        Request::PublishedKeys => super::published::published_keys(house),
         Request::MailboxList { address } | Request::MailboxStatus { address } => {
             list_mailboxes(house, &address).await
         }

@@ -2,6 +2,7 @@
 
 mod client;
 mod execute;
+mod published;
 mod queue;
 mod socket;
 
@@ -68,6 +69,8 @@ pub(crate) enum Request {
     DomainRemove {
         domain: String,
     },
+    /// Our domains, and the keys of each that the world has to find in DNS.
+    PublishedKeys,
     MailboxList {
         address: String,
     },
@@ -155,6 +158,9 @@ pub(crate) enum Answer {
     Domains {
         domains: Vec<DomainLine>,
     },
+    PublishedKeys {
+        domains: Vec<PublishedDomain>,
+    },
     Mailboxes {
         mailboxes: Vec<MailboxLine>,
     },
@@ -217,6 +223,23 @@ pub(crate) struct DomainLine {
     pub(crate) domain: String,
     pub(crate) accounts: u64,
     pub(crate) aliases: u64,
+}
+
+/// A domain of ours and its keys in DNS.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct PublishedDomain {
+    pub(crate) domain: String,
+    pub(crate) keys: Vec<PublishedKey>,
+}
+
+/// A key that is published.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct PublishedKey {
+    pub(crate) selector: String,
+    /// The text of its record.
+    pub(crate) record: String,
+    /// `waiting`, `signing` or `retired`.
+    pub(crate) state: String,
 }
 
 /// A mailbox with its counts.

@@ -5,6 +5,9 @@ mod alias;
 mod config;
 mod demo;
 mod dns;
+mod dns_apply;
+mod dns_check;
+mod dns_records;
 mod domain;
 mod mailbox;
 mod print;
@@ -69,7 +72,8 @@ enum Verb {
     /// The configuration: check, show.
     #[command(subcommand)]
     Config(config::Verb),
-    /// DNS as this server sees it: resolve.
+    /// DNS: the records our domains need (records, zone), whether the world has them (check), writing
+    /// them (apply), what is there (resolve).
     #[command(subcommand)]
     Dns(dns::Verb),
     /// Mail on its way to other servers: list, show, retry, hold, release, drop, status.

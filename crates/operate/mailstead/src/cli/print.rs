@@ -32,6 +32,12 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
             ["DOMAIN", "ACCOUNTS", "ALIASES"],
             domains.iter().map(|d| [d.domain.clone(), d.accounts.to_string(), d.aliases.to_string()]),
         ),
+        Answer::PublishedKeys { domains } => columns(
+            ["DOMAIN", "SELECTOR", "STATE"],
+            domains
+                .iter()
+                .flat_map(|d| d.keys.iter().map(|k| [d.domain.clone(), k.selector.clone(), k.state.clone()])),
+        ),
         Answer::Mailboxes { mailboxes } => columns(
             ["MAILBOX", "USE", "MESSAGES", "UNSEEN", "SIZE", "UIDVALIDITY", "UIDNEXT"],
             mailboxes.iter().map(|m| {
