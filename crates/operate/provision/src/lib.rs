@@ -8,6 +8,8 @@ mod check;
 mod finding;
 mod issuer;
 mod plan;
+#[cfg(feature = "providers")]
+mod provider;
 mod record;
 mod wanted;
 mod world;
@@ -17,6 +19,8 @@ pub use check::{Certificate, Checker, Probes, Validation};
 pub use finding::{Finding, Status};
 pub use issuer::issuer_domain;
 pub use plan::{Plan, ZoneChanges};
+#[cfg(feature = "providers")]
+pub use provider::{PROVIDERS, Provider, ProviderError};
 pub use record::{Importance, Keeper, Purpose, TTL_SECONDS, Wanted};
 pub use wanted::{Domain, Host, Identity, Key, Services, Site};
 pub use world::{Served, World, Zone, ZoneServer};

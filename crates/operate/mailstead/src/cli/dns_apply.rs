@@ -33,6 +33,14 @@ pub(super) struct Arguments {
     /// The file with the key that the server knows (TSIG).
     #[arg(long, value_name = "FILE", requires = "server")]
     key_file: Option<PathBuf>,
+    /// Who keeps the zones, where it is no server that takes updates: cloudflare, desec, hetzner, ovh, powerdns, route53 …
+    #[cfg(feature = "dns-providers")]
+    #[arg(long, value_name = "NAME", requires = "credentials", conflicts_with = "server")]
+    provider: Option<String>,
+    /// The file with what the provider knows us by: lines such as token = "…".
+    #[cfg(feature = "dns-providers")]
+    #[arg(long, value_name = "FILE", requires = "provider")]
+    credentials: Option<PathBuf>,
     /// Only show what would change (the default).
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
@@ -44,6 +52,8 @@ pub(super) struct Arguments {
 /// Who changes zones for us.
 enum Writer {
     Server(Updater),
+    #[cfg(feature = "dns-providers")]
+    Provider(provision::Provider),
 }
 
 pub(super) fn run(arguments: &Arguments, config: &Path, json: bool) -> anyhow::Result<ExitCode> {
@@ -76,10 +86,19 @@ pub(super) fn run(arguments: &Arguments, config: &Path, json: bool) -> anyhow::R
     Ok(if refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) })
 }
 
+#[cfg(feature = "dns-providers")]
+const WRITERS: &str = "--server and --key-file, or --provider and --credentials";
+#[cfg(not(feature = "dns-providers"))]
 const WRITERS: &str = "--server and --key-file";
 
 impl Arguments {
     fn writer(&self, settings: &Settings) -> anyhow::Result<Option<Writer>> {
+        #[cfg(feature = "dns-providers")]
+        if let (Some(provider), Some(file)) = (&self.provider, &self.credentials) {
+            let credentials = toml::from_str(&read_file(file)?)
+                .with_context(|| format!("{} has no lines such as token = \"…\"", file.display()))?;
+            return Ok(Some(Writer::Provider(provision::Provider::new(provider, &credentials)?)));
+        }
         let (Some(server), Some(file)) = (self.server, &self.key_file) else { return Ok(None) };
         let key: UpdateKey =
             read_file(file)?.parse().with_context(|| format!("cannot read a key from {}", file.display()))?;
@@ -96,6 +115,16 @@ impl Writer {
                 let now = u64::try_from(now).context("the clock stands before 1970")?;
                 let updated = updater.update(&zone.zone, &zone.changes, now).await;
                 Ok(updated.err().map(|error| format!("{}: {error}", zone.zone)).into_iter().collect())
+            }
+            #[cfg(feature = "dns-providers")]
+            Self::Provider(provider) => {
+                let mut refused = Vec::new();
+                for change in &zone.changes {
+                    if let Err(error) = provider.change(&zone.zone, change).await {
+                        refused.push(format!("{}: {error}", zone.zone));
+                    }
+                }
+                Ok(refused)
             }
         }
     }

@@ -251,12 +251,29 @@ fn texts_of(served: &Served, is_kind: impl Fn(&[u8]) -> bool) -> Vec<&[u8]> {
     texts.filter(|text| is_kind(text)).collect()
 }
 
+/// Octets of a stranger's text that are shown.
+const QUOTED_OCTETS_MAX: usize = 300;
+
 /// A stranger's text in a sentence of ours: printable, and no longer than a screen.
 fn quoted(text: &[u8]) -> String {
-    const QUOTED_OCTETS_MAX: usize = 300;
     let whole = text.escape_ascii().to_string();
     match whole.get(..QUOTED_OCTETS_MAX) {
         Some(part) if whole.len() > QUOTED_OCTETS_MAX => format!("\"{part}…\""),
         _ => format!("\"{whole}\""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_texts_are_short_and_harmless() {
+        assert_eq!(quoted(b"a\"\x1b[2J"), r#""a\"\x1b[2J""#);
+        for (octets, whole) in
+            [(QUOTED_OCTETS_MAX - 1, true), (QUOTED_OCTETS_MAX, true), (QUOTED_OCTETS_MAX + 1, false)]
+        {
+            assert_eq!(!quoted(&vec![b'x'; octets]).contains('…'), whole, "{octets}");
+        }
     }
 }

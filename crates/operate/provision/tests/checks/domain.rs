@@ -170,3 +170,26 @@ async fn signatures_that_prove_nothing_or_the_contrary_are_told() -> Result<()> 
     place.site.domains[0].name = "stripped.test".parse()?;
     ensure_found(&place.check_domain().await?, "stripped.test", Status::Wrong, "proves it forged")
 }
+
+#[tokio::test]
+async fn servers_without_number_are_asked_in_part() -> Result<()> {
+    for (servers, asked) in [(12, 12), (13, 13), (14, 13)] {
+        let mut place = Place::bare(Signing::Unsigned)?;
+        let address = place.names.zone("many.test", Signing::Unsigned)?;
+        for number in 1..servers {
+            place.names.delegate("many.test", &format!("n{number}.many.test"), address)?;
+        }
+        let zone = place.world()?.zone_of(&Name::parse("a.many.test")?).await?;
+        ensure!(zone.apex.as_str() == "many.test" && zone.servers.len() == asked, "{servers}: {zone:?}");
+    }
+    for (addresses, asked) in [(3, 3), (4, 4), (5, 4)] {
+        let mut place = Place::bare(Signing::Unsigned)?;
+        place.names.zone("many.test", Signing::Unsigned)?;
+        for number in 1..addresses {
+            place.add("ns.many.test", &RecordData::address([127, 53, 9, number]));
+        }
+        let zone = place.world()?.zone_of(&Name::parse("many.test")?).await?;
+        ensure!(zone.servers.len() == asked, "{addresses}: {zone:?}");
+    }
+    Ok(())
+}

@@ -105,7 +105,7 @@ impl Place {
     }
 
     /// Seen for the first time: nothing is remembered from a former check.
-    fn world(&self) -> Result<World> {
+    pub(crate) fn world(&self) -> Result<World> {
         let mut settings = Settings {
             mode: Mode::Recursive { root_hints: vec![RootHint(self.names.root())] },
             trust_anchors: self.names.trust_anchor().map(TrustAnchor::RootKey).into_iter().collect(),
