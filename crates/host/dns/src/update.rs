@@ -193,7 +193,7 @@ fn data_out(data: &RecordData) -> Result<RData, UpdateError> {
 impl FromStr for UpdateKey {
     type Err = UpdateKeyError;
 
-    /// Reads a key as `tsig-keygen` and `keymgr -t` write it for name servers, or as `dig -y` takes it.
+    /// Reads a key as `tsig-keygen` writes it for BIND, or in one line as `dig -y` and `knsupdate -y` take it.
     fn from_str(text: &str) -> Result<Self, UpdateKeyError> {
         let lines = text.lines().map(|line| line.split(['#']).next().unwrap_or_default());
         let text: String = lines.filter(|line| !line.trim_start().starts_with("//")).collect();

@@ -22,7 +22,7 @@ const DNS_PORT: u16 = 53;
 
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Examples:\n  mailstead dns apply\n  mailstead dns apply example.org --server 192.0.2.53 --key-file /etc/mailstead/dns.key --yes\n\nChanges only records that `dns check` calls wrong or missing; other records at the same names stay.\nThe key file is what `tsig-keygen NAME` or `keymgr -t NAME` write: key \"NAME\" { algorithm hmac-sha256; secret \"…\"; };"
+    after_help = "Examples:\n  mailstead dns apply\n  mailstead dns apply example.org --server 192.0.2.53 --key-file /etc/mailstead/dns.key --yes\n\nChanges only records that `dns check` calls wrong or missing; other records at the same names stay.\nThe key file is what `tsig-keygen NAME` writes, key \"NAME\" { algorithm hmac-sha256; secret \"…\"; }; or one line hmac-sha256:NAME:SECRET."
 )]
 pub(super) struct Arguments {
     /// One domain of ours; all without it.
