@@ -6,6 +6,7 @@ mod commands;
 mod crash;
 mod debian;
 mod delivery;
+mod dns_records;
 mod faults;
 mod internet;
 mod names;

@@ -14,7 +14,7 @@ const FLOORS: [(&str, &[&str]); 6] = [
 ];
 
 /// Heavy dependencies and the one door to each.
-const DOORS: [(&str, &[&str]); 12] = [
+const DOORS: [(&str, &[&str]); 13] = [
     ("rusqlite", &["storage"]),
     ("zstd", &["storage"]),
     ("blake3", &["storage"]),
@@ -24,6 +24,7 @@ const DOORS: [(&str, &[&str]); 12] = [
     ("hickory-resolver", &["dns"]),
     ("hickory-net", &["dns"]),
     ("hickory-proto", &["dns"]),
+    ("dns-update", &["provision"]),
     ("hyper", &["web"]),
     ("clap", &["mailstead", "bench", "powercut"]),
     ("anyhow", &["mailstead", "bench", "xtask", "testkit", "powercut", "scenarios"]),

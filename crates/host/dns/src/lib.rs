@@ -7,7 +7,9 @@
 
 mod anchors;
 mod answer;
+mod authority;
 mod cache;
+mod direct;
 mod fixed;
 mod forward;
 mod frames;
@@ -24,11 +26,13 @@ mod runtime;
 mod serve;
 mod settings;
 mod trail;
+mod update;
 mod wildcard;
 mod wire;
 mod written;
 
 pub use answer::{Answer, LookupError, Security};
+pub use authority::{Authority, Told};
 pub use fixed::FixedRecords;
 pub use name::{LABEL_OCTETS_MAX, NAME_OCTETS_MAX, Name, NameError};
 pub use record::{
@@ -41,4 +45,5 @@ pub use settings::{
     Settings, SettingsError, TrustAnchor,
 };
 pub use trail::{Step, Transport};
+pub use update::{RecordChange, UPDATE_RECORDS_MAX, UpdateError, UpdateKey, UpdateKeyError, Updater};
 pub use written::{LocalAddress, WrittenError};

@@ -234,7 +234,7 @@ pub(crate) fn name_in(name: &rr::Name) -> Option<Name> {
 }
 
 /// Our form of a record's data; `None` for data of another type, or with a name that we cannot carry.
-fn data_in(data: &RData, kind: RecordType) -> Option<RecordData> {
+pub(crate) fn data_in(data: &RData, kind: RecordType) -> Option<RecordData> {
     Some(match data {
         RData::A(address) => RecordData::Address(IpAddr::V4(address.0)),
         RData::AAAA(address) => RecordData::Address(IpAddr::V6(address.0)),

@@ -152,7 +152,7 @@ fn configuration(key: &Arc<CertifiedKey>) -> Result<ServerConfig, TlsError> {
 }
 
 /// A leaf's names and end.
-fn facts(leaf: &CertificateDer<'_>) -> Result<(Vec<String>, Timestamp), String> {
+pub(crate) fn facts(leaf: &CertificateDer<'_>) -> Result<(Vec<String>, Timestamp), String> {
     let (_, parsed) = X509Certificate::from_der(leaf)
         .map_err(|error| format!("its certificate cannot be read: {error}"))?;
     let alternative = parsed.subject_alternative_name().ok().flatten();
@@ -183,7 +183,7 @@ fn name_text(name: &GeneralName<'_>) -> Option<String> {
     }
 }
 
-fn read_bounded(path: &Path) -> Result<Vec<u8>, TlsError> {
+pub(crate) fn read_bounded(path: &Path) -> Result<Vec<u8>, TlsError> {
     let failed = |source| TlsError::File { path: path.to_owned(), source };
     let octets = fs::metadata(path).map_err(failed)?.len();
     if octets > PEM_OCTETS_MAX {

@@ -9,6 +9,7 @@ mod channel_binding;
 mod connector;
 mod dane;
 mod error;
+mod leaf;
 pub mod self_signed;
 mod session;
 
@@ -19,4 +20,5 @@ pub use channel_binding::ChannelBindings;
 pub use connector::{Connector, ConnectorTrust, client_config};
 pub use dane::{ASSOCIATIONS_MAX, DaneTrust, TlsaFields};
 pub use error::{CertificateFault, TlsError};
+pub use leaf::Leaf;
 pub use session::{Session, Version};

@@ -5,6 +5,7 @@ mod listeners;
 mod names;
 mod own_policy;
 mod sending;
+mod site;
 
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use self::doors::{Doors, Means, Transactions};
 pub(crate) use self::names::dns_settings;
 pub(crate) use self::own_policy::{own_policy, policy_id};
 pub(crate) use self::sending::queue_settings;
+pub(crate) use self::site::{probes, site, world};
 use crate::admin::AdminSocket;
 use crate::house::{House, directory_settings};
 use crate::keys::Keeper;

@@ -70,6 +70,7 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
         Request::DkimChange { domain, selector, change } => {
             keys::change(house, &domain, &selector, change).await
         }
+        Request::PublishedKeys => super::published::published_keys(house),
         Request::MailboxList { address } | Request::MailboxStatus { address } => {
             list_mailboxes(house, &address).await
         }

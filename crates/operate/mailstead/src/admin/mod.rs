@@ -3,6 +3,7 @@
 mod client;
 mod execute;
 mod keys;
+mod published;
 mod queue;
 mod socket;
 
@@ -97,6 +98,8 @@ pub(crate) enum Request {
         selector: String,
         change: DkimChange,
     },
+    /// Our domains, and the keys of each that the world has to find in DNS.
+    PublishedKeys,
     MailboxList {
         address: String,
     },
@@ -199,6 +202,9 @@ pub(crate) enum Answer {
     DkimKeys {
         keys: Vec<DkimLine>,
     },
+    PublishedKeys {
+        domains: Vec<PublishedDomain>,
+    },
     Mailboxes {
         mailboxes: Vec<MailboxLine>,
     },
@@ -280,6 +286,23 @@ pub(crate) struct DkimLine {
     /// Whether the world has it; nothing where nobody asked.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) is_published: Option<bool>,
+}
+
+/// A domain of ours and its keys in DNS.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct PublishedDomain {
+    pub(crate) domain: String,
+    pub(crate) keys: Vec<PublishedKey>,
+}
+
+/// A key that is published.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct PublishedKey {
+    pub(crate) selector: String,
+    /// The text of its record.
+    pub(crate) record: String,
+    /// `waiting`, `signing` or `retired`.
+    pub(crate) state: String,
 }
 
 /// A mailbox with its counts.

@@ -1,4 +1,4 @@
-//! `dns …`: what the resolver of this server finds, and how far it is proven.
+//! `dns …`: the records of our domains, and what the resolver of this server finds.
 
 mod egress;
 
@@ -12,11 +12,20 @@ use platform::clock::Clock;
 use platform::metrics::Metrics;
 use serde_json::{Value, json};
 
+use super::{dns_apply, dns_check, dns_records};
 use crate::settings::Settings;
 use crate::wire::dns_settings;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Verb {
+    /// Show the DNS records that our domains and this server need, each with one line of why.
+    Records(dns_records::Arguments),
+    /// Write the same as lines of a zone file, ready to be pasted into a zone or included by it.
+    Zone(dns_records::ZoneArguments),
+    /// Compare with what the world serves, and say what is wrong, what follows from it and what to type.
+    Check(dns_check::Arguments),
+    /// Write what is missing or wrong into the zones, by dynamic update; the difference is always shown first.
+    Apply(dns_apply::Arguments),
     /// Ask the way this server does: from the same addresses, with the same trust anchors.
     #[command(
         after_help = "Example: mailstead dns resolve example.org MX\n\nShows the records, how far they are proven, and every server that was asked on the way, from the root down.\nExit status 1 when there are no such records, or none can be had now; with --egress, when nobody tells the address,\nor tells another one than the settings."
@@ -37,7 +46,13 @@ pub(super) enum Verb {
 type Outcome = Result<Answer<RecordData>, LookupError>;
 
 pub(super) fn run(verb: &Verb, config: &Path, json: bool) -> anyhow::Result<ExitCode> {
-    let Verb::Resolve { name, kind, .. } = verb;
+    let (name, kind) = match verb {
+        Verb::Records(arguments) => return dns_records::run(arguments, config, json),
+        Verb::Zone(arguments) => return dns_records::zone(arguments, config),
+        Verb::Check(arguments) => return dns_check::run(arguments, config, json),
+        Verb::Apply(arguments) => return dns_apply::run(arguments, config, json),
+        Verb::Resolve { name, kind, .. } => (name, kind),
+    };
     let settings = Settings::load(config)?;
     let Some(name) = name else { return egress::run(&settings, json) };
     let asked = match name.parse() {

@@ -6,6 +6,9 @@ mod config;
 mod demo;
 mod dkim;
 mod dns;
+mod dns_apply;
+mod dns_check;
+mod dns_records;
 mod domain;
 mod mailbox;
 mod print;
@@ -73,7 +76,8 @@ enum Verb {
     /// The keys with which our domains sign: generate, list, rotate, import, activate, retire, remove.
     #[command(subcommand)]
     Dkim(dkim::Verb),
-    /// DNS as this server sees it: resolve.
+    /// DNS: the records our domains need (records, zone), whether the world has them (check), writing
+    /// them (apply), what is there (resolve).
     #[command(subcommand)]
     Dns(dns::Verb),
     /// Mail on its way to other servers: list, show, retry, hold, release, drop, status.

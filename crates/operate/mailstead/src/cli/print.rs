@@ -23,6 +23,12 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
         ),
         Answer::DkimKeys { keys } => dkim_keys(keys),
         Answer::Mailboxes { mailboxes } => mailbox_list(mailboxes),
+        Answer::PublishedKeys { domains } => columns(
+            ["DOMAIN", "SELECTOR", "STATE"],
+            domains
+                .iter()
+                .flat_map(|d| d.keys.iter().map(|k| [d.domain.clone(), k.selector.clone(), k.state.clone()])),
+        ),
         Answer::Verified { messages, octets, accounts, faults } => {
             lines(faults);
             println!(

@@ -11,12 +11,13 @@ use anyhow::{Context, bail};
 use mail_types::{Address, DomainName};
 use platform::clock::Clock;
 use platform::metrics::Metrics;
+use provision::{Purpose, Wanted};
 
 use super::account::PasswordSource;
+use super::dns_records;
 use crate::admin::{Answer, Hidden, Request};
 use crate::house::House;
 use crate::settings::Settings;
-use crate::wire::{own_policy, policy_id};
 
 /// Letters and digits that nobody takes for one another.
 const PASSWORD_ALPHABET: &[u8] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
@@ -49,7 +50,6 @@ pub(super) struct Arguments {
 
 struct Plan {
     address: Address,
-    domain: DomainName,
     hostname: DomainName,
     config: PathBuf,
     data: PathBuf,
@@ -72,12 +72,13 @@ pub(super) fn run(arguments: Arguments, json: bool) -> anyhow::Result<ExitCode> 
     };
     plan.write_files()?;
     plan.add_account(password.clone())?;
+    let records = plan.dns_records()?;
     plan.hand_over()?;
     let made = is_made.then_some(&password);
     if json {
-        println!("{:#}", plan.to_json(made)?);
+        println!("{:#}", plan.to_json(made, &records));
     } else {
-        print!("{}", plan.to_text(made)?);
+        print!("{}", plan.to_text(made, &records));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -125,7 +126,7 @@ impl Plan {
         let text = &arguments.address;
         let address = Address::parse(text)
             .with_context(|| format!("{text:?} is no address such as you@example.org"))?;
-        let domain = address.domain_name().context("the address needs a domain name behind the @")?.clone();
+        let domain = address.domain_name().context("the address needs a domain name behind the @")?;
         let hostname = arguments.hostname.clone().unwrap_or_else(|| format!("mail.{domain}"));
         let hostname =
             DomainName::parse(&hostname).with_context(|| format!("{hostname:?} is no host name"))?;
@@ -142,7 +143,6 @@ impl Plan {
         };
         Ok(Self {
             address,
-            domain,
             hostname,
             config,
             data,
@@ -255,58 +255,18 @@ impl Plan {
         })
     }
 
-    /// The records without which mail neither comes in nor is believed; signatures and policies add theirs when they come.
-    fn dns_records(&self) -> anyhow::Result<Vec<(String, &'static str, String, &'static str)>> {
-        let (domain, host) = (&self.domain, &self.hostname);
-        let policy = policy_id(&own_policy(&Settings::load(&self.config)?));
-        Ok(vec![
-            (
-                format!("{host}."),
-                "A / AAAA",
-                "the server's addresses".into(),
-                "where the server is; ask your provider that the reverse name of these addresses is the host name too",
-            ),
-            (format!("{domain}."), "MX", format!("10 {host}."), "mail for the domain comes here"),
-            (
-                format!("{domain}."),
-                "TXT",
-                "\"v=spf1 mx -all\"".into(),
-                "only this server sends mail from the domain",
-            ),
-            (
-                format!("_dmarc.{domain}."),
-                "TXT",
-                format!("\"v=DMARC1; p=none; rua=mailto:postmaster@{domain}\""),
-                "others report who sends in the domain's name",
-            ),
-            (
-                format!("mta-sts.{domain}."),
-                "CNAME",
-                format!("{host}."),
-                "other servers find the policy about TLS here, once the certificate has this name too",
-            ),
-            (
-                format!("_mta-sts.{domain}."),
-                "TXT",
-                format!("\"{}\"", policy.write_record()),
-                "there is such a policy; a new id with each change of [mta_sts]",
-            ),
-            (
-                format!("_submissions._tcp.{domain}."),
-                "SRV",
-                format!("0 1 465 {host}."),
-                "mail programs find where to send",
-            ),
-            (
-                format!("_imaps._tcp.{domain}."),
-                "SRV",
-                format!("0 1 993 {host}."),
-                "mail programs find where to read",
-            ),
-        ])
+    /// The records to begin with. That of the certificate's key comes with a certificate that stays; `dns records` has all.
+    fn dns_records(&self) -> anyhow::Result<Vec<Wanted>> {
+        let site = dns_records::site_of(&self.config)?;
+        let mut records = site.host_records()?;
+        for domain in &site.domains {
+            records.extend(site.domain_records(domain)?);
+        }
+        records.retain(|wanted| wanted.purpose != Purpose::CertificateKey && !wanted.is_denial());
+        Ok(records)
     }
 
-    fn to_text(&self, made: Option<&Hidden>) -> anyhow::Result<String> {
+    fn to_text(&self, made: Option<&Hidden>, records: &[Wanted]) -> String {
         let mut text = format!(
             "configuration  {}\ndata           {}\ncertificate    {} (self-signed)\naccount        {}\n",
             self.config.display(),
@@ -317,29 +277,23 @@ impl Plan {
         if let Some(Hidden(password)) = made {
             let _ = writeln!(text, "password       {password}   (shown this once)");
         }
-        text.push_str("\nDNS records to add:\n");
-        for (name, kind, value, why) in self.dns_records()? {
-            let _ = writeln!(text, "  {name:<34} {kind:<9} {value}\n  {:<34} # {why}", "");
-        }
-        let _ = writeln!(text, "\nNext: mailstead --config {} serve", self.config.display());
-        Ok(text)
+        let _ = write!(text, "\nDNS records to add:\n{}", dns_records::listed(records));
+        let config = self.config.display();
+        let _ = writeln!(text, "\nNext: mailstead --config {config} serve");
+        let _ = writeln!(text, "Then: mailstead --config {config} dns check");
+        text
     }
 
-    fn to_json(&self, made: Option<&Hidden>) -> anyhow::Result<serde_json::Value> {
-        let records: Vec<_> = self
-            .dns_records()?
-            .into_iter()
-            .map(|(name, kind, value, why)| serde_json::json!({ "name": name, "type": kind, "value": value, "why": why }))
-            .collect();
-        Ok(serde_json::json!({
+    fn to_json(&self, made: Option<&Hidden>, records: &[Wanted]) -> serde_json::Value {
+        serde_json::json!({
             "config": self.config,
             "data": self.data,
             "certificate": self.tls.join("certificate.pem"),
             "account": self.address.to_string(),
             "hostname": self.hostname.as_str(),
             "password": made.map(|hidden| hidden.0.as_str()),
-            "dns_records": records,
-        }))
+            "dns_records": dns_records::data(records),
+        })
     }
 }
 

@@ -76,6 +76,10 @@ const TRUST_ANCHOR: Fit = Fit {
     fits: |text| text.parse::<dns::TrustAnchor>().is_ok(),
 };
 
+const DNS_NAME: Fit = Fit { what: "a host name, or empty", fits: |text| text.parse::<dns::Name>().is_ok() };
+const DNS_ZONES: Fit =
+    Fit { what: "DNS zones such as \"bl.example.org\"", fits: |text| text.parse::<dns::Name>().is_ok() };
+
 /// The table, in the order in which the manual shows it.
 pub(crate) static TABLE: &[Row] = &[
     Row {
@@ -614,6 +618,27 @@ pub(crate) static TABLE: &[Row] = &[
         "Where other programs of this machine may ask the resolver, over UDP and TCP; loopback only; empty: nowhere.",
     ),
     row(
+        "dns.public_addresses",
+        Addresses,
+        "[]",
+        Live,
+        "The addresses under which the world reaches this server, for its DNS records; empty: the public ones among those it listens on. Name them where they are behind an address translation.",
+    ),
+    row(
+        "dns.check_block_lists",
+        List(DNS_ZONES),
+        "[\"zen.spamhaus.org\", \"bl.spamcop.net\", \"psbl.surriel.com\"]",
+        Live,
+        "The lists of senders of spam that `dns check` asks for this server's own addresses; an empty list: none.",
+    ),
+    row(
+        "dns.check_port25_host",
+        Fitting(DNS_NAME),
+        "\"gmail-smtp-in.l.google.com\"",
+        Live,
+        "The mail host that `dns check` connects to, to see whether mail gets out of this network; empty: it does not try.",
+    ),
+    row(
         "queue.lifetime",
         Seconds { min: 1, max: 60 * 24 * HOUR },
         "\"5d\"",
@@ -1078,6 +1103,7 @@ mod tests {
             include_str!("../wire/names.rs"),
             include_str!("../wire/own_policy.rs"),
             include_str!("../wire/sending.rs"),
+            include_str!("../wire/site.rs"),
         ]
         .concat();
         // `listen.NAME.enabled`, `.port` and `.addresses` are read by a listener's name.
