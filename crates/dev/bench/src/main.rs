@@ -16,6 +16,7 @@ mod peak;
 mod peer;
 mod postfix;
 mod report;
+mod senders;
 mod sinks;
 mod smtp;
 mod submit;
@@ -91,6 +92,13 @@ enum Work {
         #[arg(long, default_value_t = WAITING_MESSAGES)]
         messages: u32,
     },
+    /// Mail in over SMTP through mailstead with all checks of its senders, and without.
+    Senders {
+        #[arg(long, default_value_t = SENDERS_MESSAGES)]
+        messages: u32,
+        #[arg(long, default_value_t = SENDERS_CONNECTIONS)]
+        connections: u32,
+    },
     /// What the machine can do: syncs, copies.
     Limits,
     /// All of it.
@@ -110,6 +118,8 @@ const MIXED_DEAD: u32 = 100;
 const MIXED_SLOW: u32 = 100;
 const MIXED_RATE: u32 = 500;
 const WAITING_MESSAGES: u32 = 1_000_000;
+const SENDERS_MESSAGES: u32 = 10_000;
+const SENDERS_CONNECTIONS: u32 = 16;
 
 /// A server to measure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -155,6 +165,7 @@ impl Work {
                     rate: MIXED_RATE,
                 },
                 Self::Queue { messages: WAITING_MESSAGES },
+                Self::Senders { messages: SENDERS_MESSAGES, connections: SENDERS_CONNECTIONS },
             ],
             piece => vec![piece],
         }
@@ -167,9 +178,12 @@ impl Work {
             }
             Self::Imap { messages } => imap::run(report, peer, *messages),
             Self::Memory { sessions } => idle::run(report, peer, *sessions),
-            Self::Limits | Self::Out { .. } | Self::OutMixed { .. } | Self::Queue { .. } | Self::All => {
-                Ok(())
-            }
+            Self::Limits
+            | Self::Out { .. }
+            | Self::OutMixed { .. }
+            | Self::Queue { .. }
+            | Self::Senders { .. }
+            | Self::All => Ok(()),
         }
     }
 
@@ -194,7 +208,10 @@ impl Work {
                 out_mixed::run(report, plan)?;
             }
             Self::Queue { messages } if has_ours => waiting::run(report, messages)?,
-            Self::OutMixed { .. } | Self::Queue { .. } => {}
+            Self::Senders { messages, connections } if has_ours => {
+                senders::run(report, senders::Plan { messages, connections })?;
+            }
+            Self::OutMixed { .. } | Self::Queue { .. } | Self::Senders { .. } => {}
             Self::Smtp { .. } | Self::Imap { .. } | Self::Memory { .. } | Self::All => return Ok(false),
         }
         Ok(true)

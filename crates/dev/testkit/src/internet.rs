@@ -44,9 +44,17 @@ impl Internet {
     /// # Errors
     /// When the system gives no sockets.
     pub fn start() -> Result<Self> {
-        let mut names = NameWorld::start(Signing::Unsigned)?;
-        names.zone("example", Signing::Unsigned)?;
-        names.zone("test", Signing::Unsigned)?;
+        Self::start_with(Signing::Unsigned)
+    }
+
+    /// The same, with zones that are signed or not.
+    ///
+    /// # Errors
+    /// When the system gives no sockets or no keys.
+    pub fn start_with(signing: Signing) -> Result<Self> {
+        let mut names = NameWorld::start(signing)?;
+        names.zone("example", signing)?;
+        names.zone("test", signing)?;
         let reserved = reserve()?;
         let authority = TestAuthority::new("small internet", Clock::system().now())?;
         let directory = TempDir::new()?;
