@@ -11,5 +11,6 @@ mod faults;
 mod internet;
 mod names;
 mod operation;
+mod senders;
 mod sending;
 mod threats;

@@ -37,6 +37,17 @@ impl Mailstead {
         Self::up(Server::make(sending_options(&world.settings(), port, more)?)?)
     }
 
+    /// One that checks whoever brings it mail, or nobody, and finds them in this world.
+    pub(crate) fn receiving(world: &NameWorld, checks: bool) -> Result<Self> {
+        let settings = format!(
+            "[smtp]\nmessages_max = 1000000\nidle_commands_max = 100000\n\
+             [senders]\ncheck = {checks}\nunchecked_networks = []\n{}",
+            world.settings()
+        );
+        let environment = Vec::new();
+        Self::up(Server::make(ServerOptions { settings, place: place()?, environment })?)
+    }
+
     fn up(mut server: Server) -> Result<Self> {
         server.up()?;
         let group = Group::make(OURS)?;

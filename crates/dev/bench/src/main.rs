@@ -19,6 +19,7 @@ mod peak;
 mod peer;
 mod postfix;
 mod report;
+mod senders;
 mod sinks;
 mod smtp;
 mod submit;
@@ -99,6 +100,13 @@ enum Work {
         #[arg(long, default_value_t = DNS_NAMES)]
         names: u32,
     },
+    /// Mail in over SMTP through mailstead with all checks of its senders, and without.
+    Senders {
+        #[arg(long, default_value_t = SENDERS_MESSAGES)]
+        messages: u32,
+        #[arg(long, default_value_t = SENDERS_CONNECTIONS)]
+        connections: u32,
+    },
     /// What the machine can do: syncs, copies.
     Limits,
     /// All of it.
@@ -120,6 +128,8 @@ const MIXED_SLOW: u32 = 100;
 const MIXED_RATE: u32 = 500;
 const WAITING_MESSAGES: u32 = 1_000_000;
 const CYCLES: u32 = 50_000;
+const SENDERS_MESSAGES: u32 = 10_000;
+const SENDERS_CONNECTIONS: u32 = 16;
 
 /// A server to measure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -166,6 +176,7 @@ impl Work {
                 },
                 Self::Queue { messages: WAITING_MESSAGES },
                 Self::Dns { names: DNS_NAMES },
+                Self::Senders { messages: SENDERS_MESSAGES, connections: SENDERS_CONNECTIONS },
             ],
             piece => vec![piece],
         }
@@ -183,6 +194,7 @@ impl Work {
             | Self::OutMixed { .. }
             | Self::Queue { .. }
             | Self::Dns { .. }
+            | Self::Senders { .. }
             | Self::All => Ok(()),
         }
     }
@@ -212,7 +224,10 @@ impl Work {
                 cycles::run(report, CYCLES)?;
                 waiting::run(report, messages)?;
             }
-            Self::OutMixed { .. } | Self::Queue { .. } => {}
+            Self::Senders { messages, connections } if has_ours => {
+                senders::run(report, senders::Plan { messages, connections })?;
+            }
+            Self::OutMixed { .. } | Self::Queue { .. } | Self::Senders { .. } => {}
             Self::Smtp { .. } | Self::Imap { .. } | Self::Memory { .. } | Self::All => return Ok(false),
         }
         Ok(true)

@@ -70,14 +70,14 @@ impl Load {
 }
 
 /// A connection.
-struct Line {
+pub(crate) struct Line {
     stream: TcpStream,
     buffer: Vec<u8>,
     out: Vec<u8>,
 }
 
 impl Line {
-    fn open(to: SocketAddr) -> Result<Self> {
+    pub(crate) fn open(to: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(to)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -87,24 +87,29 @@ impl Line {
         Ok(line)
     }
 
-    fn command(&mut self, text: &str, codes: &[&str]) -> Result<()> {
+    pub(crate) fn command(&mut self, text: &str, codes: &[&str]) -> Result<()> {
         self.stream.write_all(text.as_bytes())?;
         codes.iter().try_for_each(|code| self.reply(code))
     }
 
     fn submit(&mut self, number: u32, domain: &str, text: &[u8]) -> Result<()> {
-        let envelope = format!(
-            "MAIL FROM:<sender{}@elsewhere.example>\r\nRCPT TO:<user{number}@{domain}>\r\nDATA\r\n",
-            number % 500
-        );
-        self.command(&envelope, &["250", "250", "354"]).with_context(|| format!("message {number}"))?;
+        let (sender, recipient) =
+            (format!("sender{}@elsewhere.example", number % 500), format!("user{number}@{domain}"));
+        let field = format!("{NUMBER_FIELD}{number}\r\n");
+        self.bring(&sender, &recipient, &[field.as_bytes(), text])
+            .with_context(|| format!("message {number}"))
+    }
+
+    /// Hands over a message, given in pieces.
+    pub(crate) fn bring(&mut self, sender: &str, recipient: &str, message: &[&[u8]]) -> Result<()> {
+        let envelope = format!("MAIL FROM:<{sender}>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n");
+        self.command(&envelope, &["250", "250", "354"])?;
         self.out.clear();
-        self.out.extend_from_slice(format!("{NUMBER_FIELD}{number}\r\n").as_bytes());
         // Nothing in these texts begins with a dot.
-        self.out.extend_from_slice(text);
+        message.iter().for_each(|piece| self.out.extend_from_slice(piece));
         self.out.extend_from_slice(b".\r\n");
         self.stream.write_all(&self.out)?;
-        self.reply("250").with_context(|| format!("message {number}"))
+        self.reply("250")
     }
 
     /// Reads one whole reply.

@@ -44,7 +44,7 @@ impl Internet {
     /// # Errors
     /// When the system gives no sockets.
     pub fn start() -> Result<Self> {
-        Self::with_names(Signing::Unsigned)
+        Self::start_with(Signing::Unsigned)
     }
 
     /// The same, with names that are signed from the root on (RFC 4035).
@@ -52,10 +52,14 @@ impl Internet {
     /// # Errors
     /// When the system gives no sockets.
     pub fn start_signed() -> Result<Self> {
-        Self::with_names(Signing::Signed)
+        Self::start_with(Signing::Signed)
     }
 
-    fn with_names(signing: Signing) -> Result<Self> {
+    /// The same, with zones that are signed or not.
+    ///
+    /// # Errors
+    /// When the system gives no sockets or no keys.
+    pub fn start_with(signing: Signing) -> Result<Self> {
         let mut names = NameWorld::start(signing)?;
         names.zone("example", signing)?;
         names.zone("test", signing)?;

@@ -140,9 +140,9 @@ pub struct MethodResult {
 /// What is told of a DKIM signature. All of it is the signer's to choose.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct DkimSignature<'a> {
-    /// `d=`.
+    /// `d=`; empty if it is not known.
     pub domain: &'a str,
-    /// `s=`.
+    /// `s=`; empty if it is not known.
     pub selector: &'a str,
     /// `i=`, if it says more than `d=`.
     pub identity: Option<&'a str>,
@@ -190,19 +190,20 @@ impl MethodResult {
         let beginning = signature.signature.map(|text| {
             text.chars().filter(|char| !char.is_whitespace()).take(SIGNATURE_OCTETS).collect::<String>()
         });
-        let mut result = Self::new(Method::Dkim, verdict)
-            .with(PropertyType::Header, "d", signature.domain)
-            .with(PropertyType::Header, "s", signature.selector);
-        if let Some(identity) = signature.identity {
-            result = result.with(PropertyType::Header, "i", identity);
-        }
-        if let Some(algorithm) = signature.algorithm {
-            result = result.with(PropertyType::Header, "a", algorithm);
-        }
-        if let Some(beginning) = beginning {
-            result = result.with(PropertyType::Header, "b", beginning);
-        }
-        result
+        let told = [
+            ("d", Some(signature.domain)),
+            ("s", Some(signature.selector)),
+            ("i", signature.identity),
+            ("a", signature.algorithm),
+            ("b", beginning.as_deref()),
+        ];
+        // Of a broken signature some are not known; an empty value would be one that other readers stumble over.
+        let known = told.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        known
+            .filter(|(_, value)| !value.is_empty())
+            .fold(Self::new(Method::Dkim, verdict), |result, (name, value)| {
+                result.with(PropertyType::Header, name, value)
+            })
     }
 
     /// DKIM of a message without signatures.

@@ -89,6 +89,16 @@ const ATTACKS: [&str; 16] = [
 ];
 
 #[test]
+fn what_is_not_known_of_a_signature_is_not_told() {
+    let broken =
+        MethodResult::dkim(Verdict::PermError, &DkimSignature { signature: Some(""), ..Default::default() });
+    assert_eq!(
+        written(&[broken.because("not a list of tags")]),
+        "Authentication-Results: mx.example.org;\r\n\tdkim=permerror reason=\"not a list of tags\"\r\n"
+    );
+}
+
+#[test]
 fn no_result_gets_in_through_a_value() {
     // CVE-2019-16378, CVE-2020-12272.
     for attack in ATTACKS {

@@ -1,0 +1,120 @@
+//! An alias leads elsewhere: the far host can still tell who wrote, a host that checks SPF takes it, and bounces find home.
+
+use anyhow::{Context, Result, ensure};
+use testkit::{Exchanger, Internet, Received, Server};
+
+use super::{HERE, bring, bring_in, domain, key, mail, peers, publish_ours, server_that_checks, signed};
+
+const EVE: &str = "eve@strangers.example";
+
+/// A letter of Eve's that went through the alias friend@example.test to pal@far.example.
+struct Passed {
+    internet: Internet,
+    server: Server,
+    home: Exchanger,
+    letter: String,
+    received: Received,
+    records: Vec<(String, String)>,
+}
+
+impl Passed {
+    fn on() -> Result<Self> {
+        let mut internet = Internet::start()?;
+        let (far, home) = (internet.domain("far.example")?, internet.domain("strangers.example")?);
+        let server = server_that_checks(&internet, "", "")?;
+        let mut records = publish_ours(&internet, &server)?;
+        domain(&internet, "strangers.example", HERE, "reject");
+        let key = key(&internet, "strangers.example", "s1")?;
+        records.push((key.record_name().to_string(), key.key().public_record()?));
+        records.push(("example.test".to_owned(), HERE.to_owned()));
+        records.push(("_dmarc.strangers.example".to_owned(), "v=DMARC1; p=reject".to_owned()));
+        server.command(&["alias", "add", "friend@example.test", "pal@far.example"])?;
+        let letter = signed(&mail(EVE, "passed"), &key)?;
+        bring_in(&server, EVE, "friend@example.test", letter.as_bytes())?;
+        let received = far.wait_for(1)?.swap_remove(0);
+        Ok(Self { internet, server, home, letter, received, records })
+    }
+
+    /// The sender that the far host was told.
+    fn sender(&self) -> Result<&str> {
+        self.received.sender.split(['<', '>']).nth(1).context("no sender")
+    }
+}
+
+#[test]
+fn the_far_host_can_tell_who_wrote() -> Result<()> {
+    let passed = Passed::on()?;
+    let octets = &passed.received.octets;
+    ensure!(octets.ends_with(passed.letter.as_bytes()), "{}", passed.received.text());
+    let sender = passed.sender()?;
+    ensure!(
+        sender.starts_with("SRS0=") && sender.ends_with("=strangers.example=eve@example.test"),
+        "{sender}"
+    );
+    let said = peers("verify", &passed.records, &[], octets)?;
+    ensure!(said["dkim"][0]["passes"] == true && said["dkim"][0]["domain"] == "strangers.example", "{said}");
+    ensure!(said["arc"] == "pass" && said["sets"] == 1, "{said}");
+    let text = super::unfolded(&passed.received.text());
+    for words in ["ARC-Authentication-Results: i=1; localhost;", "dmarc=pass header.from=strangers.example"] {
+        ensure!(text.contains(words), "{words} is not in {text}");
+    }
+    let spf = peers("spf", &passed.records, &["127.0.0.1", sender, &passed.received.hello], b"")?;
+    ensure!(spf["result"] == "pass", "{spf}");
+    let dmarc =
+        peers("dmarc", &passed.records, &["strangers.example", "example.test", "strangers.example"], b"")?;
+    ensure!(dmarc["policy"] == "pass", "{dmarc}");
+    // A seal says who changed something behind us: the far host would see it.
+    let changed = passed.received.text().replace("This is", "That was");
+    let said = peers("verify", &passed.records, &[], changed.as_bytes())?;
+    ensure!(said["arc"] == "fail" && said["dkim"][0]["passes"] == false, "{said}");
+    // And another of us agrees.
+    let other = server_that_checks(&passed.internet, "", "")?;
+    bring_in(&other, sender, super::BOB, octets)?;
+    let filed = super::filed(&other, "passed@strangers.example")?;
+    ensure!(filed.results()?.contains("arc=pass header.oldest-pass=0"), "{filed:?}");
+    ensure!(filed.results()?.contains("dmarc=pass header.from=strangers.example"), "{filed:?}");
+    Ok(())
+}
+
+#[test]
+fn bounces_find_home_and_nothing_else_goes_that_way() -> Result<()> {
+    let passed = Passed::on()?;
+    let srs = passed.sender()?;
+    let bounce = mail("mailer-daemon@far.example", "bounce");
+    bring_in(&passed.server, "", srs, bounce.as_bytes())?;
+    let returned = &passed.home.wait_for(1)?[0];
+    ensure!(returned.addresses() == [EVE] && returned.sender.starts_with("<>"), "{returned:?}");
+    ensure!(returned.octets.ends_with(bounce.as_bytes()), "{}", returned.text());
+    // A letter is no bounce.
+    let letter = mail("pal@far.example", "letter");
+    let said = bring(&passed.server, "mx.far.example", "pal@far.example", srs, letter.as_bytes())?;
+    ensure!(said.code.starts_with('5'), "{said:?}");
+    // Nobody makes such addresses but us: another hash, another day, another person.
+    let parts: Vec<&str> = srs.split('=').collect();
+    let [srs0, hash, day, host, rest] = parts[..] else { anyhow::bail!("what is {srs}?") };
+    let flipped = if hash.starts_with('A') { "B" } else { "A" };
+    for forged in [
+        format!("{srs0}={flipped}{}={day}={host}={rest}", &hash[1..]),
+        format!("{srs0}={hash}={day}={host}=x{rest}"),
+        format!("{srs0}={hash}={day}=far.example={rest}"),
+        format!("{srs0}=={day}={host}={rest}"),
+    ] {
+        let said = bring(&passed.server, "mx.far.example", "", &forged, bounce.as_bytes())?;
+        ensure!(said.code == "550", "{forged}: {said:?}");
+    }
+    ensure!(passed.home.received().len() == 1);
+    Ok(())
+}
+
+#[test]
+fn mail_of_our_own_keeps_its_sender() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let far = internet.domain("far.example")?;
+    let server = server_that_checks(&internet, "", "")?;
+    server.command(&["alias", "add", "friend@example.test", "pal@far.example"])?;
+    let letter = mail(Server::ANN, "ours");
+    server.submission(Server::ANN)?.send(Server::ANN, &["friend@example.test"], letter.as_bytes())?;
+    let received = &far.wait_for(1)?[0];
+    ensure!(received.sender.starts_with(&format!("<{}>", Server::ANN)), "{received:?}");
+    Ok(())
+}
