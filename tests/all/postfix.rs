@@ -25,6 +25,17 @@ impl Postfix {
         Self::start(&main, None)
     }
 
+    /// One without a listener that sends everything to a domain's exchangers at this port, as DANE says.
+    pub(crate) fn that_sends_by_dane(domain: &str, port: u16) -> Result<Self> {
+        // On another address than the exchangers', which it would take for itself; the network must have it.
+        let main = format!(
+            "mydestination =\ninet_interfaces = 127.0.0.9\ninet_protocols = ipv4\nrelayhost = {domain}:{port}\n\
+             smtp_tls_security_level = dane\nsmtp_dns_support_level = dnssec\nsmtp_host_lookup = dns\n\
+             smtp_tls_loglevel = 1\n"
+        );
+        Self::start(&main, None)
+    }
+
     /// One that listens at an address and keeps a domain's mail in Maildirs, with TLS by these files.
     pub(crate) fn that_takes(
         domain: &str,

@@ -2,6 +2,7 @@
 
 mod crash;
 mod peers;
+mod protection;
 mod queue;
 mod real_hosts;
 mod reports;

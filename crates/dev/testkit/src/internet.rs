@@ -44,9 +44,21 @@ impl Internet {
     /// # Errors
     /// When the system gives no sockets.
     pub fn start() -> Result<Self> {
-        let mut names = NameWorld::start(Signing::Unsigned)?;
-        names.zone("example", Signing::Unsigned)?;
-        names.zone("test", Signing::Unsigned)?;
+        Self::start_with(Signing::Unsigned)
+    }
+
+    /// The same, with signed names from the root on: its servers believe the root's key.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_signed() -> Result<Self> {
+        Self::start_with(Signing::Signed)
+    }
+
+    fn start_with(signing: Signing) -> Result<Self> {
+        let mut names = NameWorld::start(signing)?;
+        names.zone("example", signing)?;
+        names.zone("test", signing)?;
         let reserved = reserve()?;
         let authority = TestAuthority::new("small internet", Clock::system().now())?;
         let directory = TempDir::new()?;
@@ -98,6 +110,15 @@ impl Internet {
     /// When a name cannot stand in a certificate.
     pub fn certified(&self, names: &[&str]) -> Result<Acceptor> {
         acceptor(&self.authority.issue(names, Clock::system().now())?)
+    }
+
+    /// A certificate of the authority for these names, and its key, as PEM texts.
+    ///
+    /// # Errors
+    /// When a name cannot stand in a certificate.
+    pub fn certificate(&self, names: &[&str]) -> Result<(String, String)> {
+        let pair = self.authority.issue(names, Clock::system().now())?;
+        Ok((pair.chain, pair.key))
     }
 
     /// Shows a certificate that nobody vouches for.

@@ -83,7 +83,7 @@ pub struct Question {
 pub struct NameWorld {
     state: Arc<Mutex<State>>,
     port: u16,
-    sockets: BTreeMap<IpAddr, Option<(UdpSocket, TcpListener)>>,
+    sockets: Sockets,
 }
 
 #[derive(Default, Debug)]
@@ -105,8 +105,19 @@ impl NameWorld {
     /// # Errors
     /// When the system gives no sockets or no key.
     pub fn start(signing: Signing) -> Result<Self> {
-        let (port, sockets) =
-            (0..PORT_TRIES).find_map(|_| sockets().ok()).context("no port is free everywhere")?;
+        let found = (0..PORT_TRIES).find_map(|_| sockets(0).ok()).context("no port is free everywhere")?;
+        Self::with(found, signing)
+    }
+
+    /// The same at a port that is known: in a network of its own a story may have that of real name servers.
+    ///
+    /// # Errors
+    /// When the port is taken.
+    pub fn start_at(port: u16, signing: Signing) -> Result<Self> {
+        Self::with(sockets(port)?, signing)
+    }
+
+    fn with((port, sockets): (u16, Sockets), signing: Signing) -> Result<Self> {
         let mut world = Self { state: Arc::default(), port, sockets };
         let root = world.found("", signing)?;
         let mut name = Vec::new();
@@ -346,10 +357,12 @@ impl State {
     }
 }
 
-/// Sockets for every server a world may have, all with one port.
-#[allow(clippy::type_complexity)]
-fn sockets() -> Result<(u16, BTreeMap<IpAddr, Option<(UdpSocket, TcpListener)>>)> {
-    let first = TcpListener::bind(SocketAddr::new(server_address(0), 0))?;
+/// Free ones, and places of those that servers have taken.
+type Sockets = BTreeMap<IpAddr, Option<(UdpSocket, TcpListener)>>;
+
+/// Sockets for every server a world may have, all with one port; 0 for any.
+fn sockets(port: u16) -> Result<(u16, Sockets)> {
+    let first = TcpListener::bind(SocketAddr::new(server_address(0), port))?;
     let port = first.local_addr()?.port();
     let mut sockets = BTreeMap::new();
     let mut first = Some(first);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use anyhow::{Result, bail};
 
 /// Ports whose places with an offset must be free: every listener's.
-const PORTS: [u16; 8] = [24, 25, 143, 465, 587, 993, 4190, 9825];
+const PORTS: [u16; 9] = [24, 25, 143, 443, 465, 587, 993, 4190, 9825];
 /// Below the range from which the kernel takes ports for outgoing connections (32768 on).
 const OFFSETS: std::ops::Range<u16> = 10_100..22_000;
 const STEP: u16 = 7;

@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ::aws_lc_rs::digest::{SHA256, digest};
 use platform::clock::Timestamp;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::NoServerSessionStorage;
@@ -18,6 +19,7 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::TlsError;
 use crate::channel_binding::server_end_point;
+use crate::dane::public_key;
 
 /// Largest PEM file we read: a chain of a dozen large certificates.
 const PEM_OCTETS_MAX: u64 = 256 * 1024;
@@ -40,6 +42,8 @@ pub struct CertificateState {
     pub names: Vec<String>,
     /// When it ends.
     pub not_after: Timestamp,
+    /// SHA-256 of its public key (SubjectPublicKeyInfo): the data of a TLSA record `3 1 1` (RFC 7672 §3.1.1).
+    pub public_key_sha256: [u8; 32],
 }
 
 /// A certificate ready for use.
@@ -89,6 +93,8 @@ impl Certificate {
         let key = aws_lc_rs::sign::any_supported_type(&key)
             .map_err(|error| problem(places.1, format!("its key cannot be used: {error}")))?;
         let (names, not_after) = facts(leaf).map_err(|reason| problem(places.0, reason))?;
+        let public_key_sha256 = public_key_sha256(leaf)
+            .ok_or_else(|| problem(places.0, "its public key cannot be read".to_owned()))?;
         let end_point = server_end_point(leaf);
         let certified = CertifiedKey::new(chain.clone(), key);
         certified.keys_match().map_err(|_| {
@@ -96,7 +102,7 @@ impl Certificate {
         })?;
         let key = Arc::new(certified);
         Ok(Self {
-            state: CertificateState { files, names, not_after },
+            state: CertificateState { files, names, not_after, public_key_sha256 },
             config: Arc::new(configuration(&key)?),
             server_end_point: end_point,
             key,
@@ -160,6 +166,10 @@ fn facts(leaf: &CertificateDer<'_>) -> Result<(Vec<String>, Timestamp), String> 
         names.extend(common.map(str::to_ascii_lowercase));
     }
     Ok((names, Timestamp::from_unix_seconds(parsed.validity().not_after.timestamp())))
+}
+
+fn public_key_sha256(leaf: &CertificateDer<'_>) -> Option<[u8; 32]> {
+    digest(&SHA256, public_key(leaf)?).as_ref().try_into().ok()
 }
 
 fn name_text(name: &GeneralName<'_>) -> Option<String> {

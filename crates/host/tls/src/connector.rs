@@ -6,6 +6,7 @@ use std::time::Duration;
 use platform::lines::{Wire, WireSettings};
 use platform::stream::Stream;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
@@ -14,7 +15,8 @@ use tokio_rustls::TlsConnector;
 
 use crate::certificate::provider;
 use crate::channel_binding::server_end_point;
-use crate::{ChannelBindings, Session, TlsError};
+use crate::dane::{DaneTrust, DaneVerifier};
+use crate::{CertificateFault, ChannelBindings, Session, TlsError};
 
 /// Whom a connector trusts.
 #[derive(Clone, Debug)]
@@ -23,6 +25,10 @@ pub enum ConnectorTrust {
     Roots(Vec<String>),
     /// Any certificate: opportunistic TLS, better than none against listeners only (RFC 7435).
     Anyone,
+    /// Any certificate; [`Session::fault`] tells what [`Self::Roots`] would have had against it.
+    Observed(Vec<String>),
+    /// Certificates that TLSA records vouch for.
+    Dane(DaneTrust),
 }
 
 /// Opens TLS to servers. Clones share session tickets.
@@ -30,6 +36,8 @@ pub enum ConnectorTrust {
 pub struct Connector {
     connector: TlsConnector,
     handshake_timeout: Duration,
+    /// Judges what was believed already.
+    observer: Option<Observer>,
 }
 
 impl Connector {
@@ -42,13 +50,27 @@ impl Connector {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(|error| TlsError::Configuration(error.to_string()))?;
-        let config = match trust {
+        let observer = match trust {
+            ConnectorTrust::Observed(roots) => Some(Observer::new(roots, &provider)?),
+            _ => None,
+        };
+        let is_resumed = observer.is_none();
+        let builder = match trust {
             ConnectorTrust::Roots(roots) => builder.with_root_certificates(root_store(roots)?),
-            ConnectorTrust::Anyone => {
+            ConnectorTrust::Anyone | ConnectorTrust::Observed(_) => {
                 builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAnyone(provider)))
             }
+            ConnectorTrust::Dane(trust) => {
+                let verifier = DaneVerifier { trust: trust.clone(), provider };
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+            }
         };
-        Ok(Self { connector: TlsConnector::from(Arc::new(config.with_no_client_auth())), handshake_timeout })
+        let mut config = builder.with_no_client_auth();
+        if !is_resumed {
+            // A resumed session shows no certificate.
+            config.resumption = Resumption::disabled();
+        }
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), handshake_timeout, observer })
     }
 
     /// Shakes hands with the server called `server_name` (a domain name or IP address).
@@ -59,7 +81,7 @@ impl Connector {
         let name = ServerName::try_from(server_name.to_owned())
             .map_err(|_| TlsError::Configuration(format!("{server_name:?} cannot be a server's name")))?;
         // Boxed: a handshake's state is large, and the session that waits for it lives long after it.
-        let handshake = Box::pin(self.connector.connect(name, stream));
+        let handshake = Box::pin(self.connector.connect(name.clone(), stream));
         let tls = match tokio::time::timeout(self.handshake_timeout, handshake).await {
             Ok(done) => done.map_err(TlsError::Handshake)?,
             Err(_) => return Err(TlsError::HandshakeTimeout),
@@ -67,7 +89,10 @@ impl Connector {
         let (_, connection) = tls.get_ref();
         let leaf = connection.peer_certificates().and_then(<[_]>::first);
         let bindings = ChannelBindings::of(connection, leaf.and_then(|leaf| server_end_point(leaf)));
-        let session = Session::of(connection, Some(server_name.to_owned()), bindings)?;
+        let mut session = Session::of(connection, Some(server_name.to_owned()), bindings)?;
+        if let (Some(observer), Some(chain)) = (&self.observer, connection.peer_certificates()) {
+            session.fault = observer.fault(chain, &name);
+        }
         Ok((Stream::layered(tls), session))
     }
 
@@ -112,6 +137,30 @@ fn root_store(roots: &[String]) -> Result<RootCertStore, TlsError> {
         }
     }
     Ok(store)
+}
+
+/// What authorities say of a certificate, asked after the handshake. Without any authority none is vouched for.
+#[derive(Clone)]
+struct Observer(Option<Arc<WebPkiServerVerifier>>);
+
+impl Observer {
+    fn new(roots: &[String], provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
+        let roots = root_store(roots)?;
+        if roots.is_empty() {
+            return Ok(Self(None));
+        }
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+        let verifier = verifier.build().map_err(|error| TlsError::Configuration(error.to_string()))?;
+        Ok(Self(Some(verifier)))
+    }
+
+    fn fault(&self, chain: &[CertificateDer<'_>], name: &ServerName<'_>) -> Option<CertificateFault> {
+        let (Some(verifier), [leaf, others @ ..]) = (&self.0, chain) else {
+            return Some(CertificateFault::Untrusted);
+        };
+        let judged = verifier.verify_server_cert(leaf, others, name, &[], UnixTime::now());
+        judged.err().map(|error| CertificateFault::of(&error))
+    }
 }
 
 /// Believes every certificate, but not that someone has its key who has not.

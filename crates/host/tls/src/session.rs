@@ -2,7 +2,7 @@
 
 use rustls::{CommonState, HandshakeKind, ProtocolVersion};
 
-use crate::{ChannelBindings, TlsError};
+use crate::{CertificateFault, ChannelBindings, TlsError};
 
 /// A version of TLS; older ones are not spoken (RFC 8996).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +37,9 @@ pub struct Session {
     pub is_resumed: bool,
     /// What SCRAM-PLUS binds to.
     pub bindings: ChannelBindings,
+    /// What speaks against the server's certificate, where it was believed all the same and looked at; see
+    /// [`ConnectorTrust::Observed`](crate::ConnectorTrust::Observed).
+    pub fault: Option<CertificateFault>,
 }
 
 impl Session {
@@ -55,6 +58,7 @@ impl Session {
             server_name,
             is_resumed: state.handshake_kind() == Some(HandshakeKind::Resumed),
             bindings,
+            fault: None,
         })
     }
 }

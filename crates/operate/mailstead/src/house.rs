@@ -4,6 +4,7 @@ use anyhow::Context;
 use directory::Directory;
 use mail_types::{Address, DomainName};
 use mailstore::Store;
+use mta::TlsTally;
 use platform::clock::Clock;
 use platform::metrics::Metrics;
 use queue::Queue;
@@ -22,6 +23,8 @@ pub(crate) struct House {
     pub(crate) queue: Queue,
     pub(crate) clock: Clock,
     pub(crate) way: WayBook,
+    /// What became of the protection of mail going out, since the start.
+    pub(crate) tls_tally: TlsTally,
     pub(crate) settings: Settings,
     /// The keys of SRS.
     pub(crate) srs: Srs,
@@ -56,6 +59,7 @@ impl House {
             queue,
             clock: clock.clone(),
             way,
+            tls_tally: TlsTally::default(),
             settings: settings.clone(),
             srs,
             _lock: lock.into(),

@@ -3,6 +3,7 @@
 mod doors;
 mod listeners;
 mod names;
+mod own_policy;
 mod sending;
 
 use std::time::Duration;
@@ -21,6 +22,7 @@ use tls::{Acceptor, AcceptorSettings, CertificateFiles, Certificates};
 
 use self::doors::{Doors, Means, Transactions};
 pub(crate) use self::names::dns_settings;
+pub(crate) use self::own_policy::{own_policy, policy_id};
 pub(crate) use self::sending::queue_settings;
 use crate::admin::AdminSocket;
 use crate::house::{House, directory_settings};
@@ -85,11 +87,15 @@ impl Running {
         let resolver = Resolver::new(&dns_settings(&settings), clock.clone(), &metrics)?;
         let means = Means { clock: &clock, transactions: &transactions, resolver: &resolver };
         let doors = Doors::new(&settings, &house, &guard, acceptor, means, &metrics);
-        let outbound = Outbound::new(
-            sending::rooms(&settings, &house, means, &metrics)?,
-            sending::outbound_settings(&settings, &house.srs)?,
-            &metrics,
-        )?;
+        let outbound = {
+            let rooms = sending::rooms(&settings, &house, means, &metrics)?;
+            let (sts, outbound) =
+                (sending::sts_rooms(&settings), sending::outbound_settings(&settings, &house.srs)?);
+            let metrics = metrics.clone();
+            tokio::task::spawn_blocking(move || Outbound::new(rooms, Some(sts), outbound, &metrics))
+                .await
+                .context("reading what other domains ask for")??
+        };
         let running = Self { settings, house, guard, certificates, doors, outbound, tasks, workers };
         let admin = AdminSocket::bind(&running.settings)?;
         running.tasks.spawn(

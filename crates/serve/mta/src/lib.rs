@@ -42,12 +42,18 @@ pub use inspect::{
     Applied, CheckSink, CheckedMessage, Checks, Enforcement, Findings, OnDnsFailure, Override,
 };
 pub use outbound::settings::{
-    ExchangerTls, Identity, Loopback, OutboundSettings, RelayCredentials, Timeouts,
+    Identity, Loopback, OutboundSettings, RelayCredentials, Timeouts, TlsWish, TlsWishes,
 };
-pub use outbound::{Outbound, OutboundRooms};
+pub use outbound::sts::{PolicyFetch, PolicyFetchError, PolicyFetched, PolicyOrder, StsRooms};
+pub use outbound::tls_result::{
+    AppliedPolicy, FailureDetail, PolicyKind, PolicyTally, TALLY_DAYS_MAX, TALLY_FAILURES_MAX,
+    TALLY_POLICIES_MAX, TallyDay, TlsFailureType, TlsPlace, TlsResult, TlsResultSink, TlsTally,
+};
+pub use outbound::{Outbound, OutboundError, OutboundRooms};
 pub use settings::Settings;
 pub use way::{
-    Attempt, AttemptSink, AttemptedRecipient, MessageWay, Outcome, RecipientWay, RemoteEnd, TlsWay, WaySink,
+    Attempt, AttemptSink, AttemptedRecipient, MessageWay, Outcome, PolicySource, Protection, RecipientWay,
+    RemoteEnd, TlsWay, VerifiedBy, WaySink,
 };
 
 /// What a listener is for.

@@ -6,6 +6,8 @@
 pub(crate) mod counts;
 pub(crate) mod dispatch;
 pub(crate) mod settings;
+pub(crate) mod sts;
+pub(crate) mod tls_result;
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,6 +28,8 @@ use crate::remote::broken_tls::BrokenTls;
 use crate::way::AttemptSink;
 use counts::OutCounts;
 use settings::OutboundSettings;
+use sts::{StsPolicies, StsRooms};
+use tls_result::TlsResultSink;
 
 /// What mail needs on its way out.
 pub struct OutboundRooms {
@@ -45,6 +49,8 @@ pub struct OutboundRooms {
     pub workers: Workers,
     /// Takes the record of each attempt.
     pub attempts: AttemptSink,
+    /// Takes what becomes of the protection of each connection.
+    pub tls_results: TlsResultSink,
 }
 
 /// The way out. Clones share it.
@@ -56,6 +62,8 @@ pub(crate) struct Gate {
     pub(crate) rooms: OutboundRooms,
     pub(crate) live: ArcSwap<LiveOut>,
     pub(crate) counts: OutCounts,
+    /// Policies of other domains; without them nobody is asked for one.
+    pub(crate) sts: Option<StsPolicies>,
     pub(crate) broken_tls: BrokenTls,
 }
 
@@ -66,37 +74,39 @@ pub(crate) struct LiveOut {
     pub(crate) anyone: Connector,
     /// Believes those that chain to a trusted root and show the host's name.
     pub(crate) verified: Connector,
+    /// Believes every certificate, and tells what is wrong with it.
+    pub(crate) observed: Connector,
 }
 
 impl LiveOut {
     fn new(settings: OutboundSettings) -> Result<Self, TlsError> {
         let timeout = settings.timeouts.handshake;
-        let roots = ConnectorTrust::Roots(settings.trusted_roots.clone());
+        let roots = settings.trusted_roots.clone();
         Ok(Self {
             anyone: Connector::new(&ConnectorTrust::Anyone, timeout)?,
-            verified: Connector::new(&roots, timeout)?,
+            verified: Connector::new(&ConnectorTrust::Roots(roots.clone()), timeout)?,
+            observed: Connector::new(&ConnectorTrust::Observed(roots), timeout)?,
             settings,
         })
     }
 }
 
 impl Outbound {
-    /// A way out through these rooms.
+    /// A way out through these rooms; with `sts` other domains are asked for their policies (MTA-STS). Blocks on the disk,
+    /// where those are kept.
     ///
     /// # Errors
-    /// [`TlsError`] when a trusted root cannot be read.
+    /// [`OutboundError`].
     pub fn new(
         rooms: OutboundRooms,
+        sts: Option<StsRooms>,
         settings: OutboundSettings,
         metrics: &Metrics,
-    ) -> Result<Self, TlsError> {
-        let live = LiveOut::new(settings)?;
-        Ok(Self(Arc::new(Gate {
-            rooms,
-            live: ArcSwap::from_pointee(live),
-            counts: OutCounts::new(metrics),
-            broken_tls: BrokenTls::default(),
-        })))
+    ) -> Result<Self, OutboundError> {
+        let live = ArcSwap::from_pointee(LiveOut::new(settings)?);
+        let sts = sts.map(|sts| StsPolicies::open(sts, rooms.clock.now())).transpose()?;
+        let (counts, broken_tls) = (OutCounts::new(metrics), BrokenTls::default());
+        Ok(Self(Arc::new(Gate { rooms, live, counts, sts, broken_tls })))
     }
 
     /// Takes new settings, for connections that begin from now on.
@@ -113,6 +123,17 @@ impl Outbound {
     pub fn start(&self, tasks: &Tasks) {
         dispatch::start(&self.0, tasks);
     }
+}
+
+/// Why mail cannot leave: tell the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboundError {
+    /// A trusted root cannot be read.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The policies that are kept cannot be.
+    #[error("the MTA-STS policies cannot be read: {0}")]
+    Policies(#[from] std::io::Error),
 }
 
 impl fmt::Debug for Outbound {

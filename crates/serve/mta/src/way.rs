@@ -55,6 +55,83 @@ pub struct TlsWay {
     pub cipher: &'static str,
 }
 
+/// How a connection to another server had to be protected, and what was proven of that server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Protection {
+    /// Who said how.
+    pub source: PolicySource,
+    /// What vouches for the server.
+    pub verified: VerifiedBy,
+}
+
+/// Who says how a connection is protected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PolicySource {
+    /// Nobody: TLS where it is offered.
+    None,
+    /// The operator, for this domain.
+    Operator,
+    /// The operator, for this relay.
+    Relay,
+    /// DNS (DANE, RFC 7672).
+    Dane,
+    /// The domain (MTA-STS, RFC 8461).
+    MtaSts,
+    /// The domain, which only wants to hear what would fail.
+    MtaStsTesting,
+    /// The message (REQUIRETLS, RFC 8689).
+    RequireTls,
+}
+
+impl PolicySource {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::None,
+        Self::Operator,
+        Self::Relay,
+        Self::Dane,
+        Self::MtaSts,
+        Self::MtaStsTesting,
+        Self::RequireTls,
+    ];
+
+    /// Its name in records and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Operator => "operator",
+            Self::Relay => "relay",
+            Self::Dane => "dane",
+            Self::MtaSts => "mta-sts",
+            Self::MtaStsTesting => "mta-sts-testing",
+            Self::RequireTls => "requiretls",
+        }
+    }
+}
+
+/// What vouches for a server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum VerifiedBy {
+    /// Nothing.
+    Nobody,
+    /// Its TLSA records.
+    Dane,
+    /// A certificate authority.
+    Authority,
+}
+
+impl VerifiedBy {
+    /// Its name in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::Dane => "dane",
+            Self::Authority => "authority",
+        }
+    }
+}
+
 /// One recipient's outcome.
 #[derive(Clone, Debug)]
 pub struct RecipientWay {
@@ -102,6 +179,8 @@ pub struct Attempt {
     pub remote: Option<RemoteEnd>,
     /// How the connection was encrypted.
     pub tls: Option<TlsWay>,
+    /// How it had to be protected, if one was made.
+    pub protection: Option<Protection>,
     /// Why it was not although the server offers TLS, now or a short while ago.
     pub tls_failure: Option<Box<str>>,
     /// The sender.

@@ -1,10 +1,13 @@
-//! The one HTTP server: for now `GET /metrics` (Prometheus) and `GET /healthz`, meant for a loopback listener.
+//! HTTP: a server for the operator's monitor (`GET /metrics`, `GET /healthz`, meant for a loopback listener), a server for
+//! the world (by HTTPS: our MTA-STS policies, RFC 8461 §3.3), and a client that fetches what other domains publish.
 //!
-//! No message passes here yet; the operator's monitor does. Stands on hyper alone: a framework would bring a router
-//! and extractors for what is one `match` (RFC 9110, RFC 9112).
+//! No message passes here. Stands on hyper alone: a framework would bring a router and extractors for what is one
+//! `match` (RFC 9110, RFC 9112).
 
+pub mod fetch;
 mod pages;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -14,6 +17,7 @@ use platform::guard::{Guard, Refusal};
 use platform::listener::{Accepted, ConnectionNumbers, Listener};
 use platform::metrics::Metrics;
 use platform::tasks::{Shutdown, Tasks};
+use tls::Acceptor;
 
 /// What a request's line and header fields may take together; a monitor needs a few hundred octets.
 pub const HEADER_OCTETS_MAX: usize = 16 * 1024;
@@ -30,6 +34,27 @@ pub struct Settings {
     pub connection_timeout: Duration,
 }
 
+/// What is shown at a listener.
+#[derive(Clone)]
+pub enum Site {
+    /// To the operator's monitor, in clear.
+    Monitor(Metrics),
+    /// To everybody, by TLS.
+    Public(Public),
+}
+
+/// What everybody may see.
+#[derive(Clone)]
+pub struct Public {
+    /// Lays TLS over connections.
+    pub acceptor: Acceptor,
+    /// The text of a domain's MTA-STS policy; nothing for domains that have none here.
+    pub policy: PolicyText,
+}
+
+/// Gives the text of a domain's MTA-STS policy, by the domain's name in small letters.
+pub type PolicyText = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// What a refused connection is told.
 #[must_use]
 pub fn refusal(_: Refusal) -> &'static [u8] {
@@ -40,21 +65,31 @@ pub fn refusal(_: Refusal) -> &'static [u8] {
 pub async fn serve(
     listener: Listener,
     settings: Settings,
-    metrics: Metrics,
+    site: Site,
     tasks: Tasks,
     guard: Guard,
     numbers: ConnectionNumbers,
     stop: Shutdown,
 ) {
-    let door = move |accepted| converse(accepted, settings, metrics.clone());
+    let door = move |accepted| converse(accepted, settings, site.clone());
     listener.serve(tasks, guard, numbers, stop, door).await;
 }
 
 /// One connection's life.
-async fn converse(accepted: Accepted, settings: Settings, metrics: Metrics) {
+async fn converse(accepted: Accepted, settings: Settings, site: Site) {
     let Accepted { stream, number, peer, visit: _visit, shutdown, .. } = accepted;
+    let stream = match &site {
+        Site::Monitor(_) => stream,
+        Site::Public(public) => match public.acceptor.accept(stream).await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::debug!(connection = number.0, %peer, %error, "HTTPS connection ended");
+                return;
+            }
+        },
+    };
     let answer = service_fn(move |request| {
-        let response = pages::answer(&request, &metrics);
+        let response = pages::answer(&request, &site);
         async move { Ok::<_, std::convert::Infallible>(response) }
     });
     let mut conversation = std::pin::pin!(

@@ -1,12 +1,16 @@
 //! The HTTP door over loopback, octet by octet.
 
 use platform::clock::Clock;
+use platform::egress::Egress;
 use platform::guard::GuardSettings;
 use platform::listener::{ListenAddress, ListenerSettings};
 use platform::stream::Endpoint;
+use tls::self_signed::TestAuthority;
+use tls::{AcceptorSettings, Certificates, Connector, ConnectorTrust};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::fetch::{FetchError, Get, fetch};
 use super::*;
 
 const SETTINGS: Settings =
@@ -19,6 +23,10 @@ struct Served {
 }
 
 fn served(connections_max: usize) -> Served {
+    serve_site(connections_max, |metrics| Site::Monitor(metrics.clone()))
+}
+
+fn serve_site(connections_max: usize, site: impl FnOnce(&Metrics) -> Site) -> Served {
     let metrics = Metrics::new();
     let listener = Listener::bind(ListenerSettings {
         name: "http",
@@ -44,7 +52,8 @@ fn served(connections_max: usize) -> Served {
     };
     let guard = Guard::new(guard, Clock::system(), &metrics);
     let (numbers, stop) = (ConnectionNumbers::new(), tasks.shutdown());
-    tasks.spawn("http", serve(listener, SETTINGS, metrics.clone(), tasks.clone(), guard, numbers, stop));
+    let site = site(&metrics);
+    tasks.spawn("http", serve(listener, SETTINGS, site, tasks.clone(), guard, numbers, stop));
     Served { address, metrics, tasks }
 }
 
@@ -139,4 +148,128 @@ async fn shutdown_ends_idle_connections() {
     let mut octets = [0; 15];
     stream.read_exact(&mut octets).await.unwrap();
     assert_eq!(served.tasks.drain(Duration::from_secs(10)).await.aborted, 0);
+}
+
+struct House {
+    served: Served,
+    connector: Connector,
+}
+
+/// A site with a certificate for these names and a policy for example.org.
+fn house(names: &[&str]) -> House {
+    let now = Clock::system().now();
+    let authority = TestAuthority::new("test", now).unwrap();
+    let pair = authority.issue(names, now).unwrap();
+    let served = serve_site(10, |metrics| {
+        let certificates = Certificates::from_pem(&pair.chain, &pair.key, Clock::system(), metrics).unwrap();
+        let settings = AcceptorSettings { handshake_timeout: Duration::from_secs(30) };
+        Site::Public(Public {
+            acceptor: Acceptor::new(&certificates, settings),
+            policy: Arc::new(|domain| (domain == "example.org").then(|| "version: STSv1\r\n".to_owned())),
+        })
+    });
+    let connector =
+        Connector::new(&ConnectorTrust::Roots(vec![authority.root()]), Duration::from_secs(30)).unwrap();
+    House { served, connector }
+}
+
+impl House {
+    fn order(&self, host: &str, path: &'static str) -> Get {
+        Get {
+            host: host.to_owned(),
+            path,
+            media_type: "text/plain",
+            octets_max: 1_000,
+            addresses: vec![self.served.address],
+            egress: Egress {
+                ipv4: None,
+                ipv6: None,
+                connect_timeout: Duration::from_secs(30),
+                fall_over: Duration::from_secs(1),
+            },
+            connector: self.connector.clone(),
+        }
+    }
+}
+
+const STS: &str = "/.well-known/mta-sts.txt";
+
+#[tokio::test]
+async fn what_one_side_publishes_the_other_fetches() {
+    let house = house(&["mta-sts.example.org", "mta-sts.example.net"]);
+    let policy = fetch(house.order("mta-sts.example.org", STS)).await.unwrap();
+    assert_eq!(policy, b"version: STSv1\r\n");
+    let absent = fetch(house.order("mta-sts.example.net", STS)).await;
+    assert!(matches!(absent, Err(FetchError::Status(404))), "{absent:?}");
+    let absent = fetch(house.order("mta-sts.example.org", "/metrics")).await;
+    assert!(matches!(absent, Err(FetchError::Status(404))), "{absent:?}");
+    let stranger = fetch(house.order("mta-sts.example.com", STS)).await;
+    assert!(matches!(&stranger, Err(FetchError::Tls(error)) if error.certificate_fault().is_some()));
+}
+
+#[tokio::test]
+async fn what_is_fetched_is_bounded() {
+    let house = house(&["mta-sts.example.org"]);
+    for (octets_max, fits) in [(15, false), (16, true), (17, true)] {
+        let fetched = fetch(Get { octets_max, ..house.order("mta-sts.example.org", STS) }).await;
+        assert_eq!(fetched.is_ok(), fits, "{octets_max}: {fetched:?}");
+    }
+    let other = Get { media_type: "text/html", ..house.order("mta-sts.example.org", STS) };
+    assert!(matches!(fetch(other).await, Err(FetchError::MediaType(_))));
+    let nowhere = Get { addresses: Vec::new(), ..house.order("mta-sts.example.org", STS) };
+    assert!(matches!(fetch(nowhere).await, Err(FetchError::Connect(_))));
+}
+
+/// A server that answers each request with these octets, and then says no more.
+async fn answering(answer: &'static [u8]) -> (Get, House) {
+    let house = house(&["mta-sts.example.org"]);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let now = Clock::system().now();
+    let authority = TestAuthority::new("test", now).unwrap();
+    let pair = authority.issue(&["mta-sts.example.org"], now).unwrap();
+    let certificates =
+        Certificates::from_pem(&pair.chain, &pair.key, Clock::system(), &Metrics::new()).unwrap();
+    let settings = AcceptorSettings { handshake_timeout: Duration::from_secs(30) };
+    let acceptor = Acceptor::new(&certificates, settings);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (mut stream, _) = acceptor.accept(platform::stream::Stream::Tcp(stream)).await.unwrap();
+            let mut request = [0; 1_000];
+            let _ = stream.read(&mut request).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+            stream.flush().await.unwrap();
+            std::future::pending::<()>().await;
+        }
+    });
+    let connector =
+        Connector::new(&ConnectorTrust::Roots(vec![authority.root()]), Duration::from_secs(30)).unwrap();
+    (Get { addresses: vec![address], connector, ..house.order("mta-sts.example.org", STS) }, house)
+}
+
+#[tokio::test]
+async fn other_peoples_servers_are_not_believed_everything() {
+    let (get, _house) =
+        answering(b"HTTP/1.1 301 Moved\r\nLocation: https://x.example/\r\nContent-Length: 0\r\n\r\n").await;
+    assert!(matches!(fetch(get).await, Err(FetchError::Status(301))));
+    let (get, _house) = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc").await;
+    assert!(matches!(fetch(get).await, Err(FetchError::MediaType(_))));
+    let (get, _house) =
+        answering(b"HTTP/1.1 200 OK\r\nContent-Type: Text/Plain ; charset=x\r\nContent-Length: 3\r\n\r\nabc")
+            .await;
+    assert_eq!(fetch(get).await.unwrap(), b"abc");
+    let (get, _house) =
+        answering(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1001\r\n\r\n").await;
+    assert!(matches!(fetch(get).await, Err(FetchError::TooLarge)));
+    let (get, _house) = answering(b"220 mail.example.org ESMTP\r\n").await;
+    assert!(matches!(fetch(get).await, Err(FetchError::Http(_))));
+}
+
+#[tokio::test]
+async fn a_server_that_never_ends_is_left() {
+    let (get, _house) =
+        answering(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\nabc").await;
+    let fetched = tokio::spawn(fetch(get));
+    tokio::time::pause();
+    assert!(matches!(fetched.await.unwrap(), Err(FetchError::Timeout)));
 }

@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::*;
 use crate::self_signed::TestAuthority;
-use crate::{Connector, ConnectorTrust, Version};
+use crate::{CertificateFault, Connector, ConnectorTrust, DaneTrust, TlsaFields, Version};
 
 const LONG: Duration = Duration::from_secs(60);
 const WIRE: WireSettings = WireSettings { input_octets_max: 4096, write_timeout: LONG };
@@ -256,4 +256,52 @@ async fn an_ended_certificate_is_still_shown() {
     let roots = Connector::new(&ConnectorTrust::Roots(vec![pair.chain]), LONG).unwrap();
     let (_, theirs) = tokio::join!(acceptor.accept(ours), roots.connect(theirs, "mail.example.org"));
     assert!(theirs.unwrap_err().to_string().contains("expired"), "the client refuses it");
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_observed_is_believed_and_told_of() {
+    let pair = Pair::new();
+    let observer = |roots| Connector::new(&ConnectorTrust::Observed(roots), LONG).unwrap();
+    let trusting = observer(vec![pair.authority.root()]);
+    for (name, fault) in
+        [("mail.example.org", None), ("other.example.org", Some(CertificateFault::WrongName))]
+    {
+        // The second time too: no session is resumed.
+        for _ in 0..2 {
+            let (_, theirs) = pair.handshake(&trusting, name).await;
+            let (_, session) = theirs.unwrap();
+            assert_eq!((session.fault, session.is_resumed), (fault, false));
+        }
+    }
+    let stranger = TestAuthority::new("Stranger", Clock::system().now()).unwrap();
+    // A machine may have no authorities at all.
+    for roots in [vec![stranger.root()], Vec::new()] {
+        let (_, theirs) = pair.handshake(&observer(roots), "mail.example.org").await;
+        assert_eq!(theirs.unwrap().1.fault, Some(CertificateFault::Untrusted));
+    }
+}
+
+#[tokio::test]
+async fn tlsa_records_decide_a_handshake() {
+    let pair = Pair::new();
+    let ours = pair.acceptor.certificates.states()[0].public_key_sha256;
+    let connector = |data: [u8; 32]| {
+        let record = TlsaFields { usage: 3, selector: 1, matching: 1, data: &data };
+        let trust = DaneTrust::new([record].into_iter(), &["elsewhere.example"]).unwrap();
+        Connector::new(&ConnectorTrust::Dane(trust), LONG).unwrap()
+    };
+    let (ours, theirs) = pair.handshake(&connector(ours), "elsewhere.example").await;
+    ping(ours.unwrap().0, theirs.unwrap().0).await;
+    let (_, theirs) = pair.handshake(&connector([0; 32]), "mail.example.org").await;
+    let error = theirs.unwrap_err();
+    assert_eq!(error.certificate_fault(), Some(CertificateFault::NoTlsaMatch));
+    assert!(error.to_string().ends_with("matches none of the server's TLSA records"), "{error}");
+}
+
+#[tokio::test]
+async fn what_speaks_against_a_certificate_is_told() {
+    let pair = Pair::new();
+    let (_, theirs) = pair.handshake(&pair.connector(), "other.example.org").await;
+    assert_eq!(theirs.unwrap_err().certificate_fault(), Some(CertificateFault::WrongName));
+    assert_eq!(TlsError::HandshakeTimeout.certificate_fault(), None);
 }

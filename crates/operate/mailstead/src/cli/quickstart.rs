@@ -16,6 +16,7 @@ use super::account::PasswordSource;
 use crate::admin::{Answer, Hidden, Request};
 use crate::house::House;
 use crate::settings::Settings;
+use crate::wire::{own_policy, policy_id};
 
 /// Letters and digits that nobody takes for one another.
 const PASSWORD_ALPHABET: &[u8] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
@@ -74,9 +75,9 @@ pub(super) fn run(arguments: Arguments, json: bool) -> anyhow::Result<ExitCode> 
     plan.hand_over()?;
     let made = is_made.then_some(&password);
     if json {
-        println!("{:#}", plan.to_json(made));
+        println!("{:#}", plan.to_json(made)?);
     } else {
-        print!("{}", plan.to_text(made));
+        print!("{}", plan.to_text(made)?);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -255,9 +256,10 @@ impl Plan {
     }
 
     /// The records without which mail neither comes in nor is believed; signatures and policies add theirs when they come.
-    fn dns_records(&self) -> Vec<(String, &'static str, String, &'static str)> {
+    fn dns_records(&self) -> anyhow::Result<Vec<(String, &'static str, String, &'static str)>> {
         let (domain, host) = (&self.domain, &self.hostname);
-        vec![
+        let policy = policy_id(&own_policy(&Settings::load(&self.config)?));
+        Ok(vec![
             (
                 format!("{host}."),
                 "A / AAAA",
@@ -278,6 +280,18 @@ impl Plan {
                 "others report who sends in the domain's name",
             ),
             (
+                format!("mta-sts.{domain}."),
+                "CNAME",
+                format!("{host}."),
+                "other servers find the policy about TLS here, once the certificate has this name too",
+            ),
+            (
+                format!("_mta-sts.{domain}."),
+                "TXT",
+                format!("\"{}\"", policy.write_record()),
+                "there is such a policy; a new id with each change of [mta_sts]",
+            ),
+            (
                 format!("_submissions._tcp.{domain}."),
                 "SRV",
                 format!("0 1 465 {host}."),
@@ -289,10 +303,10 @@ impl Plan {
                 format!("0 1 993 {host}."),
                 "mail programs find where to read",
             ),
-        ]
+        ])
     }
 
-    fn to_text(&self, made: Option<&Hidden>) -> String {
+    fn to_text(&self, made: Option<&Hidden>) -> anyhow::Result<String> {
         let mut text = format!(
             "configuration  {}\ndata           {}\ncertificate    {} (self-signed)\naccount        {}\n",
             self.config.display(),
@@ -304,20 +318,20 @@ impl Plan {
             let _ = writeln!(text, "password       {password}   (shown this once)");
         }
         text.push_str("\nDNS records to add:\n");
-        for (name, kind, value, why) in self.dns_records() {
+        for (name, kind, value, why) in self.dns_records()? {
             let _ = writeln!(text, "  {name:<34} {kind:<9} {value}\n  {:<34} # {why}", "");
         }
         let _ = writeln!(text, "\nNext: mailstead --config {} serve", self.config.display());
-        text
+        Ok(text)
     }
 
-    fn to_json(&self, made: Option<&Hidden>) -> serde_json::Value {
+    fn to_json(&self, made: Option<&Hidden>) -> anyhow::Result<serde_json::Value> {
         let records: Vec<_> = self
-            .dns_records()
+            .dns_records()?
             .into_iter()
             .map(|(name, kind, value, why)| serde_json::json!({ "name": name, "type": kind, "value": value, "why": why }))
             .collect();
-        serde_json::json!({
+        Ok(serde_json::json!({
             "config": self.config,
             "data": self.data,
             "certificate": self.tls.join("certificate.pem"),
@@ -325,7 +339,7 @@ impl Plan {
             "hostname": self.hostname.as_str(),
             "password": made.map(|hidden| hidden.0.as_str()),
             "dns_records": records,
-        })
+        }))
     }
 }
 

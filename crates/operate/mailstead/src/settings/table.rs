@@ -52,7 +52,8 @@ const PORT: Kind = Number { min: 1, max: 65_535 };
 
 /// The listeners, by their name under `[listen]`: the table has a switch, a port and addresses for each.
 #[cfg(test)]
-const LISTENERS: [&str; 7] = ["smtp", "submission", "submissions", "imap", "imaps", "lmtp", "metrics"];
+const LISTENERS: [&str; 8] =
+    ["smtp", "submission", "submissions", "imap", "imaps", "lmtp", "https", "metrics"];
 
 const ADDRESS_V4: Fit =
     Fit { what: "an IPv4 address, or empty", fits: |text| text.parse::<Ipv4Addr>().is_ok() };
@@ -242,6 +243,21 @@ pub(crate) static TABLE: &[Row] = &[
         "Addresses for this listener; empty: `listen.addresses`.",
     ),
     row("listen.lmtp.socket", Text, "\"\"", Restart, "A Unix socket for LMTP; empty: none."),
+    row(
+        "listen.https.enabled",
+        Switch,
+        "true",
+        Restart,
+        "Show other servers the policy of `[mta_sts]` by HTTPS; needs a certificate.",
+    ),
+    row("listen.https.port", PORT, "443", Restart, "The port for HTTPS."),
+    row(
+        "listen.https.addresses",
+        Addresses,
+        "[]",
+        Restart,
+        "Addresses for this listener; empty: `listen.addresses`.",
+    ),
     row(
         "listen.metrics.enabled",
         Switch,
@@ -678,18 +694,32 @@ pub(crate) static TABLE: &[Row] = &[
         "The address families over which mail leaves.",
     ),
     row(
-        "outbound.starttls",
-        Choice(&["opportunistic", "never"]),
-        "\"opportunistic\"",
+        "outbound.tls",
+        Fitting(way::TLS_WISH),
+        "\"automatic\"",
         Live,
-        "Whether TLS is used where another domain's server offers it; in clear where it fails (RFC 7435).",
+        "How connections to other domains' servers are protected: automatic is as DNS says (DANE), else as the domain says (MTA-STS), else TLS where it is offered.",
+    ),
+    row(
+        "outbound.tls_domains",
+        List(way::TLS_DOMAIN),
+        "[]",
+        Live,
+        "The same for single recipient domains, or with a dot before it for all domains below one.",
+    ),
+    row(
+        "outbound.mta_sts_port",
+        PORT,
+        "443",
+        Live,
+        "The port of other domains' MTA-STS policies; another one is for tests.",
     ),
     row(
         "outbound.trusted_roots",
         Path,
         "\"/etc/ssl/certs/ca-certificates.crt\"",
         Live,
-        "The certificate authorities (PEM) that are believed where a server's certificate must be right, as a relay's.",
+        "The certificate authorities (PEM) that are believed where a server's certificate must be right: a relay's, or as MTA-STS says.",
     ),
     row(
         "outbound.to_loopback",
@@ -816,6 +846,27 @@ pub(crate) static TABLE: &[Row] = &[
         "\"100K\"",
         Live,
         "Up to which size a report of failure returns the whole message; of larger ones it returns the header.",
+    ),
+    row(
+        "mta_sts.mode",
+        Choice(&["testing", "enforce", "none"]),
+        "\"testing\"",
+        Live,
+        "What other servers are asked to do that cannot reach this one by TLS with the right certificate (RFC 8461): report it, send nothing, or go on; heard by those who find the DNS record.",
+    ),
+    row(
+        "mta_sts.max_age",
+        Seconds { min: 86_400, max: 365 * 24 * HOUR },
+        "\"7d\"",
+        Live,
+        "How long they keep that policy; weeks for one that is enforced.",
+    ),
+    row(
+        "mta_sts.exchangers",
+        List(way::MX_PATTERN),
+        "[]",
+        Live,
+        "The names in the MX records of the domains here, perhaps with an asterisk for the first part; empty: `hostname`.",
     ),
     row(
         "imap.separator",
@@ -1006,6 +1057,7 @@ mod tests {
             include_str!("../wire/doors.rs"),
             include_str!("../wire/listeners.rs"),
             include_str!("../wire/names.rs"),
+            include_str!("../wire/own_policy.rs"),
             include_str!("../wire/sending.rs"),
         ]
         .concat();

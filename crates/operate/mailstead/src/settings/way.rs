@@ -3,8 +3,9 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use mail_types::{Address, DomainName};
-use mta::Identity;
+use mta::{Identity, TlsWish};
 use queue::{Destination, Relay};
+use sender_auth::mta_sts::MxPattern;
 
 use super::kind::Fit;
 
@@ -23,6 +24,18 @@ pub(super) const TRANSPORT: Fit = Fit {
 pub(super) const IDENTITY: Fit = Fit {
     what: "sending domains, the name they say and addresses such as \"example.org=mail.example.org 192.0.2.2 2001:db8::2\"",
     fits: |text| identity(text).is_some(),
+};
+pub(super) const TLS_WISH: Fit = Fit {
+    what: "one of automatic, opportunistic, encrypted, verified (and perhaps the name in the certificate), dane, dane-only and never",
+    fits: |text| tls_wish(text).is_some(),
+};
+pub(super) const TLS_DOMAIN: Fit = Fit {
+    what: "recipient domains and their protection such as \"bank.example=verified\", \"bank.example=verified mx.bank.example\" or \".gov.example=encrypted\"",
+    fits: |text| tls_domain(text).is_some(),
+};
+pub(super) const MX_PATTERN: Fit = Fit {
+    what: "names of mail exchangers such as \"mx.example.org\" or \"*.example.org\"",
+    fits: |text| MxPattern::parse(text).is_some(),
 };
 pub(super) const DOMAIN: Fit =
     Fit { what: "domain names such as \"example.org\"", fits: |text| DomainName::parse(text).is_ok() };
@@ -65,6 +78,43 @@ pub(crate) fn identity(text: &str) -> Option<(DomainName, Identity)> {
     Some((DomainName::parse(domain.trim()).ok()?, identity))
 }
 
+/// A word, and behind `verified` perhaps the name that the certificate has to show.
+pub(crate) fn tls_wish(text: &str) -> Option<TlsWish> {
+    let mut words = text.split_whitespace();
+    let wish = match (words.next()?, words.next()) {
+        ("automatic", None) => TlsWish::Automatic,
+        ("opportunistic", None) => TlsWish::Opportunistic,
+        ("encrypted", None) => TlsWish::Encrypted,
+        ("verified", None) => TlsWish::Verified(None),
+        ("verified", Some(name)) => TlsWish::Verified(Some(DomainName::parse(name).ok()?.as_str().into())),
+        ("dane", None) => TlsWish::Dane,
+        ("dane-only", None) => TlsWish::DaneOnly,
+        ("never", None) => TlsWish::Never,
+        _ => return None,
+    };
+    words.next().is_none().then_some(wish)
+}
+
+/// For which domains a wish is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reach {
+    /// For the domain itself.
+    Domain,
+    /// For all domains below it.
+    Below,
+}
+
+/// `DOMAIN=WISH` or `.DOMAIN=WISH`.
+pub(crate) fn tls_domain(text: &str) -> Option<(DomainName, Reach, TlsWish)> {
+    let (domain, wish) = text.split_once('=')?;
+    let domain = domain.trim();
+    let (reach, domain) = match domain.strip_prefix('.') {
+        Some(domain) => (Reach::Below, domain),
+        None => (Reach::Domain, domain),
+    };
+    Some((DomainName::parse(domain).ok()?, reach, tls_wish(wish)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +140,21 @@ mod tests {
             assert!(transport(text).is_some(), "{text}");
         }
         assert!(transport("a.example=lmtp run/x.sock").is_none());
+    }
+
+    #[test]
+    fn domains_have_their_protection() {
+        let (domain, reach, wish) = tls_domain("Bank.example = verified mx.bank.example").unwrap();
+        let named = TlsWish::Verified(Some("mx.bank.example".into()));
+        assert_eq!((domain.as_str(), reach, wish), ("bank.example", Reach::Domain, named));
+        assert_eq!(tls_domain(".gov.example=encrypted").unwrap().1, Reach::Below);
+        for word in ["automatic", "opportunistic", "encrypted", "verified", "dane", "dane-only", "never"] {
+            assert!(tls_wish(word).is_some(), "{word}");
+        }
+        for text in ["", "may", "dane only", "verified a b", "verified a..b", "never x"] {
+            assert!(tls_wish(text).is_none(), "{text}");
+        }
+        assert!(tls_domain("verified").is_none() && tls_domain("..x=dane").is_none());
     }
 
     #[test]

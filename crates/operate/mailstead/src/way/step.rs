@@ -55,6 +55,8 @@ pub(crate) fn attempt_step(attempt: &Attempt) -> Step {
         "destination": attempt.destination.key(),
         "remote": remote.map(|remote| format!("{} {}", remote.name, remote.address)),
         "tls": attempt.tls.map(|tls| format!("{} {}", tls.version, tls.cipher)),
+        "tls_policy": attempt.protection.map(|protection| protection.source.as_str()),
+        "verified_by": attempt.protection.map(|protection| protection.verified.as_str()),
         "tls_failure": attempt.tls_failure,
         "from": attempt.reverse_path.to_string(),
         "recipients": attempt.recipients.iter().map(attempted).collect::<Vec<_>>(),

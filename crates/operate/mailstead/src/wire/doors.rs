@@ -1,9 +1,10 @@
 //! The doors, and which connections each of them gets.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use directory::Directory;
 use dns::Resolver;
 use imap::Separator;
 use mail_types::{DomainName, TransactionId};
@@ -18,16 +19,16 @@ use smtp::framing::BareNewlines;
 use tls::Acceptor;
 
 use super::listeners::Purpose;
+use super::own_policy::own_policy;
 use super::sending;
 use crate::house::House;
 use crate::keys::Srs;
 use crate::settings::Settings;
 use crate::way;
 
-/// How long an HTTP client may take to ask.
-const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an HTTP connection may last.
-const HTTP_CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long an HTTP client may take to ask, and how long its connection may last.
+const HTTP: web::Settings =
+    web::Settings { header_timeout: Duration::from_secs(10), connection_timeout: Duration::from_secs(300) };
 
 const PLAINTEXT_ON_LOOPBACK: &str = "auth.plaintext_on_loopback";
 
@@ -43,6 +44,10 @@ pub(super) struct Means<'a> {
 pub(super) struct Doors {
     smtp: SmtpDoor,
     imap: access::ImapDoor,
+    /// What everybody may see; nothing without a certificate.
+    public: Option<web::Public>,
+    /// The text of our MTA-STS policy.
+    own_policy: Arc<RwLock<String>>,
     /// Whether clients on this machine may log in without TLS.
     plaintext_on_loopback: Arc<AtomicBool>,
 }
@@ -69,6 +74,11 @@ impl Doors {
             resolver: Some(resolver.clone()),
             checked: Arc::new(|_| {}),
         };
+        let own_policy = Arc::new(RwLock::new(own_policy(settings).write()));
+        let public = acceptor.clone().map(|acceptor| web::Public {
+            acceptor,
+            policy: policy_text(house.directory.clone(), Arc::clone(&own_policy)),
+        });
         let imap = access::Rooms {
             store: house.store.clone(),
             directory: house.directory.clone(),
@@ -80,6 +90,8 @@ impl Doors {
         Self {
             smtp: SmtpDoor::new(smtp, smtp_settings(settings, &house.srs), metrics),
             imap: access::ImapDoor::new(imap, imap_settings(settings), metrics),
+            public,
+            own_policy,
             plaintext_on_loopback: Arc::new(settings.switch(PLAINTEXT_ON_LOOPBACK).into()),
         }
     }
@@ -88,6 +100,7 @@ impl Doors {
     pub(super) fn reconfigure(&self, settings: &Settings, srs: &Srs) {
         self.smtp.reconfigure(smtp_settings(settings, srs));
         self.imap.reconfigure(imap_settings(settings));
+        *self.own_policy.write().unwrap_or_else(PoisonError::into_inner) = own_policy(settings).write();
         self.plaintext_on_loopback.store(settings.switch(PLAINTEXT_ON_LOOPBACK), Ordering::Relaxed);
     }
 
@@ -148,18 +161,29 @@ impl Doors {
                     listener.serve(owner, guard, numbers, stop, imap(access::Security::ImplicitTls)),
                 );
             }
-            Purpose::Metrics => {
-                let settings = web::Settings {
-                    header_timeout: HTTP_HEADER_TIMEOUT,
-                    connection_timeout: HTTP_CONNECTION_TIMEOUT,
+            Purpose::Https => {
+                let Some(public) = self.public.clone() else {
+                    tracing::warn!("without a certificate nothing is shown by HTTPS");
+                    return;
                 };
-                tasks.spawn(
-                    "metrics",
-                    web::serve(listener, settings, metrics.clone(), owner, guard, numbers, stop),
-                );
+                let site = web::Site::Public(public);
+                tasks.spawn("https", web::serve(listener, HTTP, site, owner, guard, numbers, stop));
+            }
+            Purpose::Metrics => {
+                let site = web::Site::Monitor(metrics.clone());
+                tasks.spawn("metrics", web::serve(listener, HTTP, site, owner, guard, numbers, stop));
             }
         }
     }
+}
+
+/// Our policy, for each domain whose mail we take.
+fn policy_text(directory: Directory, own_policy: Arc<RwLock<String>>) -> web::PolicyText {
+    Arc::new(move |domain| {
+        let domain = DomainName::parse(domain).ok()?;
+        let text = || own_policy.read().unwrap_or_else(PoisonError::into_inner).clone();
+        directory.is_local_domain(&domain).then(text)
+    })
 }
 
 /// Names of messages' ways: no two alike, over restarts too, as long as the clock goes forward.

@@ -21,12 +21,21 @@ pub(super) enum Purpose {
     Lmtp,
     Imap,
     Imaps,
+    Https,
     Metrics,
 }
 
 impl Purpose {
-    const ALL: [Self; 7] =
-        [Self::Smtp, Self::Submission, Self::Submissions, Self::Imap, Self::Imaps, Self::Lmtp, Self::Metrics];
+    const ALL: [Self; 8] = [
+        Self::Smtp,
+        Self::Submission,
+        Self::Submissions,
+        Self::Imap,
+        Self::Imaps,
+        Self::Lmtp,
+        Self::Https,
+        Self::Metrics,
+    ];
 
     /// Its name under `[listen]`.
     fn name(self) -> &'static str {
@@ -37,6 +46,7 @@ impl Purpose {
             Self::Lmtp => "lmtp",
             Self::Imap => "imap",
             Self::Imaps => "imaps",
+            Self::Https => "https",
             Self::Metrics => "metrics",
         }
     }
@@ -51,7 +61,7 @@ impl Purpose {
             Self::Metrics => {
                 |_| b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             }
-            Self::Submissions | Self::Imaps => |_| b"",
+            Self::Submissions | Self::Imaps | Self::Https => |_| b"",
         }
     }
 

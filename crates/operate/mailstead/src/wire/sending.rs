@@ -10,18 +10,20 @@ use anyhow::{Context, bail};
 use dns::Families;
 use mail_types::{Address, AddressDomain, DomainName, Secret};
 use mta::{
-    ExchangerTls, Identity, Loopback, OutboundRooms, OutboundSettings, RelayCredentials, Routing,
-    SendingLimits, Timeouts,
+    Identity, Loopback, OutboundRooms, OutboundSettings, PolicyFetchError, RelayCredentials, Routing,
+    SendingLimits, StsRooms, Timeouts, TlsWish, TlsWishes,
 };
 use platform::metrics::Metrics;
 use platform::workers::{Workers, WorkersSettings};
 use queue::CredentialsName;
 use smtp::client::ChunkingUse;
+use web::fetch::{FetchError, Get};
 
 use super::doors::Means;
 use crate::house::House;
 use crate::keys::Srs;
-use crate::settings::{Settings, way};
+use crate::settings::Settings;
+use crate::settings::way::{self, Reach};
 use crate::way as step;
 
 /// What mail going out works with.
@@ -34,7 +36,7 @@ pub(super) fn rooms(
     Means { clock, transactions, resolver }: Means<'_>,
     metrics: &Metrics,
 ) -> anyhow::Result<OutboundRooms> {
-    let book = house.way.clone();
+    let (book, tally) = (house.way.clone(), house.tls_tally.clone());
     // Each connection may have to log in at the same time.
     let queue_max = settings.count("queue.connections_max");
     Ok(OutboundRooms {
@@ -47,6 +49,7 @@ pub(super) fn rooms(
         workers: Workers::start("relay logins", WorkersSettings { threads: 1, queue_max }, metrics)
             .context("starting the threads that log in at relays")?,
         attempts: Arc::new(move |attempt| book.record(step::attempt_step(&attempt))),
+        tls_results: Arc::new(move |result| tally.record(result)),
     })
 }
 
@@ -128,10 +131,9 @@ pub(super) fn outbound_settings(settings: &Settings, srs: &Srs) -> anyhow::Resul
             "ipv6" => Families::Ipv6,
             _ => Families::Both,
         },
-        starttls: match settings.text("outbound.starttls").as_str() {
-            "never" => ExchangerTls::Never,
-            _ => ExchangerTls::Opportunistic,
-        },
+        tls: way::tls_wish(&settings.text("outbound.tls")).unwrap_or(TlsWish::Automatic),
+        tls_wishes: tls_wishes(settings),
+        sts_port: u16::try_from(settings.number("outbound.mta_sts_port")).unwrap_or(443),
         trusted_roots: trusted_roots(&settings.path("outbound.trusted_roots")),
         credentials,
         chunking: match settings.switch("outbound.chunking") {
@@ -161,6 +163,45 @@ fn own_addresses(settings: &Settings) -> Vec<IpAddr> {
         }
     }
     addresses
+}
+
+fn tls_wishes(settings: &Settings) -> TlsWishes {
+    let mut wishes = TlsWishes::default();
+    for (domain, reach, wish) in
+        settings.list("outbound.tls_domains").iter().filter_map(|t| way::tls_domain(t))
+    {
+        match reach {
+            Reach::Domain => wishes.domains.insert(domain, wish),
+            Reach::Below => wishes.below.insert(domain, wish),
+        };
+    }
+    wishes
+}
+
+/// What other domains' policies need: a place, and somebody who fetches them.
+pub(super) fn sts_rooms(settings: &Settings) -> StsRooms {
+    StsRooms {
+        directory: settings.path("data").join("mta-sts"),
+        fetch: Arc::new(|order| {
+            let get = Get {
+                host: order.host.as_str().to_owned(),
+                path: order.path,
+                media_type: order.media_type,
+                octets_max: order.octets_max,
+                addresses: order.addresses,
+                egress: order.egress,
+                connector: order.connector,
+            };
+            Box::pin(async move {
+                web::fetch::fetch(get).await.map_err(|error| match &error {
+                    FetchError::Tls(fault) if fault.certificate_fault().is_some() => {
+                        PolicyFetchError::Certificate(error.to_string())
+                    }
+                    _ => PolicyFetchError::Failed(error.to_string()),
+                })
+            })
+        }),
+    }
 }
 
 fn timeouts(settings: &Settings) -> Timeouts {

@@ -4,6 +4,8 @@ use platform::metrics::{Counter, Histogram, Metrics, SECONDS_BOUNDS};
 use queue::RecipientOutcome;
 use tls::Version;
 
+use crate::way::PolicySource;
+
 /// All instruments of the way out.
 pub(crate) struct OutCounts {
     delivered: Counter,
@@ -16,6 +18,8 @@ pub(crate) struct OutCounts {
     tls13: Counter,
     clear: Counter,
     pub(crate) tls_failures: Counter,
+    protected: Vec<(PolicySource, Counter)>,
+    unprotected: Vec<(PolicySource, Counter)>,
     pub(crate) reports: Counter,
     pub(crate) reports_lost: Counter,
     pub(crate) transaction: Histogram,
@@ -35,6 +39,15 @@ impl OutCounts {
             let help = "Connections to other servers that mail could go over, by TLS version.";
             metrics.counter("mailstead_out_tls_total", help, &[("version", version)])
         };
+        let protected = |result| {
+            let help =
+                "Connections to other servers, by who said how to protect them and whether that was done.";
+            let counter = |source: PolicySource| {
+                let labels = [("policy", source.as_str()), ("result", result)];
+                (source, metrics.counter("mailstead_out_tls_policy_total", help, &labels))
+            };
+            PolicySource::ALL.map(counter).to_vec()
+        };
         let reports = |result| {
             metrics.counter("mailstead_out_reports_total", "Delivery reports.", &[("result", result)])
         };
@@ -53,6 +66,8 @@ impl OutCounts {
                 "TLS handshakes with other servers that failed.",
                 &[],
             ),
+            protected: protected("kept"),
+            unprotected: protected("failed"),
             reports: reports("written"),
             reports_lost: reports("impossible"),
             transaction: metrics.histogram(
@@ -70,6 +85,14 @@ impl OutCounts {
             RecipientOutcome::Relayed => self.relayed.increment(),
             RecipientOutcome::Failed(_) => self.failed.increment(),
             RecipientOutcome::Deferred(_) => self.deferred.increment(),
+        }
+    }
+
+    /// A connection that was protected as `source` says, or not.
+    pub(crate) fn protected(&self, source: PolicySource, is_kept: bool) {
+        let counters = if is_kept { &self.protected } else { &self.unprotected };
+        if let Some((_, counter)) = counters.iter().find(|(of, _)| *of == source) {
+            counter.increment();
         }
     }
 

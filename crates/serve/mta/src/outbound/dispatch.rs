@@ -6,7 +6,7 @@ use std::time::Duration;
 use platform::tasks::{Shutdown, Tasks};
 use queue::{ConnectionEnd, Lease, Parcel, ParcelOutcome, RecipientOutcome};
 
-use super::Gate;
+use super::{Gate, sts};
 use crate::deliver::local::describe;
 use crate::remote::courier::{Courier, Handed};
 use crate::report::told;
@@ -19,6 +19,7 @@ const OVERDUE_PAUSE: Duration = Duration::from_secs(10);
 pub(crate) fn start(gate: &Arc<Gate>, tasks: &Tasks) {
     tasks.spawn("dispatch", dispatch(Arc::clone(gate), tasks.clone()));
     tasks.spawn("overdue", overdue(Arc::clone(gate), tasks.shutdown()));
+    tasks.spawn("mta-sts", sts::keep_fresh(Arc::clone(gate), tasks.shutdown()));
 }
 
 /// How many deliveries run at once, the queue bounds.
@@ -144,6 +145,8 @@ fn record(gate: &Gate, lease: &Lease, parcel: &Parcel, handed: &Handed, end: Opt
             destination = %lease.destination(),
             host = handed.remote.as_ref().map(|remote| &*remote.name),
             tls = handed.tls.map(|tls| tls.version),
+            tls_policy = handed.protection.map(|protection| protection.source.as_str()),
+            verified = handed.protection.map(|protection| protection.verified.as_str()),
             tls_failure = handed.tls_failure.as_deref(),
             outcome,
             words = words.map(tracing::field::display),
@@ -157,6 +160,7 @@ fn record(gate: &Gate, lease: &Lease, parcel: &Parcel, handed: &Handed, end: Opt
         destination: lease.destination().clone(),
         remote: handed.remote.clone(),
         tls: handed.tls,
+        protection: handed.protection,
         tls_failure: handed.tls_failure.clone(),
         reverse_path: message.reverse_path.clone(),
         recipients,

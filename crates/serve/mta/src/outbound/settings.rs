@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use mail_types::{Address, AddressDomain, DomainName, Secret};
-use queue::CredentialsName;
+use queue::{CredentialsName, Destination};
 use smtp::client::ChunkingUse;
 
 use crate::deliver::routing::Routing;
@@ -29,8 +29,12 @@ pub struct OutboundSettings {
     pub port: u16,
     /// Which protocol families are used.
     pub families: dns::Families,
-    /// Whether TLS is used where an exchanger offers it.
-    pub starttls: ExchangerTls,
+    /// How connections to exchangers are protected.
+    pub tls: TlsWish,
+    /// The same for single domains.
+    pub tls_wishes: TlsWishes,
+    /// The port of servers that have MTA-STS policies.
+    pub sts_port: u16,
     /// Certificate authorities (PEM) that are believed where a certificate has to be right.
     pub trusted_roots: Vec<String>,
     /// Passwords of relays, by the names that [`queue::Relay`] has for them.
@@ -62,13 +66,43 @@ pub enum Loopback {
     Others,
 }
 
-/// STARTTLS with mail exchangers that no stricter policy speaks of.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ExchangerTls {
+/// How connections to a domain's exchangers are protected, as the operator says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TlsWish {
     /// Never.
     Never,
     /// Where offered, believing any certificate, in clear where it fails (RFC 7435).
     Opportunistic,
+    /// Always, believing any certificate.
+    Encrypted,
+    /// Always, with a certificate that an authority gave to the exchanger, or to this name.
+    Verified(Option<Box<str>>),
+    /// As DNS says (DANE); opportunistic where it says nothing.
+    Dane,
+    /// As DNS says; no mail where it says nothing.
+    DaneOnly,
+    /// As DNS says, else as the domain says (MTA-STS); opportunistic where neither speaks.
+    Automatic,
+}
+
+/// The operator's wishes for single domains.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct TlsWishes {
+    /// For a domain itself.
+    pub domains: HashMap<DomainName, TlsWish>,
+    /// For every domain below one.
+    pub below: HashMap<DomainName, TlsWish>,
+}
+
+impl TlsWishes {
+    /// The wish for a domain: its own, or that for the nearest domain above it.
+    fn find(&self, domain: &DomainName) -> Option<&TlsWish> {
+        if let Some(wish) = self.domains.get(domain) {
+            return Some(wish);
+        }
+        let above = domain.as_str().match_indices('.').filter_map(|(dot, _)| domain.as_str().get(dot + 1..));
+        above.filter_map(|above| DomainName::parse(above).ok()).find_map(|above| self.below.get(&above))
+    }
 }
 
 /// Who we are to another server.
@@ -146,7 +180,9 @@ impl OutboundSettings {
             loopback: Loopback::Ourselves,
             port: 25,
             families: dns::Families::Both,
-            starttls: ExchangerTls::Opportunistic,
+            tls: TlsWish::Automatic,
+            tls_wishes: TlsWishes::default(),
+            sts_port: 443,
             trusted_roots: Vec::new(),
             credentials: HashMap::new(),
             chunking: ChunkingUse::WhenOffered,
@@ -160,6 +196,15 @@ impl OutboundSettings {
         }
     }
 
+    /// How connections to a destination are protected.
+    pub(crate) fn tls_wish(&self, destination: &Destination) -> &TlsWish {
+        let own = match destination {
+            Destination::Domain(domain) => self.tls_wishes.find(domain),
+            _ => None,
+        };
+        own.unwrap_or(&self.tls)
+    }
+
     /// Who we are for a sender's mail. Reports, which have no sender, come from the host itself.
     pub(crate) fn identity_for(&self, sender: Option<&Address>) -> &Identity {
         let domain = sender.and_then(|sender| match sender.domain() {
@@ -167,5 +212,30 @@ impl OutboundSettings {
             AddressDomain::Literal(_) => None,
         });
         domain.and_then(|domain| self.identities.get(domain)).unwrap_or(&self.identity)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_wish_counts() {
+        let domain = |text: &str| DomainName::parse(text).unwrap();
+        let mut settings =
+            OutboundSettings::new(domain("mail.example.org"), Address::parse("a@example.org").unwrap());
+        settings.tls_wishes.domains.insert(domain("example.com"), TlsWish::Encrypted);
+        settings.tls_wishes.below.insert(domain("example.com"), TlsWish::DaneOnly);
+        settings.tls_wishes.below.insert(domain("b.example.com"), TlsWish::Never);
+        for (name, expected) in [
+            ("example.com", TlsWish::Encrypted),
+            ("a.example.com", TlsWish::DaneOnly),
+            ("b.example.com", TlsWish::DaneOnly),
+            ("a.b.example.com", TlsWish::Never),
+            ("notexample.com", TlsWish::Automatic),
+            ("com", TlsWish::Automatic),
+        ] {
+            assert_eq!(*settings.tls_wish(&Destination::Domain(domain(name))), expected, "{name}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use queue::LmtpServer;
 use smtp::Reply;
 use smtp::client::{Client, ClientError, ClientStep, Missing, Readiness};
 use smtp::server::Protocol;
-use tls::{Connector, TlsError};
+use tls::{Connector, ConnectorTrust, TlsError};
 use tokio::time::Instant;
 
 use super::judge;
@@ -21,7 +21,7 @@ use super::tls_policy::{TlsBegins, TlsPolicy};
 use crate::outbound::settings::{Identity, Timeouts};
 use crate::outbound::{Gate, LiveOut};
 use crate::receive::session::tls_way;
-use crate::way::{RemoteEnd, TlsWay};
+use crate::way::{Protection, RemoteEnd, TlsWay};
 
 /// How a connection is to be made.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,8 @@ pub(crate) struct Connection {
     pub(crate) tls_failure: Option<Box<str>>,
     /// The certificate was right.
     pub(crate) is_verified: bool,
+    /// How it had to be protected, and what was proven; known once it is made.
+    pub(crate) protection: Option<Protection>,
     pub(crate) protocol: Protocol,
     /// Messages that were offered over it.
     pub(crate) transactions: u32,
@@ -112,7 +114,7 @@ pub(crate) async fn to_host(
     host: &Host,
     manner: Manner<'_>,
 ) -> Result<Connection, NoUse> {
-    if *manner.policy != TlsPolicy::Opportunistic {
+    if *manner.policy == TlsPolicy::Never || !manner.policy.allows_clear() {
         return open_tcp(live, host, manner).await;
     }
     let in_clear = Manner { policy: &TlsPolicy::Never, ..manner };
@@ -173,7 +175,7 @@ async fn prepare(
 ) -> Result<Connection, NoUse> {
     let timeouts = live.settings.timeouts;
     let wire_settings = wire_settings(timeouts);
-    let connector = connector(live, manner.policy);
+    let connector = connector(live, manner.policy).map_err(handshake)?;
     let (stream, tls) = match manner.policy {
         TlsPolicy::Verified { name, begins: TlsBegins::AtOnce } => {
             let (stream, session) = connector.connect(stream, bare(name)).await.map_err(handshake)?;
@@ -196,7 +198,8 @@ async fn prepare(
         end,
         tls,
         tls_failure: None,
-        is_verified: matches!(manner.policy, TlsPolicy::Verified { .. }),
+        is_verified: manner.policy.verifies(),
+        protection: None,
         protocol: manner.protocol,
         transactions: 0,
     };
@@ -206,7 +209,7 @@ async fn prepare(
     loop {
         step = match connection.prepare_step(step, patience).await? {
             ClientStep::StartTls => {
-                connection = connection.start_tls(connector, manner.policy).await?;
+                connection = connection.start_tls(&connector, manner.policy).await?;
                 connection.client.on_tls_started(&mut connection.out)
             }
             ClientStep::Authenticate { mechanism, challenge } => {
@@ -251,10 +254,16 @@ fn wire_settings(timeouts: Timeouts) -> WireSettings {
     WireSettings { input_octets_max: INPUT_OCTETS_MAX, write_timeout: timeouts.data }
 }
 
-fn connector<'a>(live: &'a LiveOut, policy: &TlsPolicy) -> &'a Connector {
+fn connector(live: &LiveOut, policy: &TlsPolicy) -> Result<Connector, TlsError> {
     match policy {
-        TlsPolicy::Verified { .. } => &live.verified,
-        TlsPolicy::Never | TlsPolicy::Opportunistic => &live.anyone,
+        TlsPolicy::Verified { .. } => Ok(live.verified.clone()),
+        TlsPolicy::Observed { .. } => Ok(live.observed.clone()),
+        TlsPolicy::Never | TlsPolicy::Opportunistic | TlsPolicy::Encrypted => Ok(live.anyone.clone()),
+        TlsPolicy::Dane(records) => {
+            // Without records that can be used this is no policy that anybody decides on.
+            let trust = records.trust.clone().map_or(ConnectorTrust::Roots(Vec::new()), ConnectorTrust::Dane);
+            Connector::new(&trust, live.settings.timeouts.handshake)
+        }
     }
 }
 
@@ -303,12 +312,9 @@ impl Connection {
     }
 
     async fn start_tls(mut self, connector: &Connector, policy: &TlsPolicy) -> Result<Self, NoUse> {
-        let name = match policy {
-            TlsPolicy::Verified { name, .. } => name.clone(),
-            TlsPolicy::Never | TlsPolicy::Opportunistic => self.end.name.clone(),
-        };
+        let name = policy.server_name(&self.end.name);
         let (wire, session) = connector
-            .start_tls(self.wire, bare(&name), wire_settings(self.timeouts))
+            .start_tls(self.wire, bare(name), wire_settings(self.timeouts))
             .await
             .map_err(handshake)?;
         self.wire = wire;

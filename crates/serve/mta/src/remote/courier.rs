@@ -18,11 +18,12 @@ use super::judge::{self, Speaker};
 use super::login::RelayLogin;
 use super::mx::{self, Host, NoHost, Search};
 use super::order::{order, return_path_octets};
+use super::protection::{Forbidden, Undertaking, proven};
 use super::tls_policy::{Demand, TlsPolicy};
 use super::transact::{Body, Transacted};
 use crate::outbound::settings::Identity;
 use crate::outbound::{Gate, LiveOut};
-use crate::way::{RemoteEnd, TlsWay};
+use crate::way::{Protection, RemoteEnd, TlsWay};
 
 /// Carries one lease's messages.
 pub(crate) struct Courier {
@@ -56,6 +57,7 @@ pub(crate) struct Handed {
     pub(crate) end: Option<ConnectionEnd>,
     pub(crate) remote: Option<RemoteEnd>,
     pub(crate) tls: Option<TlsWay>,
+    pub(crate) protection: Option<Protection>,
     /// Why it went in clear although the server offers TLS.
     pub(crate) tls_failure: Option<Box<str>>,
     /// Who takes it delivers it: it was the last server (RFC 2033).
@@ -74,6 +76,15 @@ impl From<NoHost> for NoWay {
         match no_host {
             NoHost::Never(_) => Self::Never(diagnostic),
             NoHost::Later(..) => Self::Later(diagnostic),
+        }
+    }
+}
+
+impl From<Forbidden> for NoWay {
+    fn from(forbidden: Forbidden) -> Self {
+        match forbidden.is_final {
+            true => Self::Never(forbidden.diagnostic),
+            false => Self::Later(forbidden.diagnostic),
         }
     }
 }
@@ -165,6 +176,7 @@ impl Courier {
         self.gate.counts.transaction.observe_duration(self.gate.rooms.clock.monotonic().since(begin));
         handed.remote = Some(connection.end.clone());
         handed.tls = connection.tls_way();
+        handed.protection = connection.protection;
         handed.tls_failure = connection.tls_failure.clone();
         handed.is_final = connection.protocol == Protocol::Lmtp;
         let speaker = Speaker::of(connection, &self.destination);
@@ -334,6 +346,7 @@ impl Courier {
                 name: literal.to_string().into(),
                 addresses: vec![literal.0],
                 security: dns::Security::Secure,
+                proof: None,
             }),
         }
     }
@@ -346,11 +359,24 @@ impl Courier {
         port: u16,
         login: Option<&RelayLogin>,
     ) -> Result<Connection, NoWay> {
-        let policy = TlsPolicy::of(&self.destination, host, self.live.settings.starttls, wanted.demand);
-        let policy =
-            policy.map_err(|situation| NoWay::Never(judge::found_out(situation, Some(&host.name))))?;
-        let manner = Manner { protocol, identity: &wanted.identity, policy: &policy, login, port };
-        let no_use = match connect::to_host(&self.gate, &self.live, host, manner).await {
+        let undertaking = Undertaking {
+            gate: &self.gate,
+            live: &self.live,
+            destination: &self.destination,
+            host,
+            port,
+            identity: &wanted.identity,
+            demand: wanted.demand,
+        };
+        let decision = undertaking.policy().await?;
+        let policy = &decision.policy;
+        let manner = Manner { protocol, identity: &wanted.identity, policy, login, port };
+        let mut reached = connect::to_host(&self.gate, &self.live, host, manner).await;
+        if let Ok(connection) = &mut reached {
+            connection.protection = Some(proven(policy, decision.source, connection.tls.as_ref()));
+        }
+        undertaking.tell_outcome(decision, &reached);
+        let no_use = match reached {
             Ok(connection) => return Ok(connection),
             Err(no_use) => no_use,
         };

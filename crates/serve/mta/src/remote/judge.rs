@@ -171,12 +171,14 @@ pub(crate) fn found_out(situation: Situation, name: Option<&str>) -> Diagnostic 
     }
 }
 
-fn detailed(situation: Situation, name: Option<&str>, detail: &str) -> Diagnostic {
+/// The same with the cause.
+pub(crate) fn detailed(situation: Situation, name: Option<&str>, detail: &str) -> Diagnostic {
     let text = bounded(&format!("{} ({detail})", situation.sentence()));
     Diagnostic { text, ..found_out(situation, name) }
 }
 
-fn bounded(text: &str) -> Box<str> {
+/// As much of a text as is kept.
+pub(crate) fn bounded(text: &str) -> Box<str> {
     let end = text.floor_char_boundary(queue::DIAGNOSTIC_OCTETS_MAX);
     text.get(..end).unwrap_or_default().into()
 }

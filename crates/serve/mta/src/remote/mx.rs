@@ -23,6 +23,19 @@ pub(crate) struct Host {
     pub(crate) addresses: Vec<IpAddr>,
     /// Whether its name was proven to be the domain's exchanger.
     pub(crate) security: Security,
+    /// What DNS said of its name; nothing of a host that is named by its address.
+    pub(crate) proof: Option<Proof>,
+}
+
+/// What DNS said of a host's name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Proof {
+    /// The name that has the addresses, aliases followed.
+    pub(crate) canonical: Name,
+    /// How far the addresses are proven, each alias included.
+    pub(crate) addresses: Security,
+    /// The domain whose mail it takes, by each of its names.
+    pub(crate) destination: Vec<Name>,
 }
 
 /// Why there is no host.
@@ -40,6 +53,8 @@ pub(crate) struct Search<'a> {
     settings: &'a OutboundSettings,
     waiting: VecDeque<MailExchanger>,
     security: Security,
+    /// The domain's names: its own, and the one that has the exchangers if that is another.
+    names: Vec<Name>,
     /// There were hosts.
     has_found: bool,
     /// We have met ourselves.
@@ -55,8 +70,14 @@ impl<'a> Search<'a> {
         domain: &DomainName,
     ) -> Result<Self, NoHost> {
         let domain = name_of(domain)?;
+        let mut names = vec![domain.clone()];
         let (mut exchangers, security) = match resolver.mx(&domain).await {
-            Ok(answer) => (answer.records, answer.security),
+            Ok(answer) => {
+                if answer.canonical != domain {
+                    names.push(answer.canonical);
+                }
+                (answer.records, answer.security)
+            }
             Err(LookupError::NoData { security, .. }) => {
                 (vec![MailExchanger { preference: 0, exchange: domain }], security)
             }
@@ -79,6 +100,7 @@ impl<'a> Search<'a> {
             settings,
             waiting: exchangers.into(),
             security,
+            names,
             has_found: false,
             is_loop: ours.is_some(),
             failed: None,
@@ -94,7 +116,13 @@ impl<'a> Search<'a> {
                 self.waiting.pop_front_if(|exchanger| exchanger.preference == preference)
             {
                 match host(self.resolver, self.settings, &exchanger.exchange).await {
-                    Ok(host) => hosts.push(Host { security: host.security.min(self.security), ..host }),
+                    Ok(mut host) => {
+                        host.security = host.security.min(self.security);
+                        if let Some(proof) = &mut host.proof {
+                            proof.destination.clone_from(&self.names);
+                        }
+                        hosts.push(host);
+                    }
                     Err(NoAddress::Ourselves) => {
                         self.waiting.clear();
                         self.is_loop = true;
@@ -137,7 +165,7 @@ pub(crate) async fn relay_host(
 ) -> Result<Host, NoHost> {
     if name.as_str().eq_ignore_ascii_case("localhost") {
         let addresses = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-        return Ok(Host { name: name.as_str().into(), addresses, security: Security::Secure });
+        return Ok(Host { name: name.as_str().into(), addresses, security: Security::Secure, proof: None });
     }
     match host(resolver, settings, &name_of(name)?).await {
         Ok(host) => Ok(host),
@@ -160,6 +188,7 @@ pub(crate) fn literal_host(settings: &OutboundSettings, literal: AddressLiteral)
         addresses: vec![literal.0],
         // Nobody can have changed it on the way.
         security: Security::Secure,
+        proof: None,
     })
 }
 
@@ -175,6 +204,7 @@ async fn host(resolver: &Resolver, settings: &OutboundSettings, name: &Name) -> 
         Err(error) if error.is_absence() => return Err(NoAddress::Absent),
         Err(error) => return Err(NoAddress::Failed(error)),
     };
+    let proof = Proof { canonical: answer.canonical, addresses: answer.security, destination: Vec::new() };
     let mut addresses = answer.records;
     if addresses.iter().any(|&address| is_our_address(settings, address)) {
         return Err(NoAddress::Ourselves);
@@ -185,7 +215,7 @@ async fn host(resolver: &Resolver, settings: &OutboundSettings, name: &Name) -> 
     }
     keep_both_families(&mut addresses);
     // The addresses need no proof: whoever leads us elsewhere lacks the certificate for the name.
-    Ok(Host { name: name.as_str().into(), addresses, security: Security::Secure })
+    Ok(Host { name: name.as_str().into(), addresses, security: Security::Secure, proof: Some(proof) })
 }
 
 /// Leaves some of either family, where there are too many.

@@ -3,6 +3,7 @@
 
 mod broken;
 mod carried;
+mod dane;
 mod first;
 mod host;
 mod later;
@@ -10,4 +11,5 @@ mod logins;
 mod reports;
 mod routes;
 mod safety;
+mod sts;
 mod world;

@@ -1,5 +1,6 @@
 //! A small world: our house with a door and a way out, names, and other people's hosts.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -7,12 +8,13 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use directory::Directory;
-use dns::{FixedRecords, MailExchanger, Name, RecordData, Resolver};
+use dns::{FixedRecords, MailExchanger, Name, RecordData, Resolver, Security, TlsaRecord};
 use mailstore::{Store, Want};
 use mta::{
-    Attempt, Listener, Loopback, Outbound, OutboundRooms, OutboundSettings, Rooms, Routing, Settings,
-    SmtpDoor, Timeouts,
+    Attempt, Listener, Loopback, Outbound, OutboundRooms, OutboundSettings, PolicyFetch, PolicyFetchError,
+    Rooms, Routing, Settings, SmtpDoor, StsRooms, Timeouts, TlsFailureType, TlsResult,
 };
+use parking_lot::Mutex;
 use platform::clock::{Clock, Timestamp};
 use platform::guard::Guard;
 use platform::metrics::Metrics;
@@ -20,8 +22,8 @@ use platform::stream::Endpoint;
 use platform::tasks::Tasks;
 use platform::workers::{Workers, WorkersSettings};
 use queue::{Queue, RecipientOutcome};
-use tls::Acceptor;
 use tls::self_signed::TestAuthority;
+use tls::{Acceptor, Certificates};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -42,13 +44,49 @@ pub(crate) struct World {
     pub(crate) names: FixedRecords,
     pub(crate) metrics: Metrics,
     pub(crate) tasks: Tasks,
+    /// What can be fetched by HTTPS.
+    pub(crate) policies: Policies,
     authority: Arc<TestAuthority>,
     attempts: UnboundedReceiver<Attempt>,
+    results: UnboundedReceiver<TlsResult>,
     guard: Guard,
     street: Street,
     /// Keeps the port of all hosts from other tests.
     keeper: Arc<TcpListener>,
     _data: tempfile::TempDir,
+}
+
+/// Policies of domains, by the name of the server that has them.
+#[derive(Clone, Default)]
+pub(crate) struct Policies(Arc<Mutex<Shown>>);
+
+#[derive(Default)]
+struct Shown {
+    texts: HashMap<String, String>,
+    fetches: usize,
+}
+
+impl Policies {
+    /// How often somebody asked.
+    pub(crate) fn fetches(&self) -> usize {
+        self.0.lock().fetches
+    }
+
+    /// From now on there is nothing to be had.
+    pub(crate) fn close(&self) {
+        self.0.lock().texts.clear();
+    }
+
+    fn fetch(&self) -> PolicyFetch {
+        let shown = Arc::clone(&self.0);
+        Arc::new(move |order| {
+            let mut shown = shown.lock();
+            shown.fetches += 1;
+            let text = shown.texts.get(order.host.as_str()).cloned();
+            let found = text.filter(|_| !order.addresses.is_empty()).map(String::into_bytes);
+            Box::pin(async move { found.ok_or(PolicyFetchError::Failed("status 404".to_owned())) })
+        })
+    }
 }
 
 /// A change of the settings of mail going out.
@@ -116,6 +154,8 @@ impl World {
         let names = FixedRecords::new();
         let authority = Arc::new(TestAuthority::new("test", now()).unwrap());
         let (sender, attempts) = unbounded_channel();
+        let (results_sender, results) = unbounded_channel();
+        let policies = Policies::default();
         let mut outbound = OutboundSettings {
             loopback: Loopback::Others,
             port: keeper.local_addr().unwrap().port(),
@@ -142,7 +182,11 @@ impl World {
                     // A test that is over listens no more.
                     let _ = sender.send(attempt);
                 }),
+                tls_results: Arc::new(move |result| {
+                    let _ = results_sender.send(result.clone());
+                }),
             },
+            Some(StsRooms { directory: data.path().join("mta-sts"), fetch: policies.fetch() }),
             outbound,
             &metrics,
         )
@@ -176,15 +220,17 @@ impl World {
             names,
             metrics,
             tasks,
+            policies,
             authority,
             attempts,
+            results,
             guard,
             keeper: Arc::new(keeper),
             _data: data,
         }
     }
 
-    fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.keeper.local_addr().unwrap().port()
     }
 
@@ -214,6 +260,46 @@ impl World {
     pub(crate) fn acceptor(&self, names: &[&str]) -> Acceptor {
         let pair = self.authority.issue(names, now()).unwrap();
         acceptor(&pair, &self.metrics)
+    }
+
+    /// TLS with a certificate that nobody trusts, and its key as TLSA records have it.
+    pub(crate) fn keyed_acceptor(&self, names: &[&str]) -> (Acceptor, [u8; 32]) {
+        let pair = tls::self_signed::generate(names, now()).unwrap();
+        let certificates =
+            Certificates::from_pem(&pair.chain, &pair.key, Clock::system(), &self.metrics).unwrap();
+        (acceptor(&pair, &self.metrics), certificates.states()[0].public_key_sha256)
+    }
+
+    /// From now on what these names have is proven.
+    pub(crate) fn prove(&self, names: &[&str]) {
+        for text in names {
+            self.names.set_security(&name(text), Security::Secure);
+        }
+    }
+
+    /// Where a host's TLSA records stand.
+    pub(crate) fn tlsa_name(&self, host: &str) -> Name {
+        Name::tlsa(self.port(), &name(host)).unwrap()
+    }
+
+    /// Gives a host one more TLSA record, of its public key's SHA-256; proven.
+    pub(crate) fn add_tlsa(&self, host: &str, usage: u8, key: [u8; 32]) {
+        let owner = self.tlsa_name(host);
+        let record = TlsaRecord { usage, selector: 1, matching: 1, data: key.to_vec() };
+        self.names.add(&owner, RecordData::Tlsa(record));
+        self.names.set_security(&owner, Security::Secure);
+    }
+
+    /// Publishes a domain's MTA-STS policy under an id.
+    pub(crate) fn publish(&self, domain: &str, id: &str, mode: &str, exchanger: &str) {
+        let host = name(&format!("mta-sts.{domain}"));
+        let record = name(&format!("_mta-sts.{domain}"));
+        self.names.clear(&host);
+        self.names.clear(&record);
+        self.names.add(&host, RecordData::Address([127, 0, 0, 9].into()));
+        self.names.add(&record, RecordData::Text(format!("v=STSv1; id={id};").into_bytes()));
+        let text = format!("version: STSv1\r\nmode: {mode}\r\nmx: {exchanger}\r\nmax_age: 604800\r\n");
+        self.policies.0.lock().texts.insert(host.to_string(), text);
     }
 
     /// TLS with a certificate that nobody trusts.
@@ -285,6 +371,21 @@ impl World {
     /// The record of the next attempt.
     pub(crate) async fn attempt(&mut self) -> Attempt {
         soon(self.attempts.recv()).await.unwrap()
+    }
+
+    /// What the next try to protect a connection came to: `kind host failure`.
+    pub(crate) async fn tls_result(&mut self) -> String {
+        let result = soon(self.results.recv()).await.unwrap();
+        let host = result.place.map_or_else(|| "-".to_owned(), |place| place.host.into());
+        let failure = result.failure.map_or("success", TlsFailureType::as_str);
+        format!("{} {host} {failure}", result.policy.kind.as_str())
+    }
+
+    /// How the next attempt's connection had to be protected and who vouched for the server: `source by`; `-` without one.
+    pub(crate) async fn protection(&mut self) -> String {
+        let attempt = self.attempt().await;
+        let words = |it: mta::Protection| format!("{} {}", it.source.as_str(), it.verified.as_str());
+        attempt.protection.map_or_else(|| "-".to_owned(), words)
     }
 
     /// What the next attempt came to, recipient by recipient: `to: outcome words`.
