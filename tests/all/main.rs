@@ -9,5 +9,6 @@ mod internet;
 mod names;
 mod operation;
 mod postfix;
+mod reported;
 mod sending;
 mod threats;

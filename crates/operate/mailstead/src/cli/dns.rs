@@ -15,6 +15,8 @@ use crate::wire::dns_settings;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Verb {
+    /// What other servers report to us: who sends in our domains' names, and who could not reach us safely.
+    Report(super::dns_report::Arguments),
     /// Ask the way this server does: from the same addresses, with the same trust anchors.
     #[command(
         after_help = "Example: mailstead dns resolve example.org MX\n\nExit status 1 when there are no such records, or none can be had now."
@@ -31,7 +33,10 @@ pub(super) enum Verb {
 type Outcome = Result<Answer<RecordData>, LookupError>;
 
 pub(super) fn run(verb: &Verb, config: &Path, json: bool) -> anyhow::Result<ExitCode> {
-    let Verb::Resolve { name, kind } = verb;
+    let (name, kind) = match verb {
+        Verb::Report(arguments) => return arguments.run(config, json),
+        Verb::Resolve { name, kind } => (name, kind),
+    };
     let asked = match name.parse() {
         Ok(address) if *kind == RecordType::Ptr => Name::reverse(address),
         _ => Name::parse(name).with_context(|| name.clone())?,

@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod dkim;
 mod dns;
+mod dns_report;
 mod domain;
 mod mailbox;
 mod print;
@@ -73,7 +74,7 @@ enum Verb {
     /// The keys with which our domains sign: generate, list, rotate, import, activate, retire, remove.
     #[command(subcommand)]
     Dkim(dkim::Verb),
-    /// DNS as this server sees it: resolve.
+    /// DNS as this server sees it, and what others report to us: resolve, report.
     #[command(subcommand)]
     Dns(dns::Verb),
     /// Mail on its way to other servers: list, show, retry, hold, release, drop, status.

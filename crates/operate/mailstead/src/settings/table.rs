@@ -526,6 +526,42 @@ pub(crate) static TABLE: &[Row] = &[
         "How long all questions to DNS about one message may take; SPF is to have 20 seconds.",
     ),
     row(
+        "reports.dmarc",
+        Switch,
+        "true",
+        Restart,
+        "Whether domains that ask for it get a daily report on mail in their names (DMARC, RFC 9990).",
+    ),
+    row(
+        "reports.tls",
+        Switch,
+        "true",
+        Restart,
+        "Whether domains that ask for it get a daily report on how connections to them were protected (RFC 8460).",
+    ),
+    row(
+        "reports.from",
+        Fitting(way::ADDRESS),
+        "\"\"",
+        Restart,
+        "Whom such reports come from, at a domain with a DKIM key; empty: the postmaster of `hostname`, or of the first domain that has one.",
+    ),
+    row("reports.org_name", Text, "\"\"", Restart, "The name of whoever reports; empty: `hostname`."),
+    row(
+        "reports.without",
+        List(way::DOMAIN),
+        "[]",
+        Restart,
+        "Domains that get no reports, those below them included.",
+    ),
+    row(
+        "reports.addresses",
+        List(way::ADDRESS),
+        "[]",
+        Restart,
+        "Addresses whose mail is looked through for reports of others; postmaster of each domain always is.",
+    ),
+    row(
         "dns.forwarders",
         List(FORWARDER),
         "[]",
@@ -1053,11 +1089,13 @@ mod tests {
         let readers = [
             include_str!("mod.rs"),
             include_str!("../house.rs"),
+            include_str!("../keys.rs"),
             include_str!("../wire.rs"),
             include_str!("../wire/doors.rs"),
             include_str!("../wire/listeners.rs"),
             include_str!("../wire/names.rs"),
             include_str!("../wire/own_policy.rs"),
+            include_str!("../wire/reports.rs"),
             include_str!("../wire/sending.rs"),
         ]
         .concat();
