@@ -48,7 +48,8 @@ pub use outbound::settings::{
 pub use outbound::sts::{PolicyFetch, PolicyFetchError, PolicyFetched, PolicyOrder, StsRooms};
 pub use outbound::tls_result::{
     AppliedPolicy, FailureDetail, PolicyKind, PolicyTally, TALLY_DAYS_MAX, TALLY_FAILURES_MAX,
-    TALLY_POLICIES_MAX, TallyDay, TlsFailureType, TlsPlace, TlsResult, TlsResultSink, TlsTally,
+    TALLY_OCTETS_MAX, TALLY_POLICIES_MAX, TallyDay, TlsFailureType, TlsPlace, TlsResult, TlsResultSink,
+    TlsTally,
 };
 pub use outbound::{Outbound, OutboundError, OutboundRooms};
 pub use own_mail::{OwnMail, OwnMailError, OwnMailRooms};

@@ -11,10 +11,14 @@ use platform::clock::Timestamp;
 
 /// Days that are counted side by side: today, and yesterday until its report has left.
 pub const TALLY_DAYS_MAX: usize = 2;
-/// Policies of one day, of all domains together; beyond them nothing is counted: some 30 MB.
+/// Policies of one day, of all domains together; beyond them nothing is counted.
 pub const TALLY_POLICIES_MAX: usize = 10_000;
 /// Kinds of failure of one policy on one day; what does not fit is counted without its details.
 pub const TALLY_FAILURES_MAX: usize = 50;
+/// Octets of what is counted on one day, names and texts included: ten thousand policies of usual length.
+pub const TALLY_OCTETS_MAX: usize = 8 * 1024 * 1024;
+/// What an entry takes beside its texts, about.
+const ENTRY_OCTETS: usize = 256;
 
 const DAY_SECONDS: i64 = 86_400;
 
@@ -65,6 +69,10 @@ impl AppliedPolicy {
     #[must_use]
     pub fn none() -> Self {
         Self { kind: PolicyKind::None, texts: Vec::new(), exchangers: Vec::new() }
+    }
+
+    fn octets(&self) -> usize {
+        self.texts.iter().chain(&self.exchangers).map(String::len).sum()
     }
 }
 
@@ -154,7 +162,11 @@ impl TallyDay {
     }
 }
 
-type Day = BTreeMap<(DomainName, AppliedPolicy), PolicyTally>;
+#[derive(Default, Debug)]
+struct Day {
+    policies: BTreeMap<(DomainName, AppliedPolicy), PolicyTally>,
+    octets: usize,
+}
 
 /// What became of the connections that one policy was applied to, on one day.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -187,36 +199,47 @@ impl TlsTally {
         while days.len() > TALLY_DAYS_MAX {
             days.pop_first();
         }
-        let Some(day) = days.get_mut(&day) else { return };
-        let key = (result.domain.clone(), result.policy.clone());
-        if day.len() >= TALLY_POLICIES_MAX && !day.contains_key(&key) {
-            return;
+        if let Some(day) = days.get_mut(&day) {
+            day.count(result);
         }
-        day.entry(key).or_default().count(result);
     }
 
     /// Takes what was counted on a day: for its reports.
     #[must_use]
     pub fn take(&self, day: TallyDay) -> Vec<(DomainName, AppliedPolicy, PolicyTally)> {
         let taken = self.0.lock().remove(&day).unwrap_or_default();
-        taken.into_iter().map(|((domain, policy), tally)| (domain, policy, tally)).collect()
+        taken.policies.into_iter().map(|((domain, policy), tally)| (domain, policy, tally)).collect()
     }
 }
 
-impl PolicyTally {
+impl Day {
     fn count(&mut self, result: &TlsResult) {
+        let key = (result.domain.clone(), result.policy.clone());
+        if !self.policies.contains_key(&key) {
+            let octets = ENTRY_OCTETS + result.domain.as_str().len() + result.policy.octets();
+            if self.policies.len() >= TALLY_POLICIES_MAX || self.octets + octets > TALLY_OCTETS_MAX {
+                return;
+            }
+            self.octets += octets;
+        }
+        let tally = self.policies.entry(key).or_default();
         let Some(failure) = result.failure else {
-            self.successes += 1;
+            tally.successes += 1;
             return;
         };
-        self.failures += 1;
+        tally.failures += 1;
         let is_same = |detail: &FailureDetail| detail.failure == failure && detail.place == result.place;
-        if let Some((_, count)) = self.details.iter_mut().find(|(detail, _)| is_same(detail)) {
+        if let Some((_, count)) = tally.details.iter_mut().find(|(detail, _)| is_same(detail)) {
             *count += 1;
-        } else if self.details.len() < TALLY_FAILURES_MAX {
+            return;
+        }
+        let octets =
+            ENTRY_OCTETS + result.detail.len() + result.place.as_ref().map_or(0, |place| place.host.len());
+        if tally.details.len() < TALLY_FAILURES_MAX && self.octets + octets <= TALLY_OCTETS_MAX {
+            self.octets += octets;
             let detail =
                 FailureDetail { failure, place: result.place.clone(), detail: result.detail.clone() };
-            self.details.insert(detail, 1);
+            tally.details.insert(detail, 1);
         }
     }
 }
@@ -286,7 +309,7 @@ mod tests {
         for number in 0..=TALLY_POLICIES_MAX {
             tally.record(&result(NOON, &format!("d{number}.example"), None, "a.example"));
             if number + 2 > TALLY_POLICIES_MAX {
-                let counted = tally.0.lock()[&TallyDay::of(NOON)].len();
+                let counted = tally.0.lock()[&TallyDay::of(NOON)].policies.len();
                 assert_eq!(counted, (number + 1).min(TALLY_POLICIES_MAX));
             }
         }
@@ -300,6 +323,26 @@ mod tests {
             let (_, _, counted) = tally.take(TallyDay::of(NOON)).remove(0);
             assert_eq!(counted.failures, hosts as u64);
             assert_eq!(counted.details.len(), hosts.min(TALLY_FAILURES_MAX));
+        }
+    }
+
+    #[test]
+    fn long_texts_do_not_fill_the_memory() {
+        let long = |octets: usize| {
+            let mut result = result(NOON, "example.com", None, "a.example");
+            result.policy.texts = vec!["x".repeat(octets)];
+            result
+        };
+        let most = TALLY_OCTETS_MAX - ENTRY_OCTETS - "example.com".len();
+        for (octets, fits) in [(most - 1, true), (most, true), (most + 1, false)] {
+            let tally = TlsTally::default();
+            tally.record(&long(octets));
+            let mut failed = long(octets);
+            failed.failure = Some(TlsFailureType::ValidationFailure);
+            tally.record(&failed);
+            let counted = tally.take(TallyDay::of(NOON));
+            assert_eq!(counted.len(), usize::from(fits), "{octets}");
+            assert!(counted.iter().all(|(_, _, tally)| tally.failures == 1 && tally.details.is_empty()));
         }
     }
 }

@@ -44,6 +44,12 @@ impl StsPolicy {
         DomainName::parse(host).is_ok_and(|host| self.policy.allows(&host))
     }
 
+    /// What it takes in memory, about.
+    pub(crate) fn octets(&self) -> usize {
+        // The text, and the patterns that were read from it.
+        2 * self.text.len()
+    }
+
     /// As it is told to its owner.
     pub(crate) fn applied(&self) -> AppliedPolicy {
         AppliedPolicy {

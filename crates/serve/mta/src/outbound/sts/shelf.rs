@@ -18,11 +18,21 @@ use super::policy::StsPolicy;
 
 /// Domains of which something is known; the one whose policy ends first makes room.
 pub(crate) const DOMAINS_MAX: usize = 10_000;
+/// Octets of all that is known: as many policies of usual length.
+pub(crate) const OCTETS_MAX: usize = 8 * 1024 * 1024;
+/// What an entry takes beside its policy, about.
+const ENTRY_OCTETS: usize = 256;
 
 /// The policies.
 pub(crate) struct Shelf {
     directory: PathBuf,
-    domains: Mutex<HashMap<DomainName, Entry>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    domains: HashMap<DomainName, Entry>,
+    octets: usize,
 }
 
 #[derive(Clone, Default)]
@@ -38,41 +48,78 @@ impl Entry {
         let policy = self.policy.as_ref().map(|policy| policy.end());
         policy.or(self.failed).unwrap_or_default()
     }
+
+    fn octets(&self) -> usize {
+        ENTRY_OCTETS + self.policy.as_ref().map_or(0, |policy| policy.octets())
+    }
+}
+
+impl Known {
+    /// Puts an entry; gives the domains that had to make room.
+    fn put(&mut self, domain: &DomainName, entry: Entry) -> Vec<DomainName> {
+        self.remove(domain);
+        let mut forgotten = Vec::new();
+        while self.domains.len() >= DOMAINS_MAX || self.octets + entry.octets() > OCTETS_MAX {
+            let first = self.domains.iter().min_by_key(|(_, entry)| entry.end());
+            let Some(first) = first.map(|(domain, _)| domain.clone()) else { break };
+            self.remove(&first);
+            forgotten.push(first);
+        }
+        self.octets += entry.octets();
+        self.domains.insert(domain.clone(), entry);
+        forgotten
+    }
+
+    fn remove(&mut self, domain: &DomainName) {
+        if let Some(entry) = self.domains.remove(domain) {
+            self.octets -= entry.octets();
+        }
+    }
 }
 
 impl Shelf {
     /// Reads what was kept. What has ended or cannot be read is removed.
     pub(crate) fn open(directory: PathBuf, now: Timestamp) -> io::Result<Self> {
         durable::create_directories(&directory)?;
-        let mut domains = HashMap::new();
+        let mut known = Known::default();
         for file in fs::read_dir(&directory)? {
             let path = file?.path();
-            match read(&path) {
-                Some((domain, policy)) if policy.end() > now && domains.len() < DOMAINS_MAX => {
-                    domains.insert(domain, Entry { policy: Some(Arc::new(policy)), failed: None });
+            let forgotten = match read(&path) {
+                Some((domain, policy)) if policy.end() > now => {
+                    known.put(&domain, Entry { policy: Some(Arc::new(policy)), failed: None })
                 }
-                _ => fs::remove_file(&path)?,
+                _ => {
+                    fs::remove_file(&path)?;
+                    Vec::new()
+                }
+            };
+            for domain in forgotten {
+                fs::remove_file(directory.join(domain.as_str()))?;
             }
         }
-        Ok(Self { directory, domains: Mutex::new(domains) })
+        Ok(Self { directory, known: Mutex::new(known) })
     }
 
     /// The policy that holds for a domain now.
     pub(crate) fn policy(&self, domain: &DomainName, now: Timestamp) -> Option<Arc<StsPolicy>> {
-        let domains = self.domains.lock();
-        domains.get(domain)?.policy.clone().filter(|policy| policy.end() > now)
+        let known = self.known.lock();
+        known.domains.get(domain)?.policy.clone().filter(|policy| policy.end() > now)
     }
 
     /// Whether the last fetch failed, and that not long ago.
     pub(crate) fn has_failed(&self, domain: &DomainName, now: Timestamp, lately: Duration) -> bool {
-        let failed = self.domains.lock().get(domain).and_then(|entry| entry.failed);
+        let failed = self.known.lock().domains.get(domain).and_then(|entry| entry.failed);
         failed.is_some_and(|failed| now < failed.saturating_add(lately))
     }
 
     /// Takes down that a fetch failed.
     pub(crate) fn fail(&self, domain: &DomainName, now: Timestamp) {
-        let forgotten = self.change(domain, |entry| entry.failed = Some(now));
-        if let Some(forgotten) = forgotten {
+        let forgotten = {
+            let mut known = self.known.lock();
+            let entry = known.domains.get(domain).cloned().unwrap_or_default();
+            known.put(domain, Entry { failed: Some(now), ..entry })
+        };
+        for forgotten in forgotten {
             // A file that stays is found again after a restart, or has ended by then.
             let _ = fs::remove_file(self.file(&forgotten));
         }
@@ -82,12 +129,10 @@ impl Shelf {
     pub(crate) async fn keep(&self, domain: &DomainName, policy: StsPolicy) {
         let (file, text) = (self.file(domain), policy.to_file());
         let policy = Some(Arc::new(policy));
-        let forgotten = self.change(domain, |entry| *entry = Entry { policy, failed: None });
-        let forgotten = forgotten.map(|forgotten| self.file(&forgotten));
+        let forgotten = self.known.lock().put(domain, Entry { policy, failed: None });
+        let forgotten: Vec<PathBuf> = forgotten.iter().map(|domain| self.file(domain)).collect();
         let written = tokio::task::spawn_blocking(move || {
-            if let Some(forgotten) = forgotten {
-                durable::remove(&forgotten)?;
-            }
+            forgotten.iter().try_for_each(|file| durable::remove(file))?;
             durable::write(&file, text.as_bytes(), Readable::Owner)
         });
         let problem = match written.await {
@@ -98,26 +143,11 @@ impl Shelf {
         tracing::warn!(%domain, problem, "an MTA-STS policy could not be kept on disk");
     }
 
-    /// Changes what is known of a domain; gives the domain that had to make room.
-    fn change(&self, domain: &DomainName, change: impl FnOnce(&mut Entry)) -> Option<DomainName> {
-        let mut domains = self.domains.lock();
-        let forgotten = if domains.len() >= DOMAINS_MAX && !domains.contains_key(domain) {
-            let first = domains.iter().min_by_key(|(_, entry)| entry.end());
-            first.map(|(domain, _)| domain.clone())
-        } else {
-            None
-        };
-        if let Some(forgotten) = &forgotten {
-            domains.remove(forgotten);
-        }
-        change(domains.entry(domain.clone()).or_default());
-        forgotten
-    }
-
     /// Policies that were fetched so long ago and still hold, with their ids.
     pub(crate) fn older_than(&self, age: Duration, now: Timestamp) -> Vec<(DomainName, PolicyId)> {
-        let domains = self.domains.lock();
-        let policies = domains.iter().filter_map(|(domain, entry)| Some((domain, entry.policy.as_ref()?)));
+        let known = self.known.lock();
+        let policies =
+            known.domains.iter().filter_map(|(domain, entry)| Some((domain, entry.policy.as_ref()?)));
         policies
             .filter(|(_, policy)| policy.end() > now && now.since(policy.fetched) >= age)
             .map(|(domain, policy)| (domain.clone(), policy.id.clone()))
@@ -193,9 +223,8 @@ mod tests {
         shelf.keep(&domain("short.example"), policy("1", 100)).await;
         shelf.keep(&domain("long.example"), policy("1", 1_000)).await;
         for number in 2..DOMAINS_MAX - 2 {
-            shelf.change(&domain(&format!("d{number}.example")), |entry| {
-                entry.policy = Some(Arc::new(policy("1", 500)));
-            });
+            let entry = Entry { policy: Some(Arc::new(policy("1", 500))), failed: None };
+            shelf.known.lock().put(&domain(&format!("d{number}.example")), entry);
         }
         let held = |name: &str| shelf.policy(&domain(name), NOW).is_some();
         for (name, is_full) in [("one.example", false), ("two.example", false), ("three.example", true)] {
@@ -205,6 +234,27 @@ mod tests {
         }
         assert!(!directory.path().join("short.example").exists());
         assert!(held("long.example") && held("one.example"));
-        assert_eq!(shelf.domains.lock().len(), DOMAINS_MAX);
+        assert_eq!(shelf.known.lock().domains.len(), DOMAINS_MAX);
+    }
+
+    #[test]
+    fn long_policies_do_not_fill_the_memory() {
+        let long = |octets: usize| {
+            let text = format!("{}{}", policy("1", 500).to_file(), "x".repeat(octets));
+            let policy = StsPolicy::from_file(&text).unwrap();
+            Entry { policy: Some(Arc::new(policy)), failed: None }
+        };
+        let each = long(60_000).octets();
+        let fit = OCTETS_MAX / each;
+        let mut known = Known::default();
+        for number in 0..=fit {
+            let forgotten = known.put(&domain(&format!("d{number}.example")), long(60_000));
+            assert_eq!(forgotten.len(), usize::from(number == fit), "{number}");
+            assert!(known.octets <= OCTETS_MAX);
+        }
+        for number in 0..=fit {
+            known.remove(&domain(&format!("d{number}.example")));
+        }
+        assert_eq!((known.octets, known.domains.len()), (0, 0));
     }
 }
