@@ -11,6 +11,7 @@ mod faults;
 mod internet;
 mod names;
 mod operation;
+mod reported;
 mod senders;
 mod sending;
 mod threats;

@@ -11,6 +11,7 @@ use queue::Queue;
 use storage::DataLock;
 
 use crate::keys::Srs;
+use crate::reports::{self, ReportBook};
 use crate::settings::Settings;
 use crate::way::WayBook;
 use crate::wire::queue_settings;
@@ -23,7 +24,9 @@ pub(crate) struct House {
     pub(crate) queue: Queue,
     pub(crate) clock: Clock,
     pub(crate) way: WayBook,
-    /// What became of the protection of mail going out, since the start.
+    /// What is counted for reports to others, and what theirs say.
+    pub(crate) reports: ReportBook,
+    /// What became of the protection of mail going out, until it is written into that book.
     pub(crate) tls_tally: TlsTally,
     pub(crate) settings: Settings,
     /// The keys of SRS.
@@ -53,12 +56,14 @@ impl House {
                 .with_context(|| place("the store"))?;
         let queue = queue.attach(&store).with_context(|| place("the queue"))?;
         let way = WayBook::open(&data.join("state.db"), clock.clone()).with_context(|| place("state.db"))?;
+        let reports = ReportBook::open(&data.join("reports.db")).with_context(|| place("reports.db"))?;
         Ok(Self {
             directory,
             store,
             queue,
             clock: clock.clone(),
             way,
+            reports,
             tls_tally: TlsTally::default(),
             settings: settings.clone(),
             srs,
@@ -72,6 +77,10 @@ impl House {
         // What was tried in the last moment is written down.
         self.queue.look().await.context("closing the queue")?;
         self.way.close().await;
+        if let Err(error) = reports::save_tls(&self.reports, &self.tls_tally, self.clock.now()).await {
+            tracing::warn!(error = format!("{error:#}"), "what was seen of TLS is not reported");
+        }
+        self.reports.close().await;
         self.store.close().await.context("closing the store")
     }
 }

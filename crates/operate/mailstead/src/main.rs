@@ -7,6 +7,7 @@ mod admin;
 mod cli;
 mod house;
 mod keys;
+mod reports;
 mod rights;
 mod settings;
 mod way;

@@ -4,6 +4,7 @@ mod doors;
 mod listeners;
 mod names;
 mod own_policy;
+mod reports;
 mod sending;
 mod site;
 
@@ -20,15 +21,18 @@ use platform::tasks::{Shutdown, Tasks};
 use platform::telemetry::{LogFormat, Logging};
 use platform::workers::{Workers, WorkersSettings};
 use tls::{Acceptor, AcceptorSettings, CertificateFiles, Certificates};
+use tokio::sync::mpsc;
 
 use self::doors::{Doors, Means, Transactions};
 pub(crate) use self::names::dns_settings;
 pub(crate) use self::own_policy::{own_policy, policy_id};
+pub(crate) use self::reports::send_reports;
 pub(crate) use self::sending::queue_settings;
 pub(crate) use self::site::{probes, site, world};
 use crate::admin::AdminSocket;
 use crate::house::{House, directory_settings};
 use crate::keys::Keeper;
+use crate::reports::{Reader, ReportMail, Sender, WAITING_MAX};
 use crate::settings::Settings;
 
 /// Open files wanted: a connection each, packs and indexes.
@@ -89,7 +93,13 @@ impl Running {
             .then(|| Acceptor::new(&certificates, AcceptorSettings { handshake_timeout }));
         let transactions = Transactions::new(&clock);
         let resolver = Resolver::new(&dns_settings(&settings), clock.clone(), &metrics)?;
-        let means = Means { clock: &clock, transactions: &transactions, resolver: &resolver };
+        let (report_mail, report_mails) = mpsc::channel(WAITING_MAX);
+        let means = Means {
+            clock: &clock,
+            transactions: &transactions,
+            resolver: &resolver,
+            report_mail: &report_mail,
+        };
         let doors = Doors::new(&settings, &house, &guard, acceptor, means, &metrics);
         let outbound = {
             let rooms = sending::rooms(&settings, &house, means, &metrics)?;
@@ -109,6 +119,8 @@ impl Running {
         );
         running.doors.keep_sent(&running.house, &running.tasks).await;
         running.care();
+        let sender = reports::sender(&running.house, running.resolver.clone(), &transactions);
+        running.report(sender, report_mails);
         running.outbound.start(&running.tasks);
         let serving = names.serve(running.resolver.clone(), running.tasks.shutdown());
         running.tasks.spawn("dns for programs", serving);
@@ -144,6 +156,19 @@ impl Running {
         self.tasks.spawn("keys", keep(keeper, self.tasks.shutdown()));
         self.tasks.spawn("dns", self.resolver.clone().tend(self.tasks.shutdown()));
         self.tasks.spawn("purge", purge(self.house.clone(), self.tasks.shutdown()));
+    }
+
+    /// Sends reports and reads those that come.
+    fn report(&self, sender: Sender, waiting: mpsc::Receiver<ReportMail>) {
+        self.tasks.spawn("reports sent", reports::keep_sending(sender, self.tasks.shutdown()));
+        let house = &self.house;
+        let reader = Reader {
+            store: house.store.clone(),
+            directory: house.directory.clone(),
+            book: house.reports.clone(),
+            clock: house.clock.clone(),
+        };
+        self.tasks.spawn("reports read", reader.read_all(waiting, self.tasks.shutdown()));
     }
 
     /// Takes up what can change while sessions go on, and says what cannot.

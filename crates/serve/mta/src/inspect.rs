@@ -11,9 +11,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dns::Resolver;
 use mail_types::{DomainName, ReversePath};
 use platform::clock::Timestamp;
 use platform::network::Network;
+use sender_auth::{Answers, Needs};
 
 pub use findings::Findings;
 pub use policy::{Applied, Override};
@@ -90,12 +92,23 @@ pub struct CheckedMessage<'a> {
     pub client: IpAddr,
     /// The sender on the envelope.
     pub reverse_path: &'a ReversePath,
+    /// Whether it calls itself a report on mail: were those counted, two servers would report on their reports for ever.
+    pub is_report: bool,
     /// What was found.
     pub findings: &'a Findings,
     /// What was done.
     pub applied: Applied,
     /// Why not what the author's domain asks for.
     pub overridden: Option<&'a Override>,
+}
+
+/// Runs a check of `sender_auth` until DNS has told it all that it needs, or `time_max` has passed.
+pub async fn settle<T>(
+    resolver: &Resolver,
+    time_max: Duration,
+    check: impl Fn(&Answers) -> Result<T, Needs>,
+) -> T {
+    questions::Asker::new(resolver, time_max).settle(check).await
 }
 
 /// Takes checked messages. Called on a session's way to its reply: must be quick and must not block.

@@ -10,6 +10,7 @@ mod counts;
 mod deliver;
 mod inspect;
 mod outbound;
+mod own_mail;
 mod receive;
 mod remote;
 mod report;
@@ -40,7 +41,7 @@ use settings::{Live, QueueBehind};
 pub use deliver::limits::SentHour;
 pub use deliver::routing::{Routing, SendingLimits};
 pub use inspect::{
-    Applied, CheckSink, CheckedMessage, Checks, Enforcement, Findings, OnDnsFailure, Override,
+    Applied, CheckSink, CheckedMessage, Checks, Enforcement, Findings, OnDnsFailure, Override, settle,
 };
 pub use outbound::settings::{
     Identity, Loopback, OutboundSettings, RelayCredentials, Timeouts, TlsWish, TlsWishes,
@@ -52,6 +53,7 @@ pub use outbound::tls_result::{
     TlsTally,
 };
 pub use outbound::{Outbound, OutboundError, OutboundRooms};
+pub use own_mail::{OwnMail, OwnMailError, OwnMailRooms};
 pub use settings::Settings;
 pub use way::{
     Attempt, AttemptSink, AttemptedRecipient, MessageWay, Outcome, PolicySource, Protection, RecipientWay,

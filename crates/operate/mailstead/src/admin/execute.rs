@@ -9,7 +9,7 @@ use mailstore::MailboxInfo;
 use platform::clock::Timestamp;
 
 use super::{AccountLine, AliasLine, Answer, DomainLine, Hidden, MailboxLine, Request, StoreStatus};
-use super::{keys, queue};
+use super::{keys, queue, reports};
 use crate::house::House;
 use crate::keys::KeyKind;
 
@@ -92,6 +92,10 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
         Request::QueueShow { id } => queue::show(house, &id).await,
         Request::QueueChange { which, change } => queue::change(house, &which, change).await,
         Request::QueueStatus => queue::status(house).await,
+        Request::ReportsList { domain, since_seconds } => {
+            reports::list(house, domain.as_deref(), since_seconds).await
+        }
+        Request::ReportsSend => reports::send(house).await,
         Request::Trace { what, most } => Ok(Answer::Trace { steps: house.way.search(&what, most).await? }),
     }
 }

@@ -5,14 +5,17 @@ mod execute;
 mod keys;
 mod published;
 mod queue;
+mod reports;
 mod socket;
 
 use serde::{Deserialize, Serialize};
 
 use crate::keys::KeyKind;
+use crate::reports::Told;
 
 pub(crate) use client::ask;
 pub(crate) use execute::execute;
+pub(crate) use queue::time;
 pub(crate) use socket::AdminSocket;
 
 /// A request, as it goes over the admin socket: one line of JSON.
@@ -131,6 +134,13 @@ pub(crate) enum Request {
         change: QueueChange,
     },
     QueueStatus,
+    /// What reports say that came lately.
+    ReportsList {
+        domain: Option<String>,
+        since_seconds: u64,
+    },
+    /// Send our reports now.
+    ReportsSend,
 }
 
 /// Which messages of the queue are meant: those that fit every condition given.
@@ -233,6 +243,10 @@ pub(crate) enum Answer {
     },
     QueueStatus {
         status: QueueStatus,
+    },
+    /// What reports of others come to.
+    Reports {
+        told: Box<Told>,
     },
     /// Not done; the text says why and what to do.
     Failed {

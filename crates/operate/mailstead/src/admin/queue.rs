@@ -126,7 +126,7 @@ fn queue_id(text: &str) -> anyhow::Result<QueueId> {
         .with_context(|| format!("{text:?} is no message of the queue; `mailstead queue list` shows them"))
 }
 
-pub(super) fn time(time: Timestamp) -> String {
+pub(crate) fn time(time: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(time.unix_millis()).map(|time| time.to_string()).unwrap_or_default()
 }
 

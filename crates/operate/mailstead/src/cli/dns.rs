@@ -26,6 +26,8 @@ pub(super) enum Verb {
     Check(dns_check::Arguments),
     /// Write what is missing or wrong into the zones, by dynamic update; the difference is always shown first.
     Apply(dns_apply::Arguments),
+    /// What other servers report to us: who sends in our domains' names, and who could not reach us safely.
+    Report(super::dns_report::Arguments),
     /// Ask the way this server does: from the same addresses, with the same trust anchors.
     #[command(
         after_help = "Example: mailstead dns resolve example.org MX\n\nShows the records, how far they are proven, and every server that was asked on the way, from the root down.\nExit status 1 when there are no such records, or none can be had now; with --egress, when nobody tells the address,\nor tells another one than the settings."
@@ -47,6 +49,7 @@ type Outcome = Result<Answer<RecordData>, LookupError>;
 
 pub(super) fn run(verb: &Verb, config: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let (name, kind) = match verb {
+        Verb::Report(arguments) => return arguments.run(config, json),
         Verb::Records(arguments) => return dns_records::run(arguments, config, json),
         Verb::Zone(arguments) => return dns_records::zone(arguments, config),
         Verb::Check(arguments) => return dns_check::run(arguments, config, json),

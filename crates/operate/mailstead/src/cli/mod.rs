@@ -9,6 +9,7 @@ mod dns;
 mod dns_apply;
 mod dns_check;
 mod dns_records;
+mod dns_report;
 mod domain;
 mod mailbox;
 mod print;
@@ -77,7 +78,7 @@ enum Verb {
     #[command(subcommand)]
     Dkim(dkim::Verb),
     /// DNS: the records our domains need (records, zone), whether the world has them (check), writing
-    /// them (apply), what is there (resolve).
+    /// them (apply), what is there (resolve), what others report to us (report).
     #[command(subcommand)]
     Dns(dns::Verb),
     /// Mail on its way to other servers: list, show, retry, hold, release, drop, status.

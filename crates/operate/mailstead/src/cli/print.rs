@@ -46,6 +46,7 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
         Answer::Queue { messages, next } => queue_page(messages, next.as_deref()),
         Answer::QueueMessage { message } => queued_message(message),
         Answer::QueueStatus { status } => queue_status(status),
+        Answer::Reports { told } => super::dns_report::print(told),
         Answer::Trace { steps } => lines(steps),
     }
     let failed = match answer {
@@ -173,7 +174,7 @@ fn queued_message(message: &QueueMessage) {
 }
 
 /// A time without its fractions of a second.
-fn short_time(time: &str) -> String {
+pub(super) fn short_time(time: &str) -> String {
     match time.split_once('.') {
         Some((seconds, _)) => format!("{seconds}Z"),
         None => time.to_owned(),
@@ -217,7 +218,7 @@ fn amount(octets: u64) -> String {
     show_octets(octets >> 40 << 40)
 }
 
-fn columns<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) {
+pub(super) fn columns<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) {
     let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..N).map(width).collect();

@@ -17,12 +17,14 @@ use platform::metrics::Metrics;
 use platform::tasks::Tasks;
 use smtp::framing::BareNewlines;
 use tls::Acceptor;
+use tokio::sync::mpsc;
 
 use super::listeners::Purpose;
 use super::own_policy::own_policy;
-use super::sending;
+use super::{reports, sending};
 use crate::house::House;
 use crate::keys::Srs;
+use crate::reports::{ReportMail, row_of};
 use crate::settings::Settings;
 use crate::way;
 
@@ -38,6 +40,8 @@ pub(super) struct Means<'a> {
     pub(super) clock: &'a Clock,
     pub(super) transactions: &'a Transactions,
     pub(super) resolver: &'a Resolver,
+    /// Takes mail in which a report may be.
+    pub(super) report_mail: &'a mpsc::Sender<ReportMail>,
 }
 
 /// Every door there is.
@@ -58,10 +62,11 @@ impl Doors {
         house: &House,
         guard: &Guard,
         acceptor: Option<Acceptor>,
-        Means { clock, transactions, resolver }: Means<'_>,
+        Means { clock, transactions, resolver, report_mail }: Means<'_>,
         metrics: &Metrics,
     ) -> Self {
-        let book = house.way.clone();
+        let (book, counted) = (house.way.clone(), house.reports.clone());
+        let pick = reports::picker(settings, report_mail.clone());
         let smtp = mta::Rooms {
             store: house.store.clone(),
             queue: Some(house.queue.clone()),
@@ -70,9 +75,16 @@ impl Doors {
             clock: clock.clone(),
             acceptor: acceptor.clone(),
             next_transaction: transactions.giver(),
-            ways: Arc::new(move |message| book.record(way::message_step(&message))),
+            ways: Arc::new(move |message| {
+                pick(&message);
+                book.record(way::message_step(&message));
+            }),
             resolver: Some(resolver.clone()),
-            checked: Arc::new(|_| {}),
+            checked: Arc::new(move |message| {
+                if let Some(row) = row_of(message) {
+                    counted.count(row);
+                }
+            }),
         };
         let own_policy = Arc::new(RwLock::new(own_policy(settings).write()));
         let public = acceptor.clone().map(|acceptor| web::Public {

@@ -33,7 +33,7 @@ use crate::way as step;
 pub(super) fn rooms(
     settings: &Settings,
     house: &House,
-    Means { clock, transactions, resolver }: Means<'_>,
+    Means { clock, transactions, resolver, .. }: Means<'_>,
     metrics: &Metrics,
 ) -> anyhow::Result<OutboundRooms> {
     let (book, tally) = (house.way.clone(), house.tls_tally.clone());

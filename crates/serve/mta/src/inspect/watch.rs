@@ -2,6 +2,7 @@
 
 use directory::Directory;
 use mail_types::DomainName;
+use message::fields;
 use sender_auth::arc::{ChainResult, Sealer};
 use sender_auth::dkim::{KeyFor, Limits, Signer, SigningOptions, Verification, Verifier};
 use sender_auth::dmarc::AuthorDomains;
@@ -11,6 +12,7 @@ use sender_auth::dmarc::AuthorDomains;
 pub(crate) struct Watch {
     verifier: Option<Box<Verifier>>,
     authors: Option<AuthorDomains>,
+    is_report: bool,
     sealer: Option<Box<(Sealer, KeyFor)>>,
     signer: Option<Box<Signer>>,
 }
@@ -27,6 +29,8 @@ pub(crate) struct Watched {
 pub(crate) struct Claims {
     pub(crate) signatures: Verification,
     pub(crate) authors: AuthorDomains,
+    /// Whether it calls itself a report on mail.
+    pub(crate) is_report: bool,
 }
 
 impl Watch {
@@ -34,6 +38,7 @@ impl Watch {
     pub(crate) fn verify(&mut self, header: &[u8]) {
         self.verifier = Some(Box::new(Verifier::new(header, Limits::default())));
         self.authors = Some(AuthorDomains::of_header(header));
+        self.is_report = calls_itself_report(header);
     }
 
     /// Seals what is passed on; `header` as it leaves. What nobody may seal any more is passed on as it is.
@@ -67,12 +72,22 @@ impl Watch {
 
     /// The end of the body.
     pub(crate) fn finish(self) -> Watched {
-        let claims = self
-            .verifier
-            .zip(self.authors)
-            .map(|(verifier, authors)| Claims { signatures: verifier.finish(), authors });
+        let is_report = self.is_report;
+        let claims = self.verifier.zip(self.authors).map(|(verifier, authors)| Claims {
+            signatures: verifier.finish(),
+            authors,
+            is_report,
+        });
         Watched { claims, sealer: self.sealer, signer: self.signer }
     }
+}
+
+/// Whether a header has the subject of a report on mail or on TLS (RFC 9990 §3.5.2, RFC 8460 §5.3).
+fn calls_itself_report(header: &[u8]) -> bool {
+    const BEGINNING: &[u8] = b"report domain:";
+    let subject = fields(header).find(|field| field.is_named("Subject"));
+    let beginning = subject.and_then(|subject| subject.value.trim_ascii_start().get(..BEGINNING.len()));
+    beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(BEGINNING))
 }
 
 /// The fields of a seal; nothing where it cannot be made, since a message without one is better than none.
@@ -111,4 +126,22 @@ pub(crate) fn keys_for(directory: &Directory, author: &DomainName) -> Vec<KeyFor
         }
     }
     Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_are_known_by_their_subject() {
+        for (header, expected) in [
+            ("Subject: Report Domain: a.example Submitter: b.example Report-ID: <1>\r\n", true),
+            ("SUBJECT:\r\n report domain: a.example\r\n", true),
+            ("Subject: Re: Report Domain: a.example\r\n", false),
+            ("Subject: Report\r\n", false),
+            ("From: a@b.example\r\n", false),
+        ] {
+            assert_eq!(calls_itself_report(header.as_bytes()), expected, "{header}");
+        }
+    }
 }

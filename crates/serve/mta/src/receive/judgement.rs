@@ -47,6 +47,7 @@ impl Conversation {
             time: now,
             client: address,
             reverse_path,
+            is_report: claims.is_report,
             findings: &findings,
             applied: decision.applied(),
             overridden: decision.overridden.as_ref(),

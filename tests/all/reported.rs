@@ -1,0 +1,193 @@
+//! Reports between servers: what came in a domain's name is told to it at the day's end, and what others tell us is shown.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use testkit::{Internet, Received, Record, Server, ServerOptions};
+
+/// A server that checks strangers, though they come from loopback, and signs what it reports.
+fn server_in(internet: &Internet) -> Result<Server> {
+    let settings = format!(
+        "{}[senders]\nunchecked_networks = []\n[reports]\norg_name = \"Test House\"\n",
+        internet.settings("", "")
+    );
+    Server::start(ServerOptions { settings, ..ServerOptions::default() })
+}
+
+/// What reports say, once something is so.
+fn told_once(server: &Server, is_so: impl Fn(&Value) -> bool) -> Result<Value> {
+    let begun = std::time::Instant::now();
+    loop {
+        let told: Value = serde_json::from_str(&server.command(&["--json", "dns", "report"])?)?;
+        if is_so(&told) {
+            return Ok(told);
+        }
+        if begun.elapsed() > testkit::WAIT_MAX {
+            bail!("it never comes so far: {told}\n{}", server.log());
+        }
+    }
+}
+
+/// The report in a mail, as a stranger reads it: what is in its attachment, unpacked.
+fn unpacked(mail: &[u8]) -> Result<String> {
+    const READ: &str = r#"
+import email, email.policy, gzip, sys
+m = email.message_from_bytes(sys.stdin.buffer.read(), policy=email.policy.default)
+parts = list(m.iter_parts())
+assert not m.defects and not any(p.defects for p in parts), [m.defects] + [p.defects for p in parts]
+assert [p.get_content_type() for p in parts][0] == "text/plain"
+print(m["subject"]); print(m.get_content_type(), parts[1].get_content_type()); print(parts[1].get_filename())
+print(gzip.decompress(parts[1].get_content()).decode())
+"#;
+    python(READ, mail)
+}
+
+fn python(program: &str, input: &[u8]) -> Result<String> {
+    let mut child = Command::new("python3")
+        .args(["-c", program])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    child.stdin.take().context("no standard input")?.write_all(input)?;
+    let output = child.wait_with_output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn mail_from(author: &str) -> Vec<u8> {
+    format!("From: <{author}>\r\nSubject: hello\r\nMessage-ID: <1@far.example>\r\n\r\nHello\r\n").into_bytes()
+}
+
+#[test]
+fn a_domain_hears_what_came_in_its_name_and_nobody_else_does() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let host = internet.domain("far.example")?;
+    let third = internet.domain("third.example")?;
+    let text = |text: &str| Record::Text(text.into());
+    internet.names.add("far.example", &text("v=spf1 ip4:127.0.0.0/8 -all"));
+    internet.names.add(
+        "_dmarc.far.example",
+        &text("v=DMARC1; p=reject; rua=mailto:dmarc@far.example, mailto:tiny@far.example!1k, mailto:flooded@third.example"),
+    );
+    let server = server_in(&internet)?;
+    server.smtp()?.send("eve@far.example", &[Server::ANN], &mail_from("eve@far.example"))?;
+    server.smtp()?.send("eve@far.example", &[Server::ANN], &mail_from("eve@far.example"))?;
+    let forged = server.smtp()?.send("x@third.example", &[Server::ANN], &mail_from("boss@far.example"));
+    ensure!(forged.is_err_and(|refused| refused.to_string().contains("5.7.26")));
+
+    let said = server.command(&["dns", "report", "--send"])?;
+    ensure!(said.starts_with("1 reports mailed, 0 "), "{said}\n{}", server.log());
+    let received: &Received = &host.wait_for(1)?[0];
+    ensure!(received.addresses() == ["dmarc@far.example"], "{received:?}");
+    let mail = received.text();
+    ensure!(
+        mail.contains("DKIM-Signature:") && mail.contains("From: Test House <postmaster@example.test>"),
+        "{mail}"
+    );
+    let report = unpacked(mail.as_bytes())?;
+    for words in [
+        "Report Domain: far.example Submitter: localhost Report-ID: <",
+        "multipart/mixed application/gzip",
+        "localhost!far.example!",
+        "<source_ip>127.0.0.1</source_ip>",
+        "<count>2</count>",
+        "<disposition>pass</disposition>",
+        "<disposition>reject</disposition>",
+        "<header_from>far.example</header_from>",
+        "<org_name>Test House</org_name>",
+    ] {
+        ensure!(report.contains(words), "{words} is not in: {report}");
+    }
+    ensure!(third.received().is_empty(), "nobody there has agreed");
+    let said = server.command(&["dns", "report", "--send"])?;
+    ensure!(said.starts_with("0 reports mailed, 0 "), "what was told is not told again: {said}");
+
+    // The same report read by us, once that domain is ours.
+    server.command(&["domain", "add", "far.example"])?;
+    server.command(&["account", "add", "eve@far.example", "--password", Server::PASSWORD])?;
+    server.smtp()?.send("", &["postmaster@far.example"], mail.as_bytes())?;
+    let told = told_once(&server, |told| told["messages"] == 3)?;
+    ensure!(told["passed"] == 2 && told["sources"][0]["count"] == 2, "{told}");
+    ensure!(told["sources"][1]["disposition"] == "reject" && told["sources"][1]["dmarc"] == false, "{told}");
+    let said = server.command(&["dns", "report", "far.example"])?;
+    ensure!(said.contains("Others saw 3 messages in your names, 1 of them neither by SPF"), "{said}");
+    ensure!(server.command(&["dns", "report", "example.test"])?.starts_with("No reports came."));
+    // What calls itself a report is not counted: nobody reports on reports.
+    let said = server.command(&["dns", "report", "--send"])?;
+    ensure!(said.starts_with("0 reports mailed, 0 "), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_domain_hears_how_connections_to_it_were_protected() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let host = internet.domain("far.example")?;
+    internet
+        .names
+        .add("_smtp._tls.far.example", &Record::Text("v=TLSRPTv1; rua=mailto:tls@far.example".into()));
+    let mut server = server_in(&internet)?;
+    server.submission(Server::ANN)?.send(Server::ANN, &["eve@far.example"], &mail_from(Server::ANN))?;
+    host.wait_for(1)?;
+    // What was seen outlives a restart.
+    server.stop()?;
+    server.up()?;
+    let said = server.command(&["dns", "report", "--send"])?;
+    ensure!(said.starts_with("1 reports mailed"), "{said}\n{}", server.log());
+    let received = host.wait_for(2)?;
+    let mail = received[1].text();
+    ensure!(mail.contains("TLS-Report-Domain: far.example") && mail.contains("TLS-Required: No"), "{mail}");
+    let report = unpacked(mail.as_bytes())?;
+    for words in
+        ["multipart/report application/tlsrpt+gzip", "\"policy-domain\": \"far.example\"", "no-policy-found"]
+    {
+        ensure!(report.contains(words), "{words} is not in: {report}");
+    }
+    Ok(())
+}
+
+/// A mail with a packed report, made by python from the text of the report.
+fn packed_mail(report: &str) -> Result<Vec<u8>> {
+    const PACK: &str = r#"
+import base64, gzip, sys
+text = sys.stdin.buffer.read()
+if text == b"BOMB": text = b"<feedback>" + b"x" * (64 << 20)
+body = base64.encodebytes(gzip.compress(text)).decode().replace("\n", "\r\n")
+sys.stdout.write("From: <reports@far.example>\r\nSubject: Report domain: example.test\r\n"
+  "Content-Type: application/gzip\r\nContent-Transfer-Encoding: base64\r\n\r\n" + body)
+"#;
+    Ok(python(PACK, report.as_bytes())?.into_bytes())
+}
+
+#[test]
+fn what_others_report_is_shown_and_a_bomb_hurts_nobody() -> Result<()> {
+    let internet = Internet::start()?;
+    let server = server_in(&internet)?;
+    let mut stranger = server.smtp()?;
+    let bomb = stranger.send("reports@far.example", &["postmaster@example.test"], &packed_mail("BOMB")?)?;
+    let foreign = r#"{"organization-name":"Far","report-id":"2","policies":[{"policy":{"policy-type":"sts",
+        "policy-domain":"bank.example"},"summary":{"total-failure-session-count":9}}]}"#;
+    stranger.send("reports@far.example", &["postmaster@example.test"], &packed_mail(foreign)?)?;
+    let own = foreign.replace("bank.example", "example.test");
+    stranger.send("reports@far.example", &["postmaster@example.test"], &packed_mail(&own)?)?;
+    let told = told_once(&server, |told| told["tls_failures"] == 9)?;
+    ensure!(told["reports"].as_array().is_some_and(|reports| reports.len() == 1), "{told}");
+    ensure!(
+        told["reports"][0]["domain"] == "example.test" && told["reports"][0]["reporter"] == "Far",
+        "{told}"
+    );
+    let log = server.log();
+    ensure!(log.contains("the attachment is larger than allowed"), "{bomb}: {log}");
+    ensure!(log.contains("bank.example, which is no domain of ours"), "{log}");
+    let complaint = b"From: <fbl@far.example>\r\nContent-Type: multipart/report; report-type=feedback-report; boundary=x\r\n\r\n\
+        --x\r\nContent-Type: text/plain\r\n\r\nThis is spam.\r\n--x\r\nContent-Type: message/feedback-report\r\n\r\n\
+        Feedback-Type: abuse\r\nUser-Agent: Far/1\r\nVersion: 1\r\nSource-IP: 192.0.2.7\r\n\r\n--x\r\n\
+        Content-Type: message/rfc822\r\n\r\nFrom: <ann@example.test>\r\nSubject: Buy\r\n\r\nNow\r\n--x--\r\n";
+    stranger.send("fbl@far.example", &["postmaster@example.test"], complaint)?;
+    let told = told_once(&server, |told| told["complaints"][0]["kind"] == "abuse")?;
+    ensure!(told["complaints"][0]["source_ip"] == "192.0.2.7", "{told}");
+    ensure!(server.command(&["dns", "report"])?.contains("1 complaints about single messages came."));
+    Ok(())
+}
