@@ -61,6 +61,8 @@ pub enum MessageKind {
     Mail,
     /// Ours, about other mail (RFC 3464).
     Report,
+    /// Ours, about the destination's own TLS: what is wrong with that must not keep it from arriving (RFC 8460 §3).
+    TlsReport,
 }
 
 /// What a server must offer to take the message as it is.

@@ -241,6 +241,7 @@ const HAS_HOLD: u64 = 1 << 10;
 const HAS_DELIVER_BY: u64 = 1 << 11;
 const BY_RETURNS: u64 = 1 << 12;
 const BY_IS_TRACED: u64 = 1 << 13;
+const IS_TLS_REPORT: u64 = 1 << 14;
 
 /// Writes an envelope: also the column of the index.
 pub(crate) fn put_message(into: &mut Vec<u8>, message: &NewMessage) {
@@ -279,6 +280,7 @@ fn flags_of(message: &NewMessage) -> u64 {
         (NEEDS_INTERNATIONAL, message.needs.international),
         (REQUIRE_TLS, message.require_tls),
         (IS_REPORT, message.kind == MessageKind::Report),
+        (IS_TLS_REPORT, message.kind == MessageKind::TlsReport),
         (HAS_SENDER, message.reverse_path != ReversePath::Null),
         (HAS_SUBMITTER, message.submitter.is_some()),
         (RETURN_FULL, message.return_content == Some(ReturnContent::Full)),
@@ -328,7 +330,11 @@ pub(crate) fn message(reader: &mut Reader<'_>) -> Result<NewMessage, Damaged> {
         arrived,
         reverse_path,
         submitter,
-        kind: if is_set(IS_REPORT) { MessageKind::Report } else { MessageKind::Mail },
+        kind: match (is_set(IS_REPORT), is_set(IS_TLS_REPORT)) {
+            (true, _) => MessageKind::Report,
+            (false, true) => MessageKind::TlsReport,
+            (false, false) => MessageKind::Mail,
+        },
         needs: BodyNeeds {
             eight_bit: is_set(NEEDS_EIGHT_BIT),
             binary: is_set(NEEDS_BINARY),

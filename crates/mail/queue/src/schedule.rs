@@ -31,7 +31,7 @@ impl Deadlines {
         let (lifetime, warn_after) = match message.kind {
             MessageKind::Mail => (settings.lifetime, Some(settings.warn_after)),
             // Who would be told about a report?
-            MessageKind::Report => (settings.report_lifetime, None),
+            MessageKind::Report | MessageKind::TlsReport => (settings.report_lifetime, None),
         };
         let mut deadlines = Self {
             warn: warn_after.map(|after| from.saturating_add(after)),

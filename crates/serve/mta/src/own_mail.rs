@@ -35,6 +35,8 @@ pub struct OwnMail<'a> {
     pub from: &'a Address,
     /// Whom it goes to, at another server.
     pub to: &'a Address,
+    /// [`MessageKind::Report`], or that on its destination's TLS.
+    pub kind: MessageKind,
     /// Header and body, in US-ASCII and with line ends as SMTP has them.
     pub octets: &'a [u8],
 }
@@ -89,7 +91,7 @@ impl OwnMailRooms {
             arrived: now,
             reverse_path: ReversePath::Null,
             submitter: None,
-            kind: MessageKind::Report,
+            kind: mail.kind,
             needs: BodyNeeds { international: mail.to.is_international(), ..BodyNeeds::default() },
             require_tls: false,
             priority: Priority::default(),

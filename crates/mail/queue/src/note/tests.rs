@@ -55,7 +55,11 @@ fn a_message() -> impl Strategy<Value = NewMessage> {
             arrived: time(arrived),
             reverse_path: sender.map_or(ReversePath::Null, ReversePath::Address),
             submitter: submitter.map(AccountId),
-            kind: if flags[0] { MessageKind::Report } else { MessageKind::Mail },
+            kind: match (flags[0], flags[1]) {
+                (true, true) => MessageKind::TlsReport,
+                (true, false) => MessageKind::Report,
+                (false, _) => MessageKind::Mail,
+            },
             needs: BodyNeeds { eight_bit: flags[1], binary: flags[2], international: flags[3] },
             require_tls: flags[4],
             priority: Priority::new(priority).unwrap(),

@@ -8,6 +8,7 @@ use dns::Resolver;
 use mail_types::{Address, AddressDomain, DomainName, TransactionId};
 use mta::{AppliedPolicy, OwnMail, OwnMailRooms, PolicyKind, PolicyTally, TallyDay, TlsTally};
 use platform::clock::{Clock, Timestamp};
+use queue::MessageKind;
 use sender_auth::reports::{
     AggregateReport, Destination, Metadata, Record, Report, ReportAddress, TlsDateRange, TlsFailureDetails,
     TlsPolicy, TlsPolicyResult, TlsPolicyType, TlsReport, TlsReportDestination, TlsSummary, pack,
@@ -400,7 +401,11 @@ impl Sender {
             return Ok(false);
         }
         let way = (self.next_transaction)();
-        let mail = OwnMail { way, from: author, to: &wanted.address, octets: &octets };
+        let message_kind = match kind {
+            AttachmentKind::Dmarc => MessageKind::Report,
+            AttachmentKind::Tls(_) => MessageKind::TlsReport,
+        };
+        let mail = OwnMail { way, from: author, to: &wanted.address, kind: message_kind, octets: &octets };
         self.mail.send(mail).await?;
         tracing::info!(way = way.to_text(), to = %wanted.address, subject = written.subject, "a report leaves");
         Ok(true)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mail_types::{ReversePath, Situation};
 use queue::{
-    ConnectionEnd, Destination, Diagnostic, Lease, LmtpServer, NewMessage, Parcel, Recipient,
+    ConnectionEnd, Destination, Diagnostic, Lease, LmtpServer, MessageKind, NewMessage, Parcel, Recipient,
     RecipientNumber, RecipientOutcome, Relay, RelayHost, RelayTls,
 };
 use smtp::Reply;
@@ -35,6 +35,8 @@ pub(crate) struct Courier {
 
 /// The connection that is open.
 struct Held {
+    /// Other mail may need better protection.
+    is_for_one: bool,
     connection: Connection,
     identity: Identity,
 }
@@ -220,7 +222,10 @@ impl Courier {
     /// Keeps a connection for the next message, if it may have one.
     async fn keep(&mut self, held: Held) {
         let allowance = held.connection.client.allowance().transactions.unwrap_or(u32::MAX);
-        if allowance == 0 || held.connection.transactions >= self.live.settings.messages_max {
+        if allowance == 0
+            || held.is_for_one
+            || held.connection.transactions >= self.live.settings.messages_max
+        {
             held.connection.quit().await;
         } else {
             self.held = Some(held);
@@ -240,9 +245,10 @@ impl Courier {
             ReversePath::Null => None,
         };
         // RFC 8689 §5: a report says REQUIRETLS where it can, and is not lost where it cannot.
-        let demand = match message.require_tls && sender.is_some() {
-            true => Demand::RequireTls,
-            false => Demand::None,
+        let demand = match (message.kind, message.require_tls && sender.is_some()) {
+            (MessageKind::TlsReport, _) => Demand::Arrival,
+            (_, true) => Demand::RequireTls,
+            (_, false) => Demand::None,
         };
         Wanted { identity: self.live.settings.identity_for(sender).clone(), demand }
     }
@@ -250,7 +256,7 @@ impl Courier {
     /// Sees to it that a connection is open that is as wanted.
     async fn connection(&mut self, wanted: &Wanted, lease: &mut Lease) -> Result<(), NoWay> {
         if let Some(held) = self.held.take() {
-            let is_safe_enough = wanted.demand == Demand::None || held.connection.is_verified;
+            let is_safe_enough = wanted.demand != Demand::RequireTls || held.connection.is_verified;
             if held.identity == wanted.identity && is_safe_enough {
                 self.held = Some(held);
                 return Ok(());
@@ -268,7 +274,11 @@ impl Courier {
             Ok(connection) => {
                 self.gate.counts.connections_made.increment();
                 self.gate.counts.tls(connection.tls.as_ref().map(|session| session.version));
-                self.held = Some(Held { connection, identity: wanted.identity.clone() });
+                self.held = Some(Held {
+                    connection,
+                    identity: wanted.identity.clone(),
+                    is_for_one: wanted.demand == Demand::Arrival,
+                });
                 Ok(())
             }
             Err(NoWay::GaveWay) => {

@@ -44,7 +44,7 @@ pub(crate) fn order<'a>(
 fn order_recipient(message: &NewMessage, recipient: &Recipient) -> OrderRecipient {
     // RFC 3461 §6.1: nobody is to be told of a report.
     let notify = match message.kind {
-        MessageKind::Report => None,
+        MessageKind::Report | MessageKind::TlsReport => None,
         MessageKind::Mail => parameter(recipient.notify),
     };
     // RFC 3461 §5.2.1 (d): where none was given, whom the sender named is told the next server, though not in reports.

@@ -55,6 +55,8 @@ pub(crate) enum Demand {
     None,
     /// REQUIRETLS.
     RequireTls,
+    /// To arrive, however the domain wants to be protected: it is about just that (RFC 8460 §3).
+    Arrival,
 }
 
 /// What is known where a policy has to be found.
@@ -92,6 +94,12 @@ pub(crate) enum NoPolicy {
 }
 
 impl Facts<'_> {
+    /// Whether what the domain itself says of its protection counts.
+    fn hears_domain(&self) -> bool {
+        let is_its_own = matches!(self.destination, Destination::Domain(_) | Destination::Literal(_));
+        self.demand != Demand::Arrival || !is_its_own || *self.wish != TlsWish::Automatic
+    }
+
     /// Whether DNS has to be asked for TLSA records of the host.
     pub(crate) fn need_tlsa(&self) -> bool {
         let is_opportunistic = match self.destination {
@@ -101,7 +109,7 @@ impl Facts<'_> {
         };
         let wishes = matches!(self.wish, TlsWish::Automatic | TlsWish::Dane | TlsWish::DaneOnly);
         let demands = self.demand == Demand::RequireTls && *self.wish != TlsWish::Never;
-        is_opportunistic && (wishes || demands)
+        is_opportunistic && (wishes || demands) && self.hears_domain()
     }
 
     /// Whether the destination has to be asked for its policy: DNS, where it speaks, speaks alone (RFC 8461 §2).
@@ -112,6 +120,7 @@ impl Facts<'_> {
         matches!(self.destination, Destination::Domain(_))
             && self.usable().is_none()
             && (*self.wish == TlsWish::Automatic || demands)
+            && self.hears_domain()
     }
 
     /// TLSA records of which one can be used.
@@ -126,7 +135,7 @@ impl Facts<'_> {
     pub(crate) fn decide(&self) -> Result<Decision, NoPolicy> {
         let usual = self.usual()?;
         match (self.demand, &usual.policy, usual.source) {
-            (Demand::None, ..) | (Demand::RequireTls, TlsPolicy::Dane(_), _) => Ok(usual),
+            (Demand::None | Demand::Arrival, ..) | (Demand::RequireTls, TlsPolicy::Dane(_), _) => Ok(usual),
             // The operator named this server or its certificate, or the domain did by its own.
             (Demand::RequireTls, TlsPolicy::Verified { .. }, PolicySource::Relay | PolicySource::MtaSts) => {
                 Ok(usual)

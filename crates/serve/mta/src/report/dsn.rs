@@ -122,7 +122,7 @@ impl Reporter<'_> {
         told: &[Told<'_>],
     ) -> Result<Vec<NewReport>, ReportError> {
         let ReversePath::Address(sender) = about.reverse_path else { return Ok(Vec::new()) };
-        if told.is_empty() || about.kind == MessageKind::Report {
+        if told.is_empty() || about.kind != MessageKind::Mail {
             return Ok(Vec::new());
         }
         let (header, original) = match source {

@@ -162,6 +162,32 @@ fn the_operator_knows_better() {
     }
 }
 
+/// Whether TLSA records, and whether a policy of the domain's are asked for.
+fn asked(case: &Case) -> (bool, bool) {
+    let host = host(case.security);
+    let facts = Facts {
+        destination: &case.destination,
+        host: &host,
+        wish: &case.wish,
+        demand: case.demand,
+        tlsa: case.tlsa.as_ref(),
+        sts: None,
+    };
+    (facts.need_tlsa(), facts.need_sts())
+}
+
+#[test]
+fn a_report_on_tls_arrives_where_the_domain_lets_no_other_mail_in() {
+    let case = |wish| Case { wish, demand: Demand::Arrival, ..Case::new() };
+    assert_eq!(case(TlsWish::Automatic).decided(), "opportunistic none");
+    assert_eq!(asked(&case(TlsWish::Automatic)), (false, false));
+    for wish in [TlsWish::Encrypted, TlsWish::Never, TlsWish::Dane] {
+        let usual = Case { wish: wish.clone(), ..Case::new() };
+        assert_eq!(case(wish.clone()).decided(), usual.decided(), "what the operator says counts");
+        assert_eq!(asked(&case(wish)), asked(&usual));
+    }
+}
+
 #[test]
 fn required_tls_needs_a_name_that_can_be_trusted() {
     let case = |security| Case { security, demand: Demand::RequireTls, ..Case::new() };
@@ -199,18 +225,6 @@ fn required_tls_needs_a_name_that_can_be_trusted() {
 
 #[test]
 fn nobody_is_asked_in_vain() {
-    let asked = |case: &Case| {
-        let host = host(case.security);
-        let facts = Facts {
-            destination: &case.destination,
-            host: &host,
-            wish: &case.wish,
-            demand: case.demand,
-            tlsa: case.tlsa.as_ref(),
-            sts: None,
-        };
-        (facts.need_tlsa(), facts.need_sts())
-    };
     assert_eq!(asked(&Case::new()), (true, true));
     assert_eq!(asked(&Case { tlsa: Some(records(3)), ..Case::new() }), (true, false));
     assert_eq!(asked(&Case { wish: TlsWish::Dane, ..Case::new() }), (true, false));
