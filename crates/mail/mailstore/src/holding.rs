@@ -60,12 +60,7 @@ impl Holding {
         Ok(())
     }
 
-    /// Waits for a place among the larger messages before its octets need one, for whoever keeps much of the message in
-    /// memory.
-    ///
-    /// # Errors
-    /// [`StoreError::Busy`]; the message is lost then.
-    pub async fn claim_place(&mut self) -> Result<(), StoreError> {
+    async fn claim_place(&mut self) -> Result<(), StoreError> {
         if self.place.is_none() {
             self.place = place(&self.places).await;
         }

@@ -32,6 +32,7 @@ use platform::listener::Accepted;
 use platform::metrics::Metrics;
 use queue::Queue;
 use tls::Acceptor;
+use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
 use counts::Counts;
@@ -143,6 +144,8 @@ pub(crate) struct Door {
     pub(crate) counts: Counts,
     /// What accounts have sent lately.
     pub(crate) sent: Sent,
+    /// The places of large headers.
+    pub(crate) large_headers: Arc<Semaphore>,
 }
 
 impl SmtpDoor {
@@ -151,7 +154,8 @@ impl SmtpDoor {
     pub fn new(rooms: Rooms, settings: Settings, metrics: &Metrics) -> Self {
         let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind());
         let (counts, sent) = (Counts::new(metrics), Sent::default());
-        Self(Arc::new(Door { rooms, live: ArcSwap::from_pointee(live), counts, sent }))
+        let large_headers = Arc::new(Semaphore::new(receive::intake::LARGE_HEADERS_MAX));
+        Self(Arc::new(Door { rooms, live: ArcSwap::from_pointee(live), counts, sent, large_headers }))
     }
 
     /// Takes new settings, for sessions that begin from now on.

@@ -286,7 +286,6 @@ async fn held_messages_share_the_places_of_the_large_ones() {
     // Its message is lost, and stays so.
     assert!(matches!(late.finish(Vec::new()).await, Err(StoreError::Busy)));
     let mut next = house.store.holding().unwrap();
-    next.claim_place().await.unwrap();
     next.write(&piece).await.unwrap();
     next.finish(Vec::new()).await.unwrap();
 }

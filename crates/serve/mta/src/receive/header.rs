@@ -15,7 +15,7 @@ use crate::submit::{self, Author};
 
 /// Longest header we take. Postfix cuts at 100 KiB (`header_size_limit`); lists of tens of thousands of recipients in To are
 /// seen.
-pub(crate) const HEADER_OCTETS_MAX: usize = 1024 * 1024;
+pub(crate) const HEADER_OCTETS_MAX: usize = 2 * 1024 * 1024;
 
 /// Where a message comes from. Each but the first has Received fields, of which only so many are not yet a loop
 /// (RFC 5321 §6.3).

@@ -2,6 +2,9 @@
 //! first, since all that is judged and changed is there; no whole message is in memory. What we put in front is known
 //! when the message has come whole.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use mailstore::{Arriving, Holding};
 use message::{Client, MailProtocol};
 use platform::lines::Wire;
@@ -11,6 +14,7 @@ use smtp::Reply;
 use smtp::command::HelloVerb;
 use smtp::framing::{ChunkDestiny, ChunkReader, DataReader, Piece};
 use smtp::server::Step;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::header::{HeaderInWaiting, Origin, Stranger};
 use super::replies;
@@ -23,8 +27,12 @@ use crate::deliver::route::{Asking, Route};
 use crate::inspect::watch::{self, Watch, Watched};
 use crate::submit::Author;
 
-/// Octets of a header from which on its message takes one of the places of the larger ones.
+/// Octets of a header from which on it needs one of the places of large ones.
 const SMALL_HEADER_OCTETS: usize = 64 * 1024;
+/// Large headers that may be coming at a time: 64 MiB in all, whatever is sent to us.
+pub(crate) const LARGE_HEADERS_MAX: usize = 32;
+/// How long one waits for its place; its sender meanwhile finds that we read no more.
+const PLACE_WAIT: Duration = Duration::from_secs(30);
 
 /// A message on its way in.
 pub(crate) struct Receiving {
@@ -32,6 +40,9 @@ pub(crate) struct Receiving {
     holding: Result<Holding, Reply>,
     header: Header,
     watch: Watch,
+    /// The places of large headers, and this one's.
+    places: Arc<Semaphore>,
+    place: Option<OwnedSemaphorePermit>,
 }
 
 /// What still has to be done with the header.
@@ -131,7 +142,8 @@ impl Conversation {
         let holding = self.door.rooms.store.holding().map_err(|error| refuse(&error));
         let header = Header::Gather(Box::new(HeaderInWaiting::new(self.origin())));
         // On the heap: the conversation's own future stays small while nothing comes in.
-        Box::new(Receiving { holding, header, watch: Watch::default() })
+        let places = Arc::clone(&self.door.large_headers);
+        Box::new(Receiving { holding, header, watch: Watch::default(), places, place: None })
     }
 
     fn origin(&self) -> Origin {
@@ -253,7 +265,9 @@ impl Receiving {
     /// The header has come whole: what is made of it is stored.
     async fn pass_header(&mut self) {
         let Header::Gather(waiting) = std::mem::replace(&mut self.header, Header::Passed) else { return };
-        match waiting.finish() {
+        let finished = waiting.finish();
+        self.place = None;
+        match finished {
             Ok((header, watch)) => {
                 self.watch = watch;
                 self.write(&header).await;
@@ -275,12 +289,16 @@ impl Receiving {
         }
     }
 
-    /// A large header is bounded as large messages are: only so many at a time.
+    /// Only so many large headers come at a time.
     async fn claim_place(&mut self) {
-        if let Ok(holding) = &mut self.holding
-            && let Err(error) = holding.claim_place().await
-        {
-            self.holding = Err(refuse(&error));
+        if self.place.is_some() {
+            return;
+        }
+        let place = tokio::time::timeout(PLACE_WAIT, Arc::clone(&self.places).acquire_owned()).await;
+        self.place = place.ok().and_then(Result::ok);
+        if self.place.is_none() {
+            self.holding = Err(replies::STORE_BUSY);
+            self.header = Header::Passed;
         }
     }
 

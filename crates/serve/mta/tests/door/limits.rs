@@ -5,7 +5,10 @@ use std::time::Duration;
 use directory::Quota;
 use mta::{Listener, Settings};
 
+use platform::stream::Endpoint;
+
 use super::house::{House, settings};
+use crate::foundation::Peer;
 
 /// Nothing but time passes here, so it may pass at once.
 #[tokio::test(start_paused = true)]
@@ -191,4 +194,40 @@ async fn an_idle_session_is_small() {
     let house = House::new();
     let future_octets = house.session_octets();
     assert!(future_octets <= 4 * 1024, "{future_octets}");
+}
+
+/// A stranger's large header that does not end.
+async fn endless_header(house: &House, number: u8) -> Peer {
+    let mut peer = house.connect_from(Listener::Relay, Endpoint::Inet(([192, 0, 2, number], 4_711).into()));
+    peer.reply().await;
+    for line in ["EHLO client.example", "MAIL FROM:<>", "RCPT TO:<ann@example.org>", "DATA"] {
+        peer.say(line).await;
+    }
+    peer.send(format!("X: {}\r\n", "y".repeat(70)).repeat(2_000).as_bytes()).await;
+    peer
+}
+
+#[tokio::test]
+async fn large_headers_that_never_end_take_a_bounded_number_of_places() {
+    let house = House::new();
+    let mut unfinished = Vec::new();
+    for number in 0..32 {
+        unfinished.push(endless_header(&house, number).await);
+    }
+    let mut late = endless_header(&house, 32).await;
+    let mut small = house.connect(Listener::Relay);
+    small.reply().await;
+    for line in ["EHLO client.example", "MAIL FROM:<>", "RCPT TO:<ann@example.org>", "DATA"] {
+        small.say(line).await;
+    }
+    // A small header needs no place; the late one waits for one.
+    tokio::select! {
+        biased;
+        reply = late.say("\r\nbody\r\n.") => panic!("it did not wait: {reply}"),
+        reply = small.say("X: y\r\n\r\nbody\r\n.") => assert!(reply.starts_with("250"), "{reply}"),
+    }
+    // A place given back is another's.
+    let mut first = unfinished.remove(0);
+    assert!(first.say("\r\nbody\r\n.").await.starts_with("250"));
+    assert!(late.reply().await.starts_with("250"));
 }
