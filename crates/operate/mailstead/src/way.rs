@@ -54,8 +54,15 @@ pub(crate) struct Step {
     pub(crate) keys: Vec<String>,
 }
 
+/// A step as it waits for the disk: as text, since a tree of values takes several times as much memory.
+struct WrittenStep {
+    time: Timestamp,
+    text: Box<str>,
+    keys: Vec<String>,
+}
+
 enum Order {
-    Write(Timestamp, Step),
+    Write(WrittenStep),
     Search(String, usize, oneshot::Sender<anyhow::Result<Vec<serde_json::Value>>>),
     KeepSent(Vec<SentHour>),
     Sent(oneshot::Sender<anyhow::Result<Vec<SentHour>>>),
@@ -84,7 +91,10 @@ impl WayBook {
 
     /// Writes a step down, soon.
     pub(crate) fn record(&self, step: Step) {
-        match self.orders.try_send(Order::Write(self.clock.now(), step)) {
+        let Step { step, keys } = step;
+        let written = WrittenStep { time: self.clock.now(), text: step.to_string().into(), keys };
+        drop(step);
+        match self.orders.try_send(Order::Write(written)) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 if self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -149,7 +159,7 @@ impl Scribe {
             let mut steps = Vec::new();
             for order in batch {
                 match order {
-                    Order::Write(time, step) => steps.push((time, step)),
+                    Order::Write(step) => steps.push(step),
                     Order::Search(key, most, answer) => {
                         self.write(std::mem::take(&mut steps));
                         let found = self.search(&key, most);
@@ -181,7 +191,7 @@ impl Scribe {
         }
     }
 
-    fn write(&mut self, steps: Vec<(Timestamp, Step)>) {
+    fn write(&mut self, steps: Vec<WrittenStep>) {
         if steps.is_empty() {
             return;
         }
@@ -199,7 +209,7 @@ impl Scribe {
             if let Err(error) = self.database.checkpoint() {
                 tracing::warn!(%error, "the record of messages' ways could not be made durable");
             }
-            let newest = steps.last().map(|step| step.0).unwrap_or_default();
+            let newest = steps.last().map(|step| step.time).unwrap_or_default();
             if let Err(error) = self.tidy(newest) {
                 tracing::warn!(
                     error = format!("{error:#}"),
@@ -209,15 +219,15 @@ impl Scribe {
         }
     }
 
-    fn try_write(&mut self, steps: &[(Timestamp, Step)]) -> anyhow::Result<()> {
+    fn try_write(&mut self, steps: &[WrittenStep]) -> anyhow::Result<()> {
         let transaction = self.database.transaction()?;
         {
             let mut step_row =
                 transaction.prepare_cached("INSERT INTO steps (time, step) VALUES (?1, ?2)")?;
             let mut key_row =
                 transaction.prepare_cached("INSERT OR IGNORE INTO step_keys (key, id) VALUES (?1, ?2)")?;
-            for (time, step) in steps {
-                let id = step_row.insert(params![time.unix_millis(), step.step.to_string()])?;
+            for step in steps {
+                let id = step_row.insert(params![step.time.unix_millis(), step.text])?;
                 for key in &step.keys {
                     key_row.execute(params![key, id])?;
                 }
