@@ -20,12 +20,6 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Destinations that are brought into memory because they are due; beyond them others wait in the index.
 const DUE_SITES_MAX: usize = 2_048;
 
-/// Parcels of one destination brought into memory at a time.
-const PARCELS_LOADED: usize = 256;
-
-/// A destination with fewer ready parcels than this gets more.
-const PARCELS_FEW: usize = 64;
-
 /// Messages that are read between two looks at whether somebody else needs the index.
 const LOADED_AT_ONCE: usize = 64;
 
@@ -189,10 +183,8 @@ fn load_due(shared: &Shared) -> Result<(), StorageError> {
             break;
         }
         let is_served = shared.spool(|spool| {
-            spool
-                .sites
-                .get(&row.destination)
-                .is_some_and(|site| site.not_before > now || site.ready_count() >= PARCELS_FEW)
+            let site = spool.sites.get(&row.destination);
+            site.is_some_and(|site| site.not_before > now || !site.runs_low())
         });
         if !is_served {
             load(shared, &row)?;
@@ -204,10 +196,18 @@ fn load_due(shared: &Shared) -> Result<(), StorageError> {
 /// Destinations whose parcels in memory run low.
 fn refill(shared: &Shared) -> Result<(), StorageError> {
     let low = shared.spool(|spool| {
-        let low = spool.sites.iter().filter(|(_, site)| site.has_more && site.ready_count() < PARCELS_FEW);
+        let low = spool.sites.iter().filter(|(_, site)| site.has_more && site.runs_low());
         low.map(|(destination, _)| destination.clone()).collect::<Vec<_>>()
     });
     for destination in low {
+        // When memory is full, those alone that would stand still otherwise.
+        let may_wait = shared.spool(|spool| {
+            let has_some = spool.sites.get(&destination).is_some_and(|site| !site.has_run_out());
+            spool.weight >= WEIGHT_LOADED_MAX && has_some
+        });
+        if may_wait {
+            continue;
+        }
         let row = shared.index().destination(&destination.key())?;
         match row {
             Some(row) => load(shared, &row)?,
@@ -231,18 +231,24 @@ fn load(shared: &Shared, row: &DestinationRow) -> Result<(), StorageError> {
     let now = shared.clock.now();
     let index = shared.index();
     // Those in memory already may be the first that the index names.
-    let in_memory = shared.spool(|spool| spool.sites.get(&row.destination).map_or(0, |site| site.parcels));
-    let parcels = index.due_parcels(row.id, now, PARCELS_LOADED + in_memory)?;
-    let is_all = parcels.len() < PARCELS_LOADED + in_memory;
-    shared.spool(|spool| {
+    let (room, in_memory) = shared.spool(|spool| {
         spool.site(&row.destination);
         spool.know(&row.destination, Some(row));
+        spool.sites.get(&row.destination).map_or((0, 0), |site| (site.room_left(), site.parcels))
     });
+    let parcels = index.due_parcels(row.id, now, room + in_memory)?;
+    let mut is_all = parcels.len() < room + in_memory;
     let mut index = Some(index);
-    for some in parcels.chunks(LOADED_AT_ONCE) {
+    'all: for some in parcels.chunks(LOADED_AT_ONCE) {
         // Who applies the log gets a turn in between.
         let held = index.take().unwrap_or_else(|| shared.index());
         for parcel in some {
+            if shared
+                .spool(|spool| spool.sites.get(&row.destination).is_some_and(|site| site.room_left() == 0))
+            {
+                is_all = false;
+                break 'all;
+            }
             bring(shared, &held, parcel)?;
             shared.spool(|spool| spool.wake_due(parcel.id, now));
         }

@@ -34,9 +34,9 @@ use crate::state::{Event, Hold, Phase, RecipientState};
 use connections::{Connections, Lines, Paces};
 use unwritten::Unwritten;
 
-/// Messages in memory, each with one more for each recipient: about 20 MiB. Fresh mail beyond it goes by way of the
-/// index.
-pub(crate) const WEIGHT_MAX: usize = 40_000;
+/// Messages in memory, each with one more for each recipient: about 30 MiB, at 2.5 KiB measured for a message to one.
+/// Fresh mail beyond it goes by way of the index.
+pub(crate) const WEIGHT_MAX: usize = 24_000;
 
 /// What is read from the index leaves this share of the memory to fresh mail.
 pub(crate) const WEIGHT_LOADED_MAX: usize = WEIGHT_MAX / 2;

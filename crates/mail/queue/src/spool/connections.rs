@@ -348,6 +348,9 @@ impl Spool {
         let Some(site) = self.sites.get_mut(destination) else { return };
         if site.pace.replace(pace) != Some(pace) {
             self.paces.remember(destination, pace);
+            if pace == Pace::Slow {
+                self.rest_beyond_room(destination);
+            }
         }
     }
 

@@ -28,10 +28,14 @@ impl Spool {
     pub(crate) fn due(&mut self, id: QueueId, number: usize) {
         let now = self.clock.now();
         let Some(message) = self.messages.get_mut(&id) else { return };
-        let site = message.parcels.get(number).and_then(|parcel| self.sites.get(&parcel.destination));
-        // Mail for a destination that is left alone waits in the index, however fresh it is.
-        if site.is_some_and(|site| site.not_before > now) {
-            return;
+        let site = message.parcels.get(number).and_then(|parcel| self.sites.get_mut(&parcel.destination));
+        if let Some(site) = site {
+            // Mail for a destination that is left alone, or has enough, waits in the index, however fresh it is.
+            let has_enough = site.is_full_of_slow();
+            site.has_more |= has_enough;
+            if has_enough || site.not_before > now {
+                return;
+            }
         }
         if !message.hold.is_over(now) || !message.advance(number, Event::Due) {
             return;

@@ -3,17 +3,32 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mail_types::QueueId;
 use platform::clock::Timestamp;
 
 use super::connections::{Given, Life, Pace, Standing};
-use super::{Site, Spool};
+use super::{Rank, Site, Spool};
 use crate::destination::Destination;
 use crate::index::DestinationRow;
 use crate::lease::ConnectionEnd;
 use crate::message::Diagnostic;
 use crate::schedule::{mixed, retry_after, throttled_for};
 use crate::state::Event;
+
+/// What one destination may have in memory: parcels that are ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Room {
+    /// With fewer it gets more.
+    pub(crate) few: usize,
+    /// No more are brought from the index.
+    pub(crate) most: usize,
+}
+
+/// Enough that the index need not be asked for each connection's next message.
+const ROOM: Room = Room { few: 64, most: 256 };
+
+/// What is slow or cannot be reached needs few at a time; the mail for it waits in the index, fresh or not, so that
+/// many of its kind do not fill the memory.
+const ROOM_TROUBLED: Room = Room { few: 8, most: 32 };
 
 /// A destination's key as a number.
 pub(crate) fn hash_of(key: &str) -> u64 {
@@ -141,11 +156,22 @@ impl Spool {
 
     /// Nothing goes there for a while: its mail waits in the index, not in memory.
     fn rest_all(&mut self, destination: &Destination) {
-        let ready: Vec<QueueId> = match self.sites.get_mut(destination) {
-            Some(site) => std::mem::take(&mut site.ready).into_iter().map(|rank| rank.id).collect(),
-            None => return,
-        };
-        for id in ready {
+        let Some(site) = self.sites.get_mut(destination) else { return };
+        let ready = std::mem::take(&mut site.ready);
+        self.rest_those(destination, ready);
+    }
+
+    /// It has turned out to be slow: what is beyond its room waits in the index.
+    pub(super) fn rest_beyond_room(&mut self, destination: &Destination) {
+        let Some(site) = self.sites.get_mut(destination) else { return };
+        let Some(first) = site.ready.iter().nth(site.room().most).copied() else { return };
+        let beyond = site.ready.split_off(&first);
+        site.has_more = true;
+        self.rest_those(destination, beyond);
+    }
+
+    fn rest_those(&mut self, destination: &Destination, ready: BTreeSet<Rank>) {
+        for Rank { id, .. } in ready {
             if let Some(message) = self.messages.get_mut(&id)
                 && let Some(number) = message.place_of(destination)
             {
@@ -203,8 +229,28 @@ impl Site {
         }
     }
 
-    pub(crate) fn ready_count(&self) -> usize {
-        self.ready.len()
+    fn room(&self) -> Room {
+        if self.standing() == Standing::Troubled { ROOM_TROUBLED } else { ROOM }
+    }
+
+    /// It is to get more from the index, if that has more.
+    pub(crate) fn runs_low(&self) -> bool {
+        self.ready.len() < self.room().few
+    }
+
+    /// Nothing waits here.
+    pub(crate) fn has_run_out(&self) -> bool {
+        self.ready.is_empty()
+    }
+
+    /// How many more it may get from the index.
+    pub(crate) fn room_left(&self) -> usize {
+        self.room().most.saturating_sub(self.ready.len())
+    }
+
+    /// Whether fresh mail for it waits in the index, too.
+    pub(super) fn is_full_of_slow(&self) -> bool {
+        self.standing() == Standing::Troubled && self.room_left() == 0
     }
 
     fn recovered(&mut self) {

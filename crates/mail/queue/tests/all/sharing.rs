@@ -105,6 +105,34 @@ async fn slow_destinations_leave_half_of_the_connections_to_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mail_for_a_slow_destination_waits_in_the_index_but_for_a_few() {
+    let house = house(4);
+    house.queue_for(&["slow.example"; 100]).await;
+    house.queue.look().await.unwrap();
+    assert_eq!(house.queue.stats().await.unwrap().in_memory, 100, "nothing is known of it yet");
+    let mut lease = house.lease().await.unwrap();
+    house.relay(&mut lease, LONG).await;
+    lease.flush().await.unwrap();
+    house.queue_for(&["slow.example"; 50]).await;
+    house.queue.look().await.unwrap();
+    assert_eq!(house.queue.stats().await.unwrap().in_memory, 32);
+    let mut sent = 1;
+    while let Some(parcel) = lease.next().await {
+        sent += 1;
+        house.clock.advance(LONG);
+        let recipients = vec![(number(0), RecipientOutcome::Relayed)];
+        lease.settle(parcel, ParcelOutcome { recipients, reports: Vec::new() }).await.unwrap();
+        assert!(house.queue.stats().await.unwrap().in_memory < 100);
+    }
+    lease.flush().await.unwrap();
+    lease.end(ConnectionEnd::Reached);
+    sent += house.send(&crate::house::relayed).await.len();
+    assert_eq!(sent, 150);
+    assert_eq!(house.queue.stats().await.unwrap().messages, 0);
+    house.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn holes_leave_an_eighth_of_the_connections_to_those_who_are_known() {
     let house = house(8);
     house.queue_for(&["known.example"]).await;
