@@ -177,11 +177,13 @@ impl Lease {
                 return seen.taken.map(|taken| self.parcel(taken));
             }
             if seen.has_more {
-                // The index has more: the keeper brings it, or finds that there is none.
+                // The index has more: the keeper brings it, or finds that there is none. It is listened to before it is
+                // asked, so that its answer is not missed.
+                let arrived = seen.arrived.notified();
                 self.inner.shared.wake_keeper();
                 let _idle = Idle::new(&self.inner.shared, &self.destination);
                 // Nothing is lost when the wait is over early: the next look finds what has come.
-                let _ = tokio::time::timeout(REFILL_LOOK, seen.arrived.notified()).await;
+                let _ = tokio::time::timeout(REFILL_LOOK, arrived).await;
                 continue;
             }
             if patience.is_zero() {

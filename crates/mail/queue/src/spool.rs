@@ -133,7 +133,7 @@ pub(crate) struct Site {
     pub(crate) has_more: bool,
     is_in_line: bool,
     pub(crate) is_unflushed: bool,
-    /// Parcels in memory, in whatever phase.
+    /// Parcels in memory, in whatever phase: those finished, too, until the index has heard of it.
     pub(crate) parcels: usize,
     pub(crate) arrived: Arc<Notify>,
 }
@@ -329,9 +329,7 @@ impl Spool {
         let Some(message) = self.messages.remove(&id) else { return };
         self.weight = self.weight.saturating_sub(1 + message.recipients.len());
         for parcel in &message.parcels {
-            if parcel.phase != Phase::Finished {
-                self.leave_site(&parcel.destination);
-            }
+            self.leave_site(&parcel.destination);
         }
     }
 

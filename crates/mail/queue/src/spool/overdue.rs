@@ -59,7 +59,6 @@ impl Spool {
         let Some(message) = self.messages.get_mut(&id) else { return };
         if message.waiting_at(destination).is_empty() {
             message.advance(number, Event::Finished);
-            self.leave_site(destination);
         } else {
             message.advance(number, Event::Told);
             let now = self.clock.now();

@@ -150,7 +150,6 @@ impl Spool {
         let Some(number) = message.place_of(destination) else { return };
         if message.waiting_at(destination).is_empty() {
             message.advance(number, Event::Finished);
-            self.leave_site(destination);
             self.forget_if_known(id);
         } else if reason_to_wait.is_empty() {
             self.give_back(id, destination);
@@ -214,7 +213,6 @@ impl Spool {
             let Some(message) = self.messages.get_mut(&id) else { return };
             if message.parcels.get(number).is_some_and(|parcel| parcel.phase == Phase::Resting) {
                 message.advance(number, Event::Finished);
-                self.leave_site(&destination);
             }
         }
     }
