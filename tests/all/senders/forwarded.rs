@@ -118,3 +118,66 @@ fn mail_of_our_own_keeps_its_sender() -> Result<()> {
     ensure!(received.sender.starts_with(&format!("<{}>", Server::ANN)), "{received:?}");
     Ok(())
 }
+
+#[test]
+fn addresses_that_fill_a_path_come_in_go_on_and_find_home() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let (far, home) = (internet.domain("far.example")?, internet.domain("strangers.example")?);
+    let server = server_that_checks(&internet, "", "")?;
+    domain(&internet, "strangers.example", HERE, "");
+    server.command(&["alias", "add", "friend@example.test", "pal@far.example"])?;
+    // As list servers write them, the recipient in the sender.
+    let sender_of =
+        |octets: usize| format!("{}@strangers.example", "bounces=pal=".repeat(30).split_at(octets).0);
+    let room = 254 - "SRS0=HHHH=TT=strangers.example=@example.test".len();
+    let last =
+        |host: &Exchanger, count: usize| host.wait_for(count).map(|mut all| all.swap_remove(count - 1));
+    for (count, octets, is_rewritten) in
+        [(1, 65, true), (2, room - 1, true), (3, room, true), (4, room + 1, false)]
+    {
+        let sender = sender_of(octets);
+        bring_in(&server, &sender, "friend@example.test", mail(EVE, "long").as_bytes())?;
+        let passed = last(&far, count)?;
+        let told = passed.sender.split(['<', '>']).nth(1).context("no sender")?.to_owned();
+        if !is_rewritten {
+            ensure!(told == sender, "{told}");
+            continue;
+        }
+        ensure!(told.starts_with("SRS0=") && told.len() > 65 && told.len() <= 254, "{told}");
+        bring_in(&server, "", &told, mail("mailer-daemon@far.example", "bounce").as_bytes())?;
+        let returned = last(&home, count)?;
+        ensure!(returned.addresses() == [sender.as_str()], "{returned:?}");
+    }
+    // What another forwarder rewrote keeps its way back, too.
+    let other = format!("SRS0=HHHH=TT=strangers.example={}@other.example", "x".repeat(100));
+    bring_in(&server, &other, "friend@example.test", mail(EVE, "again").as_bytes())?;
+    let passed = last(&far, 5)?;
+    ensure!(
+        passed.sender.starts_with("<SRS1=") && passed.sender.contains("=other.example==HHHH="),
+        "{passed:?}"
+    );
+    // Who has such an address is written to, and told of what went wrong.
+    let (longest, too_long) = (sender_of(236), sender_of(237));
+    ensure!(longest.len() == 254);
+    server.submission(Server::ANN)?.send(Server::ANN, &[&longest], mail(Server::ANN, "answer").as_bytes())?;
+    let answered = last(&home, 4)?;
+    ensure!(answered.addresses() == [longest.as_str()], "{answered:?}");
+    far.refuse("pal@far.example", "550 5.1.1 Nobody");
+    bring_in(&server, &longest, "friend@example.test", mail(EVE, "refused").as_bytes())?;
+    let report = last(&home, 5)?;
+    ensure!(report.addresses() == [longest.as_str()] && report.sender.starts_with("<>"), "{report:?}");
+    bring_in(&server, &longest, super::BOB, mail(EVE, "kept").as_bytes())?;
+    let kept = super::filed(&server, "kept@strangers.example")?;
+    ensure!(kept.text.contains(&format!("Return-Path: <{longest}>")), "{kept:?}");
+    for (sender, to) in [(too_long.as_str(), super::BOB), (EVE, too_long.as_str())] {
+        let said = bring(&server, "client.example", sender, to, b"")?;
+        ensure!(said.code == "501", "{said:?}");
+    }
+    // Names of our own stay such that everybody takes them.
+    for octets in [64, 65] {
+        let address = format!("{}@example.test", "n".repeat(octets));
+        let done = server.try_command(&["alias", "add", &address, Server::BOB])?;
+        ensure!(done.status.success() == (octets == 64), "{done:?}");
+    }
+    Ok(())
+}
