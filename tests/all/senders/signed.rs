@@ -180,3 +180,25 @@ fn a_key_that_is_taken_up_from_elsewhere_signs() -> Result<()> {
     ensure!(said.contains("dkim=pass") && said.contains("header.s=mail"), "{said}");
     Ok(())
 }
+
+#[test]
+fn a_key_that_is_too_short_is_refused_with_a_way_out() -> Result<()> {
+    let server = Server::start(testkit::ServerOptions::default())?;
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().to_str().context("a path")?;
+    let made = Command::new("/usr/sbin/opendkim-genkey")
+        .args(["-d", "example.test", "-s", "old", "-b", "1024", "-D", path])
+        .status()?;
+    ensure!(made.success());
+    let said =
+        server.try_command(&["dkim", "import", "example.test", "old", &format!("{path}/old.private")])?;
+    let words = String::from_utf8_lossy(&said.stderr);
+    ensure!(!said.status.success(), "{said:?}");
+    for part in ["1024 bits", "2048", "mailstead dkim generate example.test --wait", "leave old in DNS"] {
+        ensure!(words.contains(part), "{part} is not in {words}");
+    }
+    // The way out, as told.
+    let made = server.command(&["dkim", "generate", "example.test", "--wait"])?;
+    ensure!(made.contains("_domainkey.example.test"), "{made}");
+    Ok(())
+}
