@@ -181,3 +181,24 @@ fn addresses_that_fill_a_path_come_in_go_on_and_find_home() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_report_to_a_stranger_is_signed_by_the_domain_he_wrote_to() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let (far, home) = (internet.domain("far.example")?, internet.domain("strangers.example")?);
+    // Its own name, localhost, is nobody's domain and has no key.
+    let server = server_that_checks(&internet, "", "")?;
+    server.command(&["domain", "add", "second.test"])?;
+    let records = publish_ours(&internet, &server)?;
+    server.command(&["alias", "add", "friend@second.test", "pal@far.example"])?;
+    far.refuse("pal@far.example", "550 5.1.1 Nobody");
+    bring_in(&server, EVE, "friend@second.test", mail(EVE, "refused").as_bytes())?;
+    let report = &home.wait_for(1)?[0];
+    ensure!(report.text().contains("postmaster@second.test>\r\n"), "{}", report.text());
+    let said = peers("verify", &records, &[], &report.octets)?;
+    ensure!(said["dkim"].as_array().is_some_and(|all| all.len() == 2), "{said}");
+    for signature in said["dkim"].as_array().context("no signatures")? {
+        ensure!(signature["passes"] == true && signature["domain"] == "second.test", "{said}");
+    }
+    Ok(())
+}

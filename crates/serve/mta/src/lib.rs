@@ -55,6 +55,7 @@ pub use outbound::tls_result::{
 };
 pub use outbound::{Outbound, OutboundError, OutboundRooms};
 pub use own_mail::{OwnMail, OwnMailError, OwnMailRooms};
+pub use report::author::{ReportAuthor, postmaster_who_signs};
 pub use settings::Settings;
 pub use way::{
     Attempt, AttemptSink, AttemptedRecipient, MessageWay, Outcome, PolicySource, Protection, RecipientWay,

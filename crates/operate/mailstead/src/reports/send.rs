@@ -5,8 +5,10 @@ use std::time::Duration;
 use anyhow::Context;
 use directory::Directory;
 use dns::Resolver;
-use mail_types::{Address, AddressDomain, DomainName, TransactionId};
-use mta::{AppliedPolicy, OwnMail, OwnMailRooms, PolicyKind, PolicyTally, TallyDay, TlsTally};
+use mail_types::{Address, DomainName, TransactionId};
+use mta::{
+    AppliedPolicy, OwnMail, OwnMailRooms, PolicyKind, PolicyTally, TallyDay, TlsTally, postmaster_who_signs,
+};
 use platform::clock::{Clock, Timestamp};
 use queue::MessageKind;
 use sender_auth::reports::{
@@ -132,10 +134,7 @@ impl Sender {
         if let Some(address) = &self.choices.from {
             return Some(address.clone());
         }
-        let ours = self.directory().domains().into_iter().map(|domain| domain.name);
-        let mut candidates = std::iter::once(self.choices.hostname.clone()).chain(ours);
-        let domain = candidates.find(|domain| self.mail.may_write_for(domain))?;
-        Address::new("postmaster", AddressDomain::Name(domain)).ok()
+        postmaster_who_signs(self.directory(), std::iter::once(&self.choices.hostname))
     }
 
     async fn send_dmarc(

@@ -917,7 +917,7 @@ pub(crate) static TABLE: &[Row] = &[
         Fitting(way::ADDRESS),
         "\"\"",
         Live,
-        "Whom reports about undelivered mail come from; empty: postmaster at `hostname`.",
+        "Whom reports about undelivered mail come from; empty: postmaster at `hostname`, and for strangers at a domain with a DKIM key where `hostname` has none.",
     ),
     row(
         "outbound.returned_octets_max",

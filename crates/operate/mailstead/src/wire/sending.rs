@@ -10,8 +10,8 @@ use anyhow::{Context, bail};
 use dns::Families;
 use mail_types::{Address, AddressDomain, DomainName, Secret};
 use mta::{
-    Identity, Loopback, OutboundRooms, OutboundSettings, PolicyFetchError, RelayCredentials, Routing,
-    SendingLimits, StsRooms, Timeouts, TlsWish, TlsWishes,
+    Identity, Loopback, OutboundRooms, OutboundSettings, PolicyFetchError, RelayCredentials, ReportAuthor,
+    Routing, SendingLimits, StsRooms, Timeouts, TlsWish, TlsWishes,
 };
 use platform::metrics::Metrics;
 use platform::workers::{Workers, WorkersSettings};
@@ -104,8 +104,11 @@ fn limit(settings: &Settings, key: &str) -> Option<u32> {
 pub(super) fn outbound_settings(settings: &Settings, srs: &Srs) -> anyhow::Result<OutboundSettings> {
     let hostname = settings.hostname();
     let report_from = match Address::parse(&settings.text("outbound.report_from")) {
-        Ok(address) => address,
-        Err(_) => Address::new("postmaster", AddressDomain::Name(hostname.clone()))?,
+        Ok(address) => ReportAuthor::Named(address),
+        Err(_) => {
+            let domain = AddressDomain::Name(hostname.clone());
+            ReportAuthor::Postmaster(Address::new("postmaster", domain)?)
+        }
     };
     let identity = Identity {
         hello: DomainName::parse(&settings.text("outbound.hello")).unwrap_or_else(|_| hostname.clone()),
@@ -119,7 +122,7 @@ pub(super) fn outbound_settings(settings: &Settings, srs: &Srs) -> anyhow::Resul
         identity,
         identities: settings.list("outbound.identities").iter().filter_map(|t| way::identity(t)).collect(),
         own_addresses: own_addresses(settings),
-        own_names: vec![hostname.clone()],
+        own_names: vec![hostname],
         loopback: if settings.switch("outbound.to_loopback") {
             Loopback::Others
         } else {
@@ -146,7 +149,7 @@ pub(super) fn outbound_settings(settings: &Settings, srs: &Srs) -> anyhow::Resul
         recipients_max: settings.count("outbound.recipients_max"),
         returned_octets_max: settings.number("outbound.returned_octets_max"),
         routing,
-        ..OutboundSettings::new(hostname, report_from)
+        report_from,
     })
 }
 
