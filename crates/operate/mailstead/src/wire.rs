@@ -119,7 +119,7 @@ impl Running {
         );
         running.doors.keep_sent(&running.house, &running.tasks).await;
         running.care();
-        let sender = reports::sender(&running.house, running.resolver.clone(), &transactions);
+        let sender = reports::sender(&running.house, running.resolver.clone(), &transactions)?;
         running.report(sender, report_mails);
         running.outbound.start(&running.tasks);
         let serving = names.serve(running.resolver.clone(), running.tasks.shutdown());

@@ -49,9 +49,8 @@ pub use outbound::settings::{
 };
 pub use outbound::sts::{PolicyFetch, PolicyFetchError, PolicyFetched, PolicyOrder, StsRooms};
 pub use outbound::tls_result::{
-    AppliedPolicy, FailureDetail, PolicyKind, PolicyTally, TALLY_DAYS_MAX, TALLY_FAILURES_MAX,
-    TALLY_OCTETS_MAX, TALLY_POLICIES_MAX, TallyDay, TlsFailureType, TlsPlace, TlsResult, TlsResultSink,
-    TlsTally,
+    AppliedPolicy, FailureDetail, PolicyTally, TALLY_DAYS_MAX, TALLY_FAILURES_MAX, TALLY_OCTETS_MAX,
+    TALLY_POLICIES_MAX, TallyDay, TlsPlace, TlsResult, TlsResultSink, TlsTally,
 };
 pub use outbound::{Outbound, OutboundError, OutboundRooms};
 pub use own_mail::{OwnMail, OwnMailError, OwnMailRooms};

@@ -9,6 +9,7 @@ use mail_types::{Address, AddressDomain, DomainName};
 use platform::clock::Clock;
 use platform::egress::Egress;
 use platform::metrics::Metrics;
+use platform::network::is_public;
 use provision::{
     Certificate, Domain, Host, Identity, Key, Probes, Purpose, Services, Site, Validation, World,
 };
@@ -154,24 +155,10 @@ fn public_addresses(settings: &Settings) -> Vec<IpAddr> {
     };
     let mut addresses: Vec<IpAddr> = of_interfaces.into_iter().filter(everywhere).collect();
     addresses.extend(&listening);
-    addresses.retain(is_public);
+    addresses.retain(|address| is_public(*address));
     addresses.sort();
     addresses.dedup();
     addresses
-}
-
-/// Whether the world can reach an address: it is nobody's private one (RFC 6890).
-fn is_public(address: &IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(four) => {
-            let [a, b, ..] = four.octets();
-            let is_shared = a == 100 && (64..128).contains(&b);
-            let is_local = four.is_private() || four.is_loopback() || four.is_link_local();
-            !(is_local || is_shared || four.is_unspecified() || four.is_documentation())
-        }
-        // Global unicast is 2000::/3 (RFC 4291 §2.4), documentation has 2001:db8::/32 of it.
-        IpAddr::V6(six) => six.segments()[0] & 0xe000 == 0x2000 && six.segments()[..2] != [0x2001, 0x0db8],
-    }
 }
 
 /// What mail programs are offered. A listener that only this machine reaches offers nothing, unless something stands in
@@ -208,27 +195,6 @@ mod tests {
     fn settings(text: &str) -> Settings {
         let text = format!("hostname = \"mail.example.org\"\n{text}");
         Settings::read(&text, Path::new("/etc/m.toml"), std::iter::empty()).unwrap()
-    }
-
-    #[test]
-    fn private_addresses_are_not_told() {
-        for (text, public) in [
-            ("198.41.0.4", true),
-            ("10.0.0.1", false),
-            ("100.63.255.255", true),
-            ("100.64.0.0", false),
-            ("100.127.255.255", false),
-            ("100.128.0.0", true),
-            ("127.0.0.1", false),
-            ("169.254.1.1", false),
-            ("2001:4860::1", true),
-            ("2001:db8::1", false),
-            ("fe80::1", false),
-            ("fd00::1", false),
-            ("::1", false),
-        ] {
-            assert_eq!(is_public(&text.parse().unwrap()), public, "{text}");
-        }
     }
 
     #[test]
