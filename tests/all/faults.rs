@@ -45,6 +45,32 @@ fn a_port_in_use_is_named() -> Result<()> {
 }
 
 #[test]
+fn a_web_server_that_has_the_port_does_not_keep_mail_out() -> Result<()> {
+    let mut server = Server::make(ServerOptions::default())?;
+    let web = std::net::TcpListener::bind(server.address(443))?;
+    let monitored = std::net::TcpListener::bind(server.address(9825))?;
+    server.up()?;
+    server.smtp()?.send(
+        "eve@strangers.example",
+        &[Server::ANN],
+        b"From: eve@strangers.example\r\n\r\nHello\r\n",
+    )?;
+    let log = server.log();
+    for (place, words) in [(&web, "[mta_sts] is not shown"), (&monitored, "/healthz are not served")] {
+        let place = place.local_addr()?.to_string();
+        let told = log.lines().find(|line| line.contains(words)).with_context(|| log.clone())?;
+        ensure!(told.contains(&place) && told.contains("in use") && told.contains("[listen."), "{told}");
+    }
+    server.stop()?;
+    // Who asked for the place by name wants it.
+    let mut file = std::fs::OpenOptions::new().append(true).open(server.config())?;
+    writeln!(file, "[listen.https]\nenabled = true")?;
+    let said = refuses_to_start(&server)?;
+    ensure!(said.contains(&web.local_addr()?.to_string()) && said.contains("in use"), "{said}");
+    Ok(())
+}
+
+#[test]
 fn a_second_server_on_the_same_data_is_refused() -> Result<()> {
     let server = Server::start(ServerOptions::default())?;
     let text = std::fs::read_to_string(server.config())?;

@@ -256,7 +256,7 @@ pub(crate) static TABLE: &[Row] = &[
         Switch,
         "true",
         Restart,
-        "Show other servers the policy of `[mta_sts]` by HTTPS; needs a certificate.",
+        "Show other servers the policy of `[mta_sts]` by HTTPS; needs a certificate. As long as nothing is set in this table, a port that another program has is no fault: the server starts without.",
     ),
     row("listen.https.port", PORT, "443", Restart, "The port for HTTPS."),
     row(
@@ -271,7 +271,7 @@ pub(crate) static TABLE: &[Row] = &[
         Switch,
         "true",
         Restart,
-        "Serve `/metrics` for Prometheus and `/healthz` by HTTP.",
+        "Serve `/metrics` for Prometheus and `/healthz` by HTTP. As long as nothing is set in this table, a port that another program has is no fault: the server starts without.",
     ),
     row("listen.metrics.port", PORT, "9825", Restart, "The port for metrics."),
     row(

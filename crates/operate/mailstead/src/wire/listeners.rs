@@ -65,13 +65,23 @@ impl Purpose {
         }
     }
 
+    /// What is missing without it, where mail goes on all the same.
+    fn missed(self) -> Option<&'static str> {
+        match self {
+            Self::Https => Some("the policy of [mta_sts] is not shown to other servers"),
+            Self::Metrics => Some("/metrics and /healthz are not served"),
+            Self::Smtp | Self::Submission | Self::Submissions | Self::Lmtp | Self::Imap | Self::Imaps => None,
+        }
+    }
+
     /// Whether a load balancer may stand before it.
     fn may_be_proxied(self) -> bool {
         self != Self::Metrics
     }
 }
 
-/// Binds every listener that is switched on.
+/// Binds every listener that is switched on. Where another program has a place that only our defaults ask for, and mail
+/// does not need it, the server goes on without; a place that the operator wrote down has to be had.
 pub(super) fn bind(settings: &Settings) -> anyhow::Result<Vec<(Purpose, Listener)>> {
     let mut listeners = Vec::new();
     for purpose in Purpose::ALL {
@@ -103,7 +113,17 @@ pub(super) fn bind(settings: &Settings) -> anyhow::Result<Vec<(Purpose, Listener
                         "this machine has no IPv6; not listening there"
                     );
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => match purpose.missed() {
+                    Some(missed) if !settings.is_touched(&format!("listen.{}", purpose.name())) => {
+                        tracing::warn!(
+                            %error,
+                            "{missed}; mail is taken all the same. Free the place and start again, write another under \
+                             [listen.{name}], or `enabled = false` there if you do not need it",
+                            name = purpose.name(),
+                        );
+                    }
+                    _ => return Err(error.into()),
+                },
             }
         }
     }
