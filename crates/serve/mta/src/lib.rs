@@ -42,7 +42,8 @@ use settings::{Live, QueueBehind};
 pub use deliver::limits::SentHour;
 pub use deliver::routing::{Routing, SendingLimits};
 pub use inspect::{
-    Applied, CheckSink, CheckedMessage, Checks, Enforcement, Findings, OnDnsFailure, Override, settle,
+    Applied, CheckSink, CheckedMessage, Checks, Enforcement, Findings, OnDnsFailure, Override, WithoutAuthor,
+    settle,
 };
 pub use outbound::settings::{
     Identity, Loopback, OutboundSettings, RelayCredentials, Timeouts, TlsWish, TlsWishes,

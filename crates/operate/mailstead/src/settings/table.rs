@@ -499,6 +499,13 @@ pub(crate) static TABLE: &[Row] = &[
         "What becomes of mail that its author's domain disowns: what the domain asks for, filed as junk, or nothing.",
     ),
     row(
+        "senders.without_author",
+        Choice(&["refuse", "junk", "accept"]),
+        "\"refuse\"",
+        Live,
+        "What becomes of strangers' mail that has no From field with an address in it; reports on delivery are filed as junk rather than refused.",
+    ),
+    row(
         "senders.on_dns_failure",
         Choice(&["defer", "accept"]),
         "\"defer\"",
