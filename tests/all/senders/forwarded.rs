@@ -3,7 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use testkit::{Exchanger, Internet, Received, Server};
 
-use super::{HERE, bring, bring_in, domain, key, mail, peers, publish_ours, server_that_checks, signed};
+use super::{
+    HERE, NOT_HERE, bring, bring_in, domain, key, mail, peers, publish_ours, server_that_checks, signed,
+};
 
 const EVE: &str = "eve@strangers.example";
 
@@ -179,6 +181,51 @@ fn addresses_that_fill_a_path_come_in_go_on_and_find_home() -> Result<()> {
         let done = server.try_command(&["alias", "add", &address, Server::BOB])?;
         ensure!(done.status.success() == (octets == 64), "{done:?}");
     }
+    Ok(())
+}
+
+#[test]
+fn junk_is_not_passed_on() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let (far, home) = (internet.domain("far.example")?, internet.domain("strangers.example")?);
+    let inner = internet.domain("inner.example")?;
+    let server = server_that_checks(&internet, "", "backup_domains = [\"inner.example\"]")?;
+    publish_ours(&internet, &server)?;
+    domain(&internet, "doubt.example", NOT_HERE, "quarantine");
+    server.command(&["alias", "add", "friend@example.test", "pal@far.example"])?;
+    server.command(&["alias", "add", "both@example.test", "pal@far.example", super::BOB])?;
+    let eve = "eve@doubt.example";
+    // It would lie nowhere here: its sender hears so.
+    let said = bring(&server, "client.example", eve, "friend@example.test", mail(eve, "alone").as_bytes())?;
+    ensure!(
+        said.code == "550" && said.text.contains("5.7.1") && said.text.contains("not passed on"),
+        "{said:?}"
+    );
+    let checks = super::checks_of(&server, eve)?;
+    ensure!(checks.last().is_some_and(|last| last.ends_with("; it could only be passed on")), "{checks:?}");
+    // One reply cannot refuse some.
+    let both = [super::BOB, "friend@example.test"];
+    let said = server.smtp()?.send(eve, &both, mail(eve, "two").as_bytes());
+    ensure!(said.is_err_and(|refused| refused.to_string().contains("not passed on")));
+    ensure!(super::find(&server, "two@strangers.example")?.is_none());
+    // Whom we only stand in for judges for himself.
+    bring_in(&server, eve, "ann@inner.example", mail(eve, "backup").as_bytes())?;
+    ensure!(inner.wait_for(1)?[0].addresses() == ["ann@inner.example"]);
+    // Bob's copy lies in Junk, with no seal on it, and is the only one.
+    bring_in(&server, eve, "both@example.test", mail(eve, "kept").as_bytes())?;
+    let kept = super::filed(&server, "kept@strangers.example")?;
+    ensure!(kept.mailbox == "Junk" && !kept.text.contains("ARC-Seal"), "{kept:?}");
+    let checks = super::checks_of(&server, eve)?;
+    ensure!(checks.last().is_some_and(|last| last.ends_with("; it is not passed on")), "{checks:?}");
+    // What nobody disowns goes on; it is the first that the far host sees.
+    bring_in(&server, EVE, "both@example.test", mail(EVE, "honest").as_bytes())?;
+    let passed = &far.wait_for(1)?[0];
+    ensure!(passed.message_id().contains("honest@strangers.example"), "{passed:?}");
+    // And so does the report on it, whoever doubts who wrote that.
+    let srs = passed.sender.split(['<', '>']).nth(1).context("no sender")?.to_owned();
+    bring_in(&server, "", &srs, mail("mailer-daemon@doubt.example", "bounce").as_bytes())?;
+    ensure!(home.wait_for(1)?[0].addresses() == [EVE]);
+    ensure!(far.received().len() == 1, "{:?}", far.received());
     Ok(())
 }
 
