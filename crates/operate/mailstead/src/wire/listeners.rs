@@ -5,6 +5,7 @@ use std::time::Duration;
 use platform::guard::Refusal;
 use platform::listener::{ListenAddress, Listener, ListenerSettings};
 
+use crate::admin::MissedListener;
 use crate::settings::Settings;
 
 /// How long a load balancer may take to say who its client is.
@@ -80,10 +81,17 @@ impl Purpose {
     }
 }
 
+/// What came of binding.
+pub(super) struct Bound {
+    pub(super) listeners: Vec<(Purpose, Listener)>,
+    /// Those that listen nowhere.
+    pub(super) missed: Vec<MissedListener>,
+}
+
 /// Binds every listener that is switched on. Where another program has a place that only our defaults ask for, and mail
 /// does not need it, the server goes on without; a place that the operator wrote down has to be had.
-pub(super) fn bind(settings: &Settings) -> anyhow::Result<Vec<(Purpose, Listener)>> {
-    let mut listeners = Vec::new();
+pub(super) fn bind(settings: &Settings) -> anyhow::Result<Bound> {
+    let (mut listeners, mut missed) = (Vec::new(), Vec::new());
     for purpose in Purpose::ALL {
         let mut places: Vec<ListenAddress> =
             settings.listener(purpose.name()).into_iter().map(ListenAddress::Tcp).collect();
@@ -114,18 +122,23 @@ pub(super) fn bind(settings: &Settings) -> anyhow::Result<Vec<(Purpose, Listener
                     );
                 }
                 Err(error) => match purpose.missed() {
-                    Some(missed) if !settings.is_touched(&format!("listen.{}", purpose.name())) => {
-                        tracing::warn!(
-                            %error,
-                            "{missed}; mail is taken all the same. Free the place and start again, write another under \
-                             [listen.{name}], or `enabled = false` there if you do not need it",
-                            name = purpose.name(),
-                        );
+                    Some(what) if !settings.is_touched(&format!("listen.{}", purpose.name())) => {
+                        let one = MissedListener {
+                            listener: purpose.name().to_owned(),
+                            why: error.to_string(),
+                            missed: what.to_owned(),
+                        };
+                        tracing::warn!(%error, "{what}; mail is taken all the same: {}", one.remedy());
+                        missed.push(one);
                     }
                     _ => return Err(error.into()),
                 },
             }
         }
     }
-    Ok(listeners)
+    // What listens somewhere is not missed.
+    let listens = |name: &str| listeners.iter().any(|(purpose, _)| purpose.name() == name);
+    missed.retain(|missed: &MissedListener| !listens(&missed.listener));
+    missed.dedup_by(|one, other| one.listener == other.listener);
+    Ok(Bound { listeners, missed })
 }

@@ -13,10 +13,11 @@ use platform::network::is_public;
 use provision::{
     Certificate, Domain, Host, Identity, Key, Probes, Purpose, Services, Site, Validation, World,
 };
+use sender_auth::mta_sts::PolicyId;
 use tls::Leaf;
 
 use super::{certificate_files, dns_settings, own_policy, policy_id};
-use crate::admin::{PublishedDomain, PublishedKey};
+use crate::admin::{MissedListener, PublishedDomain, PublishedKey};
 use crate::settings::{Settings, way};
 
 /// How long somebody else's mail host may take to be connected to.
@@ -30,7 +31,11 @@ const REPORT_READER: &str = "postmaster";
 ///
 /// # Errors
 /// When a certificate cannot be read, or a domain is none.
-pub(crate) fn site(settings: &Settings, domains: &[PublishedDomain]) -> anyhow::Result<Site> {
+pub(crate) fn site(
+    settings: &Settings,
+    domains: &[PublishedDomain],
+    missed: &[MissedListener],
+) -> anyhow::Result<Site> {
     let hostname = settings.hostname();
     let greeting = DomainName::parse(&settings.text("outbound.hello")).unwrap_or_else(|_| hostname.clone());
     let certificates = own_certificates(settings)?;
@@ -46,11 +51,20 @@ pub(crate) fn site(settings: &Settings, domains: &[PublishedDomain]) -> anyhow::
         certificate_keys: certificates.iter().map(|leaf| leaf.public_key_sha256).collect(),
         certificate_issuers: issuers,
     };
-    let domains = domains.iter().map(|published| domain(settings, published)).collect::<Result<_, _>>()?;
+    // Nobody is to look for a policy that is not shown.
+    let shows_policy =
+        settings.switch("listen.https.enabled") && !missed.iter().any(|missed| missed.listener == "https");
+    let policy = shows_policy.then(|| policy_id(&own_policy(settings)));
+    let domains =
+        domains.iter().map(|published| domain(settings, published, &policy)).collect::<Result<_, _>>()?;
     Ok(Site { host, domains })
 }
 
-fn domain(settings: &Settings, published: &PublishedDomain) -> anyhow::Result<Domain> {
+fn domain(
+    settings: &Settings,
+    published: &PublishedDomain,
+    policy: &Option<PolicyId>,
+) -> anyhow::Result<Domain> {
     let name = DomainName::parse(&published.domain).context("a domain of the directory")?;
     let identity = settings
         .list("outbound.identities")
@@ -77,7 +91,7 @@ fn domain(settings: &Settings, published: &PublishedDomain) -> anyhow::Result<Do
     Ok(Domain {
         identity,
         keys: published.keys.iter().map(key).collect(),
-        encryption_policy: settings.switch("listen.https.enabled").then(|| policy_id(&own_policy(settings))),
+        encryption_policy: policy.clone(),
         reports_to: Address::new(REPORT_READER, AddressDomain::Name(name.clone()))?,
         name,
     })
@@ -213,7 +227,7 @@ mod tests {
     fn a_domain_is_sent_from_its_identity() {
         let settings = settings("[outbound]\nidentities = [\"example.org=out.example.org 192.0.2.8\"]");
         let published = |domain: &str| PublishedDomain { domain: domain.into(), keys: Vec::new() };
-        let site = site(&settings, &[published("example.org"), published("other.example")]).unwrap();
+        let site = site(&settings, &[published("example.org"), published("other.example")], &[]).unwrap();
         let identity = site.domains[0].identity.as_ref().unwrap();
         assert_eq!(identity.addresses, ["192.0.2.8".parse::<IpAddr>().unwrap()]);
         assert_eq!(site.domains[1].identity, None);
