@@ -2,6 +2,7 @@
 
 mod dovecot;
 mod exim;
+mod opendkim;
 mod opensmtpd;
 mod postfix;
 mod unpacked;
@@ -12,6 +13,7 @@ use anyhow::Result;
 
 pub(crate) use dovecot::{Dovecot, Full};
 pub(crate) use exim::{Exim, EximOptions};
+pub(crate) use opendkim::OpenDkim;
 pub(crate) use opensmtpd::OpenSmtpd;
 pub(crate) use postfix::Postfix;
 

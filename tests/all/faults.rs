@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use testkit::{Dialogue, Server, ServerOptions, SmtpClient};
+use testkit::{Dialogue, Internet, Server, ServerOptions, SmtpClient};
 
 /// Starts a server that must refuse to start, and gives what it said.
 fn refuses_to_start(server: &Server) -> Result<String> {
@@ -41,6 +41,43 @@ fn a_port_in_use_is_named() -> Result<()> {
     let taken = std::net::TcpListener::bind(server.address(25))?;
     let said = refuses_to_start(&server)?;
     ensure!(said.contains(&taken.local_addr()?.to_string()) && said.contains("in use"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_web_server_that_has_the_port_does_not_keep_mail_out() -> Result<()> {
+    let internet = Internet::start()?;
+    let quiet = "[dns]\ncheck_block_lists = []\ncheck_port25_host = \"\"\n";
+    let settings = internet.settings("", "").replacen("[dns]\n", quiet, 1);
+    let mut server = Server::make(ServerOptions { settings, ..ServerOptions::default() })?;
+    let web = std::net::TcpListener::bind(server.address(443))?;
+    let monitored = std::net::TcpListener::bind(server.address(9825))?;
+    server.up()?;
+    server.smtp()?.send(
+        "eve@strangers.example",
+        &[Server::ANN],
+        b"From: eve@strangers.example\r\n\r\nHello\r\n",
+    )?;
+    let log = server.log();
+    for (place, words) in [(&web, "[mta_sts] is not shown"), (&monitored, "/healthz are not served")] {
+        let place = place.local_addr()?.to_string();
+        let told = log.lines().find(|line| line.contains(words)).with_context(|| log.clone())?;
+        ensure!(told.contains(&place) && told.contains("in use") && told.contains("[listen."), "{told}");
+    }
+    // What the world is to know of it is told accordingly: nobody is to look for a policy that is not shown.
+    ensure!(!server.command(&["dns", "records"])?.contains("mta-sts"));
+    let checked = server.try_command(&["dns", "check"])?;
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    for listener in ["https", "metrics"] {
+        ensure!(said.contains(&format!("listener {listener}: ")) && said.contains("in use"), "{said}");
+    }
+    server.stop()?;
+    ensure!(server.command(&["dns", "records"])?.contains("mta-sts"));
+    // Who asked for the place by name wants it.
+    let mut file = std::fs::OpenOptions::new().append(true).open(server.config())?;
+    writeln!(file, "[listen.https]\nenabled = true")?;
+    let said = refuses_to_start(&server)?;
+    ensure!(said.contains(&web.local_addr()?.to_string()) && said.contains("in use"), "{said}");
     Ok(())
 }
 

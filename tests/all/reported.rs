@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use testkit::{Internet, Received, Record, Server, ServerOptions};
+use testkit::{HttpsReceiver, Internet, Received, Record, Server, ServerOptions};
 
 /// A server that checks strangers, though they come from loopback, and signs what it reports.
 fn server_in(internet: &Internet) -> Result<Server> {
@@ -79,7 +79,7 @@ fn a_domain_hears_what_came_in_its_name_and_nobody_else_does() -> Result<()> {
     ensure!(forged.is_err_and(|refused| refused.to_string().contains("5.7.26")));
 
     let said = server.command(&["dns", "report", "--send"])?;
-    ensure!(said.starts_with("1 reports mailed, 0 "), "{said}\n{}", server.log());
+    ensure!(said.starts_with("1 reports mailed, 0 posted, 0 "), "{said}\n{}", server.log());
     let received: &Received = &host.wait_for(1)?[0];
     ensure!(received.addresses() == ["dmarc@far.example"], "{received:?}");
     let mail = received.text();
@@ -103,7 +103,7 @@ fn a_domain_hears_what_came_in_its_name_and_nobody_else_does() -> Result<()> {
     }
     ensure!(third.received().is_empty(), "nobody there has agreed");
     let said = server.command(&["dns", "report", "--send"])?;
-    ensure!(said.starts_with("0 reports mailed, 0 "), "what was told is not told again: {said}");
+    ensure!(said.starts_with("0 reports mailed, 0 posted, 0 "), "what was told is not told again: {said}");
 
     // The same report read by us, once that domain is ours.
     server.command(&["domain", "add", "far.example"])?;
@@ -117,7 +117,7 @@ fn a_domain_hears_what_came_in_its_name_and_nobody_else_does() -> Result<()> {
     ensure!(server.command(&["dns", "report", "example.test"])?.starts_with("No reports came."));
     // What calls itself a report is not counted: nobody reports on reports.
     let said = server.command(&["dns", "report", "--send"])?;
-    ensure!(said.starts_with("0 reports mailed, 0 "), "{said}");
+    ensure!(said.starts_with("0 reports mailed, 0 posted, 0 "), "{said}");
     Ok(())
 }
 
@@ -145,6 +145,114 @@ fn a_domain_hears_how_connections_to_it_were_protected() -> Result<()> {
     {
         ensure!(report.contains(words), "{words} is not in: {report}");
     }
+    Ok(())
+}
+
+/// A domain that wants TLS reports so, with a mail of ours to it: there is something to be told.
+fn seen(internet: &mut Internet, domain: &str, rua: &str) -> Result<(testkit::Exchanger, Server)> {
+    let host = internet.domain(domain)?;
+    let wish = Record::Text(format!("v=TLSRPTv1; rua={rua}"));
+    internet.names.add(&format!("_smtp._tls.{domain}"), &wish);
+    let server = server_in(internet)?;
+    let to = format!("eve@{domain}");
+    server.submission(Server::ANN)?.send(Server::ANN, &[&to], &mail_from(Server::ANN))?;
+    host.wait_for(1)?;
+    Ok((host, server))
+}
+
+/// Somebody's web server at `NAME`.
+fn web_server(internet: &mut Internet, name: &str, certified: &str) -> Result<HttpsReceiver> {
+    let address = internet.address()?;
+    internet.names.add(name, &Record::Address(address.ip()));
+    HttpsReceiver::start(address, internet.certified(&[certified])?)
+}
+
+#[test]
+fn tls_reports_are_posted_where_that_is_asked_for() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let port = internet.port();
+    let web = web_server(&mut internet, "reports.far.example", "reports.far.example")?;
+    let (_, server) =
+        seen(&mut internet, "far.example", &format!("https://reports.far.example:{port}/v1/tls?of=us"))?;
+    // Not today: it is tried again, for a day.
+    web.answer("503 Later");
+    let said = server.command(&["dns", "report", "--send"])?;
+    ensure!(said.contains(" 0 posted, ") && said.contains(" 1 wait "), "{said}");
+    web.answer("201 Created");
+    let said = server.command(&["dns", "report", "--send"])?;
+    ensure!(said.starts_with("0 reports mailed, 1 posted, "), "{said}\n{}", server.log());
+    let posted = &web.wait_for(2)?[1];
+    ensure!(posted.request == "POST /v1/tls?of=us HTTP/1.1", "{posted:?}");
+    ensure!(posted.field("content-type") == "application/tlsrpt+gzip", "{posted:?}");
+    ensure!(posted.field("host") == format!("reports.far.example:{port}"), "{posted:?}");
+    let report =
+        python("import gzip, sys; print(gzip.decompress(sys.stdin.buffer.read()).decode())", &posted.octets)?;
+    let report: Value = serde_json::from_str(&report)?;
+    ensure!(report["policies"][0]["policy"]["policy-domain"] == "far.example", "{report}");
+    ensure!(report["policies"][0]["summary"]["total-successful-session-count"].is_u64(), "{report}");
+    let said = server.command(&["dns", "report", "--send"])?;
+    ensure!(
+        said.starts_with("0 reports mailed, 0 posted, ") && web.posted().len() == 2,
+        "told twice: {said}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_report_is_not_posted_to_whoever_answers() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let port = internet.port();
+    // Another's certificate, and a redirection to where we would not go by ourselves.
+    let other = web_server(&mut internet, "other.example", "else.example")?;
+    let elsewhere = web_server(&mut internet, "elsewhere.example", "elsewhere.example")?;
+    elsewhere.answer("307 Temporary Redirect\r\nLocation: https://other.example/");
+    // A name that leads into a private network is not even tried.
+    internet.names.add("inner.example", &Record::Address([10, 0, 0, 1].into()));
+    let rua = format!(
+        "https://inner.example:{port}/,https://other.example:{port}/,https://elsewhere.example:{port}/,https://127.0.0.1:{port}/,mailto:tls@far.example"
+    );
+    let (host, server) = seen(&mut internet, "far.example", &rua)?;
+    let said = server.command(&["dns", "report", "--send"])?;
+    // Who can be written to hears of it by mail, once.
+    ensure!(said.starts_with("1 reports mailed, 0 posted, "), "{said}\n{}", server.log());
+    host.wait_for(2)?;
+    let said = server.command(&["dns", "report", "--send"])?;
+    ensure!(said.starts_with("0 reports mailed, 0 posted, "), "{said}");
+    let log = server.log();
+    ensure!(log.contains("https://inner.example") && log.contains("no address on the Internet"), "{log}");
+    ensure!(other.posted().is_empty() && elsewhere.posted().len() == 1, "{other:?} {elsewhere:?}");
+    Ok(())
+}
+
+#[test]
+fn a_domain_whose_protection_is_broken_hears_of_it_all_the_same() -> Result<()> {
+    let mut internet = Internet::start_signed()?;
+    let host = internet.domain("far.example")?;
+    host.set_tls(Some(internet.certified(&["mx.far.example"])?));
+    let tlsa = format!("_{}._tcp.mx.far.example", internet.port());
+    internet.names.add(&tlsa, &Record::Tlsa(3, 1, 1, vec![0; 32]));
+    internet
+        .names
+        .add("_smtp._tls.far.example", &Record::Text("v=TLSRPTv1; rua=mailto:tls@far.example".into()));
+    let server = server_in(&internet)?;
+    server.submission(Server::ANN)?.send(Server::ANN, &["eve@far.example"], &mail_from(Server::ANN))?;
+    let begun = std::time::Instant::now();
+    while !server.command(&["queue", "list"])?.contains("matches none of the server's TLSA records") {
+        ensure!(begun.elapsed() < testkit::WAIT_MAX, "{}", server.log());
+    }
+    ensure!(host.received().is_empty());
+    let said = server.command(&["dns", "report", "--send"])?;
+    ensure!(said.starts_with("1 reports mailed"), "{said}\n{}", server.log());
+    let received = &host.wait_for(1)?[0];
+    ensure!(received.addresses() == ["tls@far.example"], "{received:?}");
+    let report = unpacked(received.text().as_bytes())?;
+    for words in ["\"policy-type\": \"tlsa\"", "tlsa-invalid", "mx.far.example"] {
+        ensure!(report.contains(words), "{words} is not in: {report}");
+    }
+    // Nobody else's mail goes that way.
+    let waiting: Value = serde_json::from_str(&server.command(&["--json", "queue", "list"])?)?;
+    ensure!(waiting["messages"].as_array().is_some_and(|all| all.len() == 1), "{waiting}");
+    ensure!(host.received().len() == 1);
     Ok(())
 }
 

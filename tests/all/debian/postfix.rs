@@ -43,6 +43,27 @@ impl Postfix {
         certificate: &Path,
         key: &Path,
     ) -> Result<Self> {
+        Self::taking(domain, address, (certificate, key), "")
+    }
+
+    /// The same, through a milter that listens at a socket.
+    pub(crate) fn that_takes_through(
+        milter: &Path,
+        domain: &str,
+        address: SocketAddr,
+        certificate: (&Path, &Path),
+    ) -> Result<Self> {
+        let milter = milter.display();
+        let lines = format!("smtpd_milters = unix:{milter}\nmilter_default_action = tempfail\n");
+        Self::taking(domain, address, certificate, &lines)
+    }
+
+    fn taking(
+        domain: &str,
+        address: SocketAddr,
+        (certificate, key): (&Path, &Path),
+        more: &str,
+    ) -> Result<Self> {
         let number = |option: &str| -> Result<String> {
             Ok(run(Command::new("id").args([option, "postfix"]))?.trim().to_owned())
         };
@@ -51,7 +72,7 @@ impl Postfix {
              smtpd_relay_restrictions = reject_unauth_destination\n\
              virtual_mailbox_domains = {domain}\nvirtual_mailbox_maps = static:box/\nvirtual_minimum_uid = 1\n\
              virtual_uid_maps = static:{}\nvirtual_gid_maps = static:{}\nvirtual_mailbox_base = $queue_directory/../boxes\n\
-             smtpd_tls_security_level = may\nsmtpd_tls_cert_file = {}\nsmtpd_tls_key_file = {}\n",
+             smtpd_tls_security_level = may\nsmtpd_tls_cert_file = {}\nsmtpd_tls_key_file = {}\n{more}",
             number("-u")?,
             number("-g")?,
             certificate.display(),

@@ -3,7 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use testkit::{Exchanger, Internet, Received, Server};
 
-use super::{HERE, bring, bring_in, domain, key, mail, peers, publish_ours, server_that_checks, signed};
+use super::{
+    HERE, NOT_HERE, bring, bring_in, domain, key, mail, peers, publish_ours, server_that_checks, signed,
+};
 
 const EVE: &str = "eve@strangers.example";
 
@@ -116,5 +118,134 @@ fn mail_of_our_own_keeps_its_sender() -> Result<()> {
     server.submission(Server::ANN)?.send(Server::ANN, &["friend@example.test"], letter.as_bytes())?;
     let received = &far.wait_for(1)?[0];
     ensure!(received.sender.starts_with(&format!("<{}>", Server::ANN)), "{received:?}");
+    Ok(())
+}
+
+#[test]
+fn addresses_that_fill_a_path_come_in_go_on_and_find_home() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let (far, home) = (internet.domain("far.example")?, internet.domain("strangers.example")?);
+    let server = server_that_checks(&internet, "", "")?;
+    domain(&internet, "strangers.example", HERE, "");
+    server.command(&["alias", "add", "friend@example.test", "pal@far.example"])?;
+    // As list servers write them, the recipient in the sender.
+    let sender_of =
+        |octets: usize| format!("{}@strangers.example", "bounces=pal=".repeat(30).split_at(octets).0);
+    let room = 254 - "SRS0=HHHH=TT=strangers.example=@example.test".len();
+    let last =
+        |host: &Exchanger, count: usize| host.wait_for(count).map(|mut all| all.swap_remove(count - 1));
+    for (count, octets, is_rewritten) in
+        [(1, 65, true), (2, room - 1, true), (3, room, true), (4, room + 1, false)]
+    {
+        let sender = sender_of(octets);
+        bring_in(&server, &sender, "friend@example.test", mail(EVE, "long").as_bytes())?;
+        let passed = last(&far, count)?;
+        let told = passed.sender.split(['<', '>']).nth(1).context("no sender")?.to_owned();
+        if !is_rewritten {
+            ensure!(told == sender, "{told}");
+            continue;
+        }
+        ensure!(told.starts_with("SRS0=") && told.len() > 65 && told.len() <= 254, "{told}");
+        bring_in(&server, "", &told, mail("mailer-daemon@far.example", "bounce").as_bytes())?;
+        let returned = last(&home, count)?;
+        ensure!(returned.addresses() == [sender.as_str()], "{returned:?}");
+    }
+    // What another forwarder rewrote keeps its way back, too.
+    let other = format!("SRS0=HHHH=TT=strangers.example={}@other.example", "x".repeat(100));
+    bring_in(&server, &other, "friend@example.test", mail(EVE, "again").as_bytes())?;
+    let passed = last(&far, 5)?;
+    ensure!(
+        passed.sender.starts_with("<SRS1=") && passed.sender.contains("=other.example==HHHH="),
+        "{passed:?}"
+    );
+    // Who has such an address is written to, and told of what went wrong.
+    let (longest, too_long) = (sender_of(236), sender_of(237));
+    ensure!(longest.len() == 254);
+    server.submission(Server::ANN)?.send(Server::ANN, &[&longest], mail(Server::ANN, "answer").as_bytes())?;
+    let answered = last(&home, 4)?;
+    ensure!(answered.addresses() == [longest.as_str()], "{answered:?}");
+    far.refuse("pal@far.example", "550 5.1.1 Nobody");
+    bring_in(&server, &longest, "friend@example.test", mail(EVE, "refused").as_bytes())?;
+    let report = last(&home, 5)?;
+    ensure!(report.addresses() == [longest.as_str()] && report.sender.starts_with("<>"), "{report:?}");
+    bring_in(&server, &longest, super::BOB, mail(EVE, "kept").as_bytes())?;
+    let kept = super::filed(&server, "kept@strangers.example")?;
+    ensure!(kept.text.contains(&format!("Return-Path: <{longest}>")), "{kept:?}");
+    for (sender, to) in [(too_long.as_str(), super::BOB), (EVE, too_long.as_str())] {
+        let said = bring(&server, "client.example", sender, to, b"")?;
+        ensure!(said.code == "501", "{said:?}");
+    }
+    // Names of our own stay such that everybody takes them.
+    for octets in [64, 65] {
+        let address = format!("{}@example.test", "n".repeat(octets));
+        let done = server.try_command(&["alias", "add", &address, Server::BOB])?;
+        ensure!(done.status.success() == (octets == 64), "{done:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn junk_is_not_passed_on() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let (far, home) = (internet.domain("far.example")?, internet.domain("strangers.example")?);
+    let inner = internet.domain("inner.example")?;
+    let server = server_that_checks(&internet, "", "backup_domains = [\"inner.example\"]")?;
+    publish_ours(&internet, &server)?;
+    domain(&internet, "doubt.example", NOT_HERE, "quarantine");
+    server.command(&["alias", "add", "friend@example.test", "pal@far.example"])?;
+    server.command(&["alias", "add", "both@example.test", "pal@far.example", super::BOB])?;
+    let eve = "eve@doubt.example";
+    // It would lie nowhere here: its sender hears so.
+    let said = bring(&server, "client.example", eve, "friend@example.test", mail(eve, "alone").as_bytes())?;
+    ensure!(
+        said.code == "550" && said.text.contains("5.7.1") && said.text.contains("not passed on"),
+        "{said:?}"
+    );
+    let checks = super::checks_of(&server, eve)?;
+    ensure!(checks.last().is_some_and(|last| last.ends_with("; it could only be passed on")), "{checks:?}");
+    // One reply cannot refuse some.
+    let both = [super::BOB, "friend@example.test"];
+    let said = server.smtp()?.send(eve, &both, mail(eve, "two").as_bytes());
+    ensure!(said.is_err_and(|refused| refused.to_string().contains("not passed on")));
+    ensure!(super::find(&server, "two@strangers.example")?.is_none());
+    // Whom we only stand in for judges for himself.
+    bring_in(&server, eve, "ann@inner.example", mail(eve, "backup").as_bytes())?;
+    ensure!(inner.wait_for(1)?[0].addresses() == ["ann@inner.example"]);
+    // Bob's copy lies in Junk, with no seal on it, and is the only one.
+    bring_in(&server, eve, "both@example.test", mail(eve, "kept").as_bytes())?;
+    let kept = super::filed(&server, "kept@strangers.example")?;
+    ensure!(kept.mailbox == "Junk" && !kept.text.contains("ARC-Seal"), "{kept:?}");
+    let checks = super::checks_of(&server, eve)?;
+    ensure!(checks.last().is_some_and(|last| last.ends_with("; it is not passed on")), "{checks:?}");
+    // What nobody disowns goes on; it is the first that the far host sees.
+    bring_in(&server, EVE, "both@example.test", mail(EVE, "honest").as_bytes())?;
+    let passed = &far.wait_for(1)?[0];
+    ensure!(passed.message_id().contains("honest@strangers.example"), "{passed:?}");
+    // And so does the report on it, whoever doubts who wrote that.
+    let srs = passed.sender.split(['<', '>']).nth(1).context("no sender")?.to_owned();
+    bring_in(&server, "", &srs, mail("mailer-daemon@doubt.example", "bounce").as_bytes())?;
+    ensure!(home.wait_for(1)?[0].addresses() == [EVE]);
+    ensure!(far.received().len() == 1, "{:?}", far.received());
+    Ok(())
+}
+
+#[test]
+fn a_report_to_a_stranger_is_signed_by_the_domain_he_wrote_to() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let (far, home) = (internet.domain("far.example")?, internet.domain("strangers.example")?);
+    // Its own name, localhost, is nobody's domain and has no key.
+    let server = server_that_checks(&internet, "", "")?;
+    server.command(&["domain", "add", "second.test"])?;
+    let records = publish_ours(&internet, &server)?;
+    server.command(&["alias", "add", "friend@second.test", "pal@far.example"])?;
+    far.refuse("pal@far.example", "550 5.1.1 Nobody");
+    bring_in(&server, EVE, "friend@second.test", mail(EVE, "refused").as_bytes())?;
+    let report = &home.wait_for(1)?[0];
+    ensure!(report.text().contains("postmaster@second.test>\r\n"), "{}", report.text());
+    let said = peers("verify", &records, &[], &report.octets)?;
+    ensure!(said["dkim"].as_array().is_some_and(|all| all.len() == 2), "{said}");
+    for signature in said["dkim"].as_array().context("no signatures")? {
+        ensure!(signature["passes"] == true && signature["domain"] == "second.test", "{said}");
+    }
     Ok(())
 }

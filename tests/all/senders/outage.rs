@@ -3,7 +3,7 @@
 use anyhow::{Result, bail, ensure};
 use testkit::{Humour, Internet, Signing, WAIT_MAX};
 
-use super::{BOB, HERE, bring, bring_in, domain, filed, mail, server_that_checks};
+use super::{BOB, HERE, bring, bring_in, domain, filed, mail, publish_ours, server_that_checks};
 
 #[test]
 fn mail_is_put_off_until_dns_is_back() -> Result<()> {
@@ -41,5 +41,54 @@ fn the_operator_may_take_what_dns_does_not_tell_of() -> Result<()> {
     ensure!(results.mailbox == "INBOX", "{results:?}");
     ensure!(results.results()?.contains("spf=temperror"), "{results:?}");
     ensure!(results.results()?.contains("dmarc=temperror"), "{results:?}");
+    Ok(())
+}
+
+#[test]
+fn a_chain_that_dns_keeps_from_being_read_is_not_sealed_as_broken() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let names = internet.names.zone("dark.test", Signing::Unsigned)?;
+    let (middle, far) = (internet.domain("middle.test")?, internet.domain("far.example")?);
+    // One of us whose domain's names will fail seals what passes on its way to the next of us.
+    let first = server_that_checks(&internet, "", "")?;
+    first.command(&["domain", "add", "dark.test"])?;
+    first.command(&["alias", "add", "friend@dark.test", "friend@middle.test"])?;
+    publish_ours(&internet, &first)?;
+    bring_in(
+        &first,
+        "eve@strangers.example",
+        "friend@dark.test",
+        mail("eve@strangers.example", "sealed").as_bytes(),
+    )?;
+    let sealed = middle.wait_for(1)?.swap_remove(0);
+    ensure!(
+        sealed.text().contains("ARC-Seal: i=1;") && sealed.text().contains("d=dark.test"),
+        "{}",
+        sealed.text()
+    );
+    internet.names.set_humour(names, Humour::Failing);
+    let next = server_that_checks(&internet, "on_dns_failure = \"accept\"", "")?;
+    next.command(&["alias", "add", "friend@example.test", "pal@far.example"])?;
+    publish_ours(&internet, &next)?;
+    let pass_on = |count: usize| -> Result<String> {
+        bring_in(&next, "eve@strangers.example", "friend@example.test", &sealed.octets)?;
+        Ok(far.wait_for(count)?.swap_remove(count - 1).text())
+    };
+    let passed = pass_on(1)?;
+    ensure!(passed.contains("ARC-Seal: i=1;") && !passed.contains("ARC-Seal: i=2;"), "{passed}");
+    ensure!(!passed.contains("cv=fail"), "{passed}");
+    // Once it can be read, the chain grows.
+    internet.names.set_humour(names, Humour::Well);
+    let begun = std::time::Instant::now();
+    for count in 2.. {
+        let passed = pass_on(count)?;
+        if passed.contains("ARC-Seal: i=2;") {
+            ensure!(passed.contains("cv=pass"), "{passed}");
+            break;
+        }
+        if begun.elapsed() > WAIT_MAX {
+            bail!("it is never read\n{}", next.log());
+        }
+    }
     Ok(())
 }

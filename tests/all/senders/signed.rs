@@ -4,9 +4,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use testkit::{Internet, Received, Record, Server};
+use testkit::{Internet, Received, Record, Server, WAIT_MAX};
 
-use super::{HERE, bring_in, domain, mail, peers, publish_ours, server_that_checks};
+use super::{HERE, bring_in, domain, mail, peers, publish_ours, server_that_checks, unfolded};
+use crate::debian::{OpenDkim, Postfix, TakesMail};
 
 /// A body that each canonicalization and each dot on the wire could spoil.
 const ODD_BODY: &str = ".\r\n..dots\r\n two  blanks \t\r\nFrom here\r\n\r\n\r\n";
@@ -178,5 +179,57 @@ fn a_key_that_is_taken_up_from_elsewhere_signs() -> Result<()> {
     let received = &host.wait_for(1)?[0];
     let said = opendkim(&[(name.to_owned(), published)], &received.octets)?;
     ensure!(said.contains("dkim=pass") && said.contains("header.s=mail"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_key_that_is_too_short_is_refused_with_a_way_out() -> Result<()> {
+    let server = Server::start(testkit::ServerOptions::default())?;
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().to_str().context("a path")?;
+    let made = Command::new("/usr/sbin/opendkim-genkey")
+        .args(["-d", "example.test", "-s", "old", "-b", "1024", "-D", path])
+        .status()?;
+    ensure!(made.success());
+    let said =
+        server.try_command(&["dkim", "import", "example.test", "old", &format!("{path}/old.private")])?;
+    let words = String::from_utf8_lossy(&said.stderr);
+    ensure!(!said.status.success(), "{said:?}");
+    for part in ["1024 bits", "2048", "mailstead dkim generate example.test --wait", "leave old in DNS"] {
+        ensure!(words.contains(part), "{part} is not in {words}");
+    }
+    // The way out, as told.
+    let made = server.command(&["dkim", "generate", "example.test", "--wait"])?;
+    ensure!(made.contains("_domainkey.example.test"), "{made}");
+    Ok(())
+}
+
+#[test]
+fn a_postfix_with_opendkim_believes_both_signatures() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let address = internet.address()?;
+    internet.names.add("real.example", &Record::MailExchanger(10, "mx.real.example".into()));
+    internet.names.add("mx.real.example", &Record::Address(address.ip()));
+    let server = server_that_checks(&internet, "", "")?;
+    let records = publish_ours(&internet, &server)?;
+    let milter = OpenDkim::that_verifies(&records)?;
+    let (certificate, key) = (server.certificate(), server.certificate().with_file_name("key.pem"));
+    let postfix =
+        Postfix::that_takes_through(&milter.socket(), "real.example", address, (&certificate, &key))?;
+    let letter = format!("From: Ann <{}>\r\nSubject: odd\r\n  folded\r\n\r\n{ODD_BODY}", Server::ANN);
+    server.submission(Server::ANN)?.send(Server::ANN, &["eve@real.example"], letter.as_bytes())?;
+    let begun = std::time::Instant::now();
+    while postfix.kept()?.is_empty() {
+        ensure!(begun.elapsed() < WAIT_MAX, "{}\n{}", server.log(), postfix.log());
+        std::thread::yield_now();
+    }
+    let kept = std::fs::read_to_string(&postfix.kept()?[0])?.replace('\n', "\r\n");
+    let text = unfolded(&kept);
+    let name = format!("Authentication-Results: {};", OpenDkim::NAME);
+    let results = text.lines().find_map(|line| line.strip_prefix(&name)).with_context(|| text.clone())?;
+    ensure!(results.matches("dkim=pass").count() == 2 && !results.contains("fail"), "{results}");
+    for algorithm in ["rsa-sha256", "ed25519-sha256"] {
+        ensure!(results.contains(&format!("header.a={algorithm}")), "{results}");
+    }
     Ok(())
 }

@@ -294,3 +294,56 @@ fn the_operator_may_trust_forwarders_and_be_milder() -> Result<()> {
     ensure!(!filed.text.contains("Authentication-Results"), "{filed:?}");
     Ok(())
 }
+
+#[test]
+fn mail_that_names_no_author_is_refused() -> Result<()> {
+    let internet = Internet::start()?;
+    domain(&internet, "pass.example", HERE, "reject");
+    domain(&internet, "lists.test", HERE, "");
+    let sender = "eve@pass.example";
+    let nameless = |from: &str, id: &str| {
+        let named = mail(sender, id);
+        named.replace(&format!("From: {sender}\r\n"), from)
+    };
+    let server = server_that_checks(&internet, "", "")?;
+    for (number, from) in
+        ["", "From:\r\n", "From: nobody:;\r\n", "From: The Bank\r\n", "Sender: eve@pass.example\r\n"]
+            .iter()
+            .enumerate()
+    {
+        let id = format!("nameless-{number}");
+        let said = bring(&server, "client.example", sender, super::BOB, nameless(from, &id).as_bytes())?;
+        ensure!(
+            said.code == "550" && said.text.contains("5.7.1") && said.text.contains("From"),
+            "{from:?}: {said:?}"
+        );
+        ensure_nowhere(&server, &format!("{id}@strangers.example"))?;
+        let checks = checks_of(&server, sender)?;
+        ensure!(checks.last().is_some_and(|last| last == "refused: it names no author"), "{checks:?}");
+        // Who refuses a report loses it.
+        bring_in(&server, "", super::BOB, nameless(from, &id).as_bytes())?;
+        ensure!(filed(&server, &format!("{id}@strangers.example"))?.mailbox == "Junk", "{from:?}");
+    }
+    // The operator may be milder, to all or to those who bring others' mail.
+    for (setting, from, mailbox) in [
+        ("without_author = \"junk\"", sender, "Junk"),
+        ("without_author = \"accept\"", sender, "INBOX"),
+        ("trusted_forwarders = [\"lists.test\"]", "list@lists.test", "INBOX"),
+    ] {
+        let server = server_that_checks(&internet, setting, "")?;
+        bring_in(&server, from, super::BOB, nameless("", "mild").as_bytes())?;
+        let filed = filed(&server, "mild@strangers.example")?;
+        ensure!(
+            filed.mailbox == mailbox && filed.results()?.contains("dmarc=permerror"),
+            "{setting}: {filed:?}"
+        );
+    }
+    // Devices of ours, which are not checked, may be as old as they are; who logs in gets a From field.
+    let server = Server::start(testkit::ServerOptions::default())?;
+    bring_in(&server, sender, super::BOB, nameless("", "device").as_bytes())?;
+    ensure!(filed(&server, "device@strangers.example")?.mailbox == "INBOX");
+    server.submission(Server::ANN)?.send(Server::ANN, &[super::BOB], nameless("", "submitted").as_bytes())?;
+    let text = filed(&server, "submitted@strangers.example")?.text;
+    ensure!(text.contains(&format!("From: <{}>", Server::ANN)), "{text}");
+    Ok(())
+}

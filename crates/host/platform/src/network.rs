@@ -38,6 +38,29 @@ pub fn interface_addresses() -> std::io::Result<Vec<IpAddr>> {
     Ok(addresses.filter(|address| !address.is_loopback()).collect())
 }
 
+/// Whether an address is somebody's on the Internet: none of this host, of a private network or of a special use
+/// (RFC 6890). What strangers' records name is asked only there.
+#[must_use]
+pub fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [first, second, third, _] = v4.octets();
+            let is_shared = first == 100 && second & 0xc0 == 64;
+            let is_special = first == 0 || first >= 240 || (first, second, third) == (192, 0, 0);
+            let is_benchmark = first == 198 && second & 0xfe == 18;
+            !(v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_multicast())
+                && !(v4.is_documentation() || is_shared || is_special || is_benchmark)
+        }
+        // Global unicast alone, without what only clothes IPv4 or documents.
+        IpAddr::V6(v6) => {
+            let [first, second, ..] = v6.segments();
+            let is_documentation = first == 0x2001 && second == 0x0db8;
+            let is_tunnelled = first == 0x2002 || (first == 0x2001 && second == 0);
+            first & 0xe000 == 0x2000 && !is_documentation && !is_tunnelled
+        }
+    }
+}
+
 impl Network {
     /// A network from an address, whose bits beyond `prefix` must be zero.
     ///
@@ -118,6 +141,45 @@ mod tests {
 
     fn network(text: &str) -> Network {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn only_the_internet_is_public() {
+        for (text, expected) in [
+            ("198.41.0.4", true),
+            ("100.63.255.255", true),
+            ("100.64.0.0", false),
+            ("100.127.255.255", false),
+            ("100.128.0.0", true),
+            ("172.15.0.1", true),
+            ("172.16.0.1", false),
+            ("0.1.2.3", false),
+            ("10.0.0.1", false),
+            ("127.0.0.2", false),
+            ("169.254.169.254", false),
+            ("192.0.0.1", false),
+            ("192.0.2.1", false),
+            ("192.168.0.1", false),
+            ("198.18.0.1", false),
+            ("198.20.0.1", true),
+            ("224.0.0.1", false),
+            ("239.255.255.255", false),
+            ("255.255.255.255", false),
+            ("2606:4700::1", true),
+            ("::1", false),
+            ("::", false),
+            ("::ffff:10.0.0.1", false),
+            ("::ffff:198.41.0.4", true),
+            ("64:ff9b::7f00:1", false),
+            ("2001:db8::1", false),
+            ("2001:0:1::1", false),
+            ("2002:7f00:1::1", false),
+            ("fc00::1", false),
+            ("fe80::1", false),
+            ("ff02::1", false),
+        ] {
+            assert_eq!(is_public(text.parse().unwrap()), expected, "{text}");
+        }
     }
 
     #[test]

@@ -53,12 +53,12 @@ pub enum AliasError {
     NoTarget,
 }
 
-/// The form by which addresses are found, if it can be kept: behind the `@` stands a domain name, and the lower case is
-/// not too long. Unicode has letters that grow.
+/// The form by which addresses are found, if it can be a name of ours: behind the `@` stands a domain name, and every
+/// host takes the local part, in lower case too. Unicode has letters that grow.
 pub(crate) fn to_keepable(address: &Address) -> Option<Address> {
     address.domain_name()?;
     let canonical = address.to_canonical();
-    Address::new(canonical.local_part(), canonical.domain().clone()).ok()
+    (address.is_taken_everywhere() && canonical.is_taken_everywhere()).then_some(canonical)
 }
 
 impl AliasSource {
@@ -166,6 +166,12 @@ mod tests {
             assert!(AliasTarget::parse(text).is_err(), "{text}");
         }
         assert!(AliasSource::parse("ann@[192.0.2.1]").is_err());
+        for (octets, fits) in [(63, true), (64, true), (65, false)] {
+            let address = format!("{}@example.org", "a".repeat(octets));
+            assert_eq!(AliasSource::parse(&address).is_ok(), fits, "{octets}");
+            // Where it leads is for the host there to say.
+            assert!(AliasTarget::parse(&address).is_ok(), "{octets}");
+        }
         // 64 octets that become 96 in lower case.
         assert!(AliasSource::parse(&format!("{}@example.org", "Ⱥ".repeat(32))).is_err());
         assert!(AliasTarget::parse("ann@[192.0.2.1]").is_ok());

@@ -35,8 +35,9 @@ pub enum DirectoryError {
         /// Aliases in it.
         aliases: usize,
     },
-    /// The address cannot be an account's: no domain name behind the `@`, or too long in lower case.
-    #[error("{0} cannot be an account's address")]
+    /// The address cannot be an account's: no domain name behind the `@`, or a local part of more than 64
+    /// octets, in lower case too.
+    #[error("{0} cannot be an account's address: that has a domain and at most 64 octets before the @")]
     BadAddress(Address),
     /// The person's name cannot be kept.
     #[error("a name has at most 255 octets and no control characters")]

@@ -154,7 +154,7 @@ impl Engine {
             writers,
             appliers,
             tenants,
-            large_intakes: Arc::new(Semaphore::new(crate::intake::LARGE_MAX)),
+            large_intakes: Arc::new(Semaphore::new(crate::pieces::LARGE_MAX)),
             backlog: Arc::new(Semaphore::new(BACKLOG_KIB_MAX as usize)),
             progress: Mutex::default(),
         }

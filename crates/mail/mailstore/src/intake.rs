@@ -1,47 +1,25 @@
 //! A message on its way in: octets are packed and scanned while they arrive, then filed by `deliver` or `append`.
 //!
 //! Most mail is small and its work a matter of microseconds, done where the octets come. Larger mail goes piece by
-//! piece to a writing thread; what is in memory of it is one piece here and one frame in the blob writer.
+//! piece to a writing thread (`pieces.rs`); what is in memory of it is one piece there and one frame in the blob writer.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use message::{Limits, Scanner, Summary};
 use platform::workers::Workers;
 use storage::{BlobWriter, PreparedBlob, StorageError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::digest::Digest;
 use crate::error::StoreError;
-
-/// Octets gathered before they are worked on, and the largest message whose work is done in place: well below a
-/// millisecond of scanning and packing.
-pub(crate) const PIECE_OCTETS: usize = 64 * 1024;
-
-/// Larger messages that may be coming at a time. Each may need half a MiB on its way to the disk, its connection's
-/// input included, so that senders who begin thousands of messages and never end them take 128 MiB at most.
-pub(crate) const LARGE_MAX: usize = 256;
-
-/// How long a larger message waits for its place; its sender meanwhile finds that we read no more.
-const PLACE_WAIT: Duration = Duration::from_secs(30);
+use crate::pieces::Pieces;
 
 /// Takes a message's octets as they come.
 pub struct Intake {
-    octets: u64,
-    piece: Vec<u8>,
+    pieces: Pieces,
     /// Away while a writing thread has it; missing for ever after that failed.
     work: Option<Work>,
-    writers: Workers,
-    /// The places of larger messages.
-    places: Arc<Semaphore>,
-    /// This one's place, once it has become larger.
-    place: Option<OwnedSemaphorePermit>,
-}
-
-/// A place among the larger messages, waited for; `None` when none came free.
-pub(crate) async fn place(places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-    tokio::time::timeout(PLACE_WAIT, Arc::clone(places).acquire_owned()).await.ok().and_then(Result::ok)
 }
 
 /// Where the octets go.
@@ -59,7 +37,7 @@ pub struct Arriving {
 
 impl Intake {
     pub(crate) fn new(blob: BlobWriter, writers: Workers, places: Arc<Semaphore>) -> Self {
-        Self { octets: 0, piece: Vec::new(), work: Some(Work::new(blob)), writers, places, place: None }
+        Self { pieces: Pieces::new(writers, places), work: Some(Work::new(blob)) }
     }
 
     /// Takes the next octets.
@@ -67,44 +45,18 @@ impl Intake {
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::Busy`], or what the disk says; the message is lost then.
     pub async fn write(&mut self, mut octets: &[u8]) -> Result<(), StoreError> {
-        self.octets += octets.len() as u64;
-        while self.piece.len() + octets.len() > PIECE_OCTETS {
-            let (head, tail) = octets.split_at(PIECE_OCTETS - self.piece.len());
-            self.piece.extend_from_slice(head);
-            octets = tail;
-            self.work_off().await?;
+        while self.pieces.fill(&mut octets) {
+            let mut work = self.work.take().ok_or(StoreError::Busy)?;
+            let worked = self.pieces.hand_over(move |piece| work.take(piece).map(|()| work));
+            self.work = Some(worked.await?);
         }
-        self.piece.extend_from_slice(octets);
-        Ok(())
-    }
-
-    /// Gives a full piece to a writing thread.
-    async fn work_off(&mut self) -> Result<(), StoreError> {
-        let mut work = self.work.take().ok_or(StoreError::Busy)?;
-        if self.place.is_none() {
-            self.place = place(&self.places).await;
-            if self.place.is_none() {
-                // What has come is given back at once: the message is lost.
-                self.piece = Vec::new();
-                return Err(StoreError::Busy);
-            }
-        }
-        let mut piece = std::mem::take(&mut self.piece);
-        let done = self.writers.run(move || {
-            let result = work.take(&piece);
-            piece.clear();
-            result.map(|()| (work, piece))
-        });
-        let (work, piece) = done.await??;
-        self.work = Some(work);
-        self.piece = piece;
         Ok(())
     }
 
     /// How many octets came so far.
     #[must_use]
     pub fn octets(&self) -> u64 {
-        self.octets
+        self.pieces.octets()
     }
 
     /// The message is whole.
@@ -113,11 +65,7 @@ impl Intake {
     /// [`StoreError::Full`], [`StoreError::Busy`], or what the disk says.
     pub async fn finish(self) -> Result<Arriving, StoreError> {
         let work = self.work.ok_or(StoreError::Busy)?;
-        let piece = self.piece;
-        if self.octets <= PIECE_OCTETS as u64 {
-            return Ok(work.finish(&piece)?);
-        }
-        Ok(self.writers.run(move || work.finish(&piece)).await??)
+        self.pieces.finish(move |piece| work.finish(piece)).await
     }
 }
 
@@ -155,7 +103,7 @@ impl Arriving {
 
 impl fmt::Debug for Intake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Intake({} octets)", self.octets)
+        write!(f, "Intake({} octets)", self.octets())
     }
 }
 

@@ -27,6 +27,7 @@ mod mailbox_changes;
 mod note;
 mod open_account;
 mod open_mailbox;
+mod pieces;
 mod purge;
 mod quota;
 mod repair;

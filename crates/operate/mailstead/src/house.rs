@@ -10,6 +10,7 @@ use platform::metrics::Metrics;
 use queue::Queue;
 use storage::DataLock;
 
+use crate::admin::MissedListener;
 use crate::keys::Srs;
 use crate::reports::{self, ReportBook};
 use crate::settings::Settings;
@@ -31,6 +32,8 @@ pub(crate) struct House {
     pub(crate) settings: Settings,
     /// The keys of SRS.
     pub(crate) srs: Srs,
+    /// What this server goes without.
+    pub(crate) missed: Vec<MissedListener>,
     /// Held as long as anybody works on the data directory.
     _lock: std::sync::Arc<DataLock>,
 }
@@ -67,6 +70,7 @@ impl House {
             tls_tally: TlsTally::default(),
             settings: settings.clone(),
             srs,
+            missed: Vec::new(),
             _lock: lock.into(),
         })
     }

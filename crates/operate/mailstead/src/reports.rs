@@ -3,12 +3,14 @@
 
 mod book;
 mod compose;
+mod post;
 mod receive;
 mod send;
 mod tally;
 mod told;
 
 pub(crate) use book::ReportBook;
+pub(crate) use post::Poster;
 pub(crate) use receive::{Reader, ReportMail, WAITING_MAX, of_way};
 pub(crate) use send::{Choices, Sender, Sent, delay_seconds, due, save_tls};
 pub(crate) use tally::row_of;

@@ -73,18 +73,19 @@ impl Running {
         let (clock, metrics) = (Clock::system(), Metrics::new());
         platform::telemetry::register_process(&metrics, &clock);
         let certificates = Certificates::open(&certificate_files(&settings), clock.clone(), &metrics)?;
-        let listeners = listeners::bind(&settings)?;
+        let listeners::Bound { listeners, missed } = listeners::bind(&settings)?;
         let names = names::local_service(&settings)?;
         let user = settings.text("user");
         if !user.is_empty() {
             platform::privileges::become_user(&user)?;
         }
-        let house = {
+        let mut house = {
             let (settings, clock, metrics) = (settings.clone(), clock.clone(), metrics.clone());
             tokio::task::spawn_blocking(move || House::open(&settings, &clock, &metrics))
                 .await
                 .context("opening the store")??
         };
+        house.missed = missed;
         let tasks = Tasks::new(&metrics);
         let guard = Guard::new(guard_settings(&settings), clock.clone(), &metrics);
         let workers = Workers::start("care", WorkersSettings { threads: 1, queue_max: 16 }, &metrics)?;
@@ -119,7 +120,7 @@ impl Running {
         );
         running.doors.keep_sent(&running.house, &running.tasks).await;
         running.care();
-        let sender = reports::sender(&running.house, running.resolver.clone(), &transactions);
+        let sender = reports::sender(&running.house, running.resolver.clone(), &transactions)?;
         running.report(sender, report_mails);
         running.outbound.start(&running.tasks);
         let serving = names.serve(running.resolver.clone(), running.tasks.shutdown());

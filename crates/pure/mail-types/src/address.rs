@@ -5,8 +5,11 @@ use std::str::FromStr;
 
 use crate::domain::{AddressLiteral, DomainError, DomainName};
 
-/// Longest local part in octets (RFC 5321 §4.5.3.1.1).
+/// Longest local part in octets that everybody takes (RFC 5321 §4.5.3.1.1): the most that names of ours have.
 pub const LOCAL_PART_OCTETS_MAX: usize = 64;
+/// Longest address with a longer local part: between its angle brackets it fills a path (RFC 5321 §4.5.3.1.3). List
+/// servers that name the recipient in the sender, and forwarders that name both, write them.
+pub const ADDRESS_OCTETS_MAX: usize = 256 - 2;
 
 /// Why a text is no address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -14,9 +17,12 @@ pub enum AddressError {
     /// No `@` that parts a local part from a domain.
     #[error("an address is local-part@domain")]
     NoAt,
-    /// The local part is empty, too long, or has characters that need quoting and lack it.
-    #[error("the part before the @ is empty, longer than 64 octets or badly quoted")]
+    /// The local part is empty or has characters that need quoting and lack it.
+    #[error("the part before the @ is empty or badly quoted")]
     BadLocalPart,
+    /// More octets than a path has, and more than [`LOCAL_PART_OCTETS_MAX`] before the `@`.
+    #[error("an address has at most {ADDRESS_OCTETS_MAX} octets")]
+    TooLong,
     /// The part after the `@`.
     #[error(transparent)]
     BadDomain(#[from] DomainError),
@@ -51,21 +57,35 @@ impl Address {
         } else {
             AddressDomain::Name(DomainName::parse(domain)?)
         };
-        Ok(Self { local_part: local_part.into(), domain })
+        Self::new(&local_part, domain)
     }
 
     /// An address from its parts; the local part unquoted.
     ///
     /// # Errors
-    /// [`AddressError::BadLocalPart`] for an empty or over-long local part or control characters in it.
+    /// [`AddressError::BadLocalPart`] for an empty local part or control characters in it, [`AddressError::TooLong`].
     pub fn new(local_part: &str, domain: AddressDomain) -> Result<Self, AddressError> {
-        if local_part.is_empty()
-            || local_part.len() > LOCAL_PART_OCTETS_MAX
-            || local_part.chars().any(char::is_control)
-        {
+        if local_part.is_empty() || local_part.chars().any(char::is_control) {
             return Err(AddressError::BadLocalPart);
         }
-        Ok(Self { local_part: local_part.into(), domain })
+        let address = Self { local_part: local_part.into(), domain };
+        let fits = address.is_taken_everywhere() || address.octets() <= ADDRESS_OCTETS_MAX;
+        fits.then_some(address).ok_or(AddressError::TooLong)
+    }
+
+    /// Whether the local part is no longer than every host has to take (RFC 5321 §4.5.3.1.1).
+    #[must_use]
+    pub fn is_taken_everywhere(&self) -> bool {
+        self.local_part.len() <= LOCAL_PART_OCTETS_MAX
+    }
+
+    /// Octets of the whole, but for quotes.
+    fn octets(&self) -> usize {
+        let domain = match &self.domain {
+            AddressDomain::Name(name) => name.as_str().len(),
+            AddressDomain::Literal(literal) => literal.to_string().len(),
+        };
+        self.local_part.len() + 1 + domain
     }
 
     /// The local part without quotes, in the case it came in.
@@ -133,8 +153,7 @@ fn read_local_part(text: &str) -> Option<String> {
         None if is_dot_string(text) => text.to_owned(),
         None => return None,
     };
-    let fits = !local.is_empty() && local.len() <= LOCAL_PART_OCTETS_MAX;
-    fits.then_some(local)
+    (!local.is_empty()).then_some(local)
 }
 
 fn unquote(quoted: &str) -> Option<String> {
@@ -258,10 +277,38 @@ mod tests {
     }
 
     #[test]
+    fn an_address_fills_a_path_and_no_more() {
+        let local_part = ADDRESS_OCTETS_MAX - "@example.org".len();
+        for (octets, fits) in [(local_part - 1, true), (local_part, true), (local_part + 1, false)] {
+            for (text, domain) in [
+                (format!("{}@example.org", "a".repeat(octets)), "example.org"),
+                // Quotes do not count: what they protect may be written with more of them or fewer.
+                (format!("\"{}\"@example.org", "a".repeat(octets)), "example.org"),
+                (format!("{}@[192.0.2.1]", "a".repeat(octets)), "[192.0.2.1]"),
+            ] {
+                assert_eq!(domain.len(), "example.org".len());
+                let read = Address::parse(&text);
+                assert_eq!(read.is_ok(), fits, "{text}");
+                assert!(fits || read == Err(AddressError::TooLong), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_local_part_that_everybody_takes_goes_with_every_domain() {
+        let label = "x".repeat(62);
+        let domain = format!("{label}x.{label}.{label}.{label}x");
+        assert_eq!(domain.len(), crate::DOMAIN_OCTETS_MAX);
+        for octets in [LOCAL_PART_OCTETS_MAX - 1, LOCAL_PART_OCTETS_MAX, LOCAL_PART_OCTETS_MAX + 1] {
+            let read = Address::parse(&format!("{}@{domain}", "a".repeat(octets)));
+            assert_eq!(read.is_ok(), octets <= LOCAL_PART_OCTETS_MAX);
+            let short = Address::parse(&format!("{}@example.org", "a".repeat(octets))).unwrap();
+            assert_eq!(short.is_taken_everywhere(), octets <= LOCAL_PART_OCTETS_MAX);
+        }
+    }
+
+    #[test]
     fn bad_addresses_are_refused() {
-        let longest = "a".repeat(LOCAL_PART_OCTETS_MAX);
-        assert!(Address::parse(&format!("{longest}@example.org")).is_ok());
-        assert!(Address::parse(&format!("{longest}a@example.org")).is_err());
         for text in [
             "",
             "ann",

@@ -16,7 +16,9 @@ mod status;
 mod uid_set;
 mod xtext;
 
-pub use address::{Address, AddressDomain, AddressError, ForwardPath, LOCAL_PART_OCTETS_MAX, ReversePath};
+pub use address::{
+    ADDRESS_OCTETS_MAX, Address, AddressDomain, AddressError, ForwardPath, LOCAL_PART_OCTETS_MAX, ReversePath,
+};
 pub use deliver_by::{DELIVER_BY_SECONDS_MAX, DeadlineMode, DeliverBy};
 pub use domain::{AddressLiteral, DOMAIN_OCTETS_MAX, DomainError, DomainName};
 pub use dsn::{

@@ -9,8 +9,7 @@ use aws_lc_rs::{constant_time, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use mail_types::{
-    Address, AddressDomain, AddressError, AddressLiteral, DomainName, LOCAL_PART_OCTETS_MAX, ReversePath,
-    Secret,
+    ADDRESS_OCTETS_MAX, Address, AddressDomain, AddressError, AddressLiteral, DomainName, ReversePath, Secret,
 };
 
 /// How long reports find their way back, by default: as long as libsrs2 has it. Queues keep mail for five days or so.
@@ -44,8 +43,8 @@ pub enum SrsError {
     /// Made too long ago: nobody's address any more.
     #[error("an SRS address that has expired")]
     Expired,
-    /// Rewritten, the local part would have more octets than SMTP assures.
-    #[error("rewritten, the local part would be longer than {LOCAL_PART_OCTETS_MAX} octets")]
+    /// Rewritten, it would be longer than a path.
+    #[error("rewritten, the address would be longer than {ADDRESS_OCTETS_MAX} octets")]
     TooLong,
 }
 
@@ -129,11 +128,11 @@ impl Secrets {
             let hash = short_hash(&self.current, &[&stamp, &host, user]);
             format!("SRS0={hash}={stamp}={host}={user}")
         };
-        if local_part.len() > LOCAL_PART_OCTETS_MAX {
-            return Err(SrsError::TooLong);
+        match Address::new(&local_part, AddressDomain::Name(forwarding_domain.clone())) {
+            Ok(address) => Ok(ReversePath::Address(address)),
+            Err(AddressError::TooLong) => Err(SrsError::TooLong),
+            Err(_) => Err(SrsError::Malformed),
         }
-        let address = Address::new(&local_part, AddressDomain::Name(forwarding_domain.clone()));
-        address.map(ReversePath::Address).map_err(|_| SrsError::Malformed)
     }
 
     /// `rest` begins with the separator of the other forwarder's address.

@@ -29,6 +29,8 @@ pub struct Checks {
     pub unchecked_networks: Vec<Network>,
     /// What becomes of mail that its author's domain disowns.
     pub dmarc: Enforcement,
+    /// What becomes of mail that names no author.
+    pub without_author: WithoutAuthor,
     /// What becomes of mail that DNS cannot tell us about now.
     pub on_dns_failure: OnDnsFailure,
     /// Who is believed about mail that they changed on its way: `d=` of ARC seals (RFC 8617 §7.2).
@@ -45,6 +47,7 @@ impl Default for Checks {
             is_on: true,
             unchecked_networks: Vec::new(),
             dmarc: Enforcement::AsPublished,
+            without_author: WithoutAuthor::Refuse,
             on_dns_failure: OnDnsFailure::Defer,
             trusted_sealers: Vec::new(),
             trusted_forwarders: Vec::new(),
@@ -72,6 +75,18 @@ pub enum Enforcement {
     Junk,
     /// Nothing; it is only told.
     Off,
+}
+
+/// What becomes of mail without a From field, or with nobody's address in it (RFC 5322 §3.6 wants one): no domain can
+/// disown it, and people see whatever name stands there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WithoutAuthor {
+    /// It is refused; where nobody could be told of that, as with reports on delivery, filed as junk.
+    Refuse,
+    /// It is filed as junk.
+    Junk,
+    /// It is taken.
+    Accept,
 }
 
 /// What becomes of mail about whose sender DNS cannot tell us now.

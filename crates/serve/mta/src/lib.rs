@@ -42,19 +42,20 @@ use settings::{Live, QueueBehind};
 pub use deliver::limits::SentHour;
 pub use deliver::routing::{Routing, SendingLimits};
 pub use inspect::{
-    Applied, CheckSink, CheckedMessage, Checks, Enforcement, Findings, OnDnsFailure, Override, settle,
+    Applied, CheckSink, CheckedMessage, Checks, Enforcement, Findings, OnDnsFailure, Override, WithoutAuthor,
+    settle,
 };
 pub use outbound::settings::{
     Identity, Loopback, OutboundSettings, RelayCredentials, Timeouts, TlsWish, TlsWishes,
 };
 pub use outbound::sts::{PolicyFetch, PolicyFetchError, PolicyFetched, PolicyOrder, StsRooms};
 pub use outbound::tls_result::{
-    AppliedPolicy, FailureDetail, PolicyKind, PolicyTally, TALLY_DAYS_MAX, TALLY_FAILURES_MAX,
-    TALLY_OCTETS_MAX, TALLY_POLICIES_MAX, TallyDay, TlsFailureType, TlsPlace, TlsResult, TlsResultSink,
-    TlsTally,
+    AppliedPolicy, FailureDetail, PolicyTally, TALLY_DAYS_MAX, TALLY_FAILURES_MAX, TALLY_OCTETS_MAX,
+    TALLY_POLICIES_MAX, TallyDay, TlsPlace, TlsResult, TlsResultSink, TlsTally,
 };
 pub use outbound::{Outbound, OutboundError, OutboundRooms};
 pub use own_mail::{OwnMail, OwnMailError, OwnMailRooms};
+pub use report::author::{ReportAuthor, postmaster_who_signs};
 pub use settings::Settings;
 pub use way::{
     Attempt, AttemptSink, AttemptedRecipient, MessageWay, Outcome, PolicySource, Protection, RecipientWay,

@@ -2,7 +2,7 @@
 //! reverse-path, never reported on (RFC 5321 §4.5.5).
 
 use directory::Directory;
-use mail_types::{Address, DomainName, ReversePath, TransactionId};
+use mail_types::{Address, ReversePath, TransactionId};
 use mailstore::{Store, StoreError};
 use message::{Collected, HeaderCollector};
 use platform::clock::Clock;
@@ -56,12 +56,6 @@ pub enum OwnMailError {
 }
 
 impl OwnMailRooms {
-    /// Whether mail of a domain's can be signed.
-    #[must_use]
-    pub fn may_write_for(&self, domain: &DomainName) -> bool {
-        !keys_for(&self.directory, domain).is_empty()
-    }
-
     /// Signs and queues a mail; it is on disk afterwards.
     ///
     /// # Errors

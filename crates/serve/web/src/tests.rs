@@ -10,7 +10,7 @@ use tls::{AcceptorSettings, Certificates, Connector, ConnectorTrust};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::fetch::{FetchError, Get, fetch};
+use super::fetch::{FetchError, Get, Origin, Post, fetch, post};
 use super::*;
 
 const SETTINGS: Settings =
@@ -175,11 +175,12 @@ fn house(names: &[&str]) -> House {
 
 impl House {
     fn order(&self, host: &str, path: &'static str) -> Get {
-        Get {
+        Get { origin: self.origin(host), path, media_type: "text/plain", octets_max: 1_000 }
+    }
+
+    fn origin(&self, host: &str) -> Origin {
+        Origin {
             host: host.to_owned(),
-            path,
-            media_type: "text/plain",
-            octets_max: 1_000,
             addresses: vec![self.served.address],
             egress: Egress {
                 ipv4: None,
@@ -216,7 +217,8 @@ async fn what_is_fetched_is_bounded() {
     }
     let other = Get { media_type: "text/html", ..house.order("mta-sts.example.org", STS) };
     assert!(matches!(fetch(other).await, Err(FetchError::MediaType(_))));
-    let nowhere = Get { addresses: Vec::new(), ..house.order("mta-sts.example.org", STS) };
+    let mut nowhere = house.order("mta-sts.example.org", STS);
+    nowhere.origin.addresses = Vec::new();
     assert!(matches!(fetch(nowhere).await, Err(FetchError::Connect(_))));
 }
 
@@ -244,7 +246,8 @@ async fn answering(answer: &'static [u8]) -> (Get, House) {
     });
     let connector =
         Connector::new(&ConnectorTrust::Roots(vec![authority.root()]), Duration::from_secs(30)).unwrap();
-    (Get { addresses: vec![address], connector, ..house.order("mta-sts.example.org", STS) }, house)
+    let origin = Origin { addresses: vec![address], connector, ..house.origin("mta-sts.example.org") };
+    (Get { origin, ..house.order("mta-sts.example.org", STS) }, house)
 }
 
 #[tokio::test]
@@ -272,4 +275,35 @@ async fn a_server_that_never_ends_is_left() {
     let fetched = tokio::spawn(fetch(get));
     tokio::time::pause();
     assert!(matches!(fetched.await.unwrap(), Err(FetchError::Timeout)));
+}
+
+#[tokio::test]
+async fn what_is_posted_is_taken_or_not() {
+    let told = |origin: Origin, target: &str| Post {
+        origin,
+        target: target.to_owned(),
+        media_type: "application/tlsrpt+gzip",
+        octets: b"packed".to_vec(),
+    };
+    for (answer, expected) in [
+        (&b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"[..], Ok(())),
+        (b"HTTP/1.1 201 Created\r\nContent-Length: 9999\r\n\r\n", Ok(())),
+        (b"HTTP/1.1 307 Elsewhere\r\nLocation: https://127.0.0.1/\r\nContent-Length: 0\r\n\r\n", Err(307)),
+        (b"HTTP/1.1 500 Not today\r\nContent-Length: 0\r\n\r\n", Err(500)),
+    ] {
+        let (get, _house) = answering(answer).await;
+        let said = post(told(get.origin, "/v1/tls?a=b")).await.map_err(|error| match error {
+            FetchError::Status(status) => status,
+            other => panic!("{other}"),
+        });
+        assert_eq!(said, expected);
+    }
+    // Our own site takes nothing.
+    let house = house(&["mta-sts.example.org"]);
+    let said = post(told(house.origin("mta-sts.example.org"), "/")).await;
+    assert!(matches!(said, Err(FetchError::Status(404))), "{said:?}");
+    let said = post(told(house.origin("other.example.org"), "/")).await;
+    assert!(matches!(said, Err(FetchError::Tls(_))), "{said:?}");
+    let said = post(told(house.origin("mta-sts.example.org"), "/a b")).await;
+    assert!(matches!(said, Err(FetchError::Request(_))), "{said:?}");
 }

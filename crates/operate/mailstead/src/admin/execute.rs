@@ -28,15 +28,8 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
         }
         Request::AccountAddMany { people } => add_accounts(house, people).await,
         Request::AccountList => list_accounts(house).await,
-        Request::AccountShow { address } => {
-            let account = account(house, &address)?;
-            Ok(Answer::Accounts { accounts: vec![account_line(house, &account).await?] })
-        }
-        Request::AccountPassword { address, password } => {
-            let id = account(house, &address)?.id;
-            change(house, move |directory| directory.set_password(id, new_password(&password))).await?;
-            done(format!("{address} has a new password"))
-        }
+        Request::AccountShow { address } => show_account(house, &address).await,
+        Request::AccountPassword { address, password } => set_password(house, &address, password).await,
         Request::AccountEnable { address } => set_state(house, &address, AccountState::Enabled).await,
         Request::AccountDisable { address } => {
             set_state(house, &address, AccountState::Disabled { reason: "disabled by the operator".into() })
@@ -47,18 +40,9 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
         Request::AliasAdd { alias, targets } => add_alias(house, &alias, &targets).await,
         Request::AliasList { of } => Ok(list_aliases(house, of.as_deref())),
         Request::AliasRemove { alias, targets } => remove_alias(house, &alias, &targets).await,
-        Request::DomainAdd { domain } => {
-            let name = domain_name(&domain)?;
-            let now = house.clock.now();
-            change(house, move |directory| add_domain(directory, &name, now)).await?;
-            done(format!("mail for {domain} is taken from now on"))
-        }
+        Request::DomainAdd { domain } => take_domain(house, &domain).await,
         Request::DomainList => Ok(list_domains(house)),
-        Request::DomainRemove { domain } => {
-            let name = domain_name(&domain)?;
-            change(house, move |directory| directory.remove_domain(&name, Removal::IfUnused)).await?;
-            done(format!("mail for {domain} is no longer taken"))
-        }
+        Request::DomainRemove { domain } => remove_domain(house, &domain).await,
         Request::DkimGenerate { domain, selector, kinds, waits } => {
             keys::generate(house, domain.as_deref(), selector, kinds, waits).await
         }
@@ -75,18 +59,8 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
             list_mailboxes(house, &address).await
         }
         Request::Verify => verify(house).await,
-        Request::StorePurge => {
-            let outcome = house.store.purge().await?;
-            done(format!(
-                "{} messages purged, {} packs rewritten, {} octets given back",
-                outcome.messages, outcome.packs, outcome.octets
-            ))
-        }
-        Request::StoreRebuild { address } => {
-            let id = account(house, &address)?.id;
-            house.store.rebuild(Some(id)).await?;
-            done(format!("the index of {address} was made anew from the packs"))
-        }
+        Request::StorePurge => purge_store(house).await,
+        Request::StoreRebuild { address } => rebuild_index(house, &address).await,
         Request::StoreStatus => store_status(house).await,
         Request::QueueList { which, after, most } => queue::list(house, &which, after.as_deref(), most).await,
         Request::QueueShow { id } => queue::show(house, &id).await,
@@ -230,6 +204,11 @@ async fn list_accounts(house: &House) -> anyhow::Result<Answer> {
     Ok(Answer::Accounts { accounts: lines })
 }
 
+async fn show_account(house: &House, text: &str) -> anyhow::Result<Answer> {
+    let account = account(house, text)?;
+    Ok(Answer::Accounts { accounts: vec![account_line(house, &account).await?] })
+}
+
 async fn account_line(house: &House, account: &directory::Account) -> anyhow::Result<AccountLine> {
     let usage = house.store.account(account.id).await?.quota_usage();
     let target = AliasTarget::Address(account.address.clone());
@@ -249,6 +228,12 @@ async fn account_line(house: &House, account: &directory::Account) -> anyhow::Re
             .map(|t| t.to_string())
             .unwrap_or_default(),
     })
+}
+
+async fn set_password(house: &House, text: &str, password: Hidden) -> anyhow::Result<Answer> {
+    let id = account(house, text)?.id;
+    change(house, move |directory| directory.set_password(id, new_password(&password))).await?;
+    done(format!("{text} has a new password"))
 }
 
 async fn set_state(house: &House, text: &str, state: AccountState) -> anyhow::Result<Answer> {
@@ -311,6 +296,18 @@ fn list_aliases(house: &House, of: Option<&str>) -> Answer {
         .filter(|line| of.is_none_or(|of| line.targets.iter().any(|target| target == of)))
         .collect();
     Answer::Aliases { aliases }
+}
+
+async fn take_domain(house: &House, text: &str) -> anyhow::Result<Answer> {
+    let (name, now) = (domain_name(text)?, house.clock.now());
+    change(house, move |directory| add_domain(directory, &name, now)).await?;
+    done(format!("mail for {text} is taken from now on"))
+}
+
+async fn remove_domain(house: &House, text: &str) -> anyhow::Result<Answer> {
+    let name = domain_name(text)?;
+    change(house, move |directory| directory.remove_domain(&name, Removal::IfUnused)).await?;
+    done(format!("mail for {text} is no longer taken"))
 }
 
 fn list_domains(house: &House) -> Answer {
@@ -382,6 +379,20 @@ async fn verify(house: &House) -> anyhow::Result<Answer> {
         accounts: count(accounts.len()),
         faults: faults.iter().map(tell).collect(),
     })
+}
+
+async fn purge_store(house: &House) -> anyhow::Result<Answer> {
+    let outcome = house.store.purge().await?;
+    done(format!(
+        "{} messages purged, {} packs rewritten, {} octets given back",
+        outcome.messages, outcome.packs, outcome.octets
+    ))
+}
+
+async fn rebuild_index(house: &House, text: &str) -> anyhow::Result<Answer> {
+    let id = account(house, text)?.id;
+    house.store.rebuild(Some(id)).await?;
+    done(format!("the index of {text} was made anew from the packs"))
 }
 
 async fn store_status(house: &House) -> anyhow::Result<Answer> {

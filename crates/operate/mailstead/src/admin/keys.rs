@@ -1,9 +1,9 @@
 //! Requests about the keys of domains.
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use directory::{DkimKey, DkimKeyState};
 use mail_types::{DomainName, Secret};
-use sender_auth::dkim::{KeyFor, Selector, SigningKey};
+use sender_auth::dkim::{KeyError, KeyFor, Selector, SigningKey};
 
 use super::execute::{domain_name, done};
 use super::queue::time;
@@ -70,7 +70,14 @@ pub(super) async fn import(
     let domain = known(house, domain)?;
     let selector = Selector::parse(selector).with_context(|| format!("{selector:?} is no selector"))?;
     let text = Secret::from(key.0.as_str());
-    let key = SigningKey::parse(text.reveal_str().unwrap_or_default())?;
+    let key = SigningKey::parse(text.reveal_str().unwrap_or_default()).map_err(|error| match error {
+        KeyError::ShortRsa { .. } => anyhow!(
+            "{error}\n  make a new one with `mailstead dkim generate {domain} --wait` and publish its record beside that of \
+             {selector}: it signs as soon as DNS shows it\n  let your former server sign until then, and leave {selector} \
+             in DNS for a week after that, for mail on its way"
+        ),
+        error => error.into(),
+    })?;
     let key = KeyFor::new(domain.clone(), selector.clone(), key)?;
     let state = if waits { DkimKeyState::Waiting } else { DkimKeyState::Signing };
     let directory = house.directory.clone();

@@ -214,6 +214,8 @@ pub(crate) enum Answer {
     },
     PublishedKeys {
         domains: Vec<PublishedDomain>,
+        /// What a running server goes without; a command without one does not know.
+        missed: Vec<MissedListener>,
     },
     Mailboxes {
         mailboxes: Vec<MailboxLine>,
@@ -307,6 +309,27 @@ pub(crate) struct DkimLine {
 pub(crate) struct PublishedDomain {
     pub(crate) domain: String,
     pub(crate) keys: Vec<PublishedKey>,
+}
+
+/// A listener that another program keeps from listening anywhere.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct MissedListener {
+    /// Its name under `[listen]`.
+    pub(crate) listener: String,
+    /// What the system said.
+    pub(crate) why: String,
+    /// What there is not, for that.
+    pub(crate) missed: String,
+}
+
+impl MissedListener {
+    /// What to do about it.
+    pub(crate) fn remedy(&self) -> String {
+        format!(
+            "free the place and start again, write another under [listen.{0}], or `enabled = false` there if you do not need it",
+            self.listener
+        )
+    }
 }
 
 /// A key that is published.

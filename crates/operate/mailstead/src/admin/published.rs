@@ -18,5 +18,5 @@ pub(super) fn published_keys(house: &House) -> anyhow::Result<Answer> {
         }
         domains.push(PublishedDomain { domain: domain.name.to_string(), keys });
     }
-    Ok(Answer::PublishedKeys { domains })
+    Ok(Answer::PublishedKeys { domains, missed: house.missed.clone() })
 }

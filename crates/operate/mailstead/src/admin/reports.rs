@@ -16,7 +16,7 @@ pub(super) async fn list(house: &House, domain: Option<&str>, since_seconds: u64
 pub(super) async fn send(house: &House) -> anyhow::Result<Answer> {
     let sent = wire::send_reports(house).await?;
     done(format!(
-        "{} reports mailed, {} on domains of ours kept here, {} wanted by nobody, {} wait and are tried again",
-        sent.mails, sent.kept, sent.unwanted, sent.waiting
+        "{} reports mailed, {} posted, {} on domains of ours kept here, {} wanted by nobody, {} wait and are tried again",
+        sent.mails, sent.posts, sent.kept, sent.unwanted, sent.waiting
     ))
 }

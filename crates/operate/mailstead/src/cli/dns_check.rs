@@ -8,7 +8,8 @@ use mail_types::DomainName;
 use provision::{Checker, Finding, Status};
 use serde_json::{Value, json};
 
-use super::dns_records::{chosen, site_of};
+use super::dns_records::{chosen, site_and_missed};
+use crate::admin::MissedListener;
 use crate::settings::Settings;
 use crate::wire;
 
@@ -29,14 +30,15 @@ struct Section {
 
 pub(super) fn run(arguments: &Arguments, config: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let settings = Settings::load(config)?;
-    let site = site_of(config)?;
+    let (site, missed) = site_and_missed(config)?;
     let probes = wire::probes(&settings)?;
     let chosen = chosen(&site, arguments.domain.as_ref())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (host, domains) = runtime.block_on(async {
         let world = wire::world(&settings)?;
         let checker = Checker::new(&world, &site, &probes);
-        let host = Section { name: site.host.name.to_string(), findings: checker.host().await };
+        let mut host = Section { name: site.host.name.to_string(), findings: checker.host().await };
+        host.findings.extend(missed.iter().map(of_missed));
         let mut domains = Vec::new();
         for domain in chosen {
             let mut findings = checker.domain(domain).await;
@@ -59,6 +61,17 @@ pub(super) fn run(arguments: &Arguments, config: &Path, json: bool) -> anyhow::R
         println!("\n{}", summary(domains.iter().chain([&host])));
     }
     Ok(if is_ok { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) })
+}
+
+/// What the server goes without.
+fn of_missed(missed: &MissedListener) -> Finding {
+    Finding {
+        about: format!("listener {}", missed.listener),
+        status: Status::Advice,
+        what: missed.why.clone(),
+        causes: missed.missed.clone(),
+        remedy: missed.remedy(),
+    }
 }
 
 /// Whether nothing is wrong, and nothing left unknown that may be.

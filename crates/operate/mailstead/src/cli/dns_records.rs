@@ -10,7 +10,7 @@ use mail_types::DomainName;
 use provision::{Domain, Importance, Keeper, Site, Wanted, text_strings, zone_file};
 use serde_json::{Value, json};
 
-use crate::admin::{self, Answer, Request};
+use crate::admin::{self, Answer, MissedListener, Request};
 use crate::settings::Settings;
 
 #[derive(clap::Args, Debug)]
@@ -57,9 +57,16 @@ pub(super) fn zone(arguments: &ZoneArguments, config: &Path) -> anyhow::Result<E
 
 /// The server and its domains, as the settings and the directory have them.
 pub(super) fn site_of(config: &Path) -> anyhow::Result<Site> {
+    Ok(site_and_missed(config)?.0)
+}
+
+/// The same, and what the server goes without.
+pub(super) fn site_and_missed(config: &Path) -> anyhow::Result<(Site, Vec<MissedListener>)> {
     let settings = Settings::load(config)?;
     match admin::ask(config, Request::PublishedKeys)? {
-        Answer::PublishedKeys { domains } => crate::wire::site(&settings, &domains),
+        Answer::PublishedKeys { domains, missed } => {
+            Ok((crate::wire::site(&settings, &domains, &missed)?, missed))
+        }
         Answer::Failed { why } => bail!(why),
         other => bail!("an answer to another question: {other:?}"),
     }

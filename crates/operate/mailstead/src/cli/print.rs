@@ -23,7 +23,7 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
         ),
         Answer::DkimKeys { keys } => dkim_keys(keys),
         Answer::Mailboxes { mailboxes } => mailbox_list(mailboxes),
-        Answer::PublishedKeys { domains } => columns(
+        Answer::PublishedKeys { domains, .. } => columns(
             ["DOMAIN", "SELECTOR", "STATE"],
             domains
                 .iter()

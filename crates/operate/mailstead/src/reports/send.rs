@@ -5,19 +5,20 @@ use std::time::Duration;
 use anyhow::Context;
 use directory::Directory;
 use dns::Resolver;
-use mail_types::{Address, AddressDomain, DomainName, TransactionId};
-use mta::{AppliedPolicy, OwnMail, OwnMailRooms, PolicyKind, PolicyTally, TallyDay, TlsTally};
+use mail_types::{Address, DomainName, TransactionId};
+use mta::{AppliedPolicy, OwnMail, OwnMailRooms, PolicyTally, TallyDay, TlsTally, postmaster_who_signs};
 use platform::clock::{Clock, Timestamp};
 use queue::MessageKind;
 use sender_auth::reports::{
-    AggregateReport, Destination, Metadata, Record, Report, ReportAddress, TlsDateRange, TlsFailureDetails,
-    TlsPolicy, TlsPolicyResult, TlsPolicyType, TlsReport, TlsReportDestination, TlsSummary, pack,
+    AggregateReport, Destination, HttpsUrl, Metadata, Record, Report, ReportAddress, TlsDateRange,
+    TlsFailureDetails, TlsPolicy, TlsPolicyResult, TlsReport, TlsReportDestination, TlsSummary, pack,
     report_destination, tls_report_record,
 };
 
 use super::ReportBook;
 use super::book::PendingReport;
 use super::compose::{Attachment, AttachmentKind, Letter};
+use super::post::Poster;
 use super::receive::received;
 use super::tally::Wish;
 
@@ -45,6 +46,7 @@ pub(crate) struct Sender {
     pub(crate) book: ReportBook,
     pub(crate) tally: TlsTally,
     pub(crate) mail: OwnMailRooms,
+    pub(crate) poster: Poster,
     pub(crate) resolver: Resolver,
     pub(crate) choices: Choices,
     pub(crate) next_transaction: Box<dyn Fn() -> TransactionId + Send + Sync>,
@@ -55,6 +57,10 @@ pub(crate) struct Sender {
 pub(crate) struct Sent {
     /// Mails that left.
     pub(crate) mails: usize,
+    /// Posts that were taken.
+    pub(crate) posts: usize,
+    /// How long posts took, those that were not taken too.
+    pub(super) posting: Duration,
     /// Reports on domains of ours, which stay here.
     pub(crate) kept: usize,
     /// Reports that nobody wants, or that are larger than wanted.
@@ -74,13 +80,13 @@ struct Written {
 
 /// What DNS says of where a report may go.
 enum Wanted {
-    To(Vec<ReportAddress>),
+    To(Vec<ReportAddress>, Vec<HttpsUrl>),
     Nowhere,
     Unknown,
 }
 
 impl Sender {
-    fn clock(&self) -> &Clock {
+    pub(super) fn clock(&self) -> &Clock {
         &self.mail.clock
     }
 
@@ -132,10 +138,7 @@ impl Sender {
         if let Some(address) = &self.choices.from {
             return Some(address.clone());
         }
-        let ours = self.directory().domains().into_iter().map(|domain| domain.name);
-        let mut candidates = std::iter::once(self.choices.hostname.clone()).chain(ours);
-        let domain = candidates.find(|domain| self.mail.may_write_for(domain))?;
-        Address::new("postmaster", AddressDomain::Name(domain)).ok()
+        postmaster_who_signs(self.directory(), std::iter::once(&self.choices.hostname))
     }
 
     async fn send_dmarc(
@@ -157,7 +160,7 @@ impl Sender {
                 sent.unwanted += 1;
                 true
             }
-            Wanted::To(addresses) => {
+            Wanted::To(addresses, _) => {
                 let rows = self.book.with(move |shelf| shelf.rows(id)).await?;
                 let written = self.write_dmarc(author, &pending, wish, rows).await?;
                 self.hand_over(author, (written, AttachmentKind::Dmarc), &addresses, sent).await
@@ -185,11 +188,13 @@ impl Sender {
         let is_done = match wanted {
             Wanted::Unknown => false,
             Wanted::Nowhere => true,
-            Wanted::To(addresses) => {
+            Wanted::To(addresses, urls) => {
                 let of = domain.clone();
                 let policies = self.book.with(move |shelf| shelf.tls(day, &of)).await?;
                 let written = self.write_tls(author, day, &name, policies).await?;
+                let packed = written.packed.clone();
                 self.hand_over(author, (written, AttachmentKind::Tls(&name)), &addresses, sent).await
+                    && self.is_posted(day, packed, (&addresses, &urls), sent).await
             }
         };
         match is_done {
@@ -225,7 +230,7 @@ impl Sender {
             }
         }
         match (to.is_empty(), is_unknown) {
-            (false, _) => Wanted::To(to),
+            (false, _) => Wanted::To(to, Vec::new()),
             (true, true) => Wanted::Unknown,
             (true, false) => Wanted::Nowhere,
         }
@@ -238,12 +243,19 @@ impl Sender {
             Err(_) => Wanted::Unknown,
             Ok(record) => {
                 let destinations = record.map(|record| record.destinations).unwrap_or_default();
-                let by_mail = destinations.into_iter().filter_map(|destination| match destination {
-                    TlsReportDestination::Mail(address) => Some(ReportAddress { address, octets_max: None }),
-                    TlsReportDestination::Https(_) => None,
-                });
-                let by_mail: Vec<_> = by_mail.collect();
-                if by_mail.is_empty() { Wanted::Nowhere } else { Wanted::To(by_mail) }
+                let (mut by_mail, mut by_post) = (Vec::new(), Vec::new());
+                for destination in destinations {
+                    match destination {
+                        TlsReportDestination::Mail(address) => {
+                            by_mail.push(ReportAddress { address, octets_max: None });
+                        }
+                        TlsReportDestination::Https(url) => by_post.push(url),
+                    }
+                }
+                match by_mail.is_empty() && by_post.is_empty() {
+                    true => Wanted::Nowhere,
+                    false => Wanted::To(by_mail, by_post),
+                }
             }
         }
     }
@@ -433,7 +445,7 @@ fn tls_result(domain: &DomainName, policy: AppliedPolicy, tally: PolicyTally) ->
     let details = tally.details.into_iter().map(|(detail, count)| {
         let place = detail.place;
         TlsFailureDetails {
-            result_type: failure(detail.failure),
+            result_type: detail.failure,
             sending_mta_ip: None,
             receiving_mx_hostname: place.as_ref().map(|place| place.host.to_string()),
             receiving_mx_helo: None,
@@ -445,11 +457,7 @@ fn tls_result(domain: &DomainName, policy: AppliedPolicy, tally: PolicyTally) ->
     });
     TlsPolicyResult {
         policy: TlsPolicy {
-            policy_type: match policy.kind {
-                PolicyKind::Tlsa => TlsPolicyType::Tlsa,
-                PolicyKind::Sts => TlsPolicyType::Sts,
-                PolicyKind::None => TlsPolicyType::NoPolicyFound,
-            },
+            policy_type: policy.kind,
             policy_string: policy.texts,
             policy_domain: domain.to_string(),
             mx_host: policy.exchangers,
@@ -459,24 +467,6 @@ fn tls_result(domain: &DomainName, policy: AppliedPolicy, tally: PolicyTally) ->
             total_failure_session_count: tally.failures,
         },
         failure_details: details.collect(),
-    }
-}
-
-fn failure(failure: mta::TlsFailureType) -> sender_auth::reports::TlsFailure {
-    use mta::TlsFailureType;
-    use sender_auth::reports::TlsFailure;
-    match failure {
-        TlsFailureType::StartTlsNotSupported => TlsFailure::StarttlsNotSupported,
-        TlsFailureType::CertificateHostMismatch => TlsFailure::CertificateHostMismatch,
-        TlsFailureType::CertificateExpired => TlsFailure::CertificateExpired,
-        TlsFailureType::CertificateNotTrusted => TlsFailure::CertificateNotTrusted,
-        TlsFailureType::ValidationFailure => TlsFailure::ValidationFailure,
-        TlsFailureType::TlsaInvalid => TlsFailure::TlsaInvalid,
-        TlsFailureType::DnssecInvalid => TlsFailure::DnssecInvalid,
-        TlsFailureType::DaneRequired => TlsFailure::DaneRequired,
-        TlsFailureType::StsPolicyFetchError => TlsFailure::StsPolicyFetchError,
-        TlsFailureType::StsPolicyInvalid => TlsFailure::StsPolicyInvalid,
-        TlsFailureType::StsWebPkiInvalid => TlsFailure::StsWebpkiInvalid,
     }
 }
 

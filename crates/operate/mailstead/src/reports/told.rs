@@ -196,9 +196,6 @@ impl Sums {
     }
 
     fn take_tls(&mut self, report: &TlsReport) {
-        let word = |value: serde_json::Result<serde_json::Value>| {
-            value.ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-        };
         for result in &report.policies {
             let summary = result.summary;
             let told = &mut self.told;
@@ -207,8 +204,8 @@ impl Sums {
             for details in &result.failure_details {
                 let key = [
                     result.policy.policy_domain.clone(),
-                    word(serde_json::to_value(result.policy.policy_type)),
-                    word(serde_json::to_value(details.result_type)),
+                    result.policy.policy_type.as_str().to_owned(),
+                    details.result_type.as_str().to_owned(),
                     details.receiving_mx_hostname.clone().unwrap_or_default(),
                 ];
                 add(&mut self.tls, key, details.failed_session_count, &report.organization_name);

@@ -81,6 +81,11 @@ impl Settings {
         self.values.get(key)
     }
 
+    /// Whether the operator gave a setting of this table.
+    pub(crate) fn is_touched(&self, table: &str) -> bool {
+        self.values.keys().any(|key| key.strip_prefix(table).is_some_and(|rest| rest.starts_with('.')))
+    }
+
     /// The value of a setting: given, or the table's default.
     fn value(&self, key: &str) -> Value {
         let default = || table::find(key).and_then(show::default_value);
@@ -200,6 +205,14 @@ mod tests {
             settings("hostname = \"a.example\"\n[listen]\nport_offset = 20000\naddresses = [\"127.0.0.1\"]");
         assert_eq!(settings.listener("imaps"), ["127.0.0.1:20993".parse().unwrap()]);
         assert!(settings.listener("lmtp").is_empty());
+    }
+
+    #[test]
+    fn a_table_is_touched_by_what_stands_in_it_alone() {
+        let settings =
+            settings("hostname = \"a.example\"\n[listen.https]\nport = 8443\n[listen]\nport_offset = 1");
+        assert!(settings.is_touched("listen.https") && settings.is_touched("listen"));
+        assert!(!settings.is_touched("listen.metrics") && !settings.is_touched("listen.http"));
     }
 
     #[test]

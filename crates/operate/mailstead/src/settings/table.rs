@@ -256,7 +256,7 @@ pub(crate) static TABLE: &[Row] = &[
         Switch,
         "true",
         Restart,
-        "Show other servers the policy of `[mta_sts]` by HTTPS; needs a certificate.",
+        "Show other servers the policy of `[mta_sts]` by HTTPS; needs a certificate. As long as nothing is set in this table, a port that another program has is no fault: the server starts without.",
     ),
     row("listen.https.port", PORT, "443", Restart, "The port for HTTPS."),
     row(
@@ -271,7 +271,7 @@ pub(crate) static TABLE: &[Row] = &[
         Switch,
         "true",
         Restart,
-        "Serve `/metrics` for Prometheus and `/healthz` by HTTP.",
+        "Serve `/metrics` for Prometheus and `/healthz` by HTTP. As long as nothing is set in this table, a port that another program has is no fault: the server starts without.",
     ),
     row("listen.metrics.port", PORT, "9825", Restart, "The port for metrics."),
     row(
@@ -497,6 +497,13 @@ pub(crate) static TABLE: &[Row] = &[
         "\"as-published\"",
         Live,
         "What becomes of mail that its author's domain disowns: what the domain asks for, filed as junk, or nothing.",
+    ),
+    row(
+        "senders.without_author",
+        Choice(&["refuse", "junk", "accept"]),
+        "\"refuse\"",
+        Live,
+        "What becomes of strangers' mail that has no From field with an address in it; reports on delivery are filed as junk rather than refused.",
     ),
     row(
         "senders.on_dns_failure",
@@ -917,7 +924,7 @@ pub(crate) static TABLE: &[Row] = &[
         Fitting(way::ADDRESS),
         "\"\"",
         Live,
-        "Whom reports about undelivered mail come from; empty: postmaster at `hostname`.",
+        "Whom reports about undelivered mail come from; empty: postmaster at `hostname`, and for strangers at a domain with a DKIM key where `hostname` has none.",
     ),
     row(
         "outbound.returned_octets_max",

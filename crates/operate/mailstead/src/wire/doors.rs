@@ -9,7 +9,7 @@ use dns::Resolver;
 use imap::Separator;
 use mail_types::{DomainName, TransactionId};
 use mailstore::QuotaLimit;
-use mta::{Checks, Enforcement, OnDnsFailure, SmtpDoor};
+use mta::{Checks, Enforcement, OnDnsFailure, SmtpDoor, WithoutAuthor};
 use platform::clock::Clock;
 use platform::guard::Guard;
 use platform::listener::{Accepted, ConnectionNumbers, Listener};
@@ -293,6 +293,11 @@ fn checks(settings: &Settings) -> Checks {
             "junk" => Enforcement::Junk,
             "off" => Enforcement::Off,
             _ => Enforcement::AsPublished,
+        },
+        without_author: match settings.text("senders.without_author").as_str() {
+            "junk" => WithoutAuthor::Junk,
+            "accept" => WithoutAuthor::Accept,
+            _ => WithoutAuthor::Refuse,
         },
         on_dns_failure: match settings.text("senders.on_dns_failure").as_str() {
             "accept" => OnDnsFailure::Accept,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use platform::guard::Refusal;
 use platform::listener::{ListenAddress, Listener, ListenerSettings};
 
+use crate::admin::MissedListener;
 use crate::settings::Settings;
 
 /// How long a load balancer may take to say who its client is.
@@ -65,15 +66,32 @@ impl Purpose {
         }
     }
 
+    /// What is missing without it, where mail goes on all the same.
+    fn missed(self) -> Option<&'static str> {
+        match self {
+            Self::Https => Some("the policy of [mta_sts] is not shown to other servers"),
+            Self::Metrics => Some("/metrics and /healthz are not served"),
+            Self::Smtp | Self::Submission | Self::Submissions | Self::Lmtp | Self::Imap | Self::Imaps => None,
+        }
+    }
+
     /// Whether a load balancer may stand before it.
     fn may_be_proxied(self) -> bool {
         self != Self::Metrics
     }
 }
 
-/// Binds every listener that is switched on.
-pub(super) fn bind(settings: &Settings) -> anyhow::Result<Vec<(Purpose, Listener)>> {
-    let mut listeners = Vec::new();
+/// What came of binding.
+pub(super) struct Bound {
+    pub(super) listeners: Vec<(Purpose, Listener)>,
+    /// Those that listen nowhere.
+    pub(super) missed: Vec<MissedListener>,
+}
+
+/// Binds every listener that is switched on. Where another program has a place that only our defaults ask for, and mail
+/// does not need it, the server goes on without; a place that the operator wrote down has to be had.
+pub(super) fn bind(settings: &Settings) -> anyhow::Result<Bound> {
+    let (mut listeners, mut missed) = (Vec::new(), Vec::new());
     for purpose in Purpose::ALL {
         let mut places: Vec<ListenAddress> =
             settings.listener(purpose.name()).into_iter().map(ListenAddress::Tcp).collect();
@@ -103,9 +121,24 @@ pub(super) fn bind(settings: &Settings) -> anyhow::Result<Vec<(Purpose, Listener
                         "this machine has no IPv6; not listening there"
                     );
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => match purpose.missed() {
+                    Some(what) if !settings.is_touched(&format!("listen.{}", purpose.name())) => {
+                        let one = MissedListener {
+                            listener: purpose.name().to_owned(),
+                            why: error.to_string(),
+                            missed: what.to_owned(),
+                        };
+                        tracing::warn!(%error, "{what}; mail is taken all the same: {}", one.remedy());
+                        missed.push(one);
+                    }
+                    _ => return Err(error.into()),
+                },
             }
         }
     }
-    Ok(listeners)
+    // What listens somewhere is not missed.
+    let listens = |name: &str| listeners.iter().any(|(purpose, _)| purpose.name() == name);
+    missed.retain(|missed: &MissedListener| !listens(&missed.listener));
+    missed.dedup_by(|one, other| one.listener == other.listener);
+    Ok(Bound { listeners, missed })
 }

@@ -22,12 +22,16 @@ use crate::settings::Settings;
 const LOOK_EVERY: Duration = Duration::from_secs(900);
 
 /// Who sends the reports of a house.
-pub(super) fn sender(house: &House, resolver: Resolver, transactions: &Transactions) -> Sender {
+pub(super) fn sender(
+    house: &House,
+    resolver: Resolver,
+    transactions: &Transactions,
+) -> anyhow::Result<Sender> {
     let settings = &house.settings;
     let hostname = settings.hostname();
     let org_name = Some(settings.text("reports.org_name")).filter(|name| !name.is_empty());
     let without = settings.list("reports.without");
-    Sender {
+    Ok(Sender {
         book: house.reports.clone(),
         tally: house.tls_tally.clone(),
         mail: OwnMailRooms {
@@ -37,6 +41,7 @@ pub(super) fn sender(house: &House, resolver: Resolver, transactions: &Transacti
             clock: house.clock.clone(),
             routing: sending::routing(settings, &house.srs),
         },
+        poster: sending::poster(settings)?,
         resolver,
         choices: Choices {
             dmarc: settings.switch("reports.dmarc"),
@@ -47,14 +52,14 @@ pub(super) fn sender(house: &House, resolver: Resolver, transactions: &Transacti
             without: without.iter().filter_map(|text| DomainName::parse(text).ok()).collect(),
         },
         next_transaction: transactions.giver(),
-    }
+    })
 }
 
 /// Sends all reports at once, today's too.
 pub(crate) async fn send_reports(house: &House) -> anyhow::Result<reports::Sent> {
     let resolver = Resolver::new(&dns_settings(&house.settings), house.clock.clone(), &Metrics::new())
         .context("asking DNS where reports go")?;
-    let sender = sender(house, resolver, &Transactions::new(&house.clock));
+    let sender = sender(house, resolver, &Transactions::new(&house.clock))?;
     sender.send(sender.today() + 1).await
 }
 
@@ -69,8 +74,9 @@ pub(super) async fn keep_sending(sender: Sender, stop: Shutdown) {
         }
         let due = reports::due(sender.mail.clock.now(), delay);
         match sender.send(due).await {
-            Ok(sent) if sent.mails + sent.kept + sent.waiting > 0 => tracing::info!(
+            Ok(sent) if sent.mails + sent.posts + sent.kept + sent.waiting > 0 => tracing::info!(
                 mails = sent.mails,
+                posts = sent.posts,
                 kept = sent.kept,
                 unwanted = sent.unwanted,
                 waiting = sent.waiting,

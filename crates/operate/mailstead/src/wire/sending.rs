@@ -10,18 +10,21 @@ use anyhow::{Context, bail};
 use dns::Families;
 use mail_types::{Address, AddressDomain, DomainName, Secret};
 use mta::{
-    Identity, Loopback, OutboundRooms, OutboundSettings, PolicyFetchError, RelayCredentials, Routing,
-    SendingLimits, StsRooms, Timeouts, TlsWish, TlsWishes,
+    Identity, Loopback, OutboundRooms, OutboundSettings, PolicyFetchError, RelayCredentials, ReportAuthor,
+    Routing, SendingLimits, StsRooms, Timeouts, TlsWish, TlsWishes,
 };
+use platform::egress::Egress;
 use platform::metrics::Metrics;
 use platform::workers::{Workers, WorkersSettings};
 use queue::CredentialsName;
 use smtp::client::ChunkingUse;
-use web::fetch::{FetchError, Get};
+use tls::{Connector, ConnectorTrust};
+use web::fetch::{FetchError, Get, Origin};
 
 use super::doors::Means;
 use crate::house::House;
 use crate::keys::Srs;
+use crate::reports::Poster;
 use crate::settings::Settings;
 use crate::settings::way::{self, Reach};
 use crate::way as step;
@@ -104,8 +107,11 @@ fn limit(settings: &Settings, key: &str) -> Option<u32> {
 pub(super) fn outbound_settings(settings: &Settings, srs: &Srs) -> anyhow::Result<OutboundSettings> {
     let hostname = settings.hostname();
     let report_from = match Address::parse(&settings.text("outbound.report_from")) {
-        Ok(address) => address,
-        Err(_) => Address::new("postmaster", AddressDomain::Name(hostname.clone()))?,
+        Ok(address) => ReportAuthor::Named(address),
+        Err(_) => {
+            let domain = AddressDomain::Name(hostname.clone());
+            ReportAuthor::Postmaster(Address::new("postmaster", domain)?)
+        }
     };
     let identity = Identity {
         hello: DomainName::parse(&settings.text("outbound.hello")).unwrap_or_else(|_| hostname.clone()),
@@ -119,18 +125,14 @@ pub(super) fn outbound_settings(settings: &Settings, srs: &Srs) -> anyhow::Resul
         identity,
         identities: settings.list("outbound.identities").iter().filter_map(|t| way::identity(t)).collect(),
         own_addresses: own_addresses(settings),
-        own_names: vec![hostname.clone()],
+        own_names: vec![hostname],
         loopback: if settings.switch("outbound.to_loopback") {
             Loopback::Others
         } else {
             Loopback::Ourselves
         },
         port: u16::try_from(settings.number("outbound.port")).unwrap_or(25),
-        families: match settings.text("outbound.families").as_str() {
-            "ipv4" => Families::Ipv4,
-            "ipv6" => Families::Ipv6,
-            _ => Families::Both,
-        },
+        families: families(settings),
         tls: way::tls_wish(&settings.text("outbound.tls")).unwrap_or(TlsWish::Automatic),
         tls_wishes: tls_wishes(settings),
         sts_port: u16::try_from(settings.number("outbound.mta_sts_port")).unwrap_or(443),
@@ -146,7 +148,35 @@ pub(super) fn outbound_settings(settings: &Settings, srs: &Srs) -> anyhow::Resul
         recipients_max: settings.count("outbound.recipients_max"),
         returned_octets_max: settings.number("outbound.returned_octets_max"),
         routing,
-        ..OutboundSettings::new(hostname, report_from)
+        report_from,
+    })
+}
+
+fn families(settings: &Settings) -> Families {
+    match settings.text("outbound.families").as_str() {
+        "ipv4" => Families::Ipv4,
+        "ipv6" => Families::Ipv6,
+        _ => Families::Both,
+    }
+}
+
+/// Who posts reports: from the addresses that mail leaves from, to servers that the usual authorities vouch for.
+///
+/// # Errors
+/// When the authorities' certificates cannot be read.
+pub(super) fn poster(settings: &Settings) -> anyhow::Result<Poster> {
+    let timeouts = timeouts(settings);
+    let roots = trusted_roots(&settings.path("outbound.trusted_roots"));
+    Ok(Poster {
+        families: families(settings),
+        egress: Egress {
+            ipv4: settings.text("outbound.bind_v4").parse().ok(),
+            ipv6: settings.text("outbound.bind_v6").parse().ok(),
+            connect_timeout: timeouts.connect,
+            fall_over: timeouts.fall_over,
+        },
+        connector: Connector::new(&ConnectorTrust::Roots(roots), timeouts.handshake)?,
+        is_loopback_others: settings.switch("outbound.to_loopback"),
     })
 }
 
@@ -184,13 +214,15 @@ pub(super) fn sts_rooms(settings: &Settings) -> StsRooms {
         directory: settings.path("data").join("mta-sts"),
         fetch: Arc::new(|order| {
             let get = Get {
-                host: order.host.as_str().to_owned(),
+                origin: Origin {
+                    host: order.host.as_str().to_owned(),
+                    addresses: order.addresses,
+                    egress: order.egress,
+                    connector: order.connector,
+                },
                 path: order.path,
                 media_type: order.media_type,
                 octets_max: order.octets_max,
-                addresses: order.addresses,
-                egress: order.egress,
-                connector: order.connector,
             };
             Box::pin(async move {
                 web::fetch::fetch(get).await.map_err(|error| match &error {

@@ -9,13 +9,15 @@ use mail_types::{Address, AddressDomain, DomainName};
 use platform::clock::Clock;
 use platform::egress::Egress;
 use platform::metrics::Metrics;
+use platform::network::is_public;
 use provision::{
     Certificate, Domain, Host, Identity, Key, Probes, Purpose, Services, Site, Validation, World,
 };
+use sender_auth::mta_sts::PolicyId;
 use tls::Leaf;
 
 use super::{certificate_files, dns_settings, own_policy, policy_id};
-use crate::admin::{PublishedDomain, PublishedKey};
+use crate::admin::{MissedListener, PublishedDomain, PublishedKey};
 use crate::settings::{Settings, way};
 
 /// How long somebody else's mail host may take to be connected to.
@@ -29,7 +31,11 @@ const REPORT_READER: &str = "postmaster";
 ///
 /// # Errors
 /// When a certificate cannot be read, or a domain is none.
-pub(crate) fn site(settings: &Settings, domains: &[PublishedDomain]) -> anyhow::Result<Site> {
+pub(crate) fn site(
+    settings: &Settings,
+    domains: &[PublishedDomain],
+    missed: &[MissedListener],
+) -> anyhow::Result<Site> {
     let hostname = settings.hostname();
     let greeting = DomainName::parse(&settings.text("outbound.hello")).unwrap_or_else(|_| hostname.clone());
     let certificates = own_certificates(settings)?;
@@ -45,11 +51,20 @@ pub(crate) fn site(settings: &Settings, domains: &[PublishedDomain]) -> anyhow::
         certificate_keys: certificates.iter().map(|leaf| leaf.public_key_sha256).collect(),
         certificate_issuers: issuers,
     };
-    let domains = domains.iter().map(|published| domain(settings, published)).collect::<Result<_, _>>()?;
+    // Nobody is to look for a policy that is not shown.
+    let shows_policy =
+        settings.switch("listen.https.enabled") && !missed.iter().any(|missed| missed.listener == "https");
+    let policy = shows_policy.then(|| policy_id(&own_policy(settings)));
+    let domains =
+        domains.iter().map(|published| domain(settings, published, &policy)).collect::<Result<_, _>>()?;
     Ok(Site { host, domains })
 }
 
-fn domain(settings: &Settings, published: &PublishedDomain) -> anyhow::Result<Domain> {
+fn domain(
+    settings: &Settings,
+    published: &PublishedDomain,
+    policy: &Option<PolicyId>,
+) -> anyhow::Result<Domain> {
     let name = DomainName::parse(&published.domain).context("a domain of the directory")?;
     let identity = settings
         .list("outbound.identities")
@@ -76,7 +91,7 @@ fn domain(settings: &Settings, published: &PublishedDomain) -> anyhow::Result<Do
     Ok(Domain {
         identity,
         keys: published.keys.iter().map(key).collect(),
-        encryption_policy: settings.switch("listen.https.enabled").then(|| policy_id(&own_policy(settings))),
+        encryption_policy: policy.clone(),
         reports_to: Address::new(REPORT_READER, AddressDomain::Name(name.clone()))?,
         name,
     })
@@ -154,24 +169,10 @@ fn public_addresses(settings: &Settings) -> Vec<IpAddr> {
     };
     let mut addresses: Vec<IpAddr> = of_interfaces.into_iter().filter(everywhere).collect();
     addresses.extend(&listening);
-    addresses.retain(is_public);
+    addresses.retain(|address| is_public(*address));
     addresses.sort();
     addresses.dedup();
     addresses
-}
-
-/// Whether the world can reach an address: it is nobody's private one (RFC 6890).
-fn is_public(address: &IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(four) => {
-            let [a, b, ..] = four.octets();
-            let is_shared = a == 100 && (64..128).contains(&b);
-            let is_local = four.is_private() || four.is_loopback() || four.is_link_local();
-            !(is_local || is_shared || four.is_unspecified() || four.is_documentation())
-        }
-        // Global unicast is 2000::/3 (RFC 4291 §2.4), documentation has 2001:db8::/32 of it.
-        IpAddr::V6(six) => six.segments()[0] & 0xe000 == 0x2000 && six.segments()[..2] != [0x2001, 0x0db8],
-    }
 }
 
 /// What mail programs are offered. A listener that only this machine reaches offers nothing, unless something stands in
@@ -211,27 +212,6 @@ mod tests {
     }
 
     #[test]
-    fn private_addresses_are_not_told() {
-        for (text, public) in [
-            ("198.41.0.4", true),
-            ("10.0.0.1", false),
-            ("100.63.255.255", true),
-            ("100.64.0.0", false),
-            ("100.127.255.255", false),
-            ("100.128.0.0", true),
-            ("127.0.0.1", false),
-            ("169.254.1.1", false),
-            ("2001:4860::1", true),
-            ("2001:db8::1", false),
-            ("fe80::1", false),
-            ("fd00::1", false),
-            ("::1", false),
-        ] {
-            assert_eq!(is_public(&text.parse().unwrap()), public, "{text}");
-        }
-    }
-
-    #[test]
     fn what_only_this_machine_reaches_is_not_offered() {
         let local = settings("[listen]\naddresses = [\"127.0.0.1\"]");
         assert_eq!(services(&local), Services::default());
@@ -247,7 +227,7 @@ mod tests {
     fn a_domain_is_sent_from_its_identity() {
         let settings = settings("[outbound]\nidentities = [\"example.org=out.example.org 192.0.2.8\"]");
         let published = |domain: &str| PublishedDomain { domain: domain.into(), keys: Vec::new() };
-        let site = site(&settings, &[published("example.org"), published("other.example")]).unwrap();
+        let site = site(&settings, &[published("example.org"), published("other.example")], &[]).unwrap();
         let identity = site.domains[0].identity.as_ref().unwrap();
         assert_eq!(identity.addresses, ["192.0.2.8".parse::<IpAddr>().unwrap()]);
         assert_eq!(site.domains[1].identity, None);

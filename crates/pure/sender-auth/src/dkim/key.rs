@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use mail_types::{DomainName, Secret};
 
 use crate::dkim::public_key::{Algorithm, ED25519_BITS, HeaderHash, decode_base64};
+use crate::dkim::rsa_bits::rsa_bits;
 use crate::dkim::tags::Tags;
 use crate::dkim::{SignError, pem};
 
@@ -19,6 +20,8 @@ const KEY_TEXT_OCTETS_MAX: usize = 64 * 1024;
 /// Longest RSA key that signs: verifiers need not know longer ones (RFC 8301 §3.2). The shortest, of 2048 bits, is the
 /// library's rule and that RFC's advice.
 const RSA_OCTETS_MAX: usize = 4_096 / 8;
+/// Bits of the shortest RSA key that we sign with.
+const RSA_BITS_MIN: u32 = 2_048;
 /// Octets of the seed that an Ed25519 key is made from.
 const SEED_OCTETS: usize = 32;
 
@@ -31,6 +34,13 @@ pub enum KeyError {
     /// A key behind a passphrase.
     #[error("the private key is encrypted; it has to be stored without a passphrase")]
     Encrypted,
+    /// An RSA key that is too short. RFC 8301 §3.2 lets signers use 1024 bits and wants 2048; the library makes no
+    /// signatures with less.
+    #[error("an RSA key of {bits} bits is too short to sign mail with: 2048 are needed (RFC 8301)")]
+    ShortRsa {
+        /// How many it has.
+        bits: u32,
+    },
     /// A key, but not one that others would accept from us.
     #[error("the private key cannot sign mail: RSA of 2048 to 4096 bits or Ed25519 is needed")]
     Unsuitable,
@@ -143,7 +153,10 @@ impl SigningKey {
             return Ok(Self::new(Inner::Ed25519(key)));
         }
         let key = rsa::KeyPair::from_pkcs8(der).or_else(|_| rsa::KeyPair::from_der(der));
-        let key = key.map_err(|_| KeyError::Unsuitable)?;
+        let key = key.map_err(|_| match rsa_bits(der) {
+            Some(bits) if bits < RSA_BITS_MIN => KeyError::ShortRsa { bits },
+            _ => KeyError::Unsuitable,
+        })?;
         if key.public_modulus_len() > RSA_OCTETS_MAX {
             return Err(KeyError::Unsuitable);
         }
@@ -299,7 +312,7 @@ uEzxBDAr518Z8VFbR41in3W4Y3yCDgQlLlcETrS+zYcL
 
     #[test]
     fn what_is_no_key_is_refused() {
-        assert_eq!(record(SHORT_RSA), Err(KeyError::Unsuitable));
+        assert_eq!(record(SHORT_RSA), Err(KeyError::ShortRsa { bits: 1_024 }));
         for (text, error) in [
             ("", KeyError::NotAKey),
             ("no key", KeyError::NotAKey),

@@ -8,6 +8,7 @@ mod header_hash;
 mod key;
 mod pem;
 mod public_key;
+mod rsa_bits;
 mod sign;
 mod signature;
 mod tags;

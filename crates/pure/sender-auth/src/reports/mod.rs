@@ -7,8 +7,10 @@ mod address;
 mod aggregate;
 mod destination;
 mod feedback;
+mod https_url;
 mod tls;
 mod tls_record;
+mod tls_words;
 mod unpack;
 
 pub use address::{REPORT_ADDRESSES_MAX, ReportAddress};
@@ -19,11 +21,12 @@ pub use aggregate::{
 };
 pub use destination::{Destination, consent_name, report_destination};
 pub use feedback::{AuthFailure, FeedbackReport, FeedbackType, OriginalMessage};
+pub use https_url::{HttpsUrl, URL_OCTETS_MAX};
 pub use tls::{
-    TLS_REPORT_OCTETS_MAX, TlsDateRange, TlsFailure, TlsFailureDetails, TlsPolicy, TlsPolicyResult,
-    TlsPolicyType, TlsReport, TlsSummary,
+    TLS_REPORT_OCTETS_MAX, TlsDateRange, TlsFailureDetails, TlsPolicy, TlsPolicyResult, TlsReport, TlsSummary,
 };
 pub use tls_record::{TlsReportDestination, TlsReportRecord, tls_report_record};
+pub use tls_words::{TlsFailureType, TlsPolicyType};
 pub use unpack::{RATIO_FREE_OCTETS, UnpackError, UnpackLimits, pack, unpack};
 
 use mail_types::DomainName;

@@ -5,6 +5,7 @@ use message::{Civil, Date};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ReportError;
+use super::tls_words::{TlsFailureType, TlsPolicyType};
 
 /// Octets of a report that is read. Those of large providers have some ten thousand.
 pub const TLS_REPORT_OCTETS_MAX: usize = 4 * 1024 * 1024;
@@ -76,21 +77,6 @@ pub struct TlsPolicy {
     pub mx_host: Vec<String>,
 }
 
-/// Kinds of policies (RFC 8460 §4.4).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TlsPolicyType {
-    /// DANE.
-    Tlsa,
-    /// MTA-STS.
-    Sts,
-    /// None.
-    NoPolicyFound,
-    /// Some kind that is not known; never written by us.
-    #[serde(other)]
-    Other,
-}
-
 /// How many sessions there were.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -108,7 +94,7 @@ pub struct TlsSummary {
 #[serde(rename_all = "kebab-case")]
 pub struct TlsFailureDetails {
     /// What went wrong.
-    pub result_type: TlsFailure,
+    pub result_type: TlsFailureType,
     /// The sender's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sending_mta_ip: Option<String>,
@@ -130,37 +116,6 @@ pub struct TlsFailureDetails {
     /// The error in words or as a code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_reason_code: Option<String>,
-}
-
-/// What can go wrong (RFC 8460 §4.3).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TlsFailure {
-    /// The mail host does not offer STARTTLS.
-    StarttlsNotSupported,
-    /// The certificate is for other names.
-    CertificateHostMismatch,
-    /// The certificate's time is over.
-    CertificateExpired,
-    /// The certificate's issuer is not trusted.
-    CertificateNotTrusted,
-    /// Something else.
-    ValidationFailure,
-    /// No TLSA record is usable.
-    TlsaInvalid,
-    /// DNSSEC says that the answers are forged.
-    DnssecInvalid,
-    /// The sender insists on DANE, the domain has none.
-    DaneRequired,
-    /// The policy of MTA-STS could not be fetched.
-    StsPolicyFetchError,
-    /// The policy of MTA-STS could not be read.
-    StsPolicyInvalid,
-    /// The host of the policy has no valid certificate.
-    StsWebpkiInvalid,
-    /// Some failure that is not known; never written by us.
-    #[serde(other)]
-    Other,
 }
 
 impl TlsReport {
@@ -291,8 +246,8 @@ mod tests {
         assert_eq!(result.policy.policy_type, TlsPolicyType::Sts);
         assert_eq!(result.policy.mx_host, ["*.mail.company-y.example"]);
         assert_eq!(result.summary.total_failure_session_count, 303);
-        assert_eq!(result.failure_details[0].result_type, TlsFailure::CertificateExpired);
-        assert_eq!(result.failure_details[1].result_type, TlsFailure::Other);
+        assert_eq!(result.failure_details[0].result_type, TlsFailureType::CertificateExpired);
+        assert_eq!(result.failure_details[1].result_type, TlsFailureType::Other);
         let written = report.write();
         assert!(written.contains("\"start-datetime\": \"2016-04-01T00:00:00Z\""), "{written}");
         assert_eq!(TlsReport::read(written.as_bytes()), Ok(report.clone()));
@@ -359,7 +314,7 @@ mod tests {
                     total_failure_session_count: counts.1,
                 },
                 failure_details: failure.into_iter().map(|(helo, reason)| TlsFailureDetails {
-                    result_type: TlsFailure::StsPolicyFetchError,
+                    result_type: TlsFailureType::StsPolicyFetchError,
                     sending_mta_ip: None,
                     receiving_mx_hostname: None,
                     receiving_mx_helo: helo,

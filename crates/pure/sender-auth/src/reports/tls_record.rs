@@ -3,13 +3,12 @@
 use mail_types::{Address, DomainName};
 
 use super::address::parse_mailto;
+use super::https_url::HttpsUrl;
 use crate::dmarc::tags::{tags, value};
 use crate::lookup::{Answers, Needs, QueryName, ReplyError};
 
 /// Destinations of one record that are kept.
 const DESTINATIONS_MAX: usize = 10;
-/// Longest URL that is kept.
-const URL_OCTETS_MAX: usize = 1_024;
 /// TXT records at one name that are looked at.
 const TEXTS_MAX: usize = 64;
 
@@ -25,8 +24,8 @@ pub struct TlsReportRecord {
 pub enum TlsReportDestination {
     /// By mail.
     Mail(Address),
-    /// By POST to an `https` URL.
-    Https(String),
+    /// By POST (RFC 8460 §5.4).
+    Https(HttpsUrl),
 }
 
 impl TlsReportRecord {
@@ -47,7 +46,7 @@ impl TlsReportRecord {
             .iter()
             .map(|destination| match destination {
                 TlsReportDestination::Mail(address) => format!("mailto:{}", encoded(&address.to_string())),
-                TlsReportDestination::Https(url) => url.clone(),
+                TlsReportDestination::Https(url) => url.to_string(),
             })
             .collect();
         format!("v=TLSRPTv1; rua={}", destinations.join(","))
@@ -73,10 +72,7 @@ fn destination(uri: &str) -> Option<TlsReportDestination> {
     if let Some(address) = parse_mailto(uri) {
         return Some(TlsReportDestination::Mail(address));
     }
-    let is_https = uri.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
-    let is_url =
-        uri.len() > 8 && uri.len() <= URL_OCTETS_MAX && uri.bytes().all(|octet| octet.is_ascii_graphic());
-    (is_https && is_url).then(|| TlsReportDestination::Https(uri.to_owned()))
+    HttpsUrl::parse(uri).map(TlsReportDestination::Https)
 }
 
 /// Finds a domain's record: `Err` inside where DNS fails, `None` where there is none or more than one.
@@ -137,10 +133,6 @@ mod tests {
             let text = format!("v=TLSRPTv1; rua={}", "mailto:a@b.example,".repeat(count));
             let record = TlsReportRecord::parse(text.as_bytes()).unwrap();
             assert_eq!(record.destinations.len(), count.min(DESTINATIONS_MAX));
-        }
-        for octets in [URL_OCTETS_MAX - 1, URL_OCTETS_MAX, URL_OCTETS_MAX + 1] {
-            let text = format!("v=TLSRPTv1; rua=https://{}", "x".repeat(octets - 8));
-            assert_eq!(TlsReportRecord::parse(text.as_bytes()).is_some(), octets <= URL_OCTETS_MAX);
         }
     }
 

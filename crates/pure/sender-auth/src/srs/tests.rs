@@ -1,5 +1,7 @@
 //! Addresses as postsrsd writes them, there and back; and what strangers make of them.
 
+use mail_types::ADDRESS_OCTETS_MAX;
+
 use super::*;
 
 /// The day on which postsrsd 1.10 was asked for the addresses below: 2026-11-26.
@@ -154,13 +156,23 @@ fn old_keys_read_but_do_not_write() {
 }
 
 #[test]
-fn a_local_part_has_an_end() {
-    // "SRS0=HHHH=TT=example.org=" has 25 octets.
-    let longest = LOCAL_PART_OCTETS_MAX - 25;
+fn an_address_has_an_end() {
+    let longest = ADDRESS_OCTETS_MAX - "SRS0=HHHH=TT=example.org=@forward.example".len();
     for (octets, fits) in [(longest - 1, true), (longest, true), (longest + 1, false)] {
         let sender = format!("{}@example.org", "x".repeat(octets));
         assert_eq!(rewritten(&secrets(), &sender).is_ok(), fits, "{octets}");
     }
     let sender = format!("{}@example.org", "x".repeat(longest + 1));
     assert_eq!(rewritten(&secrets(), &sender), Err(SrsError::TooLong));
+    // The sender's own comes back whole.
+    let sender = format!("{}@example.org", "x".repeat(longest));
+    let there = rewritten(&secrets(), &sender).unwrap();
+    assert_eq!(there.len(), ADDRESS_OCTETS_MAX);
+    assert_eq!(reversed(&secrets(), &there, DAY).unwrap(), sender);
+    // What others rewrote may have no room left for our own part.
+    let longest = ADDRESS_OCTETS_MAX - "SRS1=HHHH=one.example==HHHH=TT=example.org=@forward.example".len();
+    for (octets, fits) in [(longest - 1, true), (longest, true), (longest + 1, false)] {
+        let sender = format!("SRS0=HHHH=TT=example.org={}@one.example", "x".repeat(octets));
+        assert_eq!(rewritten(&secrets(), &sender).is_ok(), fits, "{octets}");
+    }
 }

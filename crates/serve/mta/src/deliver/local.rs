@@ -113,7 +113,8 @@ fn judge_each(recipients: &[Recipient<Route>], done: Done, brought: Brought) -> 
     let judged = recipients.iter().map(|recipient| match &recipient.route {
         Route::Deliver(targets) => {
             let mine = answers.by_ref().take(targets.local.len()).collect();
-            let accepted = done.accepted.filter(|_| !targets.remote.is_empty());
+            let is_queued = recipient.route.remote_of(brought.place).next().is_some();
+            let accepted = done.accepted.filter(|_| is_queued);
             judge(mine, accepted, brought)
         }
         Route::Discard(proof) => {

@@ -47,7 +47,7 @@ pub(crate) fn new_message(
     let recipients: Vec<Recipient> = envelope
         .recipients
         .iter()
-        .flat_map(|named| named.route.remote().iter().map(|target| recipient(named, target)))
+        .flat_map(|named| named.route.remote_of(brought.place).map(|target| recipient(named, target)))
         .collect();
     if recipients.is_empty() {
         return None;

@@ -7,8 +7,10 @@ use directory::{LocalTarget, Recipients, Resolution};
 use mail_types::{AccountId, Address, ForwardPath, ReversePath};
 use mailstore::{QuotaLimit, QuotaUsage};
 use queue::Destination;
+use sender_auth::srs;
 use smtp::Reply;
 
+use super::queued::Place;
 use crate::Rooms;
 use crate::receive::replies;
 use crate::settings::Settings;
@@ -59,12 +61,35 @@ impl Route {
         }
     }
 
+    /// The addresses elsewhere that get a message which is filed at this place here.
+    pub(crate) fn remote_of(&self, place: Place) -> impl Iterator<Item = &RemoteTarget> {
+        self.remote().iter().filter(move |target| place == Place::Inbox || target.takes_junk())
+    }
+
+    /// Whether junk for this recipient has somewhere to go.
+    pub(crate) fn takes_junk(&self) -> bool {
+        match self {
+            Self::Deliver(targets) => {
+                !targets.local.is_empty() || targets.remote.iter().any(RemoteTarget::takes_junk)
+            }
+            Self::Discard(_) => true,
+        }
+    }
+
     /// The addresses elsewhere.
     pub(crate) fn remote(&self) -> &[RemoteTarget] {
         match self {
             Self::Deliver(targets) => &targets.remote,
             Self::Discard(_) => &[],
         }
+    }
+}
+
+impl RemoteTarget {
+    /// Whether junk goes there: to a server that we take mail for, which has its own junk mailboxes, and back to whoever
+    /// sent what we passed on. What an alias leads on to others would be our junk in their eyes.
+    fn takes_junk(&self) -> bool {
+        self.expanded_from.as_ref().is_none_or(srs::is_rewritten)
     }
 }
 

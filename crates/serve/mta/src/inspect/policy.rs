@@ -2,11 +2,11 @@
 
 use mail_types::{DomainName, ReversePath};
 use sender_auth::arc::{ChainResult, Hop};
-use sender_auth::dmarc::{Outcome, Policy};
+use sender_auth::dmarc::{AuthorFault, Outcome, Policy};
 use sender_auth::results::AuthenticationResults;
 use smtp::Reply;
 
-use super::{Checks, Enforcement, Findings, OnDnsFailure};
+use super::{Checks, Enforcement, Findings, OnDnsFailure, WithoutAuthor};
 
 /// What was done with a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,7 +67,25 @@ const REFUSED: Reply = Reply::fixed(550, (5, 7, 26), "");
 const PUT_OFF: Reply =
     Reply::fixed(451, (4, 7, 26), "DNS does not tell whether this sender may send; try again later");
 
+/// RFC 3463 §3.8; others say the same.
+const NO_AUTHOR: Reply =
+    Reply::fixed(550, (5, 7, 1), "The message has no From field with an address in it (RFC 5322 3.6)");
+const NOT_PASSED_ON: Reply =
+    Reply::fixed(550, (5, 7, 1), "The message is taken for junk, which is not passed on to other servers");
+
 impl Decision {
+    /// What becomes of a message of which a recipient has nothing here: junk that we passed on would be our junk.
+    pub(crate) fn without_place_here(self) -> Self {
+        match self.verdict {
+            Verdict::Junk => Self {
+                verdict: Verdict::Refuse(NOT_PASSED_ON),
+                why: format!("{}; it could only be passed on", self.why),
+                overridden: Some(Override::LocalPolicy),
+            },
+            Verdict::Accept | Verdict::Refuse(_) => self,
+        }
+    }
+
     fn accept(why: impl Into<String>) -> Self {
         Self { verdict: Verdict::Accept, why: why.into(), overridden: None }
     }
@@ -96,10 +114,13 @@ pub(crate) fn decide(checks: &Checks, findings: &Findings, reverse_path: &Revers
             OnDnsFailure::Accept => Decision::accept("taken although DNS does not tell who sent it"),
         };
     }
+    if dmarc.fault == Some(AuthorFault::NoDomain) {
+        return of_nobody(checks, findings, reverse_path);
+    }
     let asked = match (dmarc.outcome, dmarc.fault) {
         (Outcome::Fail, _) => dmarc.disposition,
         // Each mail program shows another author, or one that we cannot see.
-        (_, Some(_)) if !dmarc_names_nobody(findings) => Policy::Quarantine,
+        (_, Some(_)) => Policy::Quarantine,
         _ => Policy::None,
     };
     let why = match (dmarc.outcome, dmarc.fault) {
@@ -114,12 +135,7 @@ pub(crate) fn decide(checks: &Checks, findings: &Findings, reverse_path: &Revers
         return Decision::accept(why);
     }
     if let Some(overridden) = trust(checks, findings, reverse_path) {
-        let why = match &overridden {
-            Override::TrustedSealer(domain) => format!("{why}; {domain} is trusted and found that it passed"),
-            Override::TrustedForwarder(domain) => format!("{why}; {domain} may forward anybody's mail"),
-            Override::LocalPolicy => why,
-        };
-        return Decision { verdict: Verdict::Accept, why, overridden: Some(overridden) };
+        return trusted(&why, overridden);
     }
     let local = Some(Override::LocalPolicy);
     match (checks.dmarc, asked) {
@@ -133,9 +149,29 @@ pub(crate) fn decide(checks: &Checks, findings: &Findings, reverse_path: &Revers
     }
 }
 
-/// Whether there is no author at all: programs' mail, which deceives nobody.
-fn dmarc_names_nobody(findings: &Findings) -> bool {
-    findings.dmarc.fault == Some(sender_auth::dmarc::AuthorFault::NoDomain)
+/// Decides about a message that names no author.
+fn of_nobody(checks: &Checks, findings: &Findings, reverse_path: &ReversePath) -> Decision {
+    let why = "it names no author".to_owned();
+    if let Some(overridden) = trust(checks, findings, reverse_path) {
+        return trusted(&why, overridden);
+    }
+    let verdict = match (checks.without_author, reverse_path) {
+        (WithoutAuthor::Accept, _) => Verdict::Accept,
+        (WithoutAuthor::Refuse, ReversePath::Address(_)) => Verdict::Refuse(NO_AUTHOR),
+        // A report that is refused is lost: whoever sends it is told of nothing (RFC 5321 §4.5.5).
+        (WithoutAuthor::Refuse, ReversePath::Null) | (WithoutAuthor::Junk, _) => Verdict::Junk,
+    };
+    Decision { verdict, why, overridden: None }
+}
+
+/// What somebody we trust brings is taken.
+fn trusted(why: &str, overridden: Override) -> Decision {
+    let why = match &overridden {
+        Override::TrustedSealer(domain) => format!("{why}; {domain} is trusted and found that it passed"),
+        Override::TrustedForwarder(domain) => format!("{why}; {domain} may forward anybody's mail"),
+        Override::LocalPolicy => why.to_owned(),
+    };
+    Decision { verdict: Verdict::Accept, why, overridden: Some(overridden) }
 }
 
 /// Whether somebody we trust brought the message or vouches for it.

@@ -10,6 +10,7 @@ use queue::{CredentialsName, Destination};
 use smtp::client::ChunkingUse;
 
 use crate::deliver::routing::Routing;
+use crate::report::author::ReportAuthor;
 
 /// The settings of mail going out.
 #[derive(Clone, Debug)]
@@ -50,7 +51,7 @@ pub struct OutboundSettings {
     /// Recipients of one transaction; at least 100 are taken everywhere (RFC 5321 §4.5.3.1.8).
     pub recipients_max: usize,
     /// Whom reports come from: an address that somebody reads.
-    pub report_from: Address,
+    pub report_from: ReportAuthor,
     /// Octets up to which a report of failure returns the whole message; of larger ones the header.
     pub returned_octets_max: u64,
     /// Where mail goes; reports go the same ways.
@@ -190,7 +191,7 @@ impl OutboundSettings {
             idle_wait: Duration::from_secs(2),
             messages_max: 1_000,
             recipients_max: 100,
-            report_from,
+            report_from: ReportAuthor::Postmaster(report_from),
             returned_octets_max: 100 * 1024,
             routing: Routing::default(),
         }

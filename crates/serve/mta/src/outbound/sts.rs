@@ -23,13 +23,13 @@ use platform::tasks::Shutdown;
 use sender_auth::mta_sts::{
     POLICY_MEDIA_TYPE, POLICY_OCTETS_MAX, POLICY_PATH, PolicyId, policy_host, policy_id,
 };
+use sender_auth::reports::TlsFailureType;
 use sender_auth::{Answers, Needs, Question, Reply, ReplyError};
 use tls::Connector;
 
 use self::policy::StsPolicy;
 use self::shelf::Shelf;
 use super::settings::{Loopback, OutboundSettings};
-use super::tls_result::TlsFailureType;
 use super::{Gate, LiveOut};
 
 /// After this time a policy is fetched again though nothing says that it has changed (RFC 8461 §3.3: once a day), so

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use mail_types::DomainName;
 use parking_lot::Mutex;
 use platform::clock::Timestamp;
+use sender_auth::reports::{TlsFailureType, TlsPolicyType};
 
 /// Days that are counted side by side: today, and yesterday until its report has left.
 pub const TALLY_DAYS_MAX: usize = 2;
@@ -57,7 +58,7 @@ pub struct TlsPlace {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct AppliedPolicy {
     /// Its kind.
-    pub kind: PolicyKind,
+    pub kind: TlsPolicyType,
     /// Its text, line by line; TLSA records one by one.
     pub texts: Vec<String>,
     /// The patterns of exchangers that it names (MTA-STS).
@@ -68,81 +69,11 @@ impl AppliedPolicy {
     /// What a domain without a policy has.
     #[must_use]
     pub fn none() -> Self {
-        Self { kind: PolicyKind::None, texts: Vec::new(), exchangers: Vec::new() }
+        Self { kind: TlsPolicyType::NoPolicyFound, texts: Vec::new(), exchangers: Vec::new() }
     }
 
     fn octets(&self) -> usize {
         self.texts.iter().chain(&self.exchangers).map(String::len).sum()
-    }
-}
-
-/// Kinds of policies (RFC 8460 §4.4, `policy-type`).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum PolicyKind {
-    /// DANE.
-    Tlsa,
-    /// MTA-STS.
-    Sts,
-    /// Neither.
-    None,
-}
-
-impl PolicyKind {
-    /// As reports name it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Tlsa => "tlsa",
-            Self::Sts => "sts",
-            Self::None => "no-policy-found",
-        }
-    }
-}
-
-/// What can fail (RFC 8460 §4.3).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum TlsFailureType {
-    /// The exchanger offers no TLS.
-    StartTlsNotSupported,
-    /// Its certificate does not show its name.
-    CertificateHostMismatch,
-    /// Its certificate's time is over.
-    CertificateExpired,
-    /// Nobody who is trusted vouches for its certificate.
-    CertificateNotTrusted,
-    /// Anything else.
-    ValidationFailure,
-    /// Its certificate is none that its TLSA records name.
-    TlsaInvalid,
-    /// What DNS says of its TLSA records is forged or broken.
-    DnssecInvalid,
-    /// The operator demands DANE, and there are no TLSA records.
-    DaneRequired,
-    /// The MTA-STS policy could not be fetched.
-    StsPolicyFetchError,
-    /// The MTA-STS policy is none.
-    StsPolicyInvalid,
-    /// The server of the MTA-STS policy has no certificate for its name.
-    StsWebPkiInvalid,
-}
-
-impl TlsFailureType {
-    /// As reports name it (`result-type`).
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::StartTlsNotSupported => "starttls-not-supported",
-            Self::CertificateHostMismatch => "certificate-host-mismatch",
-            Self::CertificateExpired => "certificate-expired",
-            Self::CertificateNotTrusted => "certificate-not-trusted",
-            Self::ValidationFailure => "validation-failure",
-            Self::TlsaInvalid => "tlsa-invalid",
-            Self::DnssecInvalid => "dnssec-invalid",
-            Self::DaneRequired => "dane-required",
-            Self::StsPolicyFetchError => "sts-policy-fetch-error",
-            Self::StsPolicyInvalid => "sts-policy-invalid",
-            Self::StsWebPkiInvalid => "sts-webpki-invalid",
-        }
     }
 }
 

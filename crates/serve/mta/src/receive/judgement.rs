@@ -42,7 +42,17 @@ impl Conversation {
         };
         // On the heap: what the checks hold is large, and most connections hold nothing.
         let findings = Box::pin(Findings::of(resolver, checks, bringer, claims)).await;
-        let decision = policy::decide(checks, &findings, reverse_path);
+        let mut decision = policy::decide(checks, &findings, reverse_path);
+        let recipients = self.session.envelope().map_or(&[][..], |envelope| &envelope.recipients);
+        if !recipients.iter().all(|recipient| recipient.route.takes_junk()) {
+            decision = decision.without_place_here();
+        }
+        let is_only_kept = recipients
+            .iter()
+            .any(|recipient| recipient.route.remote().len() > recipient.route.remote_of(Place::Junk).count());
+        if is_only_kept && decision.verdict == Verdict::Junk {
+            decision.why.push_str("; it is not passed on");
+        }
         (rooms.checked)(&CheckedMessage {
             time: now,
             client: address,
@@ -72,8 +82,10 @@ impl Conversation {
 impl Judged {
     /// Writes what was found, sealed where the message is passed on.
     pub(crate) fn write(&self, sealer: Option<Box<(Sealer, KeyFor)>>, us: &DomainName, front: &mut Vec<u8>) {
-        // A chain that only DNS keeps us from reading is not to be called broken for ever (RFC 8617 §5.2.1).
-        if let Some(sealer) = sealer.filter(|_| !self.findings.arc.is_temporary()) {
+        // Junk stays here. A chain that only DNS keeps us from reading is not to be called broken for ever (RFC 8617
+        // §5.2.1).
+        let is_sealed = self.place == Place::Inbox && !self.findings.arc.is_temporary();
+        if let Some(sealer) = sealer.filter(|_| is_sealed) {
             let results = results_value(us, &self.results);
             front.extend(watch::sealed(sealer, &results, self.findings.arc.result));
         }

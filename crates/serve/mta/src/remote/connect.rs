@@ -173,38 +173,10 @@ async fn prepare(
     end: RemoteEnd,
     manner: Manner<'_>,
 ) -> Result<Connection, NoUse> {
-    let timeouts = live.settings.timeouts;
-    let wire_settings = wire_settings(timeouts);
     let connector = connector(live, manner.policy).map_err(handshake)?;
-    let (stream, tls) = match manner.policy {
-        TlsPolicy::Verified { name, begins: TlsBegins::AtOnce } => {
-            let (stream, session) = connector.connect(stream, bare(name)).await.map_err(handshake)?;
-            (stream, Some(session))
-        }
-        _ => (stream, None),
-    };
-    let settings = smtp::client::Settings {
-        protocol: manner.protocol,
-        hostname: manner.identity.hello.as_str().into(),
-        starttls: manner.policy.starttls(),
-        credentials: manner.login.map(RelayLogin::credentials),
-        chunking: live.settings.chunking,
-    };
-    let mut connection = Connection {
-        wire: Wire::new(stream, wire_settings),
-        client: Client::new(settings),
-        out: Vec::new(),
-        timeouts,
-        end,
-        tls,
-        tls_failure: None,
-        is_verified: manner.policy.verifies(),
-        protection: None,
-        protocol: manner.protocol,
-        transactions: 0,
-    };
+    let mut connection = Connection::begin(live, stream, end, manner, &connector).await?;
     let mut exchange = manner.login.map(RelayLogin::exchange);
-    let mut patience = timeouts.greeting;
+    let mut patience = connection.timeouts.greeting;
     let mut step = ClientStep::Read;
     loop {
         step = match connection.prepare_step(step, patience).await? {
@@ -220,29 +192,12 @@ async fn prepare(
                 };
                 connection.client.respond(response.as_deref(), &mut connection.out)
             }
-            ClientStep::Ready(readiness) => {
-                let failure = match readiness {
-                    Readiness::Ready => exchange.and_then(Exchange::distrust),
-                    Readiness::Refused(_) | Readiness::Lacks(_) => exchange.and_then(Exchange::failure),
-                };
-                let no_use = match (failure, readiness) {
-                    (Some(failure), _) => NoUse::Login(failure),
-                    (None, Readiness::Ready) => {
-                        let refusal = connection.client.starttls_refusal();
-                        connection.tls_failure = refusal.map(judge::said);
-                        return Ok(connection);
-                    }
-                    (None, Readiness::Refused(reply)) => NoUse::Refused(reply),
-                    (None, Readiness::Lacks(missing)) => NoUse::Lacks(missing),
-                };
-                connection.quit().await;
-                return Err(no_use);
-            }
+            ClientStep::Ready(readiness) => return connection.conclude(readiness, exchange).await,
             ClientStep::Read | ClientStep::SendMessage(_) | ClientStep::Done(_) | ClientStep::Closed => {
                 return Err(NoUse::Broken(Broken::Wire(WireError::Closed)));
             }
         };
-        patience = timeouts.command;
+        patience = connection.timeouts.command;
     }
 }
 
@@ -274,6 +229,63 @@ fn bare(name: &str) -> &str {
 }
 
 impl Connection {
+    /// A stream to a host, under TLS already where that comes first.
+    async fn begin(
+        live: &LiveOut,
+        stream: Stream,
+        end: RemoteEnd,
+        manner: Manner<'_>,
+        connector: &Connector,
+    ) -> Result<Self, NoUse> {
+        let timeouts = live.settings.timeouts;
+        let (stream, tls) = match manner.policy {
+            TlsPolicy::Verified { name, begins: TlsBegins::AtOnce } => {
+                let (stream, session) = connector.connect(stream, bare(name)).await.map_err(handshake)?;
+                (stream, Some(session))
+            }
+            _ => (stream, None),
+        };
+        let settings = smtp::client::Settings {
+            protocol: manner.protocol,
+            hostname: manner.identity.hello.as_str().into(),
+            starttls: manner.policy.starttls(),
+            credentials: manner.login.map(RelayLogin::credentials),
+            chunking: live.settings.chunking,
+        };
+        Ok(Self {
+            wire: Wire::new(stream, wire_settings(timeouts)),
+            client: Client::new(settings),
+            out: Vec::new(),
+            timeouts,
+            end,
+            tls,
+            tls_failure: None,
+            is_verified: manner.policy.verifies(),
+            protection: None,
+            protocol: manner.protocol,
+            transactions: 0,
+        })
+    }
+
+    /// The client is done with preparing: it is this connection, or says why it is of no use.
+    async fn conclude(mut self, readiness: Readiness, exchange: Option<Exchange<'_>>) -> Result<Self, NoUse> {
+        let failure = match readiness {
+            Readiness::Ready => exchange.and_then(Exchange::distrust),
+            Readiness::Refused(_) | Readiness::Lacks(_) => exchange.and_then(Exchange::failure),
+        };
+        let no_use = match (failure, readiness) {
+            (Some(failure), _) => NoUse::Login(failure),
+            (None, Readiness::Ready) => {
+                self.tls_failure = self.client.starttls_refusal().map(judge::said);
+                return Ok(self);
+            }
+            (None, Readiness::Refused(reply)) => NoUse::Refused(reply),
+            (None, Readiness::Lacks(missing)) => NoUse::Lacks(missing),
+        };
+        self.quit().await;
+        Err(no_use)
+    }
+
     /// Says what is to be said and listens until the client knows what to do next. `patience` is for each reply.
     pub(super) async fn listen(
         &mut self,

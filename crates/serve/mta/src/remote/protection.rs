@@ -3,6 +3,7 @@
 use dns::LookupError;
 use mail_types::{DomainName, Situation};
 use queue::{Destination, Diagnostic};
+use sender_auth::reports::{TlsFailureType, TlsPolicyType};
 use smtp::client::Missing;
 use tls::CertificateFault;
 
@@ -12,7 +13,7 @@ use super::judge;
 use super::mx::Host;
 use super::tls_policy::{Decision, Demand, Facts, NoPolicy, TlsPolicy};
 use crate::outbound::settings::Identity;
-use crate::outbound::tls_result::{AppliedPolicy, PolicyKind, TlsFailureType, TlsPlace, TlsResult};
+use crate::outbound::tls_result::{AppliedPolicy, TlsPlace, TlsResult};
 use crate::outbound::{Gate, LiveOut};
 use crate::way::{PolicySource, Protection, VerifiedBy};
 
@@ -84,7 +85,8 @@ impl Undertaking<'_> {
     /// RFC 7672 §2.1.2: where nobody knows whether there are TLSA records mail waits.
     fn unknown(&self, error: &LookupError) -> Forbidden {
         if matches!(error, LookupError::Bogus(_)) {
-            let applied = AppliedPolicy { kind: PolicyKind::Tlsa, texts: Vec::new(), exchangers: Vec::new() };
+            let applied =
+                AppliedPolicy { kind: TlsPolicyType::Tlsa, texts: Vec::new(), exchangers: Vec::new() };
             let failure = Some(TlsFailureType::DnssecInvalid);
             self.tell(applied, Some(self.place(None)), failure, &error.to_string());
         }
@@ -129,7 +131,7 @@ impl Undertaking<'_> {
 
 /// A policy that could not be had.
 fn unread() -> AppliedPolicy {
-    AppliedPolicy { kind: PolicyKind::Sts, texts: Vec::new(), exchangers: Vec::new() }
+    AppliedPolicy { kind: TlsPolicyType::Sts, texts: Vec::new(), exchangers: Vec::new() }
 }
 
 struct Came {

@@ -5,13 +5,14 @@ use dns::Security;
 use mail_types::Situation;
 use queue::{Destination, RelayTls};
 use sender_auth::mta_sts::Mode;
+use sender_auth::reports::{TlsFailureType, TlsPolicyType};
 use smtp::client::StartTlsUse;
 
 use super::dane::TlsaRecords;
 use super::mx::Host;
 use crate::outbound::settings::TlsWish;
 use crate::outbound::sts::policy::StsPolicy;
-use crate::outbound::tls_result::{AppliedPolicy, PolicyKind, TlsFailureType};
+use crate::outbound::tls_result::AppliedPolicy;
 use crate::way::PolicySource;
 
 /// What a connection to one host needs.
@@ -197,7 +198,7 @@ impl Facts<'_> {
             None => TlsPolicy::Encrypted,
         };
         let applied =
-            AppliedPolicy { kind: PolicyKind::Tlsa, texts: records.texts.clone(), exchangers: Vec::new() };
+            AppliedPolicy { kind: TlsPolicyType::Tlsa, texts: records.texts.clone(), exchangers: Vec::new() };
         // RFC 8460 §4.3.2.1: "tlsa-invalid".
         let known_fault = records.trust.is_none().then_some(TlsFailureType::TlsaInvalid);
         Some(Decision { policy, source: PolicySource::Dane, applied, known_fault })

@@ -21,6 +21,7 @@ use queue::{
 };
 
 use super::advice::{self, Words};
+use super::author::{ReportAuthor, postmaster_who_signs};
 use crate::deliver::local::describe;
 use crate::deliver::routing::Routing;
 use crate::inspect::watch::{Watch, keys_for, signed};
@@ -37,7 +38,7 @@ pub(crate) struct Reporter<'a> {
     pub(crate) clock: &'a Clock,
     pub(crate) next_transaction: &'a (dyn Fn() -> TransactionId + Send + Sync),
     pub(crate) hostname: &'a DomainName,
-    pub(crate) from: &'a Address,
+    pub(crate) from: &'a ReportAuthor,
     pub(crate) routing: &'a Routing,
     pub(crate) returned_octets_max: u64,
 }
@@ -213,8 +214,9 @@ impl Copy<'_> {
             .collect();
         let envelope_id = self.about.envelope_id.and_then(EnvelopeId::new);
         let returned = self.returned(reach);
+        let author = self.author(reach);
         let report = DeliveryReport {
-            from: reporter.from,
+            from: &author,
             to: self.sender,
             date: date(now),
             message_id: &new_message_id(milliseconds, self::random()?, reporter.hostname.as_str()),
@@ -233,7 +235,7 @@ impl Copy<'_> {
         let header = HeaderCollector::new(text.len()).feed(&text);
         let header_octets = if let Collected::Complete { taken } = header { taken } else { text.len() };
         let (header, beginning) = text.split_at(header_octets);
-        if let Some(domain) = reporter.from.domain_name() {
+        if let Some(domain) = author.domain_name() {
             let now = u64::try_from(now.unix_seconds()).unwrap_or_default();
             watch.sign(header, &keys_for(reporter.directory, domain), now);
         }
@@ -263,6 +265,25 @@ impl Copy<'_> {
         let needs = report.needs();
         let needs = BodyNeeds { eight_bit: needs.eight_bit, binary: false, international: needs.smtputf8 };
         Ok((holding.finish(front).await?, needs))
+    }
+
+    /// Whom a report comes from. A stranger gets it from the domain that he wrote to, where the usual author's cannot be
+    /// signed.
+    fn author(self, reach: Reach) -> Address {
+        match (self.reporter.from, reach) {
+            (ReportAuthor::Named(address), _) | (ReportAuthor::Postmaster(address), Reach::Here) => {
+                address.clone()
+            }
+            (ReportAuthor::Postmaster(address), Reach::Elsewhere) => {
+                let named = self.told.iter().filter_map(|told| told.expanded_from?.domain_name());
+                let preferred = address.domain_name().into_iter().chain(named);
+                let signs = postmaster_who_signs(self.reporter.directory, preferred);
+                signs.unwrap_or_else(|| {
+                    tracing::info!("a report leaves unsigned: no domain of ours has a DKIM key");
+                    address.clone()
+                })
+            }
+        }
     }
 
     /// Strangers do not learn where an alias leads to: that is between its owner and us. Hosts' names and words could tell

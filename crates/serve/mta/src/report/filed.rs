@@ -6,6 +6,7 @@ use message::Action;
 use queue::{BodyNeeds, MessageKind, NewReport, ReportTo};
 use smtp::server::Envelope;
 
+use super::author::ReportAuthor;
 use super::dsn::{About, ReportError, Reporter, Source, Told};
 use crate::Rooms;
 use crate::deliver::local::{Delivery, describe};
@@ -83,6 +84,7 @@ async fn write(
 ) -> Result<(), String> {
     let hostname = AddressDomain::Name(settings.hostname.clone());
     let from = Address::new("postmaster", hostname).map_err(|error| error.to_string())?;
+    let from = ReportAuthor::Postmaster(from);
     let reporter = Reporter {
         store: &rooms.store,
         directory: &rooms.directory,

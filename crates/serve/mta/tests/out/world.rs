@@ -12,7 +12,7 @@ use dns::{FixedRecords, MailExchanger, Name, RecordData, Resolver, Security, Tls
 use mailstore::{Store, Want};
 use mta::{
     Attempt, Listener, Loopback, Outbound, OutboundRooms, OutboundSettings, PolicyFetch, PolicyFetchError,
-    Rooms, Routing, Settings, SmtpDoor, StsRooms, Timeouts, TlsFailureType, TlsResult,
+    Rooms, Routing, Settings, SmtpDoor, StsRooms, Timeouts, TlsResult,
 };
 use parking_lot::Mutex;
 use platform::clock::{Clock, Timestamp};
@@ -22,6 +22,7 @@ use platform::stream::Endpoint;
 use platform::tasks::Tasks;
 use platform::workers::{Workers, WorkersSettings};
 use queue::{Queue, RecipientOutcome};
+use sender_auth::reports::TlsFailureType;
 use tls::self_signed::TestAuthority;
 use tls::{Acceptor, Certificates};
 use tokio::net::TcpListener;

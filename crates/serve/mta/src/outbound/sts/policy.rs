@@ -5,8 +5,9 @@ use std::time::Duration;
 use mail_types::DomainName;
 use platform::clock::Timestamp;
 use sender_auth::mta_sts::{Mode, Policy, PolicyError, PolicyId};
+use sender_auth::reports::TlsPolicyType;
 
-use crate::outbound::tls_result::{AppliedPolicy, PolicyKind};
+use crate::outbound::tls_result::AppliedPolicy;
 
 /// A policy.
 #[derive(Clone, Debug)]
@@ -53,7 +54,7 @@ impl StsPolicy {
     /// As it is told to its owner.
     pub(crate) fn applied(&self) -> AppliedPolicy {
         AppliedPolicy {
-            kind: PolicyKind::Sts,
+            kind: TlsPolicyType::Sts,
             texts: self.text.lines().map(str::to_owned).collect(),
             exchangers: self.policy.mx.iter().map(ToString::to_string).collect(),
         }
