@@ -31,8 +31,8 @@ pub fn write_text_field(name: &str, text: &str, header: &mut Vec<u8>) {
 /// become what unfolding makes of them (RFC 5293 §4).
 pub fn write_exact_text_field(name: &str, text: &str, header: &mut Vec<u8>) {
     let unfolded = unfold(text.as_bytes());
-    // Unfolding takes whole US-ASCII characters away.
-    let text = std::str::from_utf8(&unfolded).unwrap_or_default();
+    // Unfolding takes whole US-ASCII characters away, or puts blanks for them.
+    let text = std::str::from_utf8(&unfolded).unwrap_or_default().trim();
     let mut line = FoldedLine::begin(name, header);
     if may_stand_as_it_is(text, LINE_OCTETS_MAX - LINE_COLUMNS) {
         text.split(' ').enumerate().for_each(|(index, word)| line.push_word(word, index > 0));
