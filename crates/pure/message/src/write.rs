@@ -3,6 +3,8 @@
 
 use mail_types::Address;
 
+use crate::header::unfold;
+
 /// Columns a line should not exceed, line end not counted (RFC 5322 §2.1.1).
 const LINE_COLUMNS: usize = 78;
 
@@ -17,6 +19,21 @@ pub fn write_text_field(name: &str, text: &str, header: &mut Vec<u8>) {
     let mut line = FoldedLine::begin(name, header);
     let text = without_controls(text);
     let text = text.trim();
+    if may_stand_as_it_is(text, LINE_OCTETS_MAX - LINE_COLUMNS) {
+        text.split(' ').enumerate().for_each(|(index, word)| line.push_word(word, index > 0));
+    } else {
+        line.push_encoded(text);
+    }
+    line.end();
+}
+
+/// Appends a field with free text that has to come back as it was, control characters included; only line ends and NUL
+/// become what unfolding makes of them (RFC 5293 §4).
+pub fn write_exact_text_field(name: &str, text: &str, header: &mut Vec<u8>) {
+    let unfolded = unfold(text.as_bytes());
+    // Unfolding takes whole US-ASCII characters away, or puts blanks for them.
+    let text = std::str::from_utf8(&unfolded).unwrap_or_default().trim();
+    let mut line = FoldedLine::begin(name, header);
     if may_stand_as_it_is(text, LINE_OCTETS_MAX - LINE_COLUMNS) {
         text.split(' ').enumerate().for_each(|(index, word)| line.push_word(word, index > 0));
     } else {
@@ -260,6 +277,19 @@ mod tests {
         assert_eq!(text_field("a\r\nBcc: b"), "Subject: a  Bcc: b\r\n");
         text_field("a\r\n\r\nbody");
         text_field("a\0b");
+    }
+
+    #[test]
+    fn exact_text_keeps_control_characters() {
+        let check = |text: &str, expected: &str| {
+            let mut header = Vec::new();
+            write_exact_text_field("X", text, &mut header);
+            assert_eq!(String::from_utf8_lossy(&header), expected);
+        };
+        check("plain", "X: plain\r\n");
+        check(" a\r\n b\nc\0", "X: a b c\r\n");
+        check("bell \u{7}!", "X: =?utf-8?Q?bell_=07!?=\r\n");
+        check("a\tb", "X: =?utf-8?Q?a=09b?=\r\n");
     }
 
     #[test]

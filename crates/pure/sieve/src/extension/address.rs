@@ -1,0 +1,82 @@
+//! `address` (RFC 5228 §5.1).
+
+use crate::compiler::Compiler;
+use crate::matching::{self, MATCH, Matching, Value};
+use crate::node::{Arg, Node};
+use crate::part::{self, ADDRESS_PART, AddressPart};
+use crate::run::{Run, Stop};
+use crate::spec::{COMMAND, Does, Kind, Positional, Spec};
+
+pub(super) static SPECS: &[Spec] = &[Spec {
+    name: "address",
+    tags: &[MATCH, ADDRESS_PART],
+    arguments: &[Positional::new("header list", Kind::Strings), Positional::new("key list", Kind::Strings)],
+    check,
+    action: Does::Test(address),
+    ..COMMAND
+}];
+
+/// Fields that hold addresses: the only ones the test may look at.
+const ADDRESS_FIELDS: [&str; 25] = [
+    "from",
+    "to",
+    "cc",
+    "bcc",
+    "sender",
+    "reply-to",
+    "resent-from",
+    "resent-to",
+    "resent-cc",
+    "resent-bcc",
+    "resent-sender",
+    "resent-reply-to",
+    "return-path",
+    "delivered-to",
+    "envelope-to",
+    "x-original-to",
+    "errors-to",
+    "apparently-to",
+    "mail-followup-to",
+    "mail-reply-to",
+    "disposition-notification-to",
+    "return-receipt-to",
+    "x-envelope-to",
+    "x-envelope-from",
+    "original-recipient",
+];
+
+fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
+    let unwanted = node.arg(0).texts().iter().filter_map(|text| text.constant_str());
+    let unwanted =
+        unwanted.filter(|name| !ADDRESS_FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name)));
+    if let Some(name) = unwanted.into_iter().next() {
+        let words = format!("header '{}' is not allowed for the address test", name.escape_debug());
+        compiler.fault(node.place, words);
+        return;
+    }
+    node.part = AddressPart::of(node);
+    matching::check(compiler, node);
+}
+
+fn address(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
+    let mut matching = Matching::new(run, node)?;
+    let is_found = look(run, node, node.arg(0), &mut matching)?;
+    Ok(matching.finish(run, is_found))
+}
+
+fn look(run: &Run<'_>, node: &Node, names: &Arg, matching: &mut Matching<'_>) -> Result<bool, Stop> {
+    for name in names.texts() {
+        let name = run.expand(name);
+        let Ok(name) = std::str::from_utf8(&name) else { continue };
+        for field in run.message.named(name) {
+            run.charge(field.raw().len() as u64)?;
+            for address in part::addresses(field.raw(), run.address_form) {
+                let Some(part) = node.part.of_address(&address, &run.detail_delimiters) else { continue };
+                if matching.feed(run, Value::new(part.as_bytes()))? {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    Ok(false)
+}

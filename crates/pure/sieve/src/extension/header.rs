@@ -1,0 +1,34 @@
+//! `header` (RFC 5228 §5.7).
+
+use crate::matching::{self, MATCH, Matching, Value};
+use crate::node::Node;
+use crate::run::{Run, Stop};
+use crate::spec::{COMMAND, Does, Kind, Positional, Spec};
+
+pub(super) static SPECS: &[Spec] = &[Spec {
+    name: "header",
+    tags: &[MATCH],
+    arguments: &[Positional::new("header names", Kind::Strings), Positional::new("key list", Kind::Strings)],
+    check: matching::check,
+    action: Does::Test(header),
+    ..COMMAND
+}];
+
+fn header(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
+    let mut matching = Matching::new(run, node)?;
+    let is_found = look(run, node, &mut matching)?;
+    Ok(matching.finish(run, is_found))
+}
+
+fn look(run: &Run<'_>, node: &Node, matching: &mut Matching<'_>) -> Result<bool, Stop> {
+    for name in node.arg(0).texts() {
+        let name = run.expand(name);
+        let Ok(name) = std::str::from_utf8(&name) else { continue };
+        for field in run.message.named(name) {
+            if matching.feed(run, Value::with_casemap(field.text().as_bytes(), field.casemap()))? {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}

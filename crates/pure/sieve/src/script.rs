@@ -1,0 +1,70 @@
+//! A compiled script.
+
+use std::collections::BTreeSet;
+
+use crate::dialect::Extension;
+use crate::fault::Fault;
+use crate::node::Node;
+
+/// A script, compiled: it can be run any number of times, by any number of threads.
+#[derive(Debug)]
+pub struct Script {
+    pub(crate) nodes: Box<[Node]>,
+    pub(crate) required: BTreeSet<Extension>,
+    pub(crate) variables: Box<[Variable]>,
+    pub(crate) octets: usize,
+    pub(crate) warnings: Vec<Fault>,
+}
+
+/// A variable that a script mentions.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Variable {
+    pub(crate) scope: Scope,
+    /// In its scope.
+    pub(crate) name: Box<str>,
+    /// As the script writes it, in lower case.
+    pub(crate) written: Box<str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Local,
+    /// Shared by the scripts of a run (RFC 6609 §3.4).
+    Global,
+    /// An item of the environment (vnd.dovecot.environment).
+    Environment,
+}
+
+impl Script {
+    /// The extensions it requires.
+    pub fn requires(&self) -> impl Iterator<Item = Extension> {
+        self.required.iter().copied()
+    }
+
+    /// Whether it may look into the message's body: whoever runs it had better have it at hand.
+    #[must_use]
+    pub fn reads_body(&self) -> bool {
+        const READERS: [Extension; 7] = [
+            Extension::Body,
+            Extension::Mime,
+            Extension::ForEveryPart,
+            Extension::ExtractText,
+            Extension::Replace,
+            Extension::Enclose,
+            Extension::DovecotFilter,
+        ];
+        READERS.iter().any(|extension| self.required.contains(extension))
+    }
+
+    /// What its writer had better know, although it is valid.
+    #[must_use]
+    pub fn warnings(&self) -> &[Fault] {
+        &self.warnings
+    }
+
+    /// Octets of the text it was compiled from.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        self.octets
+    }
+}
