@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::message::AddressForm;
+
 /// An extension of the language, by the name that `require` calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -268,16 +270,6 @@ impl Default for Bounds {
             notifications_max: 8,
         }
     }
-}
-
-/// Whose addresses are valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum AddressForm {
-    /// Local parts and domains may have any letters (RFC 6532).
-    #[default]
-    International,
-    /// ASCII only, as RFC 5322 has it.
-    Ascii,
 }
 
 /// The language as one place speaks it.

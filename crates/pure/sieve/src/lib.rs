@@ -28,7 +28,7 @@ mod text;
 mod world;
 
 pub use compiler::compile;
-pub use dialect::{AddressForm, Bounds, Dialect, Extension};
+pub use dialect::{Bounds, Dialect, Extension};
 pub use fault::{FAULTS_MAX, Fault, Place};
 pub use outcome::{
     Action, Decided, FileInto, Mark, Notify, Origin, Outcome, Pipe, Redirect, RedirectTo, Reject, RejectKind,

@@ -3,8 +3,7 @@
 
 use mail_types::Address;
 
-use crate::dialect::AddressForm;
-use crate::part::Mailbox;
+use crate::message::AddressForm;
 
 /// A path of the envelope.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,7 +12,8 @@ pub(crate) enum Path {
     Null,
     /// A name without a domain, `MAILER-DAEMON` or a user who authenticated.
     User(String),
-    Mailbox(Mailbox),
+    /// Local part, quotes removed, and domain.
+    Mailbox(String, String),
     Invalid,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn parse(text: &str, form: AddressForm) -> Path {
     }
     let domain = reader.rest.strip_prefix('@').filter(|domain| is_domain(domain, form));
     match domain {
-        Some(domain) => Path::Mailbox(Mailbox::new(&local, domain)),
+        Some(domain) => Path::Mailbox(local, domain.to_owned()),
         None => Path::Invalid,
     }
 }
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn paths_are_read_as_they_come() {
         let read = |text: &str| match parse(text, AddressForm::Ascii) {
-            Path::Mailbox(mailbox) => mailbox.text.to_string(),
+            Path::Mailbox(local, domain) => format!("{local}@{domain}"),
             other => format!("{other:?}"),
         };
         assert_eq!(read("<@cola.example.org,@mx.example.net:ann@example.org>"), "ann@example.org");

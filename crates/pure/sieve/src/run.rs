@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::dialect::{AddressForm, Bounds, Dialect, Extension};
-use crate::message::Message;
+use crate::dialect::{Bounds, Dialect, Extension};
+use crate::message::{AddressForm, Message};
 use crate::node::{Arg, Node};
 use crate::outcome::{Action, Decided, Mark, Origin, Outcome, RunFault, Step, StepResult};
 use crate::script::{Scope, Script};

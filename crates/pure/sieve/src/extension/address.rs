@@ -3,7 +3,7 @@
 use crate::compiler::Compiler;
 use crate::matching::{self, MATCH, Matching, Value};
 use crate::node::{Arg, Node};
-use crate::part::{self, ADDRESS_PART, AddressPart};
+use crate::part::{ADDRESS_PART, AddressPart};
 use crate::run::{Run, Stop};
 use crate::spec::{COMMAND, Does, Kind, Positional, Spec};
 
@@ -69,9 +69,10 @@ fn look(run: &Run<'_>, node: &Node, names: &Arg, matching: &mut Matching<'_>) ->
         let name = run.expand(name);
         let Ok(name) = std::str::from_utf8(&name) else { continue };
         for field in run.message.named(name) {
-            run.charge(field.raw().len() as u64)?;
-            for address in part::addresses(field.raw(), run.address_form) {
-                let Some(part) = node.part.of_address(&address, &run.detail_delimiters) else { continue };
+            for address in field.addresses() {
+                let parts = address.local_part().zip(address.domain());
+                let part = node.part.of_address(address.all(), parts, &run.detail_delimiters);
+                let Some(part) = part else { continue };
                 if matching.feed(run, Value::new(part.as_bytes()))? {
                     return Ok(true);
                 }

@@ -47,10 +47,14 @@ fn envelope(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
         };
         let Some(written) = written else { continue };
         let path = if name == "auth" { Path::User(written) } else { path::parse(&written, run.address_form) };
+        let all;
         let value = match &path {
             Path::Null => Some(""),
             Path::User(user) => (node.part == AddressPart::All).then_some(user.as_str()),
-            Path::Mailbox(address) => node.part.of_address(address, &run.detail_delimiters),
+            Path::Mailbox(local, domain) => {
+                all = format!("{local}@{domain}");
+                node.part.of_address(&all, Some((local, domain)), &run.detail_delimiters)
+            }
             Path::Invalid => None,
         };
         let Some(value) = value else { continue };

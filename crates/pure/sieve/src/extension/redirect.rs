@@ -1,7 +1,8 @@
 //! `redirect` (RFC 5228 §4.2) and its `:copy` (RFC 3894).
 
 use crate::compiler::Compiler;
-use crate::dialect::{AddressForm, Extension as E};
+use crate::dialect::Extension as E;
+use crate::message::AddressForm;
 use crate::node::{Arg, Node};
 use crate::outcome::{Action, Redirect, RedirectTo};
 use crate::path::{self, Recipient};
