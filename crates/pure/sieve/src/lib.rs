@@ -48,4 +48,6 @@ pub use outcome::{
 pub use run::{Detail, STEPS_MAX, Stage, run};
 pub use script::Script;
 pub use verdict::{FieldPart, StatusKind, StatusMax, StatusRule};
-pub use world::{EmptyWorld, Envelope, Finished, Now, Program, ProgramInput, Score, ScriptPlace, World};
+pub use world::{
+    EmptyWorld, Envelope, Finished, Now, Program, ProgramInput, ProgramPurpose, Score, ScriptPlace, World,
+};

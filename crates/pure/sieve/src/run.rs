@@ -378,6 +378,9 @@ impl<'r> Run<'r> {
             Text::Constant(octets) => return Cow::Borrowed(octets),
             Text::Parts(parts) => parts,
         };
+        // Variables may bring as much as one of them may hold; what the script says itself is bounded with it.
+        let literal_octets: usize = parts.iter().map(Part::literal_octets).sum();
+        let octets_max = self.bounds.variable_octets_max + literal_octets;
         let mut expanded = Vec::new();
         for part in parts {
             match part {
@@ -389,11 +392,11 @@ impl<'r> Run<'r> {
                 }
                 Part::Variable(number) => self.append_variable(*number, &mut expanded),
             }
-            if expanded.len() > self.bounds.variable_octets_max {
+            if expanded.len() > octets_max {
                 break;
             }
         }
-        cut(&mut expanded, self.bounds.variable_octets_max);
+        cut(&mut expanded, octets_max);
         Cow::Owned(expanded)
     }
 

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use message::{Part, Span, blank_line_octets};
 
+pub(crate) use address::joined;
 pub use address::{ADDRESSES_MAX, AddressForm, MailAddress};
 pub use body::BodyTransform;
 use body::Decoded;

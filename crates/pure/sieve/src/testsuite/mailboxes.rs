@@ -63,6 +63,14 @@ impl Mailboxes {
     }
 }
 
+/// Names below the inbox follow its letter case, too.
 fn key(name: &str) -> String {
-    if name.eq_ignore_ascii_case("INBOX") { "INBOX".to_owned() } else { name.to_owned() }
+    match name.split_at_checked("INBOX".len()) {
+        Some((inbox, rest))
+            if inbox.eq_ignore_ascii_case("INBOX") && (rest.is_empty() || rest.starts_with('.')) =>
+        {
+            format!("INBOX{rest}")
+        }
+        _ => name.to_owned(),
+    }
 }

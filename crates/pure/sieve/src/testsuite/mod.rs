@@ -12,7 +12,6 @@ mod world;
 
 use std::sync::Arc;
 
-use crate::dialect::Extension;
 use crate::message::{Message, MessageLimits};
 use crate::run::{Detail, Run, Stage};
 use crate::world::{Finished, Now};
@@ -86,7 +85,7 @@ impl SuiteOutcome {
 pub fn run_suite(path: &str, text: &[u8], host: &dyn SuiteHost) -> SuiteOutcome {
     let directory = path.rsplit_once('/').map_or(".", |(directory, _)| directory);
     let suite = Suite::new(host, directory);
-    let mut dialect = suite.dialect().with(Extension::DovecotTestSuite);
+    let mut dialect = suite.dialect();
     // The tests are bounded one by one; the file that holds them is as long as it is.
     dialect.bounds.cost_max = u64::MAX;
     dialect.bounds.nodes_max = usize::MAX;

@@ -10,8 +10,9 @@ use message::Span;
 use super::mailboxes::Mailboxes;
 use super::settings::Settings;
 use super::{SuiteHost, SuiteOutcome, SuiteProgram, TestOutcome};
-use crate::compiler::compile;
+use crate::compiler::compile_all;
 use crate::dialect::Dialect;
+use crate::fault::Place;
 use crate::library::check_includes;
 use crate::message::{Edition, LineEnd, Message, MessageLimits};
 use crate::run::Run;
@@ -40,6 +41,8 @@ pub(crate) struct Suite<'h> {
     pub(super) executed: Cell<usize>,
     /// Mailboxes this result's message has been filed into.
     pub(super) stored: RefCell<Vec<String>>,
+    /// A mailbox that a script wanted to file into and that cannot be.
+    pub(super) impossible: RefCell<Option<String>>,
     /// Who has been notified of this result's message.
     pub(super) told: RefCell<Vec<Address>>,
     /// Messages made so far; makes their identifiers.
@@ -62,6 +65,7 @@ impl<'h> Suite<'h> {
             errors: RefCell::default(),
             executed: Cell::new(0),
             stored: RefCell::default(),
+            impossible: RefCell::default(),
             told: RefCell::default(),
             made: Cell::new(0),
             tests: RefCell::default(),
@@ -142,24 +146,22 @@ impl<'h> Suite<'h> {
             *self.errors.borrow_mut() = vec![format!("the script '{name}' cannot be read")];
             return None;
         };
-        let compiled = compile(&text, &self.dialect()).and_then(|script| {
-            let script = Arc::new(script);
-            let faults = check_includes(&script, self, &self.dialect().bounds);
-            if faults.is_empty() { Ok(script) } else { Err(faults) }
-        });
-        match compiled {
-            Ok(script) => {
-                self.errors.borrow_mut().clear();
-                Some(script)
-            }
-            Err(faults) => {
-                let words = faults.into_iter().map(|fault| fault.words);
-                // The suites count what the compiler says at the end, too.
-                let words = words.chain(["the script is not valid".to_owned()]);
-                *self.errors.borrow_mut() = words.collect();
-                None
-            }
+        let dialect = self.dialect();
+        let (script, mut faults) = compile_all(&text, &dialect);
+        if let Some(script) = &script {
+            // One fault for one command is enough.
+            let includes = check_includes(script, self, &dialect.bounds);
+            let places: Vec<Place> = faults.iter().map(|fault| fault.place).collect();
+            faults.extend(includes.into_iter().filter(|fault| !places.contains(&fault.place)));
         }
+        let is_valid = faults.is_empty();
+        let mut words: Vec<String> = faults.into_iter().map(|fault| fault.words).collect();
+        if !is_valid {
+            // The suites count what the compiler says at the end, too.
+            words.push("the script is not valid".to_owned());
+        }
+        *self.errors.borrow_mut() = words;
+        script.filter(|_| is_valid).map(Arc::new)
     }
 
     /// Runs a program from the directory that the settings give for its kind.

@@ -7,7 +7,7 @@ use message::Span;
 
 use super::suite::Suite;
 use crate::script::Script;
-use crate::world::{Envelope, Finished, Now, Program, ProgramInput, ScriptPlace, World};
+use crate::world::{Envelope, Finished, Now, Program, ProgramInput, ProgramPurpose, ScriptPlace, World};
 
 impl World for Suite<'_> {
     fn now(&self) -> Now {
@@ -73,7 +73,10 @@ impl World for Suite<'_> {
     }
 
     fn run_program(&self, program: &Program<'_>) -> Result<Finished, String> {
-        let kind = if program.wants_output { "execute" } else { "pipe" };
+        let kind = match program.purpose {
+            ProgramPurpose::Filter => "filter",
+            ProgramPurpose::Execute => "execute",
+        };
         let input = match program.input {
             ProgramInput::Octets(octets) => octets.to_vec(),
             ProgramInput::Nothing => Vec::new(),
