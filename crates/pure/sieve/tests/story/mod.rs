@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "not every file of tests uses all of it")]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+pub(crate) mod town;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
