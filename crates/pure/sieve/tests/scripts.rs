@@ -1,4 +1,5 @@
 //! Scripts among scripts: one after the other, one inside the other, and what is asked before it is used.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 mod story;
 

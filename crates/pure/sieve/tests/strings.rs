@@ -216,3 +216,14 @@ fn expressions_take_time_in_proportion_to_the_text() {
         "require \"regex\"; if header :regex \"subject\" \"((a{1,200}){1,200}){1,200}\" { discard; }";
     faults(script, &["1:21: the header test has an invalid regular expression: it is too large"]);
 }
+
+#[test]
+fn a_script_has_few_expressions() {
+    let script = |count: usize| {
+        let tests = "if header :regex \"subject\" \"^x\" { keep; }\n".repeat(count);
+        sieve::compile(format!("require \"regex\";\n{tests}").as_bytes(), &story::everything())
+    };
+    assert!(script(199).is_ok());
+    assert!(script(200).is_ok());
+    assert_eq!(script(201).err().map(|faults| faults[0].place.line), Some(202));
+}
