@@ -31,6 +31,7 @@ pub fn compile(text: &[u8], dialect: &Dialect) -> Result<Script, Vec<Fault>> {
     }
     let mut compiler = Compiler::new(dialect, faults);
     let nodes = compiler.commands(items, 0);
+    compiler.check_companions();
     if !compiler.faults.is_empty() {
         return Err(compiler.faults.into_vec());
     }
@@ -76,6 +77,19 @@ impl<'d> Compiler<'d> {
             regexes: 0,
             before: "",
             loops: Vec::new(),
+        }
+    }
+
+    /// What some extensions do not work without (RFC 5703 §7).
+    fn check_companions(&mut self) {
+        if !self.has(Extension::ExtractText) {
+            return;
+        }
+        for companion in [Extension::Variables, Extension::ForEveryPart] {
+            if !self.has(companion) {
+                let words = format!("require \"extracttext\" needs require \"{}\" too", companion.name());
+                self.fault(Place { line: 1, column: 1 }, words);
+            }
         }
     }
 
@@ -494,6 +508,7 @@ impl<'d> Compiler<'d> {
                 (Scope::Global, local)
             }
             Some(("env", item)) if self.has(Extension::DovecotEnvironment) => (Scope::Environment, item),
+            Some(("tst", item)) if self.has(Extension::DovecotTestSuite) => (Scope::Suite, item),
             Some((namespace, _)) => {
                 self.fault(place, format!("unknown namespace '{namespace}' of the variable '{name}'"));
                 return None;

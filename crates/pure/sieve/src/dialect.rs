@@ -286,8 +286,10 @@ pub struct Dialect {
     pub address_form: AddressForm,
     /// What parts the user from the detail in a local part: any of these characters (RFC 5233).
     pub detail_delimiters: String,
-    /// Header fields that editheader must leave alone, beside those of RFC 5293 §6; lower case.
-    pub protected_fields: Vec<String>,
+    /// Header fields that editheader may not add; lower case. Subject always may be (RFC 5293 §6).
+    pub unaddable_fields: Vec<String>,
+    /// Header fields that editheader may not delete, beside those of RFC 5293 §6; lower case.
+    pub undeletable_fields: Vec<String>,
     /// The kinds of notifications that can be sent, by the scheme of their URIs (RFC 5435).
     pub notify_methods: Vec<String>,
     /// Where a filter before us tells what it knows of spam; without it the world is asked.
@@ -305,7 +307,8 @@ impl Default for Dialect {
             bounds: Bounds::default(),
             address_form: AddressForm::default(),
             detail_delimiters: "+".to_owned(),
-            protected_fields: Vec::new(),
+            unaddable_fields: Vec::new(),
+            undeletable_fields: Vec::new(),
             notify_methods: vec!["mailto".to_owned()],
             spam_status: None,
             virus_status: None,
@@ -314,6 +317,13 @@ impl Default for Dialect {
 }
 
 impl Dialect {
+    /// All extensions but the one for testing engines.
+    #[must_use]
+    pub fn of_everything() -> Dialect {
+        let extensions = Extension::all().filter(|extension| *extension != E::DovecotTestSuite).collect();
+        Dialect { extensions, ..Dialect::default() }
+    }
+
     /// Whether a script may require the extension.
     #[must_use]
     pub fn allows(&self, extension: Extension) -> bool {

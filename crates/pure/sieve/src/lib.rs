@@ -27,6 +27,7 @@ mod printer;
 mod run;
 mod script;
 mod spec;
+pub mod testsuite;
 mod text;
 mod verdict;
 mod world;
@@ -35,8 +36,8 @@ pub use compiler::compile;
 pub use dialect::{Bounds, Dialect, Extension};
 pub use fault::{FAULTS_MAX, Fault, Place};
 pub use letter::{
-    Letter, Office, Silence, VacationRules, notification_letter, rejection_letter, report_letter,
-    vacation_letter,
+    Letter, Office, REDIRECTED_FIELD, Silence, VacationRules, notification_letter, redirect_letter,
+    rejection_letter, report_letter, vacation_letter,
 };
 pub use library::check_includes;
 pub use mailto::{MAILTO_RECIPIENTS_MAX, Mailto, MailtoRecipient};

@@ -287,6 +287,11 @@ impl<'n> Matching<'n> {
             .map_err(|error| Stop::fault(format!("invalid regular expression: {error}")))
     }
 
+    /// The same test, but what its wildcards stand for is forgotten.
+    pub(crate) fn without_captures(self) -> Matching<'n> {
+        Matching { wants_captures: false, ..self }
+    }
+
     /// Whether values are counted, not compared.
     pub(crate) fn counts(&self) -> bool {
         matches!(self.kind, MatchKind::Count(_))

@@ -33,6 +33,8 @@ pub(crate) enum Scope {
     Global,
     /// An item of the environment (vnd.dovecot.environment).
     Environment,
+    /// What a file of tests knows of itself (vnd.dovecot.testsuite).
+    Suite,
 }
 
 impl Script {
