@@ -62,6 +62,8 @@ pub(crate) struct Compiler<'d> {
     nodes: usize,
     /// Whether something else than `require` has been seen.
     has_begun: bool,
+    /// Regular expressions made ready so far.
+    pub(crate) regexes: usize,
     /// The name of the command before, at the same depth.
     pub(crate) before: &'static str,
     /// The names of loops around what is compiled.
@@ -79,6 +81,7 @@ impl<'d> Compiler<'d> {
             numbers: HashMap::new(),
             nodes: 0,
             has_begun: false,
+            regexes: 0,
             before: "",
             loops: Vec::new(),
         }

@@ -227,6 +227,8 @@ pub struct Bounds {
     pub includes_max: usize,
     /// Octets of memory of one compiled regular expression.
     pub regex_octets_max: usize,
+    /// Regular expressions of one script.
+    pub regexes_max: usize,
     /// What one run may cost: about a nanosecond each.
     pub cost_max: u64,
     /// Octets of one field that `addheader` may add.
@@ -259,7 +261,8 @@ impl Default for Bounds {
             redirects_max: 4,
             include_nesting_max: 10,
             includes_max: 255,
-            regex_octets_max: 1 << 20,
+            regex_octets_max: 512 << 10,
+            regexes_max: 200,
             cost_max: 500_000_000,
             added_field_octets_max: 2_048,
             decoded_octets_max: 16 << 20,

@@ -138,6 +138,14 @@ pub(crate) fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
     }
     let mut keys = Vec::new();
     for text in node.args.last().map(Arg::texts).unwrap_or_default() {
+        if kind == MatchKind::Regex {
+            compiler.regexes += 1;
+            let max = compiler.dialect.bounds.regexes_max;
+            if compiler.regexes > max {
+                compiler.fault(node.place, format!("a script has at most {max} regular expressions"));
+                return;
+            }
+        }
         let key =
             text.constant().map(|key| ready(kind, comparator, key, compiler.dialect.bounds.regex_octets_max));
         match key.transpose() {
