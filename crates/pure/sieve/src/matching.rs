@@ -202,7 +202,7 @@ fn ready(
         }
         MatchKind::Regex => {
             let regex = pattern::compile(key, comparator != Comparator::Octet, regex_octets_max)?;
-            Key::Regex(Box::new(regex), 1 + key.len() as u64 / 16)
+            Key::Regex(Box::new(regex), pattern::cost(key, regex_octets_max))
         }
         MatchKind::List | MatchKind::Value(_) | MatchKind::Count(_) => Key::Plain(key.into()),
     })
