@@ -17,30 +17,38 @@ use crate::text::{self, MATCH_VARIABLES_MAX, Part, Reference, Text};
 /// # Errors
 /// All that is wrong with it, in the order of the script.
 pub fn compile(text: &[u8], dialect: &Dialect) -> Result<Script, Vec<Fault>> {
+    let (script, faults) = compile_all(text, dialect);
+    match script {
+        Some(script) if faults.is_empty() => Ok(script),
+        _ => Err(faults),
+    }
+}
+
+/// Compiles as much of a script as can be, and tells all that is wrong with it.
+pub(crate) fn compile_all(text: &[u8], dialect: &Dialect) -> (Option<Script>, Vec<Fault>) {
     let mut faults = Faults::default();
     if text.len() > dialect.bounds.script_octets_max {
         faults.add(
             Place { line: 1, column: 1 },
             format!("the script has more than {} octets", dialect.bounds.script_octets_max),
         );
-        return Err(faults.into_vec());
+        return (None, faults.into_vec());
     }
     let items = parser::parse(text, &mut faults);
     if !faults.is_empty() {
-        return Err(faults.into_vec());
+        return (None, faults.into_vec());
     }
     let mut compiler = Compiler::new(dialect, faults);
     let nodes = compiler.commands(items, 0);
-    if !compiler.faults.is_empty() {
-        return Err(compiler.faults.into_vec());
-    }
-    Ok(Script {
+    compiler.check_companions();
+    let script = Script {
         nodes,
         required: compiler.required,
         variables: compiler.variables.into(),
         octets: text.len(),
         warnings: compiler.warnings.into_vec(),
-    })
+    };
+    (Some(script), compiler.faults.into_vec())
 }
 
 /// What is known of the script so far.
@@ -54,6 +62,10 @@ pub(crate) struct Compiler<'d> {
     nodes: usize,
     /// Whether something else than `require` has been seen.
     has_begun: bool,
+    /// Regular expressions made ready so far.
+    pub(crate) regexes: usize,
+    /// The name of the command before, at the same depth.
+    pub(crate) before: &'static str,
     /// The names of loops around what is compiled.
     pub(crate) loops: Vec<Option<Box<[u8]>>>,
 }
@@ -69,7 +81,22 @@ impl<'d> Compiler<'d> {
             numbers: HashMap::new(),
             nodes: 0,
             has_begun: false,
+            regexes: 0,
+            before: "",
             loops: Vec::new(),
+        }
+    }
+
+    /// What some extensions do not work without (RFC 5703 §7).
+    fn check_companions(&mut self) {
+        if !self.has(Extension::ExtractText) {
+            return;
+        }
+        for companion in [Extension::Variables, Extension::ForEveryPart] {
+            if !self.has(companion) {
+                let words = format!("require \"extracttext\" needs require \"{}\" too", companion.name());
+                self.fault(Place { line: 1, column: 1 }, words);
+            }
         }
     }
 
@@ -86,15 +113,18 @@ impl<'d> Compiler<'d> {
         let mut nodes: Vec<Node> = Vec::with_capacity(items.len());
         // An if whose own fault is told excuses what follows it.
         let mut chain = Chain::None;
+        let mut before = "";
         for item in items {
+            self.before = before;
             if self.faults.is_full() {
                 break;
             }
+            // What stands in an unknown command is looked at by nobody: one fault is enough.
             let Some(spec) = self.command_spec(&item) else {
                 chain = Chain::None;
-                self.sub_tests_of_unknown(item);
                 continue;
             };
+            before = spec.name;
             if !spec.name.eq("require") {
                 self.has_begun = true;
             } else if self.has_begun || depth > 0 {
@@ -124,15 +154,21 @@ impl<'d> Compiler<'d> {
         Some(spec)
     }
 
+    /// The row of an item: of several, one that is of the kind wanted.
     fn spec(&mut self, item: &Item<'_>, kind: &str) -> Option<&'static Spec> {
         let mut lacking = None;
+        let mut other = None;
         for spec in extension::specs().filter(|spec| spec.name.eq_ignore_ascii_case(item.name)) {
             match spec.need {
                 Some(extension) if !self.has(extension) => {
                     lacking = lacking.or(Some(extension).filter(|&extension| self.dialect.allows(extension)));
                 }
-                _ => return Some(spec),
+                _ if spec.kind() == kind => return Some(spec),
+                _ => other = Some(spec),
             }
+        }
+        if other.is_some() {
+            return other;
         }
         let words = match lacking {
             Some(extension) => {
@@ -142,11 +178,6 @@ impl<'d> Compiler<'d> {
         };
         self.fault(item.place, words);
         None
-    }
-
-    /// What stands in an unknown command's block is still looked at by nobody: one fault is enough.
-    fn sub_tests_of_unknown(&mut self, item: Item<'_>) {
-        drop(item);
     }
 
     fn node(&mut self, spec: &'static Spec, item: Item<'_>, depth: usize) -> Option<Node> {
@@ -170,9 +201,11 @@ impl<'d> Compiler<'d> {
             block: None,
             matcher: None,
             part: AddressPart::All,
+            is_never: false,
         };
         let fits = self.arguments(&mut node, item.arguments);
-        if fits && spec.block == Block::None {
+        let is_alone = spec.tests != Tests::None || matches!(item.tests, parser::Tests::None);
+        if fits && is_alone && spec.block == Block::None {
             (spec.check)(self, &mut node);
         }
         node.tests = self.tests(spec, place, item.tests, fits);
@@ -483,6 +516,7 @@ impl<'d> Compiler<'d> {
                 (Scope::Global, local)
             }
             Some(("env", item)) if self.has(Extension::DovecotEnvironment) => (Scope::Environment, item),
+            Some(("tst", item)) if self.has(Extension::DovecotTestSuite) => (Scope::Suite, item),
             Some((namespace, _)) => {
                 self.fault(place, format!("unknown namespace '{namespace}' of the variable '{name}'"));
                 return None;

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::message::AddressForm;
+use crate::verdict::StatusRule;
+
 /// An extension of the language, by the name that `require` calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -224,6 +227,8 @@ pub struct Bounds {
     pub includes_max: usize,
     /// Octets of memory of one compiled regular expression.
     pub regex_octets_max: usize,
+    /// Regular expressions of one script.
+    pub regexes_max: usize,
     /// What one run may cost: about a nanosecond each.
     pub cost_max: u64,
     /// Octets of one field that `addheader` may add.
@@ -256,7 +261,8 @@ impl Default for Bounds {
             redirects_max: 4,
             include_nesting_max: 10,
             includes_max: 255,
-            regex_octets_max: 1 << 20,
+            regex_octets_max: 512 << 10,
+            regexes_max: 200,
             cost_max: 500_000_000,
             added_field_octets_max: 2_048,
             decoded_octets_max: 16 << 20,
@@ -270,18 +276,8 @@ impl Default for Bounds {
     }
 }
 
-/// Whose addresses are valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum AddressForm {
-    /// Local parts and domains may have any letters (RFC 6532).
-    #[default]
-    International,
-    /// ASCII only, as RFC 5322 has it.
-    Ascii,
-}
-
 /// The language as one place speaks it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Dialect {
     extensions: BTreeSet<Extension>,
     /// The bounds.
@@ -290,8 +286,16 @@ pub struct Dialect {
     pub address_form: AddressForm,
     /// What parts the user from the detail in a local part: any of these characters (RFC 5233).
     pub detail_delimiters: String,
-    /// Header fields that editheader must leave alone, beside those of RFC 5293 §6; lower case.
-    pub protected_fields: Vec<String>,
+    /// Header fields that editheader may not add; lower case. Subject always may be (RFC 5293 §6).
+    pub unaddable_fields: Vec<String>,
+    /// Header fields that editheader may not delete, beside those of RFC 5293 §6; lower case.
+    pub undeletable_fields: Vec<String>,
+    /// The kinds of notifications that can be sent, by the scheme of their URIs (RFC 5435).
+    pub notify_methods: Vec<String>,
+    /// Where a filter before us tells what it knows of spam; without it the world is asked.
+    pub spam_status: Option<StatusRule>,
+    /// The same for viruses.
+    pub virus_status: Option<StatusRule>,
 }
 
 impl Default for Dialect {
@@ -303,12 +307,23 @@ impl Default for Dialect {
             bounds: Bounds::default(),
             address_form: AddressForm::default(),
             detail_delimiters: "+".to_owned(),
-            protected_fields: Vec::new(),
+            unaddable_fields: Vec::new(),
+            undeletable_fields: Vec::new(),
+            notify_methods: vec!["mailto".to_owned()],
+            spam_status: None,
+            virus_status: None,
         }
     }
 }
 
 impl Dialect {
+    /// All extensions but the one for testing engines.
+    #[must_use]
+    pub fn of_everything() -> Dialect {
+        let extensions = Extension::all().filter(|extension| *extension != E::DovecotTestSuite).collect();
+        Dialect { extensions, ..Dialect::default() }
+    }
+
     /// Whether a script may require the extension.
     #[must_use]
     pub fn allows(&self, extension: Extension) -> bool {

@@ -11,7 +11,10 @@ mod dialect;
 mod extension;
 mod fault;
 mod glob;
+mod letter;
 mod lexer;
+mod library;
+mod mailto;
 mod matching;
 pub mod message;
 mod node;
@@ -24,16 +27,27 @@ mod printer;
 mod run;
 mod script;
 mod spec;
+pub mod testsuite;
 mod text;
+mod verdict;
 mod world;
 
 pub use compiler::compile;
-pub use dialect::{AddressForm, Bounds, Dialect, Extension};
+pub use dialect::{Bounds, Dialect, Extension};
 pub use fault::{FAULTS_MAX, Fault, Place};
+pub use letter::{
+    Letter, Office, REDIRECTED_FIELD, Silence, VacationRules, notification_letter, redirect_letter,
+    rejection_letter, report_letter, vacation_letter,
+};
+pub use library::check_includes;
+pub use mailto::{MAILTO_RECIPIENTS_MAX, Mailto, MailtoRecipient};
 pub use outcome::{
     Action, Decided, FileInto, Mark, Notify, Origin, Outcome, Pipe, Redirect, RedirectTo, Reject, RejectKind,
     Report, RunFault, Step, StepResult, Vacation,
 };
 pub use run::{Detail, STEPS_MAX, Stage, run};
 pub use script::Script;
-pub use world::{EmptyWorld, Envelope, Finished, Now, Program, ProgramInput, Score, ScriptPlace, World};
+pub use verdict::{FieldPart, StatusKind, StatusMax, StatusRule};
+pub use world::{
+    EmptyWorld, Envelope, Finished, Now, Program, ProgramInput, ProgramPurpose, Score, ScriptPlace, World,
+};

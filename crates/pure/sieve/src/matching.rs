@@ -105,6 +105,8 @@ enum Key {
 pub(crate) fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
     let words = format!("the {} test", node.spec.name);
     let comparator = match node.tag("comparator").and_then(Arg::text) {
+        // The variables extension compares its strings exactly, as Pigeonhole has it.
+        None if node.spec.name == "string" => Comparator::Octet,
         None => Comparator::default(),
         Some(text) => match text.constant().map(Comparator::parse) {
             Some(Some((comparator, need))) if need.is_none_or(|need| compiler.has(need)) => comparator,
@@ -136,6 +138,14 @@ pub(crate) fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
     }
     let mut keys = Vec::new();
     for text in node.args.last().map(Arg::texts).unwrap_or_default() {
+        if kind == MatchKind::Regex {
+            compiler.regexes += 1;
+            let max = compiler.dialect.bounds.regexes_max;
+            if compiler.regexes > max {
+                compiler.fault(node.place, format!("a script has at most {max} regular expressions"));
+                return;
+            }
+        }
         let key =
             text.constant().map(|key| ready(kind, comparator, key, compiler.dialect.bounds.regex_octets_max));
         match key.transpose() {
@@ -192,7 +202,7 @@ fn ready(
         }
         MatchKind::Regex => {
             let regex = pattern::compile(key, comparator != Comparator::Octet, regex_octets_max)?;
-            Key::Regex(Box::new(regex), 1 + key.len() as u64 / 16)
+            Key::Regex(Box::new(regex), pattern::cost(key, regex_octets_max))
         }
         MatchKind::List | MatchKind::Value(_) | MatchKind::Count(_) => Key::Plain(key.into()),
     })
@@ -229,8 +239,12 @@ pub(crate) struct Matching<'n> {
 impl<'n> Matching<'n> {
     /// The test of a node that went through [`check`].
     pub(crate) fn new(run: &Run<'_>, node: &'n Node) -> Result<Matching<'n>, Stop> {
+        Self::of(run, node, node.args.last().map(Arg::texts).unwrap_or_default())
+    }
+
+    /// The test of a node whose keys are no argument of it.
+    pub(crate) fn of(run: &Run<'_>, node: &'n Node, texts: &'n [Text]) -> Result<Matching<'n>, Stop> {
         let matcher = node.matcher.as_deref().ok_or_else(|| Stop::fault("a test without a matcher"))?;
-        let texts = node.args.last().map(Arg::texts).unwrap_or_default();
         let mut keys = Vec::with_capacity(texts.len());
         for (text, key) in texts.iter().zip(&matcher.keys) {
             keys.push(match key {
@@ -248,12 +262,36 @@ impl<'n> Matching<'n> {
         })
     }
 
+    /// The same, with each word of each key a key of its own.
+    pub(crate) fn new_by_word(run: &Run<'_>, node: &'n Node) -> Result<Matching<'n>, Stop> {
+        let mut matching = Matching::new(run, node)?;
+        let Some(matcher) = node.matcher.as_deref() else { return Ok(matching) };
+        if matches!(matcher.kind, MatchKind::Count(_)) {
+            return Ok(matching);
+        }
+        matching.keys.clear();
+        for text in node.args.last().map(Arg::texts).unwrap_or_default() {
+            for word in run.expand(text).split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
+                matching.keys.push(Cow::Owned(Self::ready_octets(run, matcher, word)?));
+            }
+        }
+        Ok(matching)
+    }
+
     fn ready_now(run: &Run<'_>, matcher: &Matcher, text: &Text) -> Result<Key, Stop> {
-        let key = run.expand(text);
+        Self::ready_octets(run, matcher, &run.expand(text))
+    }
+
+    fn ready_octets(run: &Run<'_>, matcher: &Matcher, key: &[u8]) -> Result<Key, Stop> {
         let octet_cost = if matcher.kind == MatchKind::Regex { REGEX_OCTET_COST } else { 4 };
         run.charge(key.len() as u64 * octet_cost)?;
-        ready(matcher.kind, matcher.comparator, &key, run.bounds.regex_octets_max)
+        ready(matcher.kind, matcher.comparator, key, run.bounds.regex_octets_max)
             .map_err(|error| Stop::fault(format!("invalid regular expression: {error}")))
+    }
+
+    /// The same test, but what its wildcards stand for is forgotten.
+    pub(crate) fn without_captures(self) -> Matching<'n> {
+        Matching { wants_captures: false, ..self }
     }
 
     /// Whether values are counted, not compared.

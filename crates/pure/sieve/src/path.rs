@@ -3,8 +3,7 @@
 
 use mail_types::Address;
 
-use crate::dialect::AddressForm;
-use crate::part::Mailbox;
+use crate::message::AddressForm;
 
 /// A path of the envelope.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,7 +12,8 @@ pub(crate) enum Path {
     Null,
     /// A name without a domain, `MAILER-DAEMON` or a user who authenticated.
     User(String),
-    Mailbox(Mailbox),
+    /// Local part, quotes removed, and domain.
+    Mailbox(String, String),
     Invalid,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn parse(text: &str, form: AddressForm) -> Path {
     }
     let domain = reader.rest.strip_prefix('@').filter(|domain| is_domain(domain, form));
     match domain {
-        Some(domain) => Path::Mailbox(Mailbox::new(&local, domain)),
+        Some(domain) => Path::Mailbox(local, domain.to_owned()),
         None => Path::Invalid,
     }
 }
@@ -62,16 +62,15 @@ pub(crate) struct Recipient {
 
 /// Reads exactly one mailbox, strictly.
 pub(crate) fn recipient(text: &str, form: AddressForm) -> Option<Recipient> {
-    if form == AddressForm::Ascii && !text.is_ascii() {
-        return None;
-    }
     let mut reader = Reader { rest: text, form };
     reader.skip_blanks()?;
     let (name, inner) = match reader.address() {
         Some(address) if reader.skip_blanks().is_some() && reader.rest.is_empty() => (None, address),
         _ => {
-            let mut reader = Reader { rest: text, form };
+            // A name may have any letters, whatever an address may.
+            let mut reader = Reader { rest: text, form: AddressForm::International };
             let name = reader.phrase()?;
+            reader.form = form;
             reader.rest = reader.rest.strip_prefix('<')?;
             reader.skip_blanks()?;
             let address = reader.address()?;
@@ -118,14 +117,6 @@ impl Reader<'_> {
             }
             self.rest = characters.as_str();
         }
-    }
-
-    fn atom(&mut self) -> Option<String> {
-        let form = self.form;
-        let end = self.rest.find(|character| !is_atom(character, form)).unwrap_or(self.rest.len());
-        let (atom, rest) = self.rest.split_at(end);
-        self.rest = rest;
-        (!atom.is_empty()).then(|| atom.to_owned())
     }
 
     fn quoted_string(&mut self) -> Option<String> {
@@ -180,11 +171,7 @@ impl Reader<'_> {
                 '<' => return Some(words.join(" ")),
                 '"' => words.push(self.quoted_string()?),
                 // RFC 5322 §4.1: dots in phrases are obsolete and everywhere.
-                '.' => {
-                    self.rest = self.rest.get(1..)?;
-                    words.push(".".to_owned());
-                }
-                _ => words.push(self.atom()?),
+                _ => words.push(self.local_part()?),
             }
         }
     }
@@ -254,7 +241,7 @@ mod tests {
     #[test]
     fn paths_are_read_as_they_come() {
         let read = |text: &str| match parse(text, AddressForm::Ascii) {
-            Path::Mailbox(mailbox) => mailbox.text.to_string(),
+            Path::Mailbox(local, domain) => format!("{local}@{domain}"),
             other => format!("{other:?}"),
         };
         assert_eq!(read("<@cola.example.org,@mx.example.net:ann@example.org>"), "ann@example.org");

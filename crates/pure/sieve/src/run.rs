@@ -5,14 +5,16 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::dialect::{AddressForm, Bounds, Dialect, Extension};
-use crate::message::Message;
+use crate::dialect::{Bounds, Dialect, Extension};
+use crate::message::{AddressForm, Edition, Message, Unreadable};
 use crate::node::{Arg, Node};
 use crate::outcome::{Action, Decided, Mark, Origin, Outcome, RunFault, Step, StepResult};
 use crate::script::{Scope, Script};
 use crate::spec::Does;
+use crate::testsuite::Suite;
 use crate::text::{Part, Text};
-use crate::world::{Envelope, World};
+use crate::verdict::StatusRule;
+use crate::world::{Envelope, ScriptPlace, World};
 
 /// Most steps that are told of one run.
 pub const STEPS_MAX: usize = 10_000;
@@ -70,6 +72,8 @@ pub(crate) enum Flow {
     Return,
     /// The end of the loop of this name, or of the innermost one.
     Break(Option<Box<[u8]>>),
+    /// The end of a test of the engine itself, which has failed.
+    Failed,
 }
 
 /// Why a script cannot go on.
@@ -92,11 +96,19 @@ impl Stop {
     }
 }
 
+impl From<Unreadable> for Stop {
+    fn from(error: Unreadable) -> Stop {
+        Stop::fault(error.to_string())
+    }
+}
+
 /// A script that is being run.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) script: Arc<Script>,
     pub(crate) name: String,
+    /// How it was included, if it was.
+    pub(crate) included: Option<(ScriptPlace, String)>,
     locals: Vec<Option<Box<[u8]>>>,
     matches: Vec<Box<[u8]>>,
 }
@@ -108,13 +120,20 @@ pub(crate) struct Run<'r> {
     pub(crate) bounds: Bounds,
     pub(crate) address_form: AddressForm,
     pub(crate) detail_delimiters: String,
-    pub(crate) protected_fields: Vec<String>,
+    /// Names of fields that may not be added and not be deleted.
+    pub(crate) unaddable_fields: Vec<String>,
+    pub(crate) undeletable_fields: Vec<String>,
+    pub(crate) notify_methods: Vec<String>,
+    pub(crate) spam_status: Option<StatusRule>,
+    pub(crate) virus_status: Option<StatusRule>,
     pub(crate) frames: Vec<Frame>,
     globals: HashMap<Box<str>, Box<[u8]>>,
     /// The internal variable of imap4flags (RFC 5232 §2).
     pub(crate) flags: Vec<String>,
     /// Scripts included so far, by where and name.
-    pub(crate) included: Vec<(crate::world::ScriptPlace, String)>,
+    pub(crate) included: Vec<(ScriptPlace, String)>,
+    /// How many scripts were included.
+    pub(crate) includes: usize,
     pub(crate) outcome: Outcome,
     /// The envelope, asked for once.
     envelope: Option<Envelope>,
@@ -124,6 +143,23 @@ pub(crate) struct Run<'r> {
     pub(crate) stage_start: usize,
     pub(crate) implicit_keep: bool,
     kept_flags: Option<Vec<String>>,
+    /// The loops over the message's parts that are under way, the innermost last (RFC 5703 §3).
+    pub(crate) loops: Vec<PartLoop>,
+    /// The file of tests that is run, if it is one.
+    pub(crate) suite: Option<&'r Suite<'r>>,
+    /// Why its present test failed.
+    pub(crate) failure: Option<String>,
+}
+
+/// A loop over parts of the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PartLoop {
+    /// The part at hand.
+    pub(crate) at: usize,
+    /// The part whose inside is walked through; the whole message without one.
+    pub(crate) inside: Option<usize>,
+    /// Whether what is inside the part at hand has nothing to do with it any more.
+    pub(crate) is_replaced: bool,
 }
 
 impl<'r> Run<'r> {
@@ -139,11 +175,16 @@ impl<'r> Run<'r> {
             bounds: dialect.bounds.clone(),
             address_form: dialect.address_form,
             detail_delimiters: dialect.detail_delimiters.clone(),
-            protected_fields: dialect.protected_fields.clone(),
+            unaddable_fields: dialect.unaddable_fields.clone(),
+            undeletable_fields: dialect.undeletable_fields.clone(),
+            notify_methods: dialect.notify_methods.clone(),
+            spam_status: dialect.spam_status.clone(),
+            virus_status: dialect.virus_status.clone(),
             frames: Vec::new(),
             globals: HashMap::new(),
             flags: Vec::new(),
             included: Vec::new(),
+            includes: 0,
             outcome: Outcome::default(),
             envelope: None,
             cost: Cell::new(0),
@@ -151,7 +192,22 @@ impl<'r> Run<'r> {
             stage_start: 0,
             implicit_keep: true,
             kept_flags: None,
+            loops: Vec::new(),
+            suite: None,
+            failure: None,
         }
+    }
+
+    /// Goes on as another dialect has it.
+    pub(crate) fn take_dialect(&mut self, dialect: &Dialect) {
+        self.bounds = dialect.bounds.clone();
+        self.address_form = dialect.address_form;
+        self.detail_delimiters.clone_from(&dialect.detail_delimiters);
+        self.unaddable_fields.clone_from(&dialect.unaddable_fields);
+        self.undeletable_fields.clone_from(&dialect.undeletable_fields);
+        self.notify_methods.clone_from(&dialect.notify_methods);
+        self.spam_status.clone_from(&dialect.spam_status);
+        self.virus_status.clone_from(&dialect.virus_status);
     }
 
     /// Makes ready for the next script: it decides anew what becomes of the message.
@@ -167,16 +223,18 @@ impl<'r> Run<'r> {
         self.implicit_keep = true;
         self.outcome.cost += self.cost.take();
         self.included.clear();
+        self.includes = 0;
     }
 
     /// Runs one script to its end.
     pub(crate) fn stage(&mut self, stage: &Stage) {
-        let result = self.script(&stage.script, &stage.name);
+        let result = self.script(&stage.script, &stage.name, None);
         if let Err(stop) = result {
             let script = self.frames.last().map_or_else(|| stage.name.clone(), |frame| frame.name.clone());
             self.fail(RunFault { script, line: stop.line, words: stop.words });
         }
         self.frames.clear();
+        self.loops.clear();
     }
 
     /// What this stage has decided is undone, and the message kept.
@@ -197,18 +255,30 @@ impl<'r> Run<'r> {
         if self.implicit_keep && !is_kept {
             let flags = if self.flags.is_empty() { self.kept_flags.take() } else { None };
             let flags = flags.unwrap_or_else(|| self.flags.clone());
-            self.outcome.actions.push(Decided { action: Action::Keep { flags }, origin: Origin::Implicit });
+            let edition = self.edition();
+            self.outcome.actions.push(Decided {
+                action: Action::Keep { flags },
+                origin: Origin::Implicit,
+                edition,
+            });
         }
         self.outcome.cost += self.cost.take();
+        self.outcome.is_edited = self.message.is_edited();
         self.outcome
     }
 
     /// Runs a script in a frame of its own. After a fault the frame stays, so that it can be told whose it was.
-    pub(crate) fn script(&mut self, script: &Arc<Script>, name: &str) -> Result<Flow, Stop> {
+    pub(crate) fn script(
+        &mut self,
+        script: &Arc<Script>,
+        name: &str,
+        included: Option<(ScriptPlace, String)>,
+    ) -> Result<Flow, Stop> {
         let script = Arc::clone(script);
         self.frames.push(Frame {
             script: Arc::clone(&script),
             name: name.to_owned(),
+            included,
             locals: vec![None; script.variables.len()],
             matches: Vec::new(),
         });
@@ -280,9 +350,21 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
+    /// Pays for a look at the message's body, which may have to be read for it.
+    pub(crate) fn charge_for_reading(&self) -> Result<(), Stop> {
+        /// Octets that are read and scanned at the cost of one.
+        const OCTETS_FOR_ONE: u64 = 16;
+        self.charge(self.message.octets() / OCTETS_FOR_ONE)
+    }
+
     /// Whether the script being run has required the extension.
     pub(crate) fn has(&self, extension: Extension) -> bool {
         self.frames.last().is_some_and(|frame| frame.script.required.contains(&extension))
+    }
+
+    /// The envelope has changed.
+    pub(crate) fn forget_envelope(&mut self) {
+        self.envelope = None;
     }
 
     /// The envelope.
@@ -296,6 +378,9 @@ impl<'r> Run<'r> {
             Text::Constant(octets) => return Cow::Borrowed(octets),
             Text::Parts(parts) => parts,
         };
+        // Variables may bring as much as one of them may hold; what the script says itself is bounded with it.
+        let literal_octets: usize = parts.iter().map(Part::literal_octets).sum();
+        let octets_max = self.bounds.variable_octets_max + literal_octets;
         let mut expanded = Vec::new();
         for part in parts {
             match part {
@@ -307,11 +392,11 @@ impl<'r> Run<'r> {
                 }
                 Part::Variable(number) => self.append_variable(*number, &mut expanded),
             }
-            if expanded.len() > self.bounds.variable_octets_max {
+            if expanded.len() > octets_max {
                 break;
             }
         }
-        cut(&mut expanded, self.bounds.variable_octets_max);
+        cut(&mut expanded, octets_max);
         Cow::Owned(expanded)
     }
 
@@ -327,6 +412,10 @@ impl<'r> Run<'r> {
                 expanded.extend_from_slice(
                     self.globals.get(&variable.name).map(AsRef::as_ref).unwrap_or_default(),
                 );
+            }
+            Scope::Suite => {
+                let value = self.suite.and_then(|suite| suite.variable(&variable.name));
+                expanded.extend_from_slice(value.unwrap_or_default().as_bytes());
             }
             Scope::Environment => {
                 let value = crate::extension::environment_item(self, &variable.name);
@@ -375,7 +464,7 @@ impl<'r> Run<'r> {
                 }
                 self.globals.insert(variable.name.clone(), value.into());
             }
-            Scope::Environment => {}
+            Scope::Environment | Scope::Suite => {}
         }
         Ok(())
     }
@@ -397,6 +486,11 @@ impl<'r> Run<'r> {
     /// Remembers an identifier, once all is done.
     pub(crate) fn mark(&mut self, mark: Mark) {
         self.outcome.marks.push(mark);
+    }
+
+    /// The message as it is now, if it has been changed.
+    pub(crate) fn edition(&self) -> Option<Edition> {
+        self.message.is_edited().then(|| self.message.edition().clone())
     }
 
     /// Where a node of the script being run is.

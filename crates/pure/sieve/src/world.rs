@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mail_types::MailboxName;
 
+use crate::message::Message;
 use crate::script::Script;
 
 /// The world a script runs in. Every question has an answer by default: the one of a world with nothing in it.
@@ -83,11 +84,6 @@ pub trait World {
         Ok(None)
     }
 
-    /// Whether notifications of this kind can be sent: a URI (RFC 5435 §3). `mailto` needs no answer.
-    fn can_notify(&self, _method: &str) -> bool {
-        false
-    }
-
     /// Runs a program that the administrator has named (vnd.dovecot.filter and execute).
     ///
     /// # Errors
@@ -153,7 +149,7 @@ pub enum ScriptPlace {
 }
 
 /// A program to be run.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Program<'p> {
     /// The name the administrator has given it.
     pub name: &'p str,
@@ -163,17 +159,28 @@ pub struct Program<'p> {
     pub input: ProgramInput<'p>,
     /// Whether the script waits for what it writes.
     pub wants_output: bool,
+    /// What it is run for.
+    pub purpose: ProgramPurpose,
+}
+
+/// What a program is run for; who may be run for what is the administrator's to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProgramPurpose {
+    /// To change the message (vnd.dovecot.filter).
+    Filter,
+    /// To tell the script something (vnd.dovecot.execute).
+    Execute,
 }
 
 /// What a program reads.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum ProgramInput<'p> {
     /// Nothing.
     Nothing,
     /// These octets.
     Octets(&'p [u8]),
     /// The message, as edited so far.
-    Message,
+    Message(&'p Message),
 }
 
 /// A program that ran to its end.

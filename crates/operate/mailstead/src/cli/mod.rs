@@ -18,6 +18,7 @@ mod quickstart;
 mod serve;
 mod setup;
 mod sieve;
+mod sieve_testsuite;
 mod store;
 mod trace;
 
@@ -93,7 +94,7 @@ enum Verb {
     /// The message store: purge, rebuild, statistics.
     #[command(subcommand)]
     Store(store::Verb),
-    /// Scripts that sort people's mail: put, get, list, activate, deactivate, rename, delete, check.
+    /// Scripts that sort people's mail: put, get, list, activate, deactivate, rename, delete, check, testsuite.
     #[command(subcommand)]
     Sieve(sieve::Verb),
     /// What became of a message: search the record by its id, Message-ID or an address.

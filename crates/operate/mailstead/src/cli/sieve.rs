@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use serde_json::json;
 
+use super::sieve_testsuite;
 use crate::admin::{self, FaultLine, Request};
 use crate::scripts;
 use crate::settings::Settings;
@@ -54,30 +55,28 @@ pub(super) enum Verb {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Run files of tests for Sieve engines, written in vnd.dovecot.testsuite. For developers: needs no server and no data.
+    #[command(
+        after_help = "Example: mailstead sieve testsuite tests/control-if.svtest\n\nExit status 1 where a test fails. Tests may run the programs that stand beside them."
+    )]
+    Testsuite(sieve_testsuite::Arguments),
 }
 
 pub(super) fn run(verb: Verb, config: &Path, json: bool) -> anyhow::Result<ExitCode> {
-    if let Verb::Check { files } = &verb {
-        return check(files, &Settings::load(config)?, json);
-    }
-    super::print::answer(&admin::ask(config, verb.into_request()?)?, json)
-}
-
-impl Verb {
-    fn into_request(self) -> anyhow::Result<Request> {
-        Ok(match self {
-            Self::Put { address, name, file, activate } => {
-                Request::SievePut { address, name, script: admin::script_for(&read(&file)?), activate }
-            }
-            Self::Get { address, name } => Request::SieveGet { address, name },
-            Self::List { address } => Request::SieveList { address },
-            Self::Activate { address, name } => Request::SieveActivate { address, name: Some(name) },
-            Self::Deactivate { address } => Request::SieveActivate { address, name: None },
-            Self::Rename { address, from, to } => Request::SieveRename { address, from, to },
-            Self::Delete { address, name } => Request::SieveDelete { address, name },
-            Self::Check { .. } => anyhow::bail!("scripts are checked here"),
-        })
-    }
+    let request = match verb {
+        Verb::Check { files } => return check(&files, &Settings::load(config)?, json),
+        Verb::Testsuite(arguments) => return sieve_testsuite::run(&arguments, json),
+        Verb::Put { address, name, file, activate } => {
+            Request::SievePut { address, name, script: admin::script_for(&read(&file)?), activate }
+        }
+        Verb::Get { address, name } => Request::SieveGet { address, name },
+        Verb::List { address } => Request::SieveList { address },
+        Verb::Activate { address, name } => Request::SieveActivate { address, name: Some(name) },
+        Verb::Deactivate { address } => Request::SieveActivate { address, name: None },
+        Verb::Rename { address, from, to } => Request::SieveRename { address, from, to },
+        Verb::Delete { address, name } => Request::SieveDelete { address, name },
+    };
+    super::print::answer(&admin::ask(config, request)?, json)
 }
 
 /// Longest file that is read: longer ones are no scripts that anybody would take.

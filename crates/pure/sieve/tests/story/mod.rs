@@ -1,10 +1,13 @@
 //! A script and a message in, a line of text out: what the tests of the crate are written in.
 #![allow(dead_code, reason = "not every file of tests uses all of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
+pub(crate) mod town;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use sieve::message::Message;
+use sieve::message::{Message, MessageLimits};
 use sieve::{
     Action, Detail, Dialect, EmptyWorld, Extension, FileInto, Outcome, RedirectTo, Script, Stage, World,
     compile, run,
@@ -38,7 +41,7 @@ pub(crate) fn run_in(world: &dyn World, script: &str, message: &str) -> Outcome 
 
 /// Runs scripts one after the other.
 pub(crate) fn run_stages(world: &dyn World, stages: &[Stage], message: &str) -> Outcome {
-    let mut message = Message::new(message.as_bytes(), message.len() as u64);
+    let mut message = Message::from_octets(message.as_bytes(), MessageLimits::default()).unwrap();
     run(stages, &mut message, world, &everything(), Detail::Actions)
 }
 
