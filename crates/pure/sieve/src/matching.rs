@@ -12,7 +12,7 @@ use crate::dialect::Extension as E;
 use crate::glob::{Captures, Glob};
 use crate::node::{Arg, Node};
 use crate::pattern;
-use crate::run::{Run, Stop};
+use crate::run::{QUESTION_COST, Run, Stop};
 use crate::spec::{Kind, Tag};
 use crate::text::{MATCH_VARIABLES_MAX, Text};
 
@@ -350,6 +350,7 @@ impl<'n> Matching<'n> {
                 Key::Plain(key) => match self.kind {
                     MatchKind::Value(relation) => relation.holds(self.comparator.order(value.text, key)),
                     _ => {
+                        run.charge(QUESTION_COST)?;
                         let list = String::from_utf8_lossy(key);
                         let found = run.world.is_listed(&list, &String::from_utf8_lossy(value.text));
                         if found && self.wants_captures {

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::dialect::{Bounds, Dialect, Extension};
+use crate::dialect::{Bounds, Dialect, Extension, Occasion};
 use crate::message::{AddressForm, Edition, Message, Unreadable};
 use crate::node::{Arg, Node};
 use crate::outcome::{Action, Decided, Mark, Origin, Outcome, RunFault, Step, StepResult};
@@ -60,6 +60,9 @@ pub fn run(
     }
     run.finish()
 }
+
+/// What a question to the world costs: it may have to read from a disk.
+pub(crate) const QUESTION_COST: u64 = 10_000;
 
 /// What follows a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +127,7 @@ pub(crate) struct Run<'r> {
     pub(crate) unaddable_fields: Vec<String>,
     pub(crate) undeletable_fields: Vec<String>,
     pub(crate) notify_methods: Vec<String>,
+    pub(crate) occasion: Occasion,
     pub(crate) spam_status: Option<StatusRule>,
     pub(crate) virus_status: Option<StatusRule>,
     pub(crate) frames: Vec<Frame>,
@@ -178,6 +182,7 @@ impl<'r> Run<'r> {
             unaddable_fields: dialect.unaddable_fields.clone(),
             undeletable_fields: dialect.undeletable_fields.clone(),
             notify_methods: dialect.notify_methods.clone(),
+            occasion: dialect.occasion,
             spam_status: dialect.spam_status.clone(),
             virus_status: dialect.virus_status.clone(),
             frames: Vec::new(),
@@ -397,6 +402,8 @@ impl<'r> Run<'r> {
             }
         }
         cut(&mut expanded, octets_max);
+        // Paid for now, told at the next charge.
+        self.cost.set(self.cost.get().saturating_add(expanded.len() as u64 / 4));
         Cow::Owned(expanded)
     }
 

@@ -79,7 +79,7 @@ fn redirects_of_one_run_are_few_and_differ() {
 /// RFC 5228 §2.10.6: after an error the message is kept.
 #[test]
 fn a_script_that_costs_too_much_ends_in_a_keep() {
-    let rule = "if header :matches \"subject\" \"*a*b*c*d*\" { discard; }\n";
+    let rule = "if header :matches \"subject\" \"*a?????x*\" { discard; }\n";
     let script = format!("redirect \"a@b.example\";{}", rule.repeat(1_000));
     let message = format!("Subject: {}\n\n", "abcx".repeat(200_000));
     let outcome = outcome(&script, &message);
