@@ -42,21 +42,22 @@ impl Run<'_> {
                 self.bounds.actions_max
             )));
         }
-        if matches!(action, Action::Redirect(_))
-            && count(|known| matches!(known, Action::Redirect(_))) >= self.bounds.redirects_max
-        {
-            return Err(Stop::fault(format!(
-                "number of redirect actions exceeds policy limit ({})",
-                self.bounds.redirects_max
-            )));
+        let (kind, known, max) = match action {
+            Action::Redirect(_) => {
+                let known = count(|known| matches!(known, Action::Redirect(_)));
+                ("redirect", known, self.bounds.redirects_max)
+            }
+            Action::Notify(_) => {
+                let known = count(|known| matches!(known, Action::Notify(_)));
+                ("notify", known, self.bounds.notifications_max)
+            }
+            _ => ("", 0, usize::MAX),
+        };
+        if max == 0 {
+            return Err(Stop::fault(prohibition(kind)));
         }
-        if matches!(action, Action::Notify(_))
-            && count(|known| matches!(known, Action::Notify(_))) >= self.bounds.notifications_max
-        {
-            return Err(Stop::fault(format!(
-                "number of notify actions exceeds policy limit ({})",
-                self.bounds.notifications_max
-            )));
+        if known >= max {
+            return Err(Stop::fault(format!("number of {kind} actions exceeds policy limit ({max})")));
         }
         let edition = self.edition();
         self.outcome.actions.push(Decided { action, origin, edition });
@@ -67,6 +68,11 @@ impl Run<'_> {
     pub(crate) fn cancel_implicit_keep(&mut self) {
         self.implicit_keep = false;
     }
+}
+
+/// What is told of an action of which there may be none at all.
+pub(crate) fn prohibition(kind: &str) -> String {
+    format!("local policy prohibits the use of a {kind} action")
 }
 
 /// Why the two cannot both be done (RFC 5429 §2.4, RFC 5230 §4.7).

@@ -89,6 +89,7 @@ impl Settings {
         let numbers = [
             ("sieve_max_actions", &mut bounds.actions_max),
             ("sieve_max_redirects", &mut bounds.redirects_max),
+            ("sieve_notify_max_notifications", &mut bounds.notifications_max),
             ("sieve_include_max_includes", &mut bounds.includes_max),
             ("sieve_include_max_nesting_depth", &mut bounds.include_nesting_max),
             ("sieve_variables_max_scope_count", &mut bounds.variables_max),
