@@ -1,7 +1,7 @@
 //! Running scripts: one after the other against one message, each bounded by what it may cost.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ use crate::world::{Envelope, ScriptPlace, World};
 
 /// Most steps that are told of one run.
 pub const STEPS_MAX: usize = 10_000;
+/// Most things left out that are told of one stage.
+pub(crate) const NOTES_MAX: usize = 32;
 /// What each command and each test costs beside what it does.
 const NODE_COST: u64 = 10;
 
@@ -142,6 +144,8 @@ pub(crate) struct Run<'r> {
     /// The envelope, asked for once.
     envelope: Option<Envelope>,
     cost: Cell<u64>,
+    /// What this stage had to leave out.
+    pub(crate) notes: RefCell<Vec<RunFault>>,
     detail: Detail,
     /// Where the actions of this stage begin.
     pub(crate) stage_start: usize,
@@ -193,6 +197,7 @@ impl<'r> Run<'r> {
             outcome: Outcome::default(),
             envelope: None,
             cost: Cell::new(0),
+            notes: RefCell::default(),
             detail,
             stage_start: 0,
             implicit_keep: true,
@@ -236,8 +241,9 @@ impl<'r> Run<'r> {
         let result = self.script(&stage.script, &stage.name, None);
         if let Err(stop) = result {
             let script = self.frames.last().map_or_else(|| stage.name.clone(), |frame| frame.name.clone());
-            self.fail(RunFault { script, line: stop.line, words: stop.words });
+            self.fail(RunFault { script, line: stop.line, words: stop.words, ends_script: true });
         }
+        self.outcome.faults.append(&mut self.notes.borrow_mut());
         self.frames.clear();
         self.loops.clear();
     }
@@ -360,6 +366,15 @@ impl<'r> Run<'r> {
         /// Octets that are read and scanned at the cost of one.
         const OCTETS_FOR_ONE: u64 = 16;
         self.charge(self.message.octets() / OCTETS_FOR_ONE)
+    }
+
+    /// Tells of something that had to be left out; the script goes on.
+    pub(crate) fn note(&self, node: &Node, words: String) {
+        let script = self.frames.last().map(|frame| frame.name.clone()).unwrap_or_default();
+        let mut notes = self.notes.borrow_mut();
+        if notes.len() < NOTES_MAX {
+            notes.push(RunFault { script, line: node.place.line, words, ends_script: false });
+        }
     }
 
     /// Whether the script being run has required the extension.
