@@ -1,5 +1,6 @@
 //! Actions as scripts decide them: which go together, which are one, how many there may be (RFC 5228 §2.10).
 
+use crate::dialect::Occasion;
 use crate::node::Node;
 use crate::outcome::{Action, Decided};
 use crate::run::{Run, Stop};
@@ -9,6 +10,10 @@ impl Run<'_> {
     pub(crate) fn decide(&mut self, node: &Node, action: Action) -> Result<(), Stop> {
         let stage_start = self.stage_start.min(self.outcome.actions.len());
         let (before, stage) = self.outcome.actions.split_at(stage_start);
+        if self.occasion == Occasion::Imap && matches!(action, Action::Reject(_) | Action::Vacation(_)) {
+            // RFC 6785 §3: whoever sent the message has nothing to do with what is done to it now.
+            return Err(Stop::fault(format!("the {} command is for messages that arrive", node.spec.name)));
+        }
         if let Some(words) = stage.iter().find_map(|known| conflict(&known.action, &action)) {
             return Err(Stop::fault(words));
         }

@@ -41,8 +41,20 @@ pub(crate) fn run_in(world: &dyn World, script: &str, message: &str) -> Outcome 
 
 /// Runs scripts one after the other.
 pub(crate) fn run_stages(world: &dyn World, stages: &[Stage], message: &str) -> Outcome {
+    run_bounded(world, stages, message, &everything())
+}
+
+/// The same in another dialect.
+pub(crate) fn run_bounded(world: &dyn World, stages: &[Stage], message: &str, dialect: &Dialect) -> Outcome {
     let mut message = Message::from_octets(message.as_bytes(), MessageLimits::default()).unwrap();
-    run(stages, &mut message, world, &everything(), Detail::Actions)
+    run(stages, &mut message, world, dialect, Detail::Actions)
+}
+
+/// A dialect with everything, in which scripts may cost this much.
+pub(crate) fn everything_for(cost_max: u64) -> Dialect {
+    let mut dialect = everything();
+    dialect.bounds.cost_max = cost_max;
+    dialect
 }
 
 /// What comes of a script in an empty world, in words.
