@@ -61,6 +61,8 @@ pub(crate) struct Compiler<'d> {
     numbers: HashMap<Box<str>, u16>,
     nodes: usize,
     strings: usize,
+    /// Names of commands and tests that were told to be unknown.
+    unknown: BTreeSet<String>,
     /// Whether something else than `require` has been seen.
     has_begun: bool,
     /// Regular expressions made ready so far.
@@ -82,6 +84,7 @@ impl<'d> Compiler<'d> {
             numbers: HashMap::new(),
             nodes: 0,
             strings: 0,
+            unknown: BTreeSet::new(),
             has_begun: false,
             regexes: 0,
             before: "",
@@ -171,6 +174,10 @@ impl<'d> Compiler<'d> {
         }
         if other.is_some() {
             return other;
+        }
+        // Told where it stands first: what a script lacks, it often lacks at many places.
+        if !self.unknown.insert(item.name.to_ascii_lowercase()) {
+            return None;
         }
         let words = match lacking {
             Some(extension) => {
