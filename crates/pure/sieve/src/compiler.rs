@@ -257,7 +257,7 @@ impl<'d> Compiler<'d> {
         tests: parser::Tests<'_>,
         fits: bool,
     ) -> Box<[Node]> {
-        let words = format!("the {} {}", spec.name, spec.kind());
+        let words = spec;
         let items = match (spec.tests, tests) {
             (Tests::None, parser::Tests::None) => return Box::default(),
             (Tests::None, parser::Tests::One(item)) => {
@@ -296,7 +296,7 @@ impl<'d> Compiler<'d> {
     /// A test where none may stand: often a semicolon or a colon was forgotten.
     fn unwanted_test(&mut self, spec: &'static Spec, item: &Item<'_>, fits: bool) {
         let known = extension::specs().find(|known| known.name.eq_ignore_ascii_case(item.name));
-        let words = format!("the {} {}", spec.name, spec.kind());
+        let words = spec;
         if spec.tags.iter().flat_map(|tags| tags.iter()).any(|tag| tag.name.eq_ignore_ascii_case(item.name)) {
             self.fault(item.place, format!("missing colon before the '{}' tag of {words}", item.name));
         } else if !known.is_some_and(|known| matches!(known.action, Does::Test(_))) {
@@ -321,7 +321,7 @@ impl<'d> Compiler<'d> {
 
     /// Sorts tags from what follows them; whether all of it fits.
     fn arguments(&mut self, node: &mut Node, arguments: Vec<(Place, Argument<'_>)>) -> bool {
-        let words = format!("the {} {}", node.spec.name, node.spec.kind());
+        let words = node.spec;
         let mut tags = Vec::new();
         let mut groups: Vec<&'static str> = Vec::new();
         let mut positional = Vec::new();
@@ -331,7 +331,7 @@ impl<'d> Compiler<'d> {
                 positional.push((place, argument));
                 continue;
             };
-            let Some(tag) = self.find_tag(node.spec, name, place, &words) else { return false };
+            let Some(tag) = self.find_tag(node.spec, name, place) else { return false };
             if !positional.is_empty() {
                 self.fault(place, format!("unexpected tagged argument ':{name}' after others of {words}"));
                 return false;
@@ -367,16 +367,10 @@ impl<'d> Compiler<'d> {
         // One way to say one thing, so that printing is canonical.
         tags.sort_by_key(|(name, _)| *name);
         node.tags = tags.into();
-        self.positional(node, positional, &words)
+        self.positional(node, positional)
     }
 
-    fn find_tag(
-        &mut self,
-        spec: &'static Spec,
-        name: &str,
-        place: Place,
-        words: &str,
-    ) -> Option<&'static Tag> {
+    fn find_tag(&mut self, spec: &'static Spec, name: &str, place: Place) -> Option<&'static Tag> {
         let mut lacking = None;
         for tag in
             spec.tags.iter().flat_map(|tags| tags.iter()).filter(|tag| tag.name.eq_ignore_ascii_case(name))
@@ -390,11 +384,12 @@ impl<'d> Compiler<'d> {
             Some(extension) => format!("needs require \"{}\"", extension.name()),
             None => "is none of its tags".to_owned(),
         };
-        self.fault(place, format!("unknown tagged argument ':{name}' for {words} ({why})"));
+        self.fault(place, format!("unknown tagged argument ':{name}' for {spec} ({why})"));
         None
     }
 
-    fn positional(&mut self, node: &mut Node, given: Vec<(Place, Argument<'_>)>, words: &str) -> bool {
+    fn positional(&mut self, node: &mut Node, given: Vec<(Place, Argument<'_>)>) -> bool {
+        let words = node.spec;
         let wanted = node.spec.arguments;
         let optional = wanted.iter().filter(|argument| argument.is_optional).count();
         let leaves_out = given.len() + 1 == wanted.len() && optional == 1;

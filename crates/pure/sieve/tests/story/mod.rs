@@ -120,7 +120,9 @@ fn action(action: &Action) -> String {
             RedirectTo::List(list) => format!("redirect :list {list}"),
         },
         Action::Discard => "discard".to_owned(),
-        Action::Reject(reject) => format!("{:?} {}", reject.kind, reject.reason).to_lowercase(),
+        Action::Reject(reject) => {
+            format!("{} {}", format!("{:?}", reject.kind).to_lowercase(), reject.reason)
+        }
         Action::Vacation(vacation) => format!("vacation {}", vacation.reason),
         Action::Notify(notify) => format!("notify {}", notify.method),
         Action::Pipe(pipe) => format!("pipe {} {}", pipe.program, pipe.arguments.join(" ")),
