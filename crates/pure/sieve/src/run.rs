@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::dialect::{Bounds, Dialect, Extension, Occasion};
+use crate::fault::cut_words;
 use crate::message::{AddressForm, Edition, Message, Unreadable};
 use crate::node::{Arg, Node};
 use crate::outcome::{Action, Decided, Mark, Origin, Outcome, RunFault, Step, StepResult};
@@ -90,7 +91,7 @@ pub(crate) struct Stop {
 
 impl Stop {
     pub(crate) fn fault(words: impl Into<String>) -> Stop {
-        Stop { words: words.into(), line: 0 }
+        Stop { words: cut_words(words.into()), line: 0 }
     }
 
     fn at(mut self, node: &Node) -> Stop {
@@ -373,6 +374,7 @@ impl<'r> Run<'r> {
         let script = self.frames.last().map(|frame| frame.name.clone()).unwrap_or_default();
         let mut notes = self.notes.borrow_mut();
         if notes.len() < NOTES_MAX {
+            let words = cut_words(words);
             notes.push(RunFault { script, line: node.place.line, words, ends_script: false });
         }
     }

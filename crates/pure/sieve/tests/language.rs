@@ -112,3 +112,18 @@ fn faults_say_where_and_what() {
         &["1:6: this string is never closed by a quote", "1:6: ';' was expected behind the keep command"],
     );
 }
+
+#[test]
+fn faults_repeat_long_strings_only_in_part() {
+    let words = |octets: usize| {
+        let script = format!("redirect \"{}\";", "x".repeat(octets));
+        let faults = sieve::compile(script.as_bytes(), &story::everything()).err().unwrap_or_default();
+        faults.first().map(|fault| fault.words.len())
+    };
+    let own = words(0).unwrap_or_default();
+    let most = sieve::WORDS_OCTETS_MAX;
+    assert_eq!(words(most - own - 1), Some(most - 1));
+    assert_eq!(words(most - own), Some(most));
+    assert_eq!(words(most - own + 1), Some(most));
+    assert_eq!(words(100_000), Some(most));
+}
