@@ -8,8 +8,11 @@ pub const FAULTS_MAX: usize = 64;
 /// Octets of the words of one fault: scripts and messages may have long strings, which are repeated only in part.
 pub const WORDS_OCTETS_MAX: usize = 400;
 
-/// Cuts words that are too long.
+/// Makes words one line that is not too long, whatever of a script they repeat.
 pub(crate) fn cut_words(mut words: String) -> String {
+    if words.contains(char::is_control) {
+        words = words.replace(char::is_control, " ");
+    }
     if words.len() > WORDS_OCTETS_MAX {
         words.truncate(words.floor_char_boundary(WORDS_OCTETS_MAX - '…'.len_utf8()));
         words.push('…');

@@ -126,4 +126,8 @@ fn faults_repeat_long_strings_only_in_part() {
     assert_eq!(words(most - own), Some(most));
     assert_eq!(words(most - own + 1), Some(most));
     assert_eq!(words(100_000), Some(most));
+    faults(
+        "require \"regex\";\nif header :regex \"x\" \"[[:alph\n:]]\" {}",
+        &["2:4: the header test has an invalid regular expression: there is no class of characters 'alph  '"],
+    );
 }
