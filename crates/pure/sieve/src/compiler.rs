@@ -61,6 +61,8 @@ pub(crate) struct Compiler<'d> {
     numbers: HashMap<Box<str>, u16>,
     nodes: usize,
     strings: usize,
+    /// Names of commands, tests and tags that were told to be unknown.
+    unknown: BTreeSet<String>,
     /// Whether something else than `require` has been seen.
     has_begun: bool,
     /// Regular expressions made ready so far.
@@ -82,6 +84,7 @@ impl<'d> Compiler<'d> {
             numbers: HashMap::new(),
             nodes: 0,
             strings: 0,
+            unknown: BTreeSet::new(),
             has_begun: false,
             regexes: 0,
             before: "",
@@ -172,6 +175,10 @@ impl<'d> Compiler<'d> {
         if other.is_some() {
             return other;
         }
+        // Told where it stands first: what a script lacks, it often lacks at many places.
+        if !self.unknown.insert(item.name.to_ascii_lowercase()) {
+            return None;
+        }
         let words = match lacking {
             Some(extension) => {
                 format!("unknown {kind} '{}' (it needs require \"{}\")", item.name, extension.name())
@@ -210,12 +217,15 @@ impl<'d> Compiler<'d> {
         if fits && is_alone && spec.block == Block::None {
             (spec.check)(self, &mut node);
         }
-        node.tests = self.tests(spec, place, item.tests, fits);
+        let suits = self.check_tests(spec, place, &item.tests);
+        node.tests = if suits { self.tests(item.tests) } else { Box::default() };
         if fits && spec.block == Block::Needed {
             (spec.check)(self, &mut node);
         }
         match (spec.block, item.block) {
             (Block::None, None) => {}
+            // One fault of a command is enough where more follow from it.
+            (Block::None, Some(_)) | (Block::Needed, None) if !fits || !suits => {}
             (Block::None, Some(_)) => {
                 self.fault(
                     place,
@@ -250,41 +260,32 @@ impl<'d> Compiler<'d> {
         block
     }
 
-    fn tests(
-        &mut self,
-        spec: &'static Spec,
-        place: Place,
-        tests: parser::Tests<'_>,
-        fits: bool,
-    ) -> Box<[Node]> {
-        let words = spec;
-        let items = match (spec.tests, tests) {
-            (Tests::None, parser::Tests::None) => return Box::default(),
+    /// Whether tests of this kind may follow.
+    fn check_tests(&mut self, spec: &'static Spec, place: Place, tests: &parser::Tests<'_>) -> bool {
+        let words = match (spec.tests, tests) {
+            (Tests::None, parser::Tests::None)
+            | (Tests::One, parser::Tests::One(_))
+            | (Tests::List, parser::Tests::List(_)) => return true,
             (Tests::None, parser::Tests::One(item)) => {
-                self.unwanted_test(spec, &item, fits);
-                return Box::default();
+                self.unwanted_test(spec, item);
+                return false;
             }
-            (Tests::None, parser::Tests::List(_)) => {
-                if fits {
-                    self.fault(place, format!("{words} accepts no sub-tests, but tests are specified"));
-                }
-                return Box::default();
+            (Tests::None, parser::Tests::List(_)) => "accepts no sub-tests, but tests are specified",
+            (Tests::One, parser::Tests::List(_)) => "requires one sub-test, but a list of tests is specified",
+            (Tests::One, parser::Tests::None) => "requires one sub-test, but none is specified",
+            (Tests::List, parser::Tests::One(_) | parser::Tests::None) => {
+                "requires a list of sub-tests in parentheses"
             }
-            (Tests::One, parser::Tests::One(item)) => vec![*item],
-            (Tests::One, parser::Tests::List(_)) if fits => {
-                self.fault(place, format!("{words} requires one sub-test, but a list of tests is specified"));
-                return Box::default();
-            }
-            (Tests::One, parser::Tests::None) if fits => {
-                self.fault(place, format!("{words} requires one sub-test, but none is specified"));
-                return Box::default();
-            }
-            (Tests::List, parser::Tests::List(items)) => items,
-            (Tests::List, parser::Tests::One(_) | parser::Tests::None) if fits => {
-                self.fault(place, format!("{words} requires a list of sub-tests in parentheses"));
-                return Box::default();
-            }
-            _ => return Box::default(),
+        };
+        self.fault(place, format!("{spec} {words}"));
+        false
+    }
+
+    fn tests(&mut self, tests: parser::Tests<'_>) -> Box<[Node]> {
+        let items = match tests {
+            parser::Tests::None => return Box::default(),
+            parser::Tests::One(item) => vec![*item],
+            parser::Tests::List(items) => items,
         };
         let mut nodes = Vec::with_capacity(items.len());
         for item in items {
@@ -294,7 +295,7 @@ impl<'d> Compiler<'d> {
     }
 
     /// A test where none may stand: often a semicolon or a colon was forgotten.
-    fn unwanted_test(&mut self, spec: &'static Spec, item: &Item<'_>, fits: bool) {
+    fn unwanted_test(&mut self, spec: &'static Spec, item: &Item<'_>) {
         let known = extension::specs().find(|known| known.name.eq_ignore_ascii_case(item.name));
         let words = spec;
         if spec.tags.iter().flat_map(|tags| tags.iter()).any(|tag| tag.name.eq_ignore_ascii_case(item.name)) {
@@ -305,7 +306,7 @@ impl<'d> Compiler<'d> {
             } else {
                 self.fault(item.place, format!("unknown test '{}' behind {words}", item.name));
             }
-        } else if fits {
+        } else {
             self.fault(item.place, format!("{words} accepts no sub-tests, but tests are specified"));
         }
     }
@@ -379,6 +380,9 @@ impl<'d> Compiler<'d> {
                 Some(extension) if !self.has(extension) => lacking = Some(extension),
                 _ => return Some(tag),
             }
+        }
+        if !self.unknown.insert(format!("{}:{}", spec.name, name.to_ascii_lowercase())) {
+            return None;
         }
         let why = match lacking {
             Some(extension) => format!("needs require \"{}\"", extension.name()),

@@ -99,6 +99,11 @@ fn faults_say_where_and_what() {
             "2:3: unknown command 'nonsense'",
         ],
     );
+    // One that is missing at many places is told of once.
+    faults(
+        "addflag \"x\";\naddflag \"y\";",
+        &["1:1: unknown command 'addflag' (it needs require \"imap4flags\")"],
+    );
     faults("if true { keep; ", &["1:9: this block is never closed by '}'"]);
     faults("keep; \"ö\" ;", &["1:7: a command was expected here, but a string was found"]);
     faults("/* é */ $;", &["1:9: unexpected characters: $", "1:9: a command was expected here"]);
