@@ -362,11 +362,23 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    /// Pays for a look at the message's body, which may have to be read for it.
-    pub(crate) fn charge_for_reading(&self) -> Result<(), Stop> {
-        /// Octets that are read and scanned at the cost of one.
-        const OCTETS_FOR_ONE: u64 = 16;
-        self.charge(self.message.octets() / OCTETS_FOR_ONE)
+    /// Looks at the message, and pays for what had to be read of it.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Message) -> Result<T, Unreadable>) -> Result<T, Stop> {
+        let before = self.message.octets_read();
+        let seen = look(self.message)?;
+        self.charge(self.message.octets_read().saturating_sub(before))?;
+        Ok(seen)
+    }
+
+    /// Changes the message, and pays for what had to be read of it.
+    pub(crate) fn change<T>(
+        &mut self,
+        change: impl FnOnce(&mut Message) -> Result<T, Unreadable>,
+    ) -> Result<T, Stop> {
+        let before = self.message.octets_read();
+        let changed = change(self.message)?;
+        self.charge(self.message.octets_read().saturating_sub(before))?;
+        Ok(changed)
     }
 
     /// Tells of something that had to be left out; the script goes on.
