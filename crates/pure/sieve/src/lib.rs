@@ -33,8 +33,8 @@ mod verdict;
 mod world;
 
 pub use compiler::compile;
-pub use dialect::{Bounds, Dialect, Extension};
-pub use fault::{FAULTS_MAX, Fault, Place};
+pub use dialect::{Bounds, Dialect, Extension, Occasion};
+pub use fault::{FAULTS_MAX, Fault, Place, WORDS_OCTETS_MAX};
 pub use letter::{
     Letter, Office, REDIRECTED_FIELD, Silence, VacationRules, notification_letter, redirect_letter,
     rejection_letter, report_letter, vacation_letter,
