@@ -9,6 +9,7 @@ mod delivery;
 mod dns_records;
 mod faults;
 mod internet;
+mod managesieve;
 mod names;
 mod operation;
 mod reported;

@@ -14,7 +14,7 @@ const FLOORS: [(&str, &[&str]); 6] = [
 ];
 
 /// Heavy dependencies and the one door to each.
-const DOORS: [(&str, &[&str]); 13] = [
+const DOORS: [(&str, &[&str]); 14] = [
     ("rusqlite", &["storage"]),
     ("zstd", &["storage"]),
     ("blake3", &["storage"]),
@@ -26,6 +26,7 @@ const DOORS: [(&str, &[&str]); 13] = [
     ("hickory-proto", &["dns"]),
     ("dns-update", &["provision"]),
     ("hyper", &["web"]),
+    ("regex", &["sieve"]),
     ("clap", &["mailstead", "bench", "powercut"]),
     ("anyhow", &["mailstead", "bench", "xtask", "testkit", "powercut", "scenarios"]),
 ];

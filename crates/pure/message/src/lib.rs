@@ -45,9 +45,11 @@ pub use header::{Choice, Field, FieldFilter, Fields, blank_line_octets, choose_f
 pub use html::{HtmlText, html_text};
 pub use limits::{BOUNDARY_OCTETS_MAX, DEPTH_MAX, Limits};
 pub use message_id::{MESSAGE_ID_OCTETS_MAX, message_ids, new_message_id};
+pub use mime_field::ContentType;
 pub use report::{
     Action, DeliveryReport, ORIGINAL_HEADER_OCTETS_MAX, Original, OriginalOctets, REMOTE_WORDS_OCTETS_MAX,
     REPEATED_SUBJECT_OCTETS_MAX, RecipientReport, RemoteWords, ReportForm, ReportNeeds, Returned,
+    write_text_part,
 };
 pub use scanner::Scanner;
 pub use search::{TextSearch, contains_folded};
@@ -58,4 +60,4 @@ pub use trace::{
     Client, MailProtocol, Received, write_date_field, write_message_id_field, write_return_path,
 };
 pub use transfer::{Strictness, TransferDecoder, TransferEncoding, Undecodable, decode_transfer};
-pub use write::{write_address_field, write_text_field};
+pub use write::{encode_base64, write_address_field, write_exact_text_field, write_text_field};

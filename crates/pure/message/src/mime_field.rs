@@ -13,10 +13,13 @@ const CONTINUATIONS_MAX: u16 = 999;
 
 /// A Content-Type field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ContentType {
-    pub(crate) media_type: Vec<u8>,
-    pub(crate) subtype: Vec<u8>,
-    pub(crate) parameters: Vec<Parameter>,
+pub struct ContentType {
+    /// Lower-case media type.
+    pub media_type: Vec<u8>,
+    /// Lower-case media subtype.
+    pub subtype: Vec<u8>,
+    /// Its parameters.
+    pub parameters: Vec<Parameter>,
 }
 
 impl ContentType {
@@ -33,6 +36,18 @@ impl ContentType {
     pub(crate) fn plain_text() -> ContentType {
         let charset = Parameter { attribute: b"charset".to_vec(), value: b"us-ascii".to_vec() };
         ContentType { parameters: vec![charset], ..ContentType::new("text", "plain") }
+    }
+
+    /// Reads a field's value if it names one type as RFC 2045 §5.1 wants it; nothing is assumed.
+    pub fn parse_exact(value: &[u8], parameters_max: usize) -> Option<ContentType> {
+        let mut reader = Reader { rest: value };
+        let media_type = reader.word();
+        let has_slash = reader.skip_mark(b'/');
+        let subtype = reader.word();
+        reader.skip_blanks();
+        let has_ended = matches!(reader.rest.first(), None | Some(b';'));
+        let is_type = has_slash && has_ended && !media_type.is_empty() && !subtype.is_empty();
+        is_type.then(|| ContentType { media_type, subtype, parameters: reader.parameters(parameters_max) })
     }
 
     /// Reads a field's value. What is no type is plain text (RFC 2045 §5.2), but for `multipart` with a boundary.
@@ -56,7 +71,7 @@ impl ContentType {
 
 impl Disposition {
     /// Reads a Content-Disposition field's value; `None` if it holds no word.
-    pub(crate) fn parse(value: &[u8], parameters_max: usize) -> Option<Disposition> {
+    pub fn parse(value: &[u8], parameters_max: usize) -> Option<Disposition> {
         let mut reader = Reader { rest: value };
         let kind = reader.word();
         let parameters = reader.parameters(parameters_max);
@@ -361,6 +376,26 @@ mod tests {
         check("text/plain; ;; ,,x; =y; name", "text/plain");
         check(&format!("text/{}", "x".repeat(127)), &format!("text/{}", "x".repeat(127)));
         check(&format!("text/{}", "x".repeat(128)), "text/plain");
+    }
+
+    #[test]
+    fn exact_types_assume_nothing() {
+        let exact = |value: &str| {
+            let found = ContentType::parse_exact(value.as_bytes(), 20)?;
+            let words =
+                [&found.media_type, &found.subtype].map(|word| String::from_utf8_lossy(word).into_owned());
+            Some(format!("{}{}", words.join("/"), shown(&found.parameters)))
+        };
+        assert_eq!(
+            exact("Text/Calendar (x); method=REQUEST;"),
+            Some("text/calendar; method=REQUEST".to_owned())
+        );
+        assert_eq!(exact("text/plain"), Some("text/plain".to_owned()));
+        for value in
+            ["", "text", "text/", "/plain", "text/plain/stupid", "text plain", "multipart; boundary=x"]
+        {
+            assert_eq!(exact(value), None, "{value}");
+        }
     }
 
     #[test]

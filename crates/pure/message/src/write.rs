@@ -3,6 +3,8 @@
 
 use mail_types::Address;
 
+use crate::header::unfold;
+
 /// Columns a line should not exceed, line end not counted (RFC 5322 §2.1.1).
 const LINE_COLUMNS: usize = 78;
 
@@ -17,6 +19,21 @@ pub fn write_text_field(name: &str, text: &str, header: &mut Vec<u8>) {
     let mut line = FoldedLine::begin(name, header);
     let text = without_controls(text);
     let text = text.trim();
+    if may_stand_as_it_is(text, LINE_OCTETS_MAX - LINE_COLUMNS) {
+        text.split(' ').enumerate().for_each(|(index, word)| line.push_word(word, index > 0));
+    } else {
+        line.push_encoded(text);
+    }
+    line.end();
+}
+
+/// Appends a field with free text that has to come back as it was, control characters included; only line ends and NUL
+/// become what unfolding makes of them (RFC 5293 §4).
+pub fn write_exact_text_field(name: &str, text: &str, header: &mut Vec<u8>) {
+    let unfolded = unfold(text.as_bytes());
+    // Unfolding takes whole US-ASCII characters away, or puts blanks for them.
+    let text = std::str::from_utf8(&unfolded).unwrap_or_default().trim();
+    let mut line = FoldedLine::begin(name, header);
     if may_stand_as_it_is(text, LINE_OCTETS_MAX - LINE_COLUMNS) {
         text.split(' ').enumerate().for_each(|(index, word)| line.push_word(word, index > 0));
     } else {
@@ -168,7 +185,7 @@ impl Encoding {
     fn encoded_word(self, text: &str) -> String {
         match self {
             Encoding::Q => format!("=?utf-8?Q?{}?=", q_encoded(text)),
-            Encoding::B => format!("=?utf-8?B?{}?=", base64(text.as_bytes())),
+            Encoding::B => format!("=?utf-8?B?{}?=", encode_base64(text.as_bytes())),
         }
     }
 }
@@ -197,8 +214,8 @@ fn q_encoded(text: &str) -> String {
     encoded
 }
 
-/// Base64 with padding (RFC 4648 §4).
-fn base64(octets: &[u8]) -> String {
+/// Base64 with padding, on one line (RFC 4648 §4).
+pub fn encode_base64(octets: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut encoded = String::with_capacity(octets.len().div_ceil(3) * 4);
     for group in octets.chunks(3) {
@@ -263,6 +280,19 @@ mod tests {
     }
 
     #[test]
+    fn exact_text_keeps_control_characters() {
+        let check = |text: &str, expected: &str| {
+            let mut header = Vec::new();
+            write_exact_text_field("X", text, &mut header);
+            assert_eq!(String::from_utf8_lossy(&header), expected);
+        };
+        check("plain", "X: plain\r\n");
+        check(" a\r\n b\nc\0", "X: a b c\r\n");
+        check("bell \u{7}!", "X: =?utf-8?Q?bell_=07!?=\r\n");
+        check("a\tb", "X: =?utf-8?Q?a=09b?=\r\n");
+    }
+
+    #[test]
     fn addresses_are_written() {
         let ann = Address::parse("ann@example.org").expect("an address");
         let check = |names: &[&str], expected: &str| {
@@ -287,7 +317,7 @@ mod tests {
         for (plain, encoded) in
             [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
         {
-            assert_eq!(base64(plain.as_bytes()), encoded);
+            assert_eq!(encode_base64(plain.as_bytes()), encoded);
         }
     }
 }
