@@ -221,6 +221,11 @@ impl PackStore {
         self.shared().space.release_reserve()
     }
 
+    /// [`StorageError::Full`] when the disk is too short for new mail: for those whose notes are as long as mail.
+    pub fn check_room(&self) -> Result<(), StorageError> {
+        self.shared().check_space()
+    }
+
     /// Numbers for telemetry.
     pub fn statistics(&self) -> PackStatistics {
         let (waiting_entries, waiting_octets) = self.shared().queue.waiting();

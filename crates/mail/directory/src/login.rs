@@ -224,6 +224,13 @@ impl Login {
         self.user.as_deref().or_else(|| self.exchange.user())
     }
 
+    /// Whether the challenge just given is the mechanism's last word, to a client that has proven itself: a protocol
+    /// that sends it along with success (RFC 4422 §3.6) brings an empty message to [`Login::respond`] at once.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.exchange.is_proven()
+    }
+
     async fn advance(&mut self, message: &[u8]) -> Result<LoginStep, AuthenticationError> {
         match self.exchange.on_message(message)? {
             Step::Challenge(challenge) => Ok(LoginStep::Challenge(challenge_line(&challenge))),

@@ -249,7 +249,8 @@ impl Drop for Barred<'_> {
 }
 
 fn load(index: &SqliteIndex) -> Result<AccountState, StorageError> {
-    Ok(AccountState::new(index.account()?, index.mailboxes()?, index.subscriptions()?))
+    let (mailboxes, subscriptions) = (index.mailboxes()?, index.subscriptions()?);
+    Ok(AccountState::new(index.account()?, mailboxes, subscriptions, index.scripts()?))
 }
 
 /// A new account gets its INBOX and a mailbox for each special use, all subscribed (RFC 6154 §2).

@@ -28,6 +28,21 @@ pub enum StoreError {
     /// The message does not exist, or no longer.
     #[error("no such message")]
     NoSuchMessage,
+    /// The account has no script of that name.
+    #[error("no such script")]
+    NoSuchScript,
+    /// A script of that name exists.
+    #[error("script exists")]
+    ScriptExists,
+    /// The script runs when mail comes: it has to be deactivated first.
+    #[error("the script is active")]
+    ScriptIsActive,
+    /// The script is longer than scripts may be.
+    #[error("the script is too large")]
+    ScriptTooLarge,
+    /// The account has as many scripts as it may have.
+    #[error("too many scripts")]
+    TooManyScripts,
     /// The account was removed.
     #[error("no such account")]
     NoSuchAccount,

@@ -12,6 +12,7 @@ mod model;
 mod places;
 mod question;
 mod schema;
+mod scripts;
 mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -19,13 +20,14 @@ mod tombstones;
 
 use std::ops::{ControlFlow, RangeInclusive};
 
-use mail_types::{EmailId, MailboxId, MailboxName, ModSeq, ThreadId, Uid, UidSet};
+use mail_types::{EmailId, MailboxId, MailboxName, ModSeq, ScriptName, ThreadId, Uid, UidSet};
 use platform::clock::Timestamp;
 use storage::{BlobRef, LogPosition, PackId, StorageError};
 
 use crate::digest::Digest;
 use crate::fetch::{Row, Want};
 use crate::note::{MailboxState, Record};
+use crate::scripts::{Script, ScriptList};
 use crate::search::HeaderField;
 use crate::view::Snapshot;
 
@@ -135,6 +137,12 @@ pub(crate) trait AccountIndex {
     fn mailboxes(&self) -> Result<Vec<MailboxRow>, StorageError>;
 
     fn subscriptions(&self) -> Result<Vec<MailboxName>, StorageError>;
+
+    /// Every script, without what it says, and which one is active.
+    fn scripts(&self) -> Result<ScriptList, StorageError>;
+
+    /// What a script says; `None` if there is none of that name.
+    fn script(&self, name: &ScriptName) -> Result<Option<Script>, StorageError>;
 
     /// The mailbox as it is now; `None` if it does not exist.
     fn snapshot(&self, mailbox: MailboxId) -> Result<Option<Snapshot>, StorageError>;

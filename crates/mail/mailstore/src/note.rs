@@ -4,11 +4,15 @@
 //! asked: the later mod-sequence wins for each message, mailbox and name, so reading them twice, or in another
 //! order than they were written, ends in the same place. The format is in docs/internals/account-index.md.
 
+mod script;
+
 use mail_types::{
     EmailId, Flags, Keyword, KeywordSet, MailboxId, MailboxName, ModSeq, SpecialUse, ThreadId, TransactionId,
     Uid, UidSet, UidValidity,
 };
 use platform::clock::Timestamp;
+
+pub(crate) use script::{ActiveScript, ScriptRecord};
 
 use crate::varint::{Damaged, Reader, put_number, put_octets, put_signed};
 
@@ -25,6 +29,8 @@ pub(crate) enum Record {
     Mailbox(MailboxState),
     MailboxDeleted(MailboxDeleted),
     Subscription(Subscription),
+    Script(ScriptRecord),
+    ActiveScript(ActiveScript),
     AccountRemoved,
 }
 
@@ -106,6 +112,8 @@ const MAILBOX: u8 = 5;
 const MAILBOX_DELETED: u8 = 6;
 const SUBSCRIPTION: u8 = 7;
 const ACCOUNT_REMOVED: u8 = 8;
+const SCRIPT: u8 = 9;
+const ACTIVE_SCRIPT: u8 = 10;
 
 /// Writes a note.
 pub(crate) fn encode<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<u8> {
@@ -143,6 +151,8 @@ impl Record {
             Self::Mailbox(state) => state.modseq,
             Self::MailboxDeleted(deleted) => deleted.modseq,
             Self::Subscription(subscription) => subscription.modseq,
+            Self::Script(script) => script.modseq,
+            Self::ActiveScript(active) => active.modseq,
             Self::AccountRemoved => ModSeq(0),
         }
     }
@@ -178,6 +188,14 @@ impl Record {
                 put_number(into, subscription.modseq.0);
                 into.push(subscription.is_subscribed.into());
             }
+            Self::Script(script) => {
+                into.push(SCRIPT);
+                script.encode(into);
+            }
+            Self::ActiveScript(active) => {
+                into.push(ACTIVE_SCRIPT);
+                active.encode(into);
+            }
             Self::AccountRemoved => into.push(ACCOUNT_REMOVED),
         }
     }
@@ -209,6 +227,8 @@ impl Record {
                 modseq: modseq(reader)?,
                 is_subscribed: reader.octet()? != 0,
             }),
+            SCRIPT => Self::Script(ScriptRecord::decode(reader)?),
+            ACTIVE_SCRIPT => Self::ActiveScript(ActiveScript::decode(reader)?),
             ACCOUNT_REMOVED => Self::AccountRemoved,
             _ => return Err(Damaged),
         })
@@ -378,11 +398,14 @@ pub fn fuzz(octets: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use mail_types::ScriptName;
+
     use super::*;
 
     fn examples() -> Vec<Record> {
         let flags = Flags { system: 31, keywords: KeywordSet(1 << 127 | 5) };
         let name = MailboxName::parse("Lists/é").unwrap();
+        let script = ScriptName::parse("main é").unwrap();
         vec![
             Record::Stored(Stored { email: EmailId(7), octets: 1 << 40, thread: None }),
             Record::Stored(Stored { email: EmailId(u64::MAX), octets: 0, thread: Some(ThreadId(3)) }),
@@ -426,6 +449,15 @@ mod tests {
                 at: Timestamp::from_unix_millis(0),
             }),
             Record::Subscription(Subscription { name, modseq: ModSeq(4), is_subscribed: true }),
+            Record::Script(ScriptRecord {
+                name: script.clone(),
+                modseq: ModSeq(5),
+                text: Some((*b"keep;\0\xff").into()),
+            }),
+            Record::Script(ScriptRecord { name: script.clone(), modseq: ModSeq(6), text: Some([].into()) }),
+            Record::Script(ScriptRecord { name: script.clone(), modseq: ModSeq(7), text: None }),
+            Record::ActiveScript(ActiveScript { name: Some(script), modseq: ModSeq(8) }),
+            Record::ActiveScript(ActiveScript { name: None, modseq: ModSeq(9) }),
             Record::AccountRemoved,
         ]
     }

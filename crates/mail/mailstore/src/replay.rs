@@ -20,7 +20,7 @@ use crate::tenants;
 /// Entries gathered before they are applied account by account: what a replay holds in memory, with the digests
 /// below.
 const GATHERED_ENTRIES_MAX: usize = 4_096;
-/// Octets of digests gathered, likewise.
+/// Octets of digests and scripts gathered, likewise.
 const GATHERED_OCTETS_MAX: usize = 16 * 1024 * 1024;
 
 /// The file of an account's index.
@@ -118,7 +118,7 @@ impl<'a> Replayer<'a> {
         let blob = entry.blob.map(|blob| blob.at);
         let digest = digest_for(self.packs, blob, &records, Digests::Scan)?;
         self.entries += 1;
-        self.octets += digest.as_ref().map_or(0, Digest::octets);
+        self.octets += digest.as_ref().map_or(0, Digest::octets) + text_octets(&records);
         self.gathered.entry(account).or_default().push(Gathered {
             position: entry.position,
             blob,
@@ -237,6 +237,12 @@ pub(crate) enum Digests {
     Empty,
     /// No emails are added, so none are needed.
     None,
+}
+
+/// Octets of the scripts that records bring along; the rest of a record is small.
+fn text_octets(records: &[Record]) -> usize {
+    let text = |record: &Record| if let Record::Script(script) = record { script.octets() } else { 0 };
+    records.iter().map(text).sum()
 }
 
 /// Scans the entry's octets again, if the records need it.
@@ -413,7 +419,7 @@ impl GatheredByTarget {
         let blob = entry.blob.map(|blob| blob.at);
         let digest = digest_for(packs, blob, &records, digests)?;
         self.count += 1;
-        self.octets += digest.as_ref().map_or(0, Digest::octets);
+        self.octets += digest.as_ref().map_or(0, Digest::octets) + text_octets(&records);
         if let Some(entries) = self.entries.get_mut(number) {
             entries.push(Gathered { position: entry.position, blob, records, digest });
         }

@@ -19,6 +19,7 @@ use crate::mailbox::{MailboxInfo, MailboxList};
 use crate::note::{MailboxState, Record};
 use crate::open_mailbox::OpenMailbox;
 use crate::quota::QuotaUsage;
+use crate::scripts::ScriptList;
 use crate::view::{Draft, Entry, Snapshot};
 
 /// Records kept for a snapshot that is being read; beyond them the reading begins again.
@@ -34,6 +35,7 @@ pub(crate) struct AccountState {
     mailboxes: BTreeMap<MailboxId, Mailbox>,
     names: BTreeMap<MailboxName, MailboxId>,
     subscriptions: BTreeSet<MailboxName>,
+    scripts: ScriptList,
     /// The sum over all mailboxes.
     usage: QuotaUsage,
     list: Option<Arc<MailboxList>>,
@@ -57,7 +59,12 @@ pub(crate) struct Mailbox {
 }
 
 impl AccountState {
-    pub(crate) fn new(account: AccountRow, rows: Vec<MailboxRow>, subscriptions: Vec<MailboxName>) -> Self {
+    pub(crate) fn new(
+        account: AccountRow,
+        rows: Vec<MailboxRow>,
+        subscriptions: Vec<MailboxName>,
+        scripts: ScriptList,
+    ) -> Self {
         let mut state = Self {
             account,
             modseq_last: account.modseq_last,
@@ -66,6 +73,7 @@ impl AccountState {
             mailboxes: BTreeMap::new(),
             names: BTreeMap::new(),
             subscriptions: subscriptions.into_iter().collect(),
+            scripts,
             usage: QuotaUsage::default(),
             list: None,
         };
@@ -151,6 +159,10 @@ impl AccountState {
         &self.subscriptions
     }
 
+    pub(crate) fn scripts(&self) -> &ScriptList {
+        &self.scripts
+    }
+
     pub(crate) fn usage(&self) -> QuotaUsage {
         self.usage
     }
@@ -198,6 +210,7 @@ impl AccountState {
         self.publish_snapshots(records.clone());
         self.take_rows(applied.mailboxes.clone());
         for record in records {
+            self.scripts.take(record);
             if let Record::Subscription(subscription) = record {
                 if subscription.is_subscribed {
                     self.subscriptions.insert(subscription.name.clone());
@@ -359,9 +372,12 @@ fn mailbox_of(record: &Record) -> Option<MailboxId> {
         Record::FlagsSet(set) => Some(set.mailbox),
         Record::Expunged(expunged) => Some(expunged.mailbox),
         Record::Mailbox(state) => Some(state.id),
-        Record::MailboxDeleted(_) | Record::Stored(_) | Record::Subscription(_) | Record::AccountRemoved => {
-            None
-        }
+        Record::MailboxDeleted(_)
+        | Record::Stored(_)
+        | Record::Subscription(_)
+        | Record::Script(_)
+        | Record::ActiveScript(_)
+        | Record::AccountRemoved => None,
     }
 }
 
@@ -378,6 +394,11 @@ fn change(draft: &mut Draft, record: &Record) {
             draft.stamp(state.modseq);
             draft.set_keywords(&shared_keywords(&state.keywords));
         }
-        Record::MailboxDeleted(_) | Record::Stored(_) | Record::Subscription(_) | Record::AccountRemoved => {}
+        Record::MailboxDeleted(_)
+        | Record::Stored(_)
+        | Record::Subscription(_)
+        | Record::Script(_)
+        | Record::ActiveScript(_)
+        | Record::AccountRemoved => {}
     }
 }

@@ -10,6 +10,7 @@ mod flags;
 mod ids;
 mod mailbox_name;
 mod priority;
+mod script_name;
 mod secret;
 mod situation;
 mod status;
@@ -30,6 +31,7 @@ pub use ids::{
 };
 pub use mailbox_name::{MAILBOX_NAME_OCTETS_MAX, MailboxName, MailboxNameError, SpecialUse};
 pub use priority::Priority;
+pub use script_name::{SCRIPT_NAME_OCTETS_MAX, ScriptName, ScriptNameError};
 pub use secret::Secret;
 pub use situation::Situation;
 pub use status::{EnhancedCode, ReplyCode, Severity, Verdict};

@@ -4,7 +4,11 @@
 //! word. Grammar and borders of commands are `imap`'s, who somebody is `directory`'s.
 
 mod imap;
+mod login;
+mod security;
+mod sessions;
 mod settings;
 
-pub use crate::imap::{ImapDoor, Rooms, Security};
+pub use crate::imap::{ImapDoor, Rooms};
+pub use security::Security;
 pub use settings::Settings;

@@ -94,6 +94,12 @@ impl Exchange {
         }
     }
 
+    /// Whether the client has proven itself and only has to hear our last message.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        matches!(self.state, State::ScramLast { .. })
+    }
+
     /// Takes a message of the client, base64 undone.
     ///
     /// # Errors

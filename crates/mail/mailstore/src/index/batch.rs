@@ -77,6 +77,8 @@ impl<'a> Batch<'a> {
             | Record::Mailbox(_)
             | Record::MailboxDeleted(_)
             | Record::Subscription(_)
+            | Record::Script(_)
+            | Record::ActiveScript(_)
             | Record::AccountRemoved => phase == Phase::Mailboxes,
         }
     }
@@ -96,6 +98,8 @@ impl<'a> Batch<'a> {
             Record::Mailbox(state) => self.mailbox_state(state),
             Record::MailboxDeleted(deleted) => self.mailbox_deleted(deleted),
             Record::Subscription(subscription) => self.subscription(subscription),
+            Record::Script(script) => self.script(script),
+            Record::ActiveScript(active) => self.active_script(active),
             Record::AccountRemoved => self.account_removed(),
         }
     }
@@ -353,7 +357,7 @@ impl<'a> Batch<'a> {
         self.connection.execute_batch(
             "DELETE FROM mailboxes; DELETE FROM messages; DELETE FROM expunged_messages; DELETE FROM tombstones; \
              DELETE FROM emails; DELETE FROM headers; DELETE FROM threads; DELETE FROM links_to_thread; \
-             DELETE FROM subscriptions;",
+             DELETE FROM subscriptions; DELETE FROM scripts; DELETE FROM active_script;",
         )
     }
 

@@ -42,6 +42,7 @@ impl SqliteIndex {
             tell(None, format!("the index file: {complaint}"));
         }
         self.compare_mailboxes(anew, tell)?;
+        self.compare_scripts(anew, tell)?;
         self.compare_messages(anew, same_octets, tell)?;
         self.compare_counters(tell)
     }
@@ -70,6 +71,26 @@ impl SqliteIndex {
         let (account, log) = (self.account()?, anew.account()?);
         if account.modseq_last < log.modseq_last || account.mailbox_last < log.mailbox_last {
             tell(None, "the numbers given last are below those in the log".to_owned());
+        }
+        Ok(())
+    }
+
+    fn compare_scripts(&self, anew: &Self, tell: Tell<'_>) -> Result<(), StorageError> {
+        let (there, log) = (self.scripts()?, anew.scripts()?);
+        if there.active != log.active {
+            tell(None, format!("the active script is {:?}, by the log {:?}", there.active, log.active));
+        }
+        for name in there.scripts.keys().filter(|name| !log.scripts.contains_key(*name)) {
+            tell(None, format!("script {name:?} is not in the log"));
+        }
+        for name in log.scripts.keys() {
+            match self.script(name)? {
+                None => tell(None, format!("script {name:?} is only in the log")),
+                script if script != anew.script(name)? => {
+                    tell(None, format!("script {name:?} is not what the log has"));
+                }
+                Some(_) => {}
+            }
         }
         Ok(())
     }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use mail_types::{EmailId, Flags, MailboxId, MailboxName, ModSeq, SystemFlag, ThreadId, Uid, UidSet};
+use mail_types::{
+    EmailId, Flags, MailboxId, MailboxName, ModSeq, ScriptName, SystemFlag, ThreadId, Uid, UidSet,
+};
 use platform::clock::Timestamp;
 use storage::{BlobRef, PackId, StorageError};
 
@@ -15,7 +17,8 @@ use super::{
 };
 use crate::digest::{self, Digest};
 use crate::fetch::{Row, Want};
-use crate::note::{FiledRecord, FlagsSet, MailboxState, Record, Subscription};
+use crate::note::{ActiveScript, FiledRecord, FlagsSet, MailboxState, Record, Subscription};
+use crate::scripts::{Script, ScriptList, ScriptRow};
 use crate::search::HeaderField;
 use crate::view::{Draft, Entry, Snapshot};
 
@@ -28,6 +31,8 @@ pub(crate) struct ModelIndex {
     emails: BTreeMap<EmailId, (EmailPlace, u64, Digest)>,
     links: BTreeMap<u64, ThreadId>,
     subscriptions: BTreeMap<MailboxName, Subscription>,
+    scripts: BTreeMap<ScriptName, Script>,
+    active: Option<ActiveScript>,
 }
 
 #[derive(Clone, Debug)]
@@ -67,6 +72,8 @@ impl ModelIndex {
             emails: BTreeMap::new(),
             links: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
+            scripts: BTreeMap::new(),
+            active: None,
         }
     }
 
@@ -106,6 +113,14 @@ impl ModelIndex {
                     self.subscriptions.remove(&subscription.name);
                 }
             }
+            Record::Script(script) => match &script.text {
+                Some(text) => {
+                    let text = Script { modseq: script.modseq, text: text.clone() };
+                    self.scripts.insert(script.name.clone(), text);
+                }
+                None => drop(self.scripts.remove(&script.name)),
+            },
+            Record::ActiveScript(active) => self.active = Some(active.clone()),
             Record::FlagsSet(set) => {
                 let Some(mailbox) = self.mailboxes.get_mut(&set.mailbox) else { return };
                 mailbox.highest_modseq = mailbox.highest_modseq.max(set.modseq);
@@ -183,6 +198,17 @@ impl AccountIndex for ModelIndex {
 
     fn subscriptions(&self) -> Result<Vec<MailboxName>, StorageError> {
         Ok(self.subscriptions.keys().cloned().collect())
+    }
+
+    fn scripts(&self) -> Result<ScriptList, StorageError> {
+        let row = |script: &Script| ScriptRow { modseq: script.modseq, octets: script.text.len() as u64 };
+        let scripts = self.scripts.iter().map(|(name, script)| (name.clone(), row(script))).collect();
+        let active = self.active.as_ref().and_then(|active| active.name.clone());
+        Ok(ScriptList { scripts, active })
+    }
+
+    fn script(&self, name: &ScriptName) -> Result<Option<Script>, StorageError> {
+        Ok(self.scripts.get(name).cloned())
     }
 
     fn snapshot(&self, mailbox: MailboxId) -> Result<Option<Snapshot>, StorageError> {
@@ -298,6 +324,14 @@ impl AccountIndex for ModelIndex {
                 true => subscribed(&subscription.name) == Some(subscription.modseq),
                 false => subscribed(&subscription.name).is_none_or(|modseq| modseq < subscription.modseq),
             },
+            Record::Script(script) => {
+                let known = self.scripts.get(&script.name).map(|known| known.modseq);
+                match script.text {
+                    Some(_) => known == Some(script.modseq),
+                    None => known.is_none_or(|modseq| modseq < script.modseq),
+                }
+            }
+            Record::ActiveScript(active) => self.active.as_ref() == Some(active),
             Record::MailboxDeleted(_) | Record::AccountRemoved => true,
         };
         Ok(is_kept.then(|| record.clone()))

@@ -6,7 +6,7 @@ use storage::rusqlite::{Connection, OptionalExtension, params};
 use storage::{BlobRef, StorageError};
 
 use super::sqlite::{SqliteIndex, number};
-use super::{AccountIndex, EmailPlace, Move, tombstones};
+use super::{AccountIndex, EmailPlace, Move, scripts, tombstones};
 use crate::note::{FlagsSet, Record, Stored};
 
 /// How many links to threads are kept for each email, at most, before those of dead threads are dropped.
@@ -100,6 +100,8 @@ pub(super) fn still_needed(
                 false => !exists(index.connection(), newer, key)?,
             }
         }
+        Record::Script(script) => scripts::is_script_needed(index.connection(), script)?,
+        Record::ActiveScript(active) => scripts::is_active_needed(index.connection(), active)?,
         Record::MailboxDeleted(_) | Record::AccountRemoved => true,
     };
     Ok(is_kept.then(|| record.clone()))
@@ -172,6 +174,7 @@ impl SqliteIndex {
         transaction.execute_batch(
             "DELETE FROM links_to_thread;
              DELETE FROM subscriptions WHERE is_subscribed = 0;
+             DELETE FROM scripts WHERE text IS NULL;
              DELETE FROM expunged_messages WHERE email NOT IN (SELECT id FROM emails);
              CREATE TEMP TABLE needed(email INTEGER PRIMARY KEY);
              INSERT OR IGNORE INTO needed SELECT email FROM messages;

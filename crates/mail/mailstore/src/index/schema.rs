@@ -2,7 +2,8 @@
 //! mail comes; there is no index on mod-sequences, because the views in memory answer CHANGEDSINCE.
 
 /// From each version of the schema to the next; only ever append.
-pub(crate) const MIGRATIONS: &[&str] = &["
+pub(crate) const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE account(
         id INTEGER PRIMARY KEY CHECK(id = 1),
         pack INTEGER NOT NULL, offset INTEGER NOT NULL,
@@ -53,4 +54,9 @@ pub(crate) const MIGRATIONS: &[&str] = &["
     CREATE TABLE subscriptions(
         name TEXT PRIMARY KEY, modseq INTEGER NOT NULL, is_subscribed INTEGER NOT NULL
     ) WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE scripts(name TEXT PRIMARY KEY, modseq INTEGER NOT NULL, text BLOB);
+    CREATE TABLE active_script(id INTEGER PRIMARY KEY CHECK(id = 1), modseq INTEGER NOT NULL, name TEXT);
+",
+];

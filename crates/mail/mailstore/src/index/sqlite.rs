@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mail_types::{
-    EmailId, Keyword, MailboxId, MailboxName, ModSeq, SpecialUse, ThreadId, Uid, UidSet, UidValidity,
+    EmailId, Keyword, MailboxId, MailboxName, ModSeq, ScriptName, SpecialUse, ThreadId, Uid, UidSet,
+    UidValidity,
 };
 use platform::clock::Timestamp;
 use storage::rusqlite::config::DbConfig;
@@ -16,10 +17,11 @@ use super::batch::Batch;
 use super::schema::MIGRATIONS;
 use super::{
     AccountIndex, AccountRow, Applied, EmailPlace, MailboxRow, Move, Order, StoredEmail, ToApply, Vanished,
-    VisitHeader, places, question,
+    VisitHeader, places, question, scripts,
 };
 use crate::fetch::{Row, Want};
 use crate::note::{MailboxState, Record};
+use crate::scripts::{Script, ScriptList};
 use crate::search::HeaderField;
 use crate::view::Snapshot;
 
@@ -104,6 +106,14 @@ impl AccountIndex for SqliteIndex {
         let mut statement = self.connection().prepare_cached(sql)?;
         let names = statement.query_map([], |row| name_column(row, 0))?.collect::<Result<_, _>>()?;
         Ok(names)
+    }
+
+    fn scripts(&self) -> Result<ScriptList, StorageError> {
+        scripts::list(self.connection())
+    }
+
+    fn script(&self, name: &ScriptName) -> Result<Option<Script>, StorageError> {
+        scripts::script(self.connection(), name)
     }
 
     fn snapshot(&self, mailbox: MailboxId) -> Result<Option<Snapshot>, StorageError> {
@@ -225,7 +235,10 @@ fn keywords_column(row: &SqlRow<'_>, column: usize) -> Result<Vec<Keyword>, rusq
     keywords.collect::<Result<_, _>>().map_err(|error| conversion(column, error))
 }
 
-fn conversion(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+pub(super) fn conversion(
+    column: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
 }
 

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use mail_types::{
-    EmailId, Flags, Keyword, KeywordSet, MailboxId, MailboxName, ModSeq, SpecialUse, TransactionId, Uid,
-    UidSet, UidValidity,
+    EmailId, Flags, Keyword, KeywordSet, MailboxId, MailboxName, ModSeq, ScriptName, SpecialUse,
+    TransactionId, Uid, UidSet, UidValidity,
 };
 use platform::clock::Timestamp;
 use proptest::prelude::*;
@@ -20,7 +20,8 @@ use super::{AccountIndex, ModelIndex, Move, Order, Phase, SqliteIndex, ToApply};
 use crate::digest::Digest;
 use crate::fetch::Want;
 use crate::note::{
-    Expunged, FiledRecord, FlagsSet, MailboxDeleted, MailboxState, Record, Stored, Subscription,
+    ActiveScript, Expunged, FiledRecord, FlagsSet, MailboxDeleted, MailboxState, Record, ScriptRecord,
+    Stored, Subscription,
 };
 use crate::search::HeaderField;
 
@@ -35,6 +36,8 @@ enum Step {
     Flag { mailbox: u8, first: u8, count: u8, system: u8, keyword: u8 },
     Expunge { mailbox: u8, first: u8, count: u8 },
     Subscribe { name: u8, is_subscribed: bool },
+    Put { script: u8, text: Option<u8> },
+    Activate { script: Option<u8> },
     Forget { age: u8 },
     Purge { keep: u8 },
     Replay,
@@ -56,6 +59,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0_u8..4, number, 0_u8..4)
             .prop_map(|(mailbox, first, count)| Step::Expunge { mailbox, first, count }),
         1 => (0_u8..4, any::<bool>()).prop_map(|(name, is_subscribed)| Step::Subscribe { name, is_subscribed }),
+        1 => (0_u8..3, proptest::option::of(any::<u8>())).prop_map(|(script, text)| Step::Put { script, text }),
+        1 => proptest::option::of(0_u8..3).prop_map(|script| Step::Activate { script }),
         1 => (0_u8..30).prop_map(|age| Step::Forget { age }),
         1 => any::<u8>().prop_map(|keep| Step::Purge { keep }),
         1 => Just(Step::Replay),
@@ -93,6 +98,10 @@ struct Pair {
 
 fn name(number: u8) -> MailboxName {
     MailboxName::parse(&format!("m{number}")).unwrap()
+}
+
+fn script_name(number: u8) -> ScriptName {
+    ScriptName::parse(&format!("s{number}")).unwrap()
 }
 
 impl Pair {
@@ -219,6 +228,15 @@ impl Pair {
                 let (name, modseq, is_subscribed) = (name(*number), self.next_modseq(), *is_subscribed);
                 self.submit(vec![Record::Subscription(Subscription { name, modseq, is_subscribed })], None);
             }
+            Step::Put { script, text } => {
+                let (name, modseq) = (script_name(*script), self.next_modseq());
+                let text = text.map(|octet| vec![octet; usize::from(octet) * 100].into());
+                self.submit(vec![Record::Script(ScriptRecord { name, modseq, text })], None);
+            }
+            Step::Activate { script } => {
+                let (name, modseq) = (script.map(script_name), self.next_modseq());
+                self.submit(vec![Record::ActiveScript(ActiveScript { name, modseq })], None);
+            }
             Step::Forget { age } => {
                 let before = Timestamp::from_unix_millis(self.modseq as i64 - i64::from(*age));
                 prop_assert_eq!(
@@ -324,6 +342,7 @@ impl Pair {
         let all = UidSet::from_ranges([(1, u32::MAX)]);
         prop_assert_eq!(model.mailboxes().unwrap(), sqlite.mailboxes().unwrap());
         prop_assert_eq!(model.subscriptions().unwrap(), sqlite.subscriptions().unwrap());
+        self.compare_scripts(sqlite)?;
         for id in (1..=self.mailboxes).map(MailboxId) {
             let entries = |snapshot: Option<crate::view::Snapshot>| {
                 snapshot.map(|snapshot| {
@@ -373,6 +392,15 @@ impl Pair {
         Ok(())
     }
 
+    fn compare_scripts(&self, sqlite: &SqliteIndex) -> Result<(), TestCaseError> {
+        let (one, other) = (self.model.scripts().unwrap(), sqlite.scripts().unwrap());
+        prop_assert_eq!(&one, &other);
+        for name in (0..3).map(script_name) {
+            prop_assert_eq!(self.model.script(&name).unwrap(), sqlite.script(&name).unwrap());
+        }
+        Ok(())
+    }
+
     /// An index made anew from the log says what the original says.
     fn compare_rebuilt(&mut self) -> Result<(), TestCaseError> {
         // What is forgotten is so in the original; in the log it is still there.
@@ -396,6 +424,7 @@ impl Pair {
         let all = UidSet::from_ranges([(1, u32::MAX)]);
         prop_assert_eq!(self.model.mailboxes().unwrap(), anew.mailboxes().unwrap());
         prop_assert_eq!(self.model.subscriptions().unwrap(), anew.subscriptions().unwrap());
+        self.compare_scripts(anew)?;
         let given = |index: &dyn AccountIndex| {
             let account = index.account().unwrap();
             (account.modseq_last, account.mailbox_last, account.uid_validity_last)

@@ -9,4 +9,5 @@ mod house;
 mod mailboxes;
 mod messages;
 mod repair;
+mod scripts;
 mod tenants;

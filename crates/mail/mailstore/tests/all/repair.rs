@@ -11,7 +11,7 @@ use crate::house::{
 };
 
 /// Text that does not pack away.
-fn noise(number: u64, octets: usize) -> Vec<u8> {
+pub(crate) fn noise(number: u64, octets: usize) -> Vec<u8> {
     let mut message = text(number as usize);
     let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     while message.len() < octets {

@@ -27,7 +27,6 @@ mod replies;
 mod search;
 mod select;
 mod session;
-mod sessions;
 mod status;
 mod store;
 mod stranger;
@@ -47,20 +46,9 @@ use platform::metrics::{Counter, Gauge, Metrics};
 use tls::Acceptor;
 use tracing::Instrument as _;
 
+use crate::login::Entrance;
+use crate::security::Security;
 use crate::settings::Settings;
-use sessions::Sessions;
-
-/// When TLS begins on a listener's connections.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Security {
-    /// At once: port 993.
-    ImplicitTls,
-    /// When the client says STARTTLS: port 143.
-    StartTls,
-    /// When the client likes, and passwords may come without it: a Unix socket, the loopback address, a proxy on this
-    /// machine that has ended TLS.
-    Trusted,
-}
 
 /// The rooms that the door leads to.
 pub struct Rooms {
@@ -86,15 +74,13 @@ pub struct ImapDoor(Arc<Door>);
 pub(crate) struct Door {
     rooms: Rooms,
     settings: ArcSwap<Settings>,
-    sessions: Sessions,
+    entrance: Entrance,
     counts: Counts,
 }
 
 /// What the door counts.
 struct Counts {
     sessions: Gauge,
-    logins: Counter,
-    logins_refused: Counter,
     appended: Counter,
 }
 
@@ -104,24 +90,18 @@ impl ImapDoor {
     pub fn new(rooms: Rooms, settings: Settings, metrics: &Metrics) -> Self {
         let counts = Counts {
             sessions: metrics.gauge("mailstead_imap_sessions", "IMAP sessions that have logged in.", &[]),
-            logins: metrics.counter("mailstead_imap_logins_total", "IMAP logins.", &[("result", "accepted")]),
-            logins_refused: metrics.counter(
-                "mailstead_imap_logins_total",
-                "IMAP logins.",
-                &[("result", "refused")],
-            ),
             appended: metrics.counter(
                 "mailstead_imap_appended_total",
                 "Messages stored by IMAP APPEND.",
                 &[],
             ),
         };
-        Self(Arc::new(Door {
-            rooms,
-            settings: ArcSwap::from_pointee(settings),
-            sessions: Sessions::default(),
-            counts,
-        }))
+        let entrance = Entrance::new(
+            (&rooms.store, &rooms.directory, &rooms.guard),
+            metrics,
+            ("mailstead_imap_logins_total", "IMAP logins."),
+        );
+        Self(Arc::new(Door { rooms, settings: ArcSwap::from_pointee(settings), entrance, counts }))
     }
 
     /// Takes new settings, for sessions that begin from now on.

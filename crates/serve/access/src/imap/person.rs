@@ -11,8 +11,8 @@ use platform::metrics::GaugeHold;
 use tokio::sync::watch;
 
 use super::replies::Refusal;
-use super::sessions::SessionPlace;
 use super::{Door, replies, updates};
+use crate::sessions::SessionPlace;
 use crate::settings::Settings;
 
 /// Somebody who has logged in.

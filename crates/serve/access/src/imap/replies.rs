@@ -270,6 +270,12 @@ fn store_answer(error: &StoreError) -> (Condition, Option<Code<'static>>, &'stat
         StoreError::MailboxExists => (No, Some(Code::AlreadyExists), "Mailbox exists already"),
         StoreError::NoSuchMessage => (No, Some(Code::ExpungeIssued), "Some of the messages no longer exist"),
         StoreError::NoSuchAccount => (No, Some(Code::ContactAdmin), "The account is gone"),
+        // No command of IMAP is about scripts.
+        StoreError::NoSuchScript
+        | StoreError::ScriptExists
+        | StoreError::ScriptIsActive
+        | StoreError::ScriptTooLarge
+        | StoreError::TooManyScripts => (No, Some(Code::Cannot), "Scripts are not kept in mailboxes"),
         StoreError::NotAllowed(text) => (No, Some(Code::Cannot), text),
         StoreError::Limit(text) => (No, Some(Code::Limit), text),
         StoreError::Corrupt(_) => (No, Some(Code::Corruption), "Stored data is damaged; ask the operator"),

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use directory::sasl::Channel;
 use imap::Dialect;
 use imap::command::BadKind;
 use imap::response;
 use mail_types::UidSet;
 use platform::lines::{Wire, WireError};
 use platform::listener::Accepted;
-use platform::stream::Stream;
 use platform::tasks::Shutdown;
 use tokio::time::Instant;
 
@@ -18,7 +16,8 @@ use super::filings::Filings;
 use super::person::Person;
 use super::replies::{Ending, Farewell, Stop};
 use super::stranger::{self, Stranger};
-use super::{Door, Security, append, dispatch};
+use super::{Door, append, dispatch};
+use crate::security::{Security, secure};
 use crate::settings::Settings;
 
 /// Serves a connection to its end.
@@ -47,7 +46,7 @@ async fn welcome(
     security: Security,
 ) -> Option<Welcomed> {
     let Accepted { stream, peer, visit, shutdown, .. } = accepted;
-    let (stream, channel) = secure(&door, stream, security).await?;
+    let (stream, channel) = secure(door.rooms.acceptor.as_ref(), stream, security).await?;
     let wire = Wire::new(stream, Connection::wire_settings(settings.write_timeout));
     let dialect = Dialect { separator: settings.separator, ..Dialect::default() };
     let connection = Connection::new(wire, dialect);
@@ -58,23 +57,6 @@ async fn welcome(
             if let Some(connection) = connection {
                 part(Box::new(connection), ending).await;
             }
-            None
-        }
-    }
-}
-
-/// Lays TLS over the stream where it comes first.
-async fn secure(door: &Door, stream: Stream, security: Security) -> Option<(Stream, Channel)> {
-    match security {
-        Security::StartTls => return Some((stream, Channel::Clear)),
-        Security::Trusted => return Some((stream, Channel::Trusted)),
-        Security::ImplicitTls => {}
-    }
-    let acceptor = door.rooms.acceptor.as_ref()?;
-    match acceptor.accept(stream).await {
-        Ok((stream, session)) => Some((stream, stranger::bound(session))),
-        Err(error) => {
-            tracing::info!(%error, "TLS handshake failed");
             None
         }
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use directory::sasl::{Channel, ChannelBindings};
+use directory::sasl::Channel;
 use imap::TaggedCommand;
 use imap::command::{Command, Tag};
 use imap::response::{self, Code, Condition};
@@ -16,6 +16,7 @@ use super::connection::{Connection, Event};
 use super::person::Person;
 use super::replies::{Done, DoneCode, Ending, Farewell, Refusal, Stop};
 use super::{Door, capability, id, login};
+use crate::security::bound;
 use crate::settings::Settings;
 
 /// A client that has not logged in.
@@ -92,14 +93,6 @@ async fn start_tls(stranger: Stranger) -> Result<Stranger, NobodyCame> {
             Err((None, Ending::Logout))
         }
     }
-}
-
-/// The channel that a TLS session is to SASL.
-pub(crate) fn bound(session: tls::Session) -> Channel {
-    Channel::Tls(ChannelBindings {
-        exporter: session.bindings.exporter.map(|exporter| exporter.to_vec()),
-        server_end_point: session.bindings.server_end_point,
-    })
 }
 
 impl Stranger {

@@ -81,6 +81,11 @@ pub(crate) fn store_error(error: &StoreError) -> Reply {
         | StoreError::NoSuchMailbox
         | StoreError::MailboxExists
         | StoreError::NoSuchMessage
+        | StoreError::NoSuchScript
+        | StoreError::ScriptExists
+        | StoreError::ScriptIsActive
+        | StoreError::ScriptTooLarge
+        | StoreError::TooManyScripts
         | StoreError::NotAllowed(_)
         | StoreError::Corrupt(_)
         | StoreError::Io { .. } => STORE_BUSY,

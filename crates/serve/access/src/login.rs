@@ -1,0 +1,243 @@
+//! From a stranger to somebody, for every door of this room: a password or a SASL exchange, judged by the directory; here
+//! failures are counted and slowed down, and sessions get their places.
+
+use std::net::IpAddr;
+
+use directory::sasl::{Channel, Mechanism};
+use directory::{Authenticated, AuthenticationError, Directory, Login, LoginStep, PasswordClaim};
+use mailstore::{Account, Store, StoreError};
+use platform::guard::{Attempt, Guard};
+use platform::metrics::{Counter, Metrics};
+
+use crate::sessions::{SessionPlace, Sessions};
+
+/// What of a door lets people in. Each door counts its own sessions.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    pub(crate) store: Store,
+    pub(crate) directory: Directory,
+    pub(crate) guard: Guard,
+    sessions: Sessions,
+    accepted: Counter,
+    refused: Counter,
+}
+
+/// Who knocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller<'a> {
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) channel: &'a Channel,
+    /// Sessions that one account may have at this door.
+    pub(crate) sessions_max: usize,
+}
+
+/// Somebody who may enter.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) who: Authenticated,
+    pub(crate) account: Account,
+    pub(crate) place: SessionPlace,
+}
+
+/// Why somebody may not.
+#[derive(Clone, Debug)]
+pub(crate) enum LoginRefusal {
+    /// A password in clear text.
+    PrivacyRequired,
+    /// A SASL mechanism that is not offered.
+    MechanismUnknown,
+    /// Wrong user or password.
+    Failed,
+    /// Too many wrong passwords.
+    Blocked,
+    /// Too many are logging in at this moment.
+    Busy,
+    /// A SASL exchange that breaks its mechanism's grammar.
+    Malformed,
+    /// A SASL exchange that the client gave up.
+    Cancelled,
+    /// The account has as many sessions as it may have.
+    TooManySessions,
+    /// What the store says.
+    Store(StoreError),
+}
+
+impl From<StoreError> for LoginRefusal {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// A SASL exchange under way.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    mechanism: Mechanism,
+    login: Login,
+}
+
+/// What a message of a SASL exchange came to.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// Send this, which is in base64 already, and bring the answer.
+    Challenge(String),
+    /// The end.
+    Admitted(Box<Admitted>),
+}
+
+impl Entrance {
+    /// A door's entrance. The metric is named for the door.
+    pub(crate) fn new(
+        (store, directory, guard): (&Store, &Directory, &Guard),
+        metrics: &Metrics,
+        (name, help): (&'static str, &'static str),
+    ) -> Self {
+        Self {
+            store: store.clone(),
+            directory: directory.clone(),
+            guard: guard.clone(),
+            sessions: Sessions::default(),
+            accepted: metrics.counter(name, help, &[("result", "accepted")]),
+            refused: metrics.counter(name, help, &[("result", "refused")]),
+        }
+    }
+
+    /// A user name and a password.
+    pub(crate) async fn by_password(
+        &self,
+        caller: Caller<'_>,
+        claim: PasswordClaim,
+    ) -> Result<Box<Admitted>, LoginRefusal> {
+        if *caller.channel == Channel::Clear {
+            return Err(LoginRefusal::PrivacyRequired);
+        }
+        let user = throttle_name(&claim.user);
+        self.wait_for_attempt(caller, &user).await?;
+        match self.directory.authenticate(claim).await {
+            Ok(who) => self.enter(caller, who, &user, "LOGIN").await,
+            Err(error) => Err(self.refuse(caller, error, &user, "LOGIN")),
+        }
+    }
+
+    /// Begins a SASL exchange with the client's first message, if it came along; in base64, an empty one as `=`.
+    pub(crate) async fn begin(
+        &self,
+        caller: Caller<'_>,
+        mechanism: &str,
+        initial_response: Option<&[u8]>,
+    ) -> Result<(Exchange, Turn), LoginRefusal> {
+        if *caller.channel == Channel::Clear {
+            return Err(LoginRefusal::PrivacyRequired);
+        }
+        let mechanism = Mechanism::from_name(mechanism).ok_or(LoginRefusal::MechanismUnknown)?;
+        let login = self.directory.login(mechanism, caller.channel.clone());
+        let mut exchange = Exchange { mechanism, login: login.ok_or(LoginRefusal::MechanismUnknown)? };
+        // Who it is shows only within the exchange: by address first, by account when a password was wrong.
+        self.wait_for_attempt(caller, "").await?;
+        let step = exchange.login.begin(initial_response).await;
+        let turn = self.judge(caller, &exchange, step).await?;
+        Ok((exchange, turn))
+    }
+
+    /// Goes on with the client's answer to a challenge: base64, or `*` to give up.
+    pub(crate) async fn respond(
+        &self,
+        caller: Caller<'_>,
+        exchange: &mut Exchange,
+        line: &[u8],
+    ) -> Result<Turn, LoginRefusal> {
+        let step = exchange.login.respond(line).await;
+        self.judge(caller, exchange, step).await
+    }
+
+    async fn judge(
+        &self,
+        caller: Caller<'_>,
+        exchange: &Exchange,
+        step: Result<LoginStep, AuthenticationError>,
+    ) -> Result<Turn, LoginRefusal> {
+        let (user, mechanism) = (exchange.login.user().unwrap_or_default(), exchange.mechanism.name());
+        match step {
+            Ok(LoginStep::Challenge(challenge)) => Ok(Turn::Challenge(challenge)),
+            Ok(LoginStep::Done(who)) => {
+                self.enter(caller, who, &throttle_name(user), mechanism).await.map(Turn::Admitted)
+            }
+            Err(error) => {
+                let user = throttle_name(user);
+                let refusal = self.refuse(caller, error, &user, mechanism);
+                if error == AuthenticationError::Refused {
+                    self.wait_for_attempt(caller, &user).await?;
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Waits as long as failed passwords have earned.
+    async fn wait_for_attempt(&self, caller: Caller<'_>, user: &str) -> Result<(), LoginRefusal> {
+        match self.guard.attempt(caller.peer, user) {
+            Attempt::After(delay) => {
+                if !delay.is_zero() {
+                    tokio::time::sleep(delay).await;
+                }
+                Ok(())
+            }
+            Attempt::Blocked => {
+                self.refused.increment();
+                tracing::info!(user, "login refused: too many failures");
+                Err(LoginRefusal::Blocked)
+            }
+        }
+    }
+
+    fn refuse(
+        &self,
+        caller: Caller<'_>,
+        error: AuthenticationError,
+        user: &str,
+        mechanism: &str,
+    ) -> LoginRefusal {
+        self.refused.increment();
+        tracing::info!(user, mechanism, %error, "login refused");
+        match error {
+            AuthenticationError::Refused => {
+                self.guard.failed(caller.peer, user);
+                LoginRefusal::Failed
+            }
+            AuthenticationError::Busy => LoginRefusal::Busy,
+            AuthenticationError::Malformed => LoginRefusal::Malformed,
+            AuthenticationError::Cancelled => LoginRefusal::Cancelled,
+        }
+    }
+
+    async fn enter(
+        &self,
+        caller: Caller<'_>,
+        who: Authenticated,
+        user: &str,
+        mechanism: &str,
+    ) -> Result<Box<Admitted>, LoginRefusal> {
+        self.guard.succeeded(caller.peer, user);
+        let place = self.sessions.enter(who.account(), caller.sessions_max);
+        let place = place.ok_or(LoginRefusal::TooManySessions)?;
+        let account = self.store.account(who.account()).await?;
+        self.accepted.increment();
+        tracing::info!(account = %who.address(), mechanism, "logged in");
+        Ok(Box::new(Admitted { who, account, place }))
+    }
+}
+
+impl Exchange {
+    /// Whether the challenge that was just given is the last, by which the server proves itself to a client that has
+    /// proven itself: a protocol that can send it along with its OK need not wait for an answer, which is empty.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.login.is_proven()
+    }
+}
+
+/// The name as failures are counted by it: in one case, and not longer than a name can be.
+fn throttle_name(user: &str) -> String {
+    user.trim().chars().take(NAME_CHARACTERS_MAX).flat_map(char::to_lowercase).collect()
+}
+
+/// As long as an address may be (RFC 5321 §4.5.3.1).
+const NAME_CHARACTERS_MAX: usize = 320;
