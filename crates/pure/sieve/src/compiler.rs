@@ -54,6 +54,8 @@ pub(crate) struct Compiler<'d> {
     nodes: usize,
     /// Whether something else than `require` has been seen.
     has_begun: bool,
+    /// The name of the command before, at the same depth.
+    pub(crate) before: &'static str,
     /// The names of loops around what is compiled.
     pub(crate) loops: Vec<Option<Box<[u8]>>>,
 }
@@ -69,6 +71,7 @@ impl<'d> Compiler<'d> {
             numbers: HashMap::new(),
             nodes: 0,
             has_begun: false,
+            before: "",
             loops: Vec::new(),
         }
     }
@@ -86,15 +89,18 @@ impl<'d> Compiler<'d> {
         let mut nodes: Vec<Node> = Vec::with_capacity(items.len());
         // An if whose own fault is told excuses what follows it.
         let mut chain = Chain::None;
+        let mut before = "";
         for item in items {
+            self.before = before;
             if self.faults.is_full() {
                 break;
             }
+            // What stands in an unknown command is looked at by nobody: one fault is enough.
             let Some(spec) = self.command_spec(&item) else {
                 chain = Chain::None;
-                self.sub_tests_of_unknown(item);
                 continue;
             };
+            before = spec.name;
             if !spec.name.eq("require") {
                 self.has_begun = true;
             } else if self.has_begun || depth > 0 {
@@ -124,15 +130,21 @@ impl<'d> Compiler<'d> {
         Some(spec)
     }
 
+    /// The row of an item: of several, one that is of the kind wanted.
     fn spec(&mut self, item: &Item<'_>, kind: &str) -> Option<&'static Spec> {
         let mut lacking = None;
+        let mut other = None;
         for spec in extension::specs().filter(|spec| spec.name.eq_ignore_ascii_case(item.name)) {
             match spec.need {
                 Some(extension) if !self.has(extension) => {
                     lacking = lacking.or(Some(extension).filter(|&extension| self.dialect.allows(extension)));
                 }
-                _ => return Some(spec),
+                _ if spec.kind() == kind => return Some(spec),
+                _ => other = Some(spec),
             }
+        }
+        if other.is_some() {
+            return other;
         }
         let words = match lacking {
             Some(extension) => {
@@ -142,11 +154,6 @@ impl<'d> Compiler<'d> {
         };
         self.fault(item.place, words);
         None
-    }
-
-    /// What stands in an unknown command's block is still looked at by nobody: one fault is enough.
-    fn sub_tests_of_unknown(&mut self, item: Item<'_>) {
-        drop(item);
     }
 
     fn node(&mut self, spec: &'static Spec, item: Item<'_>, depth: usize) -> Option<Node> {
@@ -170,6 +177,7 @@ impl<'d> Compiler<'d> {
             block: None,
             matcher: None,
             part: AddressPart::All,
+            is_never: false,
         };
         let fits = self.arguments(&mut node, item.arguments);
         if fits && spec.block == Block::None {

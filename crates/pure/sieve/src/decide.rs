@@ -18,8 +18,10 @@ impl Run<'_> {
             return Ok(());
         }
         let origin = self.origin(node);
-        for known in &mut self.outcome.actions {
-            if merge(&mut known.action, &action) {
+        for index in 0..self.outcome.actions.len() {
+            let edition = self.edition();
+            let Some(known) = self.outcome.actions.get_mut(index) else { break };
+            if known.edition == edition && merge(&mut known.action, &action) {
                 if matches!(action, Action::Keep { .. }) {
                     known.origin = origin;
                 }
@@ -51,7 +53,8 @@ impl Run<'_> {
                 self.bounds.notifications_max
             )));
         }
-        self.outcome.actions.push(Decided { action, origin });
+        let edition = self.edition();
+        self.outcome.actions.push(Decided { action, origin, edition });
         Ok(())
     }
 

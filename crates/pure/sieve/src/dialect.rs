@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::message::AddressForm;
+use crate::verdict::StatusRule;
 
 /// An extension of the language, by the name that `require` calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -273,7 +274,7 @@ impl Default for Bounds {
 }
 
 /// The language as one place speaks it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Dialect {
     extensions: BTreeSet<Extension>,
     /// The bounds.
@@ -284,6 +285,12 @@ pub struct Dialect {
     pub detail_delimiters: String,
     /// Header fields that editheader must leave alone, beside those of RFC 5293 §6; lower case.
     pub protected_fields: Vec<String>,
+    /// The kinds of notifications that can be sent, by the scheme of their URIs (RFC 5435).
+    pub notify_methods: Vec<String>,
+    /// Where a filter before us tells what it knows of spam; without it the world is asked.
+    pub spam_status: Option<StatusRule>,
+    /// The same for viruses.
+    pub virus_status: Option<StatusRule>,
 }
 
 impl Default for Dialect {
@@ -296,6 +303,9 @@ impl Default for Dialect {
             address_form: AddressForm::default(),
             detail_delimiters: "+".to_owned(),
             protected_fields: Vec::new(),
+            notify_methods: vec!["mailto".to_owned()],
+            spam_status: None,
+            virus_status: None,
         }
     }
 }

@@ -12,6 +12,8 @@ mod extension;
 mod fault;
 mod glob;
 mod lexer;
+mod library;
+mod mailto;
 mod matching;
 pub mod message;
 mod node;
@@ -25,15 +27,19 @@ mod run;
 mod script;
 mod spec;
 mod text;
+mod verdict;
 mod world;
 
 pub use compiler::compile;
 pub use dialect::{Bounds, Dialect, Extension};
 pub use fault::{FAULTS_MAX, Fault, Place};
+pub use library::check_includes;
+pub use mailto::{MAILTO_RECIPIENTS_MAX, Mailto, MailtoRecipient};
 pub use outcome::{
     Action, Decided, FileInto, Mark, Notify, Origin, Outcome, Pipe, Redirect, RedirectTo, Reject, RejectKind,
     Report, RunFault, Step, StepResult, Vacation,
 };
 pub use run::{Detail, STEPS_MAX, Stage, run};
 pub use script::Script;
+pub use verdict::{FieldPart, StatusKind, StatusMax, StatusRule};
 pub use world::{EmptyWorld, Envelope, Finished, Now, Program, ProgramInput, Score, ScriptPlace, World};

@@ -248,11 +248,30 @@ impl<'n> Matching<'n> {
         })
     }
 
+    /// The same, with each word of each key a key of its own.
+    pub(crate) fn new_by_word(run: &Run<'_>, node: &'n Node) -> Result<Matching<'n>, Stop> {
+        let mut matching = Matching::new(run, node)?;
+        let Some(matcher) = node.matcher.as_deref() else { return Ok(matching) };
+        if matches!(matcher.kind, MatchKind::Count(_)) {
+            return Ok(matching);
+        }
+        matching.keys.clear();
+        for text in node.args.last().map(Arg::texts).unwrap_or_default() {
+            for word in run.expand(text).split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
+                matching.keys.push(Cow::Owned(Self::ready_octets(run, matcher, word)?));
+            }
+        }
+        Ok(matching)
+    }
+
     fn ready_now(run: &Run<'_>, matcher: &Matcher, text: &Text) -> Result<Key, Stop> {
-        let key = run.expand(text);
+        Self::ready_octets(run, matcher, &run.expand(text))
+    }
+
+    fn ready_octets(run: &Run<'_>, matcher: &Matcher, key: &[u8]) -> Result<Key, Stop> {
         let octet_cost = if matcher.kind == MatchKind::Regex { REGEX_OCTET_COST } else { 4 };
         run.charge(key.len() as u64 * octet_cost)?;
-        ready(matcher.kind, matcher.comparator, &key, run.bounds.regex_octets_max)
+        ready(matcher.kind, matcher.comparator, key, run.bounds.regex_octets_max)
             .map_err(|error| Stop::fault(format!("invalid regular expression: {error}")))
     }
 

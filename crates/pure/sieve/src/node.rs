@@ -18,6 +18,8 @@ pub(crate) struct Node {
     pub(crate) block: Option<Box<[Node]>>,
     pub(crate) matcher: Option<Box<Matcher>>,
     pub(crate) part: AddressPart,
+    /// An `ihave` that asks for what is not there.
+    pub(crate) is_never: bool,
 }
 
 /// One argument.

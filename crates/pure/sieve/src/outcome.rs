@@ -2,6 +2,8 @@
 
 use mail_types::{Address, MailboxName};
 
+use crate::message::Edition;
+
 /// What a run of scripts has decided.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
@@ -28,6 +30,8 @@ pub struct Decided {
     pub action: Action,
     /// Who said so.
     pub origin: Origin,
+    /// The message as it was when this was decided, if scripts had changed it by then (RFC 5293 §1).
+    pub edition: Option<Edition>,
 }
 
 /// Who asked for an action.
@@ -155,6 +159,8 @@ pub struct Vacation {
 pub struct Notify {
     /// The URI that says how and whom.
     pub method: String,
+    /// The name by which a script may take it back (`denotify`).
+    pub id: Option<String>,
     /// `:from`.
     pub from: Option<String>,
     /// 1 is most, 3 least important.

@@ -6,13 +6,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::dialect::{Bounds, Dialect, Extension};
-use crate::message::{AddressForm, Message};
+use crate::message::{AddressForm, Edition, Message};
 use crate::node::{Arg, Node};
 use crate::outcome::{Action, Decided, Mark, Origin, Outcome, RunFault, Step, StepResult};
 use crate::script::{Scope, Script};
 use crate::spec::Does;
 use crate::text::{Part, Text};
-use crate::world::{Envelope, World};
+use crate::verdict::StatusRule;
+use crate::world::{Envelope, ScriptPlace, World};
 
 /// Most steps that are told of one run.
 pub const STEPS_MAX: usize = 10_000;
@@ -97,6 +98,8 @@ impl Stop {
 pub(crate) struct Frame {
     pub(crate) script: Arc<Script>,
     pub(crate) name: String,
+    /// How it was included, if it was.
+    pub(crate) included: Option<(ScriptPlace, String)>,
     locals: Vec<Option<Box<[u8]>>>,
     matches: Vec<Box<[u8]>>,
 }
@@ -109,12 +112,17 @@ pub(crate) struct Run<'r> {
     pub(crate) address_form: AddressForm,
     pub(crate) detail_delimiters: String,
     pub(crate) protected_fields: Vec<String>,
+    pub(crate) notify_methods: Vec<String>,
+    pub(crate) spam_status: Option<StatusRule>,
+    pub(crate) virus_status: Option<StatusRule>,
     pub(crate) frames: Vec<Frame>,
     globals: HashMap<Box<str>, Box<[u8]>>,
     /// The internal variable of imap4flags (RFC 5232 §2).
     pub(crate) flags: Vec<String>,
     /// Scripts included so far, by where and name.
-    pub(crate) included: Vec<(crate::world::ScriptPlace, String)>,
+    pub(crate) included: Vec<(ScriptPlace, String)>,
+    /// How many scripts were included.
+    pub(crate) includes: usize,
     pub(crate) outcome: Outcome,
     /// The envelope, asked for once.
     envelope: Option<Envelope>,
@@ -140,10 +148,14 @@ impl<'r> Run<'r> {
             address_form: dialect.address_form,
             detail_delimiters: dialect.detail_delimiters.clone(),
             protected_fields: dialect.protected_fields.clone(),
+            notify_methods: dialect.notify_methods.clone(),
+            spam_status: dialect.spam_status.clone(),
+            virus_status: dialect.virus_status.clone(),
             frames: Vec::new(),
             globals: HashMap::new(),
             flags: Vec::new(),
             included: Vec::new(),
+            includes: 0,
             outcome: Outcome::default(),
             envelope: None,
             cost: Cell::new(0),
@@ -167,11 +179,12 @@ impl<'r> Run<'r> {
         self.implicit_keep = true;
         self.outcome.cost += self.cost.take();
         self.included.clear();
+        self.includes = 0;
     }
 
     /// Runs one script to its end.
     pub(crate) fn stage(&mut self, stage: &Stage) {
-        let result = self.script(&stage.script, &stage.name);
+        let result = self.script(&stage.script, &stage.name, None);
         if let Err(stop) = result {
             let script = self.frames.last().map_or_else(|| stage.name.clone(), |frame| frame.name.clone());
             self.fail(RunFault { script, line: stop.line, words: stop.words });
@@ -197,18 +210,30 @@ impl<'r> Run<'r> {
         if self.implicit_keep && !is_kept {
             let flags = if self.flags.is_empty() { self.kept_flags.take() } else { None };
             let flags = flags.unwrap_or_else(|| self.flags.clone());
-            self.outcome.actions.push(Decided { action: Action::Keep { flags }, origin: Origin::Implicit });
+            let edition = self.edition();
+            self.outcome.actions.push(Decided {
+                action: Action::Keep { flags },
+                origin: Origin::Implicit,
+                edition,
+            });
         }
         self.outcome.cost += self.cost.take();
+        self.outcome.is_edited = self.message.is_edited();
         self.outcome
     }
 
     /// Runs a script in a frame of its own. After a fault the frame stays, so that it can be told whose it was.
-    pub(crate) fn script(&mut self, script: &Arc<Script>, name: &str) -> Result<Flow, Stop> {
+    pub(crate) fn script(
+        &mut self,
+        script: &Arc<Script>,
+        name: &str,
+        included: Option<(ScriptPlace, String)>,
+    ) -> Result<Flow, Stop> {
         let script = Arc::clone(script);
         self.frames.push(Frame {
             script: Arc::clone(&script),
             name: name.to_owned(),
+            included,
             locals: vec![None; script.variables.len()],
             matches: Vec::new(),
         });
@@ -397,6 +422,11 @@ impl<'r> Run<'r> {
     /// Remembers an identifier, once all is done.
     pub(crate) fn mark(&mut self, mark: Mark) {
         self.outcome.marks.push(mark);
+    }
+
+    /// The message as it is now, if it has been changed.
+    pub(crate) fn edition(&self) -> Option<Edition> {
+        self.message.is_edited().then(|| self.message.edition().clone())
     }
 
     /// Where a node of the script being run is.

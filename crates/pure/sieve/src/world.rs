@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mail_types::MailboxName;
 
+use crate::message::Message;
 use crate::script::Script;
 
 /// The world a script runs in. Every question has an answer by default: the one of a world with nothing in it.
@@ -83,11 +84,6 @@ pub trait World {
         Ok(None)
     }
 
-    /// Whether notifications of this kind can be sent: a URI (RFC 5435 §3). `mailto` needs no answer.
-    fn can_notify(&self, _method: &str) -> bool {
-        false
-    }
-
     /// Runs a program that the administrator has named (vnd.dovecot.filter and execute).
     ///
     /// # Errors
@@ -153,7 +149,7 @@ pub enum ScriptPlace {
 }
 
 /// A program to be run.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Program<'p> {
     /// The name the administrator has given it.
     pub name: &'p str,
@@ -166,14 +162,14 @@ pub struct Program<'p> {
 }
 
 /// What a program reads.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum ProgramInput<'p> {
     /// Nothing.
     Nothing,
     /// These octets.
     Octets(&'p [u8]),
     /// The message, as edited so far.
-    Message,
+    Message(&'p Message),
 }
 
 /// A program that ran to its end.

@@ -1,5 +1,6 @@
-//! `address` (RFC 5228 §5.1).
+//! `address` (RFC 5228 §5.1), with `:index` (RFC 5260).
 
+use super::index::{self, INDEX};
 use crate::compiler::Compiler;
 use crate::matching::{self, MATCH, Matching, Value};
 use crate::node::{Arg, Node};
@@ -9,7 +10,7 @@ use crate::spec::{COMMAND, Does, Kind, Positional, Spec};
 
 pub(super) static SPECS: &[Spec] = &[Spec {
     name: "address",
-    tags: &[MATCH, ADDRESS_PART],
+    tags: &[MATCH, ADDRESS_PART, INDEX],
     arguments: &[Positional::new("header list", Kind::Strings), Positional::new("key list", Kind::Strings)],
     check,
     action: Does::Test(address),
@@ -54,6 +55,7 @@ fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
         compiler.fault(node.place, words);
         return;
     }
+    index::check(compiler, node);
     node.part = AddressPart::of(node);
     matching::check(compiler, node);
 }
@@ -68,7 +70,7 @@ fn look(run: &Run<'_>, node: &Node, names: &Arg, matching: &mut Matching<'_>) ->
     for name in names.texts() {
         let name = run.expand(name);
         let Ok(name) = std::str::from_utf8(&name) else { continue };
-        for field in run.message.named(name) {
+        for field in run.message.header().chosen(name, index::occurrence(node)) {
             for address in field.addresses() {
                 let parts = address.local_part().zip(address.domain());
                 let part = node.part.of_address(address.all(), parts, &run.detail_delimiters);

@@ -2,14 +2,30 @@
 
 mod address;
 mod control;
+mod date;
+mod duplicate;
+mod enotify;
 mod envelope;
+mod environment;
 mod exists;
+mod extlists;
 mod fileinto;
 mod header;
+mod ihave;
+mod imap4flags;
+pub(crate) mod include;
+pub(crate) mod index;
 mod keep;
+mod mailbox;
+mod programs;
 mod redirect;
+mod reject;
+mod report;
 mod require;
 mod size;
+mod spamtest;
+mod vacation;
+mod variables;
 
 use crate::node::Node;
 use crate::run::Run;
@@ -19,14 +35,29 @@ use crate::spec::Spec;
 static ALL: &[&[Spec]] = &[
     address::SPECS,
     control::SPECS,
+    date::SPECS,
+    duplicate::SPECS,
+    enotify::SPECS,
     envelope::SPECS,
+    environment::SPECS,
     exists::SPECS,
+    extlists::SPECS,
     fileinto::SPECS,
     header::SPECS,
+    ihave::SPECS,
+    imap4flags::SPECS,
+    include::SPECS,
     keep::SPECS,
+    mailbox::SPECS,
+    programs::SPECS,
     redirect::SPECS,
+    reject::SPECS,
+    report::SPECS,
     require::SPECS,
     size::SPECS,
+    spamtest::SPECS,
+    vacation::SPECS,
+    variables::SPECS,
 ];
 
 /// All commands and tests. Some names have several rows, for several extensions.
@@ -34,12 +65,12 @@ pub(crate) fn specs() -> impl Iterator<Item = &'static Spec> {
     ALL.iter().flat_map(|specs| specs.iter())
 }
 
-/// Whether a command's tests are false before anything is known, because an extension is not there (RFC 5463).
-pub(crate) fn never_runs(_node: &Node) -> bool {
-    false
+/// Whether a command's tests are false whatever the message, because an extension is not there (RFC 5463).
+pub(crate) fn never_runs(node: &Node) -> bool {
+    node.tests.first().is_some_and(ihave::is_never)
 }
 
 /// An item of the environment (RFC 5183).
 pub(crate) fn environment_item(run: &Run<'_>, item: &str) -> Option<String> {
-    run.world.environment(item)
+    environment::item(run, item)
 }

@@ -167,6 +167,20 @@ impl Message {
         deleted
     }
 
+    /// Puts another message in its place, as a whole: nothing of the original is left in it.
+    pub fn replace_all(&mut self, octets: &[u8]) {
+        let mut fields = message::fields(octets);
+        fields.by_ref().for_each(drop);
+        let rest = fields.rest();
+        let (header, _) = octets.split_at(octets.len() - rest.len());
+        let (separator, body) = rest.split_at(blank_line_octets(rest).unwrap_or_default());
+        self.header = Rc::new(Header::read(header, None, self.limits.address_form));
+        self.separator = separator.into();
+        self.separator_origin = None;
+        self.body = Edition::new([Piece::Literal(body.into())]);
+        self.structure_changed();
+    }
+
     /// How many parts it has, itself included.
     pub fn part_count(&self) -> Result<usize, Unreadable> {
         Ok(self.parts()?.count())
