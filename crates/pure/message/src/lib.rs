@@ -49,6 +49,7 @@ pub use mime_field::ContentType;
 pub use report::{
     Action, DeliveryReport, ORIGINAL_HEADER_OCTETS_MAX, Original, OriginalOctets, REMOTE_WORDS_OCTETS_MAX,
     REPEATED_SUBJECT_OCTETS_MAX, RecipientReport, RemoteWords, ReportForm, ReportNeeds, Returned,
+    write_text_part,
 };
 pub use scanner::Scanner;
 pub use search::{TextSearch, contains_folded};

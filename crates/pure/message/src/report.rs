@@ -21,6 +21,7 @@ use crate::trace::{write_date_field, write_message_id_field};
 use crate::write::{write_address_field, write_text_field};
 
 pub use original::{ORIGINAL_HEADER_OCTETS_MAX, Original, OriginalOctets, Returned};
+pub use quoted::write_text_part;
 
 /// Octets of another host's words that are told.
 pub const REMOTE_WORDS_OCTETS_MAX: usize = 1_000;

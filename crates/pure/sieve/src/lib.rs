@@ -11,6 +11,7 @@ mod dialect;
 mod extension;
 mod fault;
 mod glob;
+mod letter;
 mod lexer;
 mod library;
 mod mailto;
@@ -33,6 +34,10 @@ mod world;
 pub use compiler::compile;
 pub use dialect::{Bounds, Dialect, Extension};
 pub use fault::{FAULTS_MAX, Fault, Place};
+pub use letter::{
+    Letter, Office, Silence, VacationRules, notification_letter, rejection_letter, report_letter,
+    vacation_letter,
+};
 pub use library::check_includes;
 pub use mailto::{MAILTO_RECIPIENTS_MAX, Mailto, MailtoRecipient};
 pub use outcome::{

@@ -229,8 +229,12 @@ pub(crate) struct Matching<'n> {
 impl<'n> Matching<'n> {
     /// The test of a node that went through [`check`].
     pub(crate) fn new(run: &Run<'_>, node: &'n Node) -> Result<Matching<'n>, Stop> {
+        Self::of(run, node, node.args.last().map(Arg::texts).unwrap_or_default())
+    }
+
+    /// The test of a node whose keys are no argument of it.
+    pub(crate) fn of(run: &Run<'_>, node: &'n Node, texts: &'n [Text]) -> Result<Matching<'n>, Stop> {
         let matcher = node.matcher.as_deref().ok_or_else(|| Stop::fault("a test without a matcher"))?;
-        let texts = node.args.last().map(Arg::texts).unwrap_or_default();
         let mut keys = Vec::with_capacity(texts.len());
         for (text, key) in texts.iter().zip(&matcher.keys) {
             keys.push(match key {

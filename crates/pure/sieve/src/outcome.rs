@@ -161,6 +161,8 @@ pub struct Notify {
     pub method: String,
     /// The name by which a script may take it back (`denotify`).
     pub id: Option<String>,
+    /// Whether it is one of the draft before RFC 5435.
+    pub is_old: bool,
     /// `:from`.
     pub from: Option<String>,
     /// 1 is most, 3 least important.

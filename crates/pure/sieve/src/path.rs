@@ -120,14 +120,6 @@ impl Reader<'_> {
         }
     }
 
-    fn atom(&mut self) -> Option<String> {
-        let form = self.form;
-        let end = self.rest.find(|character| !is_atom(character, form)).unwrap_or(self.rest.len());
-        let (atom, rest) = self.rest.split_at(end);
-        self.rest = rest;
-        (!atom.is_empty()).then(|| atom.to_owned())
-    }
-
     fn quoted_string(&mut self) -> Option<String> {
         let mut text = String::new();
         let mut characters = self.rest.strip_prefix('"')?.chars();
@@ -180,11 +172,7 @@ impl Reader<'_> {
                 '<' => return Some(words.join(" ")),
                 '"' => words.push(self.quoted_string()?),
                 // RFC 5322 §4.1: dots in phrases are obsolete and everywhere.
-                '.' => {
-                    self.rest = self.rest.get(1..)?;
-                    words.push(".".to_owned());
-                }
-                _ => words.push(self.atom()?),
+                _ => words.push(self.local_part()?),
             }
         }
     }

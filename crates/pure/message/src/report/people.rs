@@ -15,16 +15,7 @@ const ADDRESS_OCTETS_MAX: usize = 600;
 pub(super) fn write(report: &DeliveryReport<'_>, out: &mut Vec<u8>) {
     let text = text(report);
     report.begin_part(out);
-    let is_plain = quoted::is_seven_bit(text.as_bytes());
-    let (charset, encoding) = if is_plain { ("us-ascii", "7bit") } else { ("utf-8", "quoted-printable") };
-    let fields = format!(
-        "Content-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
-    );
-    out.extend_from_slice(fields.as_bytes());
-    match is_plain {
-        true => quoted::write_lines(text.as_bytes(), out),
-        false => quoted::write_quoted(text.as_bytes(), out),
-    }
+    quoted::write_text_part(&text, out);
 }
 
 /// The text, its lines parted by LF.

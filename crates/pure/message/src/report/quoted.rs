@@ -54,6 +54,20 @@ fn write_quoted_line(line: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Appends a part of plain text: its Content fields, the blank line, and the text, encoded only if it has to be.
+pub fn write_text_part(text: &str, out: &mut Vec<u8>) {
+    let is_plain = is_seven_bit(text.as_bytes());
+    let (charset, encoding) = if is_plain { ("us-ascii", "7bit") } else { ("utf-8", "quoted-printable") };
+    let fields = format!(
+        "Content-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    );
+    out.extend_from_slice(fields.as_bytes());
+    match is_plain {
+        true => write_lines(text.as_bytes(), out),
+        false => write_quoted(text.as_bytes(), out),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

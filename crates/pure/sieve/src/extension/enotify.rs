@@ -132,7 +132,7 @@ fn notify(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
     let options = options.iter().filter_map(|option| self::option(option)).collect();
     let message = run.tag_string(node, "message");
     let fcc = fileinto::fcc(run, node)?;
-    let notify = Notify { method, id: None, from, importance, options, message, fcc };
+    let notify = Notify { method, id: None, is_old: false, from, importance, options, message, fcc };
     run.decide(node, Action::Notify(Box::new(notify)))?;
     Ok(Flow::On)
 }

@@ -1,4 +1,4 @@
-//! `envelope` (RFC 5228 §5.4).
+//! `envelope` (RFC 5228 §5.4), with what servers ask of each other about delivery (RFC 6009).
 
 use crate::compiler::Compiler;
 use crate::dialect::Extension as E;
@@ -8,6 +8,7 @@ use crate::part::{ADDRESS_PART, AddressPart};
 use crate::path::{self, Path};
 use crate::run::{Run, Stop};
 use crate::spec::{COMMAND, Does, Kind, Positional, Spec};
+use crate::world::Envelope;
 
 pub(super) static SPECS: &[Spec] = &[Spec {
     name: "envelope",
@@ -19,12 +20,31 @@ pub(super) static SPECS: &[Spec] = &[Spec {
     ..COMMAND
 }];
 
+/// Parts of the envelope, and what they need beside `envelope`.
+const PARTS: [(&str, Option<E>); 12] = [
+    ("from", None),
+    ("to", None),
+    // Pigeonhole has these two.
+    ("auth", None),
+    ("orig_to", None),
+    // RFC 6009 §4.
+    ("notify", Some(E::EnvelopeDsn)),
+    ("orcpt", Some(E::EnvelopeDsn)),
+    ("ret", Some(E::EnvelopeDsn)),
+    ("envid", Some(E::EnvelopeDsn)),
+    // RFC 6009 §5.
+    ("bytimeabsolute", Some(E::EnvelopeDeliverBy)),
+    ("bytimerelative", Some(E::EnvelopeDeliverBy)),
+    ("bymode", Some(E::EnvelopeDeliverBy)),
+    ("bytrace", Some(E::EnvelopeDeliverBy)),
+];
+
 fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
     for text in node.arg(0).texts() {
         let Some(name) = text.constant_str() else { continue };
-        if !["from", "to", "auth", "orig_to"].iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            let words = format!("unknown envelope part \"{}\"", name.escape_debug());
-            compiler.fault(node.place, words);
+        let known = PARTS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        if !known.is_some_and(|(_, need)| need.is_none_or(|need| compiler.has(need))) {
+            compiler.fault(node.place, format!("unknown envelope part \"{}\"", name.escape_debug()));
             return;
         }
     }
@@ -35,37 +55,75 @@ fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
 fn envelope(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
     let mut matching = Matching::new(run, node)?;
     let mut is_found = false;
-    for name in node.arg(0).texts() {
-        let name = run.string(name).to_ascii_lowercase();
-        let envelope = run.envelope();
-        let written = match name.as_str() {
-            "from" => envelope.from.clone(),
-            "to" => envelope.to.clone(),
-            "orig_to" => envelope.original_to.clone(),
-            "auth" => envelope.auth.clone(),
-            _ => None,
-        };
-        let Some(written) = written else { continue };
-        let path = if name == "auth" { Path::User(written) } else { path::parse(&written, run.address_form) };
-        let all;
-        let value = match &path {
-            Path::Null => Some(""),
-            Path::User(user) => (node.part == AddressPart::All).then_some(user.as_str()),
-            Path::Mailbox(local, domain) => {
-                all = format!("{local}@{domain}");
-                node.part.of_address(&all, Some((local, domain)), &run.detail_delimiters)
+    let names = run.strings(node.arg(0));
+    let envelope = run.envelope().clone();
+    'names: for name in names {
+        for value in values(run, node, &envelope, &name.to_ascii_lowercase()) {
+            // RFC 5231 §4.2: what is empty does not count.
+            if matching.counts() && value.is_empty() {
+                continue;
             }
-            Path::Invalid => None,
-        };
-        let Some(value) = value else { continue };
-        // RFC 5231 §4.2: what is empty does not count.
-        if matching.counts() && value.is_empty() {
-            continue;
-        }
-        if matching.feed(run, Value::new(value.as_bytes()))? {
-            is_found = true;
-            break;
+            if matching.feed(run, Value::new(value.as_bytes()))? {
+                is_found = true;
+                break 'names;
+            }
         }
     }
     Ok(matching.finish(run, is_found))
+}
+
+/// What a part of the envelope says, as the test's address part has it.
+fn values(run: &Run<'_>, node: &Node, envelope: &Envelope, name: &str) -> Vec<String> {
+    let need = PARTS.iter().find(|(known, _)| *known == name).and_then(|(_, need)| *need);
+    if need.is_some_and(|need| !run.has(need)) {
+        return Vec::new();
+    }
+    let path = |written: &Option<String>| {
+        let path = written.as_deref().map(|written| path::parse(written, run.address_form));
+        path.and_then(|path| part_of(run, node, &path)).into_iter().collect()
+    };
+    let whole = |value: Option<String>| value.into_iter().collect();
+    let now = run.world.now().unix_seconds;
+    match name {
+        "from" => path(&envelope.from),
+        "to" => path(&envelope.to),
+        "orig_to" => path(&envelope.original_to),
+        "auth" => whole(envelope.auth.clone().filter(|_| node.part == AddressPart::All)),
+        // RFC 6009 §4.1: each of several is a value.
+        "notify" => envelope.notify.iter().flat_map(|notify| notify.split(',')).map(str::to_owned).collect(),
+        "ret" => whole(envelope.ret.clone()),
+        "envid" => whole(envelope.envid.clone()),
+        // RFC 6009 §4.2: the address type is no part of the address.
+        "orcpt" => match (&envelope.orcpt, node.part) {
+            (Some(orcpt), AddressPart::All) => vec![orcpt.clone()],
+            (Some(orcpt), _) => path(&orcpt.split_once(';').map(|(_, address)| address.to_owned())),
+            (None, _) => Vec::new(),
+        },
+        "bytimeabsolute" => whole(envelope.by_unix_seconds.map(rfc3339)),
+        "bytimerelative" => whole(envelope.by_unix_seconds.map(|by| by.saturating_sub(now).to_string())),
+        "bymode" => whole(envelope.by_mode.map(String::from)),
+        "bytrace" => whole(envelope.by_trace.then(|| "T".to_owned())),
+        _ => Vec::new(),
+    }
+}
+
+fn part_of(run: &Run<'_>, node: &Node, path: &Path) -> Option<String> {
+    match path {
+        Path::Null => Some(String::new()),
+        Path::User(user) => (node.part == AddressPart::All).then(|| user.clone()),
+        Path::Mailbox(local, domain) => {
+            let all = format!("{local}@{domain}");
+            node.part.of_address(&all, Some((local, domain)), &run.detail_delimiters).map(str::to_owned)
+        }
+        Path::Invalid => None,
+    }
+}
+
+/// RFC 6009 §5.1: the moment as RFC 3339 has it, in Greenwich.
+fn rfc3339(unix_seconds: i64) -> String {
+    let civil = message::Civil::from_unix_seconds(unix_seconds);
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        civil.year, civil.month, civil.day, civil.hour, civil.minute, civil.second
+    )
 }

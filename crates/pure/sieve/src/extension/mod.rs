@@ -17,6 +17,7 @@ pub(crate) mod include;
 pub(crate) mod index;
 mod keep;
 mod mailbox;
+mod notify;
 mod programs;
 mod redirect;
 mod reject;
@@ -49,6 +50,7 @@ static ALL: &[&[Spec]] = &[
     include::SPECS,
     keep::SPECS,
     mailbox::SPECS,
+    notify::SPECS,
     programs::SPECS,
     redirect::SPECS,
     reject::SPECS,
