@@ -200,11 +200,8 @@ impl Write for Pipe<'_> {
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds {
-        time_max: Duration::from_secs(30),
-        memory_octets_max: 1 << 30,
-        output_octets_max: 10,
-    };
+    const BOUNDS: Bounds =
+        Bounds { time_max: Duration::from_secs(30), memory_octets_max: 1 << 30, output_octets_max: 10 };
 
     fn sh(script: &str, input: &[u8], bounds: Bounds) -> Result<Ended, ProgramError> {
         let feed = |to: &mut dyn Write| to.write_all(input);

@@ -4,12 +4,13 @@ use anyhow::Context;
 use directory::Directory;
 use mail_types::{Address, DomainName};
 use mailstore::Store;
-use mta::TlsTally;
+use mta::{Filters, TlsTally};
 use platform::clock::Clock;
 use platform::metrics::Metrics;
 use queue::Queue;
 use storage::DataLock;
 
+use crate::filters::filter_settings;
 use crate::keys::Srs;
 use crate::reports::{self, ReportBook};
 use crate::settings::Settings;
@@ -31,6 +32,8 @@ pub(crate) struct House {
     pub(crate) settings: Settings,
     /// The keys of SRS.
     pub(crate) srs: Srs,
+    /// People's scripts.
+    pub(crate) filters: Filters,
     /// Held as long as anybody works on the data directory.
     _lock: std::sync::Arc<DataLock>,
 }
@@ -57,6 +60,8 @@ impl House {
         let queue = queue.attach(&store).with_context(|| place("the queue"))?;
         let way = WayBook::open(&data.join("state.db"), clock.clone()).with_context(|| place("state.db"))?;
         let reports = ReportBook::open(&data.join("reports.db")).with_context(|| place("reports.db"))?;
+        let filters = Filters::open(&data.join("filters.db"), filter_settings(settings)?, metrics)
+            .with_context(|| place("filters.db"))?;
         Ok(Self {
             directory,
             store,
@@ -67,6 +72,7 @@ impl House {
             tls_tally: TlsTally::default(),
             settings: settings.clone(),
             srs,
+            filters,
             _lock: lock.into(),
         })
     }
