@@ -13,7 +13,9 @@ fuzz_target!(|octets: &[u8]| {
                 Err(bad) => {
                     let mut out = Vec::new();
                     imap::response::write_bad(&mut out, &bad);
-                    assert!(out.ends_with(b"\r\n") && out.iter().filter(|&&octet| octet == b'\n').count() == 1);
+                    assert!(
+                        out.ends_with(b"\r\n") && out.iter().filter(|&&octet| octet == b'\n').count() == 1
+                    );
                 }
             }
         }
@@ -31,7 +33,8 @@ fn look(command: &Command, dialect: Dialect) {
         Command::Subscribe(name) => {
             let mut out = Vec::new();
             imap::response::write_quota_root(&mut out, name, &[], dialect);
-            let on_wire = out.strip_prefix(b"* QUOTAROOT ").and_then(|rest| rest.strip_suffix(b"\r\n")).unwrap();
+            let on_wire =
+                out.strip_prefix(b"* QUOTAROOT ").and_then(|rest| rest.strip_suffix(b"\r\n")).unwrap();
             let again = TaggedCommand::parse(&[b"a SUBSCRIBE ", on_wire].concat(), dialect).unwrap();
             assert_eq!(&again.command, command);
         }

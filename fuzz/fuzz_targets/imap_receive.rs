@@ -57,7 +57,9 @@ fn receive<'a>(
                 Received::Bad(told) => {
                     bad.clear();
                     imap::response::write_bad(&mut bad, &told);
-                    assert!(bad.ends_with(b"\r\n") && bad.iter().filter(|&&octet| octet == b'\n').count() == 1);
+                    assert!(
+                        bad.ends_with(b"\r\n") && bad.iter().filter(|&&octet| octet == b'\n').count() == 1
+                    );
                     story.push(format!("{told:?}"));
                     if told.must_close() {
                         return story;

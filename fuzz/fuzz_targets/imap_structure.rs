@@ -12,7 +12,8 @@ fuzz_target!(|octets: &[u8]| {
     let summary = scanner.finish();
     for encoding in [NameEncoding::ModifiedUtf7, NameEncoding::Utf8] {
         let mut out = Vec::new();
-        let mut response = FetchResponse::start(&mut out, 1, Dialect { encoding, separator: Separator::Slash });
+        let mut response =
+            FetchResponse::start(&mut out, 1, Dialect { encoding, separator: Separator::Slash });
         response.envelope(&mut out, &summary.envelope);
         response.body(&mut out, &summary.structure);
         response.body_structure(&mut out, &summary.structure);

@@ -22,7 +22,9 @@ fuzz_target!(|octets: &[u8]| {
 
 fn receive<'a>(limits: Limits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Received> {
     let mut receiver = Receiver::new(limits);
-    let held_octets_max = limits.line_octets_max + limits.script_octets_max + 2 * limits.literal_octets_max + 2;
+    // A line without all of its end, and two literals, one of which may be a script.
+    let literals_octets = limits.literal_octets_max + limits.literal_octets_max.max(limits.script_octets_max);
+    let held_octets_max = limits.line_octets_max + literals_octets + 1;
     let mut story = Vec::new();
     for piece in pieces {
         let mut input = piece;

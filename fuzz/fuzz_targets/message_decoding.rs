@@ -3,18 +3,30 @@
 
 use libfuzzer_sys::fuzz_target;
 use message::{
-    CharsetDecoder, Folder, HtmlText, Strictness, TextPiece, TextSearch, TransferDecoder, TransferEncoding, decode_charset,
-    decode_field_text, fold, html_text,
+    CharsetDecoder, Folder, HtmlText, Strictness, TextPiece, TextSearch, TransferDecoder, TransferEncoding,
+    decode_charset, decode_field_text, fold, html_text,
 };
 
 const CHARSETS: [&str; 12] = [
-    "", "utf-8", "utf-7", "us-ascii", "iso-8859-1", "iso-2022-jp", "gb18030", "big5", "utf-16", "koi8-r", "euc-kr", "x-unknown",
+    "",
+    "utf-8",
+    "utf-7",
+    "us-ascii",
+    "iso-8859-1",
+    "iso-2022-jp",
+    "gb18030",
+    "big5",
+    "utf-16",
+    "koi8-r",
+    "euc-kr",
+    "x-unknown",
 ];
 
 fuzz_target!(|octets: &[u8]| {
     let Some(([choice, chunk], octets)) = octets.split_first_chunk::<2>() else { return };
     let chunk = usize::from(*chunk).max(1);
-    for encoding in [TransferEncoding::Identity, TransferEncoding::Base64, TransferEncoding::QuotedPrintable] {
+    for encoding in [TransferEncoding::Identity, TransferEncoding::Base64, TransferEncoding::QuotedPrintable]
+    {
         for strictness in [Strictness::Lenient, Strictness::Exact] {
             let whole = transfer(encoding, strictness, octets, octets.len().max(1));
             assert_eq!(transfer(encoding, strictness, octets, chunk), whole);
@@ -32,7 +44,12 @@ fuzz_target!(|octets: &[u8]| {
     let _ = decode_field_text(octets);
 });
 
-fn transfer(encoding: TransferEncoding, strictness: Strictness, octets: &[u8], chunk: usize) -> Option<Vec<u8>> {
+fn transfer(
+    encoding: TransferEncoding,
+    strictness: Strictness,
+    octets: &[u8],
+    chunk: usize,
+) -> Option<Vec<u8>> {
     let mut decoded = Vec::new();
     let mut decoder = TransferDecoder::new(encoding, strictness);
     for octets in octets.chunks(chunk) {

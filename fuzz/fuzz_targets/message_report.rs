@@ -5,8 +5,8 @@
 use libfuzzer_sys::fuzz_target;
 use mail_types::{Address, DomainName, EnhancedCode, EnvelopeId, ForwardPath, OriginalRecipient, ReplyCode};
 use message::{
-    Action, Content, Date, DeliveryReport, Limits, Original, RecipientReport, RemoteWords, ReportForm, Returned,
-    Scanner,
+    Action, Content, Date, DeliveryReport, Limits, Original, RecipientReport, RemoteWords, ReportForm,
+    Returned, Scanner,
 };
 
 fuzz_target!(|octets: &[u8]| {
@@ -69,7 +69,10 @@ fn check(out: &[u8], eight_bit: bool) {
         assert!(line.len() <= 998 && !has_control(line), "{line:?}");
         borders += usize::from(line.starts_with("--=_"));
         if borders == 2 {
-            fields.iter_mut().zip(FIELDS).for_each(|(count, name)| *count += usize::from(line.starts_with(name)));
+            fields
+                .iter_mut()
+                .zip(FIELDS)
+                .for_each(|(count, name)| *count += usize::from(line.starts_with(name)));
         }
     }
     // Nobody foresees the random octets, but a fuzzer may find them in the target.

@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use mail_types::DomainName;
 use sender_auth::dkim::{
-    DkimResult, Fault, KeyFor, Limits, Selector, SignatureVerdict, Signer, SigningKey, SigningOptions, Verifier,
+    DkimResult, Fault, KeyFor, Limits, Selector, SignatureVerdict, Signer, SigningKey, SigningOptions,
+    Verifier,
 };
 use sender_auth::{Answers, Needs, Question, Reply};
 
@@ -28,7 +29,10 @@ fuzz_target!(|octets: &[u8]| {
     for verdict in &verdicts {
         assert_eq!(verdict.result, verdict.fault.map_or(DkimResult::Pass, Fault::result));
         if verdict.result == DkimResult::Pass {
-            assert!(verdict.passing_domain().is_some() && verdict.signed_fields.iter().any(|name| **name == *"from"));
+            assert!(
+                verdict.passing_domain().is_some()
+                    && verdict.signed_fields.iter().any(|name| **name == *"from")
+            );
             assert_eq!(verdict.unsigned_body_octets, 0);
         }
     }

@@ -4,17 +4,17 @@
 
 use libfuzzer_sys::fuzz_target;
 use mail_types::{
-    Address, DeliverBy, EnvelopeId, ForwardPath, Notify, OriginalRecipient, Priority, ReturnedContent, ReversePath,
-    Secret, Verdict,
+    Address, DeliverBy, EnvelopeId, ForwardPath, Notify, OriginalRecipient, Priority, ReturnedContent,
+    ReversePath, Secret, Verdict,
 };
 use smtp::client::{
-    ANSWER_OCTETS_MAX, ChunkPlace, ChunkingUse, Client, ClientStep, Credentials, Order, OrderRecipient, Outcome,
-    Readiness, Settings, StartTlsUse, Transfer,
+    ANSWER_OCTETS_MAX, ChunkPlace, ChunkingUse, Client, ClientStep, Credentials, Order, OrderRecipient,
+    Outcome, Readiness, Settings, StartTlsUse, Transfer,
 };
-use smtp::{MailParameters, RcptParameters, Reply};
 use smtp::extension::Extensions;
 use smtp::reply::ReplyReader;
 use smtp::server::Protocol;
+use smtp::{MailParameters, RcptParameters, Reply};
 
 fuzz_target!(|octets: &[u8]| {
     let Some(([choice, cut], input)) = octets.split_first_chunk::<2>() else { return };

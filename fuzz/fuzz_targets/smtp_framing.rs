@@ -16,7 +16,10 @@ fuzz_target!(|octets: &[u8]| {
     writer.finish(&mut wire);
     let ends = wire.windows(5).filter(|window| window == b"\r\n.\r\n").count();
     assert!(ends == 1 || wire == b".\r\n");
-    assert_eq!(read(&wire, BareNewlines::Refuse, usize::from(*read_cut) + 1), Some(with_whole_line_ends(text)));
+    assert_eq!(
+        read(&wire, BareNewlines::Refuse, usize::from(*read_cut) + 1),
+        Some(with_whole_line_ends(text))
+    );
 
     // The same octets straight from a stranger: cuts mean nothing, and what is kept has whole line ends.
     let wild = [text, b"\r\n.\r\n"].concat();

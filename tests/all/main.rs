@@ -10,6 +10,7 @@ mod dns_records;
 mod faults;
 mod filtered;
 mod internet;
+mod managesieve;
 mod names;
 mod operation;
 mod reported;

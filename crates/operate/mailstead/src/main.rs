@@ -10,6 +10,7 @@ mod house;
 mod keys;
 mod reports;
 mod rights;
+mod scripts;
 mod settings;
 mod way;
 mod wire;

@@ -95,11 +95,13 @@ impl Running {
         let transactions = Transactions::new(&clock);
         let resolver = Resolver::new(&dns_settings(&settings), clock.clone(), &metrics)?;
         let (report_mail, report_mails) = mpsc::channel(WAITING_MAX);
+        let judges = Workers::start("scripts", WorkersSettings { threads: 1, queue_max: 64 }, &metrics)?;
         let means = Means {
             clock: &clock,
             transactions: &transactions,
             resolver: &resolver,
             report_mail: &report_mail,
+            judges: &judges,
         };
         let doors = Doors::new(&settings, &house, &guard, acceptor, means, &metrics);
         let outbound = {

@@ -39,6 +39,8 @@ pub struct Services {
     pub imaps: Option<u16>,
     /// Reading by IMAP, STARTTLS.
     pub imap: Option<u16>,
+    /// Writing Sieve scripts by ManageSieve, STARTTLS.
+    pub sieve: Option<u16>,
     /// JMAP over HTTPS.
     pub jmap: Option<u16>,
     /// Files from which mail programs set themselves up, over HTTPS.
@@ -201,6 +203,8 @@ fn services(domain: &Name, host: &Name, services: Services) -> Result<Vec<Wanted
         ("_imap._tcp", services.imap, SECOND, Denial::Told),
         ("_pop3s._tcp", None, PREFERRED, Denial::Told),
         ("_pop3._tcp", None, PREFERRED, Denial::Told),
+        // RFC 5804 §1.8.
+        ("_sieve._tcp", services.sieve, PREFERRED, Denial::NotTold),
         ("_jmap._tcp", services.jmap, PREFERRED, Denial::NotTold),
         ("_autodiscover._tcp", services.configuration, PREFERRED, Denial::NotTold),
     ];
@@ -343,11 +347,13 @@ mod tests {
     fn what_is_served_later_is_published_later() {
         let mut domain = domain();
         domain.encryption_policy = PolicyId::new("20261126");
-        let services = Services { jmap: Some(443), configuration: Some(443), ..Services::default() };
+        let services =
+            Services { jmap: Some(443), configuration: Some(443), sieve: Some(4190), ..Services::default() };
         let lines = lines(&of_domain(domain, Host { services, ..host() }));
         for line in [
             "_mta-sts.example.org TXT \"v=STSv1; id=20261126;\"",
             "mta-sts.example.org CNAME mail.example.org.",
+            "_sieve._tcp.example.org SRV 0 1 4190 mail.example.org.",
             "_jmap._tcp.example.org SRV 0 1 443 mail.example.org.",
             "_autodiscover._tcp.example.org SRV 0 1 443 mail.example.org.",
             "autoconfig.example.org CNAME mail.example.org.",

@@ -6,7 +6,7 @@ const NAME_OCTETS_MAX: usize = 1_024;
 /// Bounds on one command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Longest line in octets, without its line end and without the literals within it.
+    /// All lines of a command together in octets, without their line ends and the literals between them.
     pub line_octets_max: usize,
     /// Largest literal in octets that is not a script.
     pub literal_octets_max: usize,

@@ -50,6 +50,8 @@ pub struct Receiver {
     /// The line so far; of one that is skipped, its end.
     line: Vec<u8>,
     words: Vec<Word>,
+    /// Octets of the lines that the words stood on.
+    lines_octets: usize,
     /// What is wrong with the command that is skipped.
     bad: Option<BadCommand>,
     skipped_octets: u64,
@@ -85,6 +87,7 @@ impl Receiver {
             state: State::Line,
             line: Vec::new(),
             words: Vec::new(),
+            lines_octets: 0,
             bad: None,
             skipped_octets: 0,
         }
@@ -147,7 +150,8 @@ impl Receiver {
         } else {
             self.line.extend_from_slice(piece);
             // The line end is not counted, whether or not it has come.
-            if self.line.trim_ascii_end_of_line().len() > self.limits.line_octets_max {
+            let octets = self.lines_octets + self.line.trim_ascii_end_of_line().len();
+            if octets > self.limits.line_octets_max {
                 self.skip(self.line.len() as u64);
                 self.refuse(BadCommand::TooLarge);
                 self.state = if self.state == State::Lost { State::Lost } else { State::SkippingLine };
@@ -168,11 +172,15 @@ impl Receiver {
 
     fn line_done(&mut self, line: &[u8]) -> Option<Received> {
         if self.bad.is_none() {
+            self.lines_octets += line.len();
             let is_first = self.words.is_empty();
             match read_line(line, is_first, &mut self.words) {
                 Ok(Some(octets)) => return self.announced(octets),
                 // A stray empty line does no harm.
-                Ok(None) if self.words.is_empty() && self.awaited == Awaited::Command => return None,
+                Ok(None) if self.words.is_empty() && self.awaited == Awaited::Command => {
+                    self.lines_octets = 0;
+                    return None;
+                }
                 Ok(None) => return Some(self.finish()),
                 Err(complaint) => self.refuse(BadCommand::Syntax(complaint.what)),
             }
@@ -250,7 +258,7 @@ impl Receiver {
     /// The command is complete, read or skipped.
     fn finish(&mut self) -> Received {
         self.state = State::Line;
-        self.skipped_octets = 0;
+        (self.lines_octets, self.skipped_octets) = (0, 0);
         let awaited = std::mem::replace(&mut self.awaited, Awaited::Command);
         let words = std::mem::take(&mut self.words);
         if let Some(bad) = self.bad.take() {

@@ -60,4 +60,4 @@ pub use trace::{
     Client, MailProtocol, Received, write_date_field, write_message_id_field, write_return_path,
 };
 pub use transfer::{Strictness, TransferDecoder, TransferEncoding, Undecodable, decode_transfer};
-pub use write::{write_address_field, write_exact_text_field, write_text_field};
+pub use write::{encode_base64, write_address_field, write_exact_text_field, write_text_field};

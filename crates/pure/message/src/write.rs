@@ -185,7 +185,7 @@ impl Encoding {
     fn encoded_word(self, text: &str) -> String {
         match self {
             Encoding::Q => format!("=?utf-8?Q?{}?=", q_encoded(text)),
-            Encoding::B => format!("=?utf-8?B?{}?=", base64(text.as_bytes())),
+            Encoding::B => format!("=?utf-8?B?{}?=", encode_base64(text.as_bytes())),
         }
     }
 }
@@ -214,8 +214,8 @@ fn q_encoded(text: &str) -> String {
     encoded
 }
 
-/// Base64 with padding (RFC 4648 §4).
-fn base64(octets: &[u8]) -> String {
+/// Base64 with padding, on one line (RFC 4648 §4).
+pub fn encode_base64(octets: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut encoded = String::with_capacity(octets.len().div_ceil(3) * 4);
     for group in octets.chunks(3) {
@@ -317,7 +317,7 @@ mod tests {
         for (plain, encoded) in
             [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
         {
-            assert_eq!(base64(plain.as_bytes()), encoded);
+            assert_eq!(encode_base64(plain.as_bytes()), encoded);
         }
     }
 }

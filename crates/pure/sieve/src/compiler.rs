@@ -17,30 +17,38 @@ use crate::text::{self, MATCH_VARIABLES_MAX, Part, Reference, Text};
 /// # Errors
 /// All that is wrong with it, in the order of the script.
 pub fn compile(text: &[u8], dialect: &Dialect) -> Result<Script, Vec<Fault>> {
+    let (script, faults) = compile_all(text, dialect);
+    match script {
+        Some(script) if faults.is_empty() => Ok(script),
+        _ => Err(faults),
+    }
+}
+
+/// Compiles as much of a script as can be, and tells all that is wrong with it.
+pub(crate) fn compile_all(text: &[u8], dialect: &Dialect) -> (Option<Script>, Vec<Fault>) {
     let mut faults = Faults::default();
     if text.len() > dialect.bounds.script_octets_max {
         faults.add(
             Place { line: 1, column: 1 },
             format!("the script has more than {} octets", dialect.bounds.script_octets_max),
         );
-        return Err(faults.into_vec());
+        return (None, faults.into_vec());
     }
     let items = parser::parse(text, &mut faults);
     if !faults.is_empty() {
-        return Err(faults.into_vec());
+        return (None, faults.into_vec());
     }
     let mut compiler = Compiler::new(dialect, faults);
     let nodes = compiler.commands(items, 0);
-    if !compiler.faults.is_empty() {
-        return Err(compiler.faults.into_vec());
-    }
-    Ok(Script {
+    compiler.check_companions();
+    let script = Script {
         nodes,
         required: compiler.required,
         variables: compiler.variables.into(),
         octets: text.len(),
         warnings: compiler.warnings.into_vec(),
-    })
+    };
+    (Some(script), compiler.faults.into_vec())
 }
 
 /// What is known of the script so far.
@@ -54,6 +62,8 @@ pub(crate) struct Compiler<'d> {
     nodes: usize,
     /// Whether something else than `require` has been seen.
     has_begun: bool,
+    /// Regular expressions made ready so far.
+    pub(crate) regexes: usize,
     /// The name of the command before, at the same depth.
     pub(crate) before: &'static str,
     /// The names of loops around what is compiled.
@@ -71,8 +81,22 @@ impl<'d> Compiler<'d> {
             numbers: HashMap::new(),
             nodes: 0,
             has_begun: false,
+            regexes: 0,
             before: "",
             loops: Vec::new(),
+        }
+    }
+
+    /// What some extensions do not work without (RFC 5703 §7).
+    fn check_companions(&mut self) {
+        if !self.has(Extension::ExtractText) {
+            return;
+        }
+        for companion in [Extension::Variables, Extension::ForEveryPart] {
+            if !self.has(companion) {
+                let words = format!("require \"extracttext\" needs require \"{}\" too", companion.name());
+                self.fault(Place { line: 1, column: 1 }, words);
+            }
         }
     }
 
@@ -180,7 +204,8 @@ impl<'d> Compiler<'d> {
             is_never: false,
         };
         let fits = self.arguments(&mut node, item.arguments);
-        if fits && spec.block == Block::None {
+        let is_alone = spec.tests != Tests::None || matches!(item.tests, parser::Tests::None);
+        if fits && is_alone && spec.block == Block::None {
             (spec.check)(self, &mut node);
         }
         node.tests = self.tests(spec, place, item.tests, fits);
@@ -491,6 +516,7 @@ impl<'d> Compiler<'d> {
                 (Scope::Global, local)
             }
             Some(("env", item)) if self.has(Extension::DovecotEnvironment) => (Scope::Environment, item),
+            Some(("tst", item)) if self.has(Extension::DovecotTestSuite) => (Scope::Suite, item),
             Some((namespace, _)) => {
                 self.fault(place, format!("unknown namespace '{namespace}' of the variable '{name}'"));
                 return None;

@@ -227,6 +227,8 @@ pub struct Bounds {
     pub includes_max: usize,
     /// Octets of memory of one compiled regular expression.
     pub regex_octets_max: usize,
+    /// Regular expressions of one script.
+    pub regexes_max: usize,
     /// What one run may cost: about a nanosecond each.
     pub cost_max: u64,
     /// Octets of one field that `addheader` may add.
@@ -259,7 +261,8 @@ impl Default for Bounds {
             redirects_max: 4,
             include_nesting_max: 10,
             includes_max: 255,
-            regex_octets_max: 1 << 20,
+            regex_octets_max: 512 << 10,
+            regexes_max: 200,
             cost_max: 500_000_000,
             added_field_octets_max: 2_048,
             decoded_octets_max: 16 << 20,
@@ -283,8 +286,10 @@ pub struct Dialect {
     pub address_form: AddressForm,
     /// What parts the user from the detail in a local part: any of these characters (RFC 5233).
     pub detail_delimiters: String,
-    /// Header fields that editheader must leave alone, beside those of RFC 5293 §6; lower case.
-    pub protected_fields: Vec<String>,
+    /// Header fields that editheader may not add; lower case. Subject always may be (RFC 5293 §6).
+    pub unaddable_fields: Vec<String>,
+    /// Header fields that editheader may not delete, beside those of RFC 5293 §6; lower case.
+    pub undeletable_fields: Vec<String>,
     /// The kinds of notifications that can be sent, by the scheme of their URIs (RFC 5435).
     pub notify_methods: Vec<String>,
     /// Where a filter before us tells what it knows of spam; without it the world is asked.
@@ -302,7 +307,8 @@ impl Default for Dialect {
             bounds: Bounds::default(),
             address_form: AddressForm::default(),
             detail_delimiters: "+".to_owned(),
-            protected_fields: Vec::new(),
+            unaddable_fields: Vec::new(),
+            undeletable_fields: Vec::new(),
             notify_methods: vec!["mailto".to_owned()],
             spam_status: None,
             virus_status: None,
@@ -311,6 +317,13 @@ impl Default for Dialect {
 }
 
 impl Dialect {
+    /// All extensions but the one for testing engines.
+    #[must_use]
+    pub fn of_everything() -> Dialect {
+        let extensions = Extension::all().filter(|extension| *extension != E::DovecotTestSuite).collect();
+        Dialect { extensions, ..Dialect::default() }
+    }
+
     /// Whether a script may require the extension.
     #[must_use]
     pub fn allows(&self, extension: Extension) -> bool {

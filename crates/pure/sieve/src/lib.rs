@@ -27,6 +27,7 @@ mod printer;
 mod run;
 mod script;
 mod spec;
+pub mod testsuite;
 mod text;
 mod verdict;
 mod world;
@@ -35,8 +36,8 @@ pub use compiler::compile;
 pub use dialect::{Bounds, Dialect, Extension};
 pub use fault::{FAULTS_MAX, Fault, Place};
 pub use letter::{
-    Letter, Office, Silence, VacationRules, notification_letter, rejection_letter, report_letter,
-    vacation_letter,
+    Letter, Office, REDIRECTED_FIELD, Silence, VacationRules, notification_letter, redirect_letter,
+    rejection_letter, report_letter, vacation_letter,
 };
 pub use library::check_includes;
 pub use mailto::{MAILTO_RECIPIENTS_MAX, Mailto, MailtoRecipient};
@@ -47,4 +48,6 @@ pub use outcome::{
 pub use run::{Detail, STEPS_MAX, Stage, run};
 pub use script::Script;
 pub use verdict::{FieldPart, StatusKind, StatusMax, StatusRule};
-pub use world::{EmptyWorld, Envelope, Finished, Now, Program, ProgramInput, Score, ScriptPlace, World};
+pub use world::{
+    EmptyWorld, Envelope, Finished, Now, Program, ProgramInput, ProgramPurpose, Score, ScriptPlace, World,
+};

@@ -105,6 +105,8 @@ enum Key {
 pub(crate) fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
     let words = format!("the {} test", node.spec.name);
     let comparator = match node.tag("comparator").and_then(Arg::text) {
+        // The variables extension compares its strings exactly, as Pigeonhole has it.
+        None if node.spec.name == "string" => Comparator::Octet,
         None => Comparator::default(),
         Some(text) => match text.constant().map(Comparator::parse) {
             Some(Some((comparator, need))) if need.is_none_or(|need| compiler.has(need)) => comparator,
@@ -136,6 +138,14 @@ pub(crate) fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
     }
     let mut keys = Vec::new();
     for text in node.args.last().map(Arg::texts).unwrap_or_default() {
+        if kind == MatchKind::Regex {
+            compiler.regexes += 1;
+            let max = compiler.dialect.bounds.regexes_max;
+            if compiler.regexes > max {
+                compiler.fault(node.place, format!("a script has at most {max} regular expressions"));
+                return;
+            }
+        }
         let key =
             text.constant().map(|key| ready(kind, comparator, key, compiler.dialect.bounds.regex_octets_max));
         match key.transpose() {
@@ -192,7 +202,7 @@ fn ready(
         }
         MatchKind::Regex => {
             let regex = pattern::compile(key, comparator != Comparator::Octet, regex_octets_max)?;
-            Key::Regex(Box::new(regex), 1 + key.len() as u64 / 16)
+            Key::Regex(Box::new(regex), pattern::cost(key, regex_octets_max))
         }
         MatchKind::List | MatchKind::Value(_) | MatchKind::Count(_) => Key::Plain(key.into()),
     })
@@ -277,6 +287,11 @@ impl<'n> Matching<'n> {
         run.charge(key.len() as u64 * octet_cost)?;
         ready(matcher.kind, matcher.comparator, key, run.bounds.regex_octets_max)
             .map_err(|error| Stop::fault(format!("invalid regular expression: {error}")))
+    }
+
+    /// The same test, but what its wildcards stand for is forgotten.
+    pub(crate) fn without_captures(self) -> Matching<'n> {
+        Matching { wants_captures: false, ..self }
     }
 
     /// Whether values are counted, not compared.

@@ -62,16 +62,15 @@ pub(crate) struct Recipient {
 
 /// Reads exactly one mailbox, strictly.
 pub(crate) fn recipient(text: &str, form: AddressForm) -> Option<Recipient> {
-    if form == AddressForm::Ascii && !text.is_ascii() {
-        return None;
-    }
     let mut reader = Reader { rest: text, form };
     reader.skip_blanks()?;
     let (name, inner) = match reader.address() {
         Some(address) if reader.skip_blanks().is_some() && reader.rest.is_empty() => (None, address),
         _ => {
-            let mut reader = Reader { rest: text, form };
+            // A name may have any letters, whatever an address may.
+            let mut reader = Reader { rest: text, form: AddressForm::International };
             let name = reader.phrase()?;
+            reader.form = form;
             reader.rest = reader.rest.strip_prefix('<')?;
             reader.skip_blanks()?;
             let address = reader.address()?;

@@ -33,6 +33,22 @@ pub(crate) fn compile(pattern: &[u8], is_caseless: bool, octets_max: usize) -> R
         })
 }
 
+/// What looking for an expression costs for each eight octets of text: all its states may have to be followed at each of
+/// them, and what is repeated has its states as often.
+pub(crate) fn cost(pattern: &[u8], octets_max: usize) -> u64 {
+    /// Octets of memory of one state, at least.
+    const STATE_OCTETS: usize = 32;
+    let mut states = 1 + pattern.len() as u64;
+    for repeated in pattern.split(|&octet| octet == b'{').skip(1) {
+        let bounds = repeated.split(|&octet| octet == b'}').next().unwrap_or_default();
+        let numbers =
+            bounds.split(|&octet| octet == b',').filter_map(|digits| std::str::from_utf8(digits).ok());
+        let most = numbers.filter_map(|digits| digits.parse::<u64>().ok()).max();
+        states = states.saturating_mul(most.unwrap_or(1).max(1));
+    }
+    states.min((octets_max / STATE_OCTETS) as u64).max(1) * 4
+}
+
 fn translate(pattern: &str) -> Result<String, String> {
     let mut translated = String::with_capacity(pattern.len() + 8);
     let mut rest = pattern.chars().peekable();
@@ -136,6 +152,15 @@ mod tests {
         check("[[.-.]a]", "-", true);
         check("a&&b|~~", "a&&b", true);
         check("[a&&b]", "&", true);
+    }
+
+    #[test]
+    fn expressions_cost_what_their_states_do() {
+        assert_eq!(cost(b"abc", 1 << 20), 16);
+        assert_eq!(cost(b"a{3}", 1 << 20), 5 * 3 * 4);
+        assert_eq!(cost(b"(a{1,20}){x}{,5}", 1 << 20), 17 * 20 * 5 * 4);
+        assert_eq!(cost(b"((a{1,999}){1,999}){1,999}", 1 << 20), (1 << 20) / 32 * 4);
+        assert_eq!(cost(b"", 0), 4);
     }
 
     #[test]

@@ -6,11 +6,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::dialect::{Bounds, Dialect, Extension};
-use crate::message::{AddressForm, Edition, Message};
+use crate::message::{AddressForm, Edition, Message, Unreadable};
 use crate::node::{Arg, Node};
 use crate::outcome::{Action, Decided, Mark, Origin, Outcome, RunFault, Step, StepResult};
 use crate::script::{Scope, Script};
 use crate::spec::Does;
+use crate::testsuite::Suite;
 use crate::text::{Part, Text};
 use crate::verdict::StatusRule;
 use crate::world::{Envelope, ScriptPlace, World};
@@ -71,6 +72,8 @@ pub(crate) enum Flow {
     Return,
     /// The end of the loop of this name, or of the innermost one.
     Break(Option<Box<[u8]>>),
+    /// The end of a test of the engine itself, which has failed.
+    Failed,
 }
 
 /// Why a script cannot go on.
@@ -93,6 +96,12 @@ impl Stop {
     }
 }
 
+impl From<Unreadable> for Stop {
+    fn from(error: Unreadable) -> Stop {
+        Stop::fault(error.to_string())
+    }
+}
+
 /// A script that is being run.
 #[derive(Debug)]
 pub(crate) struct Frame {
@@ -111,7 +120,9 @@ pub(crate) struct Run<'r> {
     pub(crate) bounds: Bounds,
     pub(crate) address_form: AddressForm,
     pub(crate) detail_delimiters: String,
-    pub(crate) protected_fields: Vec<String>,
+    /// Names of fields that may not be added and not be deleted.
+    pub(crate) unaddable_fields: Vec<String>,
+    pub(crate) undeletable_fields: Vec<String>,
     pub(crate) notify_methods: Vec<String>,
     pub(crate) spam_status: Option<StatusRule>,
     pub(crate) virus_status: Option<StatusRule>,
@@ -132,6 +143,23 @@ pub(crate) struct Run<'r> {
     pub(crate) stage_start: usize,
     pub(crate) implicit_keep: bool,
     kept_flags: Option<Vec<String>>,
+    /// The loops over the message's parts that are under way, the innermost last (RFC 5703 §3).
+    pub(crate) loops: Vec<PartLoop>,
+    /// The file of tests that is run, if it is one.
+    pub(crate) suite: Option<&'r Suite<'r>>,
+    /// Why its present test failed.
+    pub(crate) failure: Option<String>,
+}
+
+/// A loop over parts of the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PartLoop {
+    /// The part at hand.
+    pub(crate) at: usize,
+    /// The part whose inside is walked through; the whole message without one.
+    pub(crate) inside: Option<usize>,
+    /// Whether what is inside the part at hand has nothing to do with it any more.
+    pub(crate) is_replaced: bool,
 }
 
 impl<'r> Run<'r> {
@@ -147,7 +175,8 @@ impl<'r> Run<'r> {
             bounds: dialect.bounds.clone(),
             address_form: dialect.address_form,
             detail_delimiters: dialect.detail_delimiters.clone(),
-            protected_fields: dialect.protected_fields.clone(),
+            unaddable_fields: dialect.unaddable_fields.clone(),
+            undeletable_fields: dialect.undeletable_fields.clone(),
             notify_methods: dialect.notify_methods.clone(),
             spam_status: dialect.spam_status.clone(),
             virus_status: dialect.virus_status.clone(),
@@ -163,7 +192,22 @@ impl<'r> Run<'r> {
             stage_start: 0,
             implicit_keep: true,
             kept_flags: None,
+            loops: Vec::new(),
+            suite: None,
+            failure: None,
         }
+    }
+
+    /// Goes on as another dialect has it.
+    pub(crate) fn take_dialect(&mut self, dialect: &Dialect) {
+        self.bounds = dialect.bounds.clone();
+        self.address_form = dialect.address_form;
+        self.detail_delimiters.clone_from(&dialect.detail_delimiters);
+        self.unaddable_fields.clone_from(&dialect.unaddable_fields);
+        self.undeletable_fields.clone_from(&dialect.undeletable_fields);
+        self.notify_methods.clone_from(&dialect.notify_methods);
+        self.spam_status.clone_from(&dialect.spam_status);
+        self.virus_status.clone_from(&dialect.virus_status);
     }
 
     /// Makes ready for the next script: it decides anew what becomes of the message.
@@ -190,6 +234,7 @@ impl<'r> Run<'r> {
             self.fail(RunFault { script, line: stop.line, words: stop.words });
         }
         self.frames.clear();
+        self.loops.clear();
     }
 
     /// What this stage has decided is undone, and the message kept.
@@ -305,9 +350,21 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
+    /// Pays for a look at the message's body, which may have to be read for it.
+    pub(crate) fn charge_for_reading(&self) -> Result<(), Stop> {
+        /// Octets that are read and scanned at the cost of one.
+        const OCTETS_FOR_ONE: u64 = 16;
+        self.charge(self.message.octets() / OCTETS_FOR_ONE)
+    }
+
     /// Whether the script being run has required the extension.
     pub(crate) fn has(&self, extension: Extension) -> bool {
         self.frames.last().is_some_and(|frame| frame.script.required.contains(&extension))
+    }
+
+    /// The envelope has changed.
+    pub(crate) fn forget_envelope(&mut self) {
+        self.envelope = None;
     }
 
     /// The envelope.
@@ -321,6 +378,9 @@ impl<'r> Run<'r> {
             Text::Constant(octets) => return Cow::Borrowed(octets),
             Text::Parts(parts) => parts,
         };
+        // Variables may bring as much as one of them may hold; what the script says itself is bounded with it.
+        let literal_octets: usize = parts.iter().map(Part::literal_octets).sum();
+        let octets_max = self.bounds.variable_octets_max + literal_octets;
         let mut expanded = Vec::new();
         for part in parts {
             match part {
@@ -332,11 +392,11 @@ impl<'r> Run<'r> {
                 }
                 Part::Variable(number) => self.append_variable(*number, &mut expanded),
             }
-            if expanded.len() > self.bounds.variable_octets_max {
+            if expanded.len() > octets_max {
                 break;
             }
         }
-        cut(&mut expanded, self.bounds.variable_octets_max);
+        cut(&mut expanded, octets_max);
         Cow::Owned(expanded)
     }
 
@@ -352,6 +412,10 @@ impl<'r> Run<'r> {
                 expanded.extend_from_slice(
                     self.globals.get(&variable.name).map(AsRef::as_ref).unwrap_or_default(),
                 );
+            }
+            Scope::Suite => {
+                let value = self.suite.and_then(|suite| suite.variable(&variable.name));
+                expanded.extend_from_slice(value.unwrap_or_default().as_bytes());
             }
             Scope::Environment => {
                 let value = crate::extension::environment_item(self, &variable.name);
@@ -400,7 +464,7 @@ impl<'r> Run<'r> {
                 }
                 self.globals.insert(variable.name.clone(), value.into());
             }
-            Scope::Environment => {}
+            Scope::Environment | Scope::Suite => {}
         }
         Ok(())
     }

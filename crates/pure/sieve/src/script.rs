@@ -33,6 +33,8 @@ pub(crate) enum Scope {
     Global,
     /// An item of the environment (vnd.dovecot.environment).
     Environment,
+    /// What a file of tests knows of itself (vnd.dovecot.testsuite).
+    Suite,
 }
 
 impl Script {
@@ -62,9 +64,33 @@ impl Script {
         &self.warnings
     }
 
+    /// Whether another script says the same, wherever its words stand.
+    #[must_use]
+    pub fn is_same_program(&self, other: &Script) -> bool {
+        self.required == other.required
+            && self.variables == other.variables
+            && are_same(&self.nodes, &other.nodes)
+    }
+
     /// Octets of the text it was compiled from.
     #[must_use]
     pub fn octets(&self) -> usize {
         self.octets
     }
+}
+
+fn are_same(nodes: &[Node], others: &[Node]) -> bool {
+    nodes.len() == others.len()
+        && nodes.iter().zip(others).all(|(node, other)| {
+            std::ptr::eq(node.spec, other.spec)
+                && node.tags == other.tags
+                && node.args == other.args
+                && node.is_never == other.is_never
+                && are_same(&node.tests, &other.tests)
+                && match (&node.block, &other.block) {
+                    (Some(block), Some(other)) => are_same(block, other),
+                    (None, None) => true,
+                    _ => false,
+                }
+        })
 }

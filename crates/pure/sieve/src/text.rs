@@ -22,6 +22,16 @@ pub(crate) enum Part {
     Variable(u16),
 }
 
+impl Part {
+    /// Octets that stand in the script.
+    pub(crate) fn literal_octets(&self) -> usize {
+        match self {
+            Part::Literal(octets) => octets.len(),
+            Part::Match(_) | Part::Variable(_) => 0,
+        }
+    }
+}
+
 impl Text {
     /// The octets, if no variable has a say.
     pub(crate) fn constant(&self) -> Option<&[u8]> {

@@ -159,6 +159,17 @@ pub struct Program<'p> {
     pub input: ProgramInput<'p>,
     /// Whether the script waits for what it writes.
     pub wants_output: bool,
+    /// What it is run for.
+    pub purpose: ProgramPurpose,
+}
+
+/// What a program is run for; who may be run for what is the administrator's to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProgramPurpose {
+    /// To change the message (vnd.dovecot.filter).
+    Filter,
+    /// To tell the script something (vnd.dovecot.execute).
+    Execute,
 }
 
 /// What a program reads.

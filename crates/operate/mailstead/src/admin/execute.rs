@@ -9,7 +9,7 @@ use mailstore::MailboxInfo;
 use platform::clock::Timestamp;
 
 use super::{AccountLine, AliasLine, Answer, DomainLine, Hidden, MailboxLine, Request, StoreStatus};
-use super::{keys, queue, reports};
+use super::{keys, queue, reports, sieve};
 use crate::house::House;
 use crate::keys::KeyKind;
 
@@ -96,6 +96,14 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
             reports::list(house, domain.as_deref(), since_seconds).await
         }
         Request::ReportsSend => reports::send(house).await,
+        Request::SievePut { address, name, script, activate } => {
+            sieve::put(house, &address, &name, &script, activate).await
+        }
+        Request::SieveGet { address, name } => sieve::get(house, &address, &name).await,
+        Request::SieveList { address } => sieve::list(house, &address).await,
+        Request::SieveActivate { address, name } => sieve::activate(house, &address, name.as_deref()).await,
+        Request::SieveRename { address, from, to } => sieve::rename(house, &address, &from, &to).await,
+        Request::SieveDelete { address, name } => sieve::delete(house, &address, &name).await,
         Request::Trace { what, most } => Ok(Answer::Trace { steps: house.way.search(&what, most).await? }),
     }
 }
@@ -124,7 +132,7 @@ pub(super) fn domain_name(text: &str) -> anyhow::Result<DomainName> {
     DomainName::parse(text).with_context(|| format!("{text:?} is no domain name"))
 }
 
-fn account(house: &House, text: &str) -> anyhow::Result<std::sync::Arc<directory::Account>> {
+pub(super) fn account(house: &House, text: &str) -> anyhow::Result<std::sync::Arc<directory::Account>> {
     let address = address(text)?;
     house
         .directory

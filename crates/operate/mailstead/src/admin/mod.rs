@@ -6,6 +6,7 @@ mod keys;
 mod published;
 mod queue;
 mod reports;
+mod sieve;
 mod socket;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use crate::reports::Told;
 pub(crate) use client::ask;
 pub(crate) use execute::execute;
 pub(crate) use queue::time;
+pub(crate) use sieve::{judge, script_for, script_of};
 pub(crate) use socket::AdminSocket;
 
 /// A request, as it goes over the admin socket: one line of JSON.
@@ -141,6 +143,35 @@ pub(crate) enum Request {
     },
     /// Send our reports now.
     ReportsSend,
+    /// Keep a Sieve script.
+    SievePut {
+        address: String,
+        name: String,
+        /// In base64: what is not UTF-8 comes back as it was.
+        script: String,
+        activate: bool,
+    },
+    SieveGet {
+        address: String,
+        name: String,
+    },
+    SieveList {
+        address: String,
+    },
+    /// Let a script run when mail comes (`Some`), or none.
+    SieveActivate {
+        address: String,
+        name: Option<String>,
+    },
+    SieveRename {
+        address: String,
+        from: String,
+        to: String,
+    },
+    SieveDelete {
+        address: String,
+        name: String,
+    },
 }
 
 /// Which messages of the queue are meant: those that fit every condition given.
@@ -248,6 +279,19 @@ pub(crate) enum Answer {
     Reports {
         told: Box<Told>,
     },
+    SieveScripts {
+        scripts: Vec<ScriptLine>,
+    },
+    SieveScript {
+        /// In base64.
+        script: String,
+    },
+    /// What became of a script. One with faults is not kept.
+    SieveJudged {
+        what: String,
+        faults: Vec<FaultLine>,
+        warnings: Vec<FaultLine>,
+    },
     /// Not done; the text says why and what to do.
     Failed {
         why: String,
@@ -331,6 +375,22 @@ pub(crate) struct MailboxLine {
     pub(crate) uid_validity: u32,
     pub(crate) uid_next: u32,
     pub(crate) highest_mod_seq: u64,
+}
+
+/// A Sieve script as `sieve list` tells of it.
+#[derive(Serialize, Deserialize, Debug)]
+pub(crate) struct ScriptLine {
+    pub(crate) name: String,
+    pub(crate) active: bool,
+    pub(crate) octets: u64,
+}
+
+/// What is wrong with a script, and where; lines and columns count from 1.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct FaultLine {
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+    pub(crate) words: String,
 }
 
 /// A message in the queue.

@@ -13,7 +13,7 @@ use super::{Answer, Request};
 use crate::house::House;
 use crate::settings::Settings;
 
-/// Longest request: a bulk of ten thousand accounts fits.
+/// Longest request: a bulk of ten thousand accounts fits, and the longest script.
 const REQUEST_OCTETS_MAX: u64 = 4 * 1024 * 1024;
 /// How long a request may take to arrive.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);

@@ -17,6 +17,8 @@ mod queue;
 mod quickstart;
 mod serve;
 mod setup;
+mod sieve;
+mod sieve_testsuite;
 mod store;
 mod trace;
 
@@ -92,6 +94,9 @@ enum Verb {
     /// The message store: purge, rebuild, statistics.
     #[command(subcommand)]
     Store(store::Verb),
+    /// Scripts that sort people's mail: put, get, list, activate, deactivate, rename, delete, check, testsuite.
+    #[command(subcommand)]
+    Sieve(sieve::Verb),
     /// What became of a message: search the record by its id, Message-ID or an address.
     Trace(trace::Arguments),
     /// docker-mailserver's own words: `setup email add …`, `setup alias …`, `setup quota …`.
@@ -132,6 +137,7 @@ impl Command {
             Verb::Config(verb) => return config::run(&verb, &config, json),
             Verb::Dns(verb) => return dns::run(&verb, &config, json),
             Verb::Dkim(verb) => return dkim::run(verb, &config, json),
+            Verb::Sieve(verb) => return sieve::run(verb, &config, json),
             Verb::Setup(verb) => return setup::run(verb, &config, json),
             Verb::Account(verb) => verb.into_request()?,
             Verb::Alias(verb) => verb.to_request(),

@@ -1,9 +1,14 @@
 //! Answers as people read them, in columns, and as machines do.
 
 use std::fmt::Display;
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use crate::admin::{AccountLine, Answer, DkimLine, MailboxLine, QueueLine, QueueMessage, QueueStatus};
+use anyhow::Context;
+
+use crate::admin::{
+    AccountLine, Answer, DkimLine, FaultLine, MailboxLine, QueueLine, QueueMessage, QueueStatus, script_of,
+};
 use crate::settings::show_octets;
 
 /// Prints an answer; a failure goes to standard error and makes the exit status 1.
@@ -48,10 +53,19 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
         Answer::QueueStatus { status } => queue_status(status),
         Answer::Reports { told } => super::dns_report::print(told),
         Answer::Trace { steps } => lines(steps),
+        Answer::SieveScripts { scripts } => columns(
+            ["SCRIPT", "ACTIVE", "SIZE"],
+            scripts
+                .iter()
+                .map(|s| [s.name.clone(), if s.active { "yes" } else { "no" }.into(), amount(s.octets)]),
+        ),
+        Answer::SieveScript { script } => std::io::stdout().write_all(&script_of(script)?)?,
+        Answer::SieveJudged { what, faults, warnings } => judged(what, faults, warnings),
     }
     let failed = match answer {
         Answer::Failed { .. } => true,
         Answer::Verified { faults, .. } => !faults.is_empty(),
+        Answer::SieveJudged { faults, .. } => !faults.is_empty(),
         _ => false,
     };
     Ok(if failed { ExitCode::from(super::FAILED) } else { ExitCode::SUCCESS })
@@ -153,6 +167,22 @@ fn queue_status(status: &QueueStatus) {
     );
 }
 
+/// What became of a script; its faults go where errors do.
+fn judged(what: &str, faults: &[FaultLine], warnings: &[FaultLine]) {
+    if !faults.is_empty() {
+        eprintln!("mailstead: the script has faults; it is {what}");
+    }
+    for FaultLine { line, column, words } in faults {
+        eprintln!("line {line}, column {column}: {words}");
+    }
+    for FaultLine { line, column, words } in warnings {
+        eprintln!("warning: line {line}, column {column}: {words}");
+    }
+    if faults.is_empty() {
+        println!("{what}");
+    }
+}
+
 fn queued_message(message: &QueueMessage) {
     let line = &message.line;
     println!("{} from {}, {}, {}", line.id, line.sender, amount(line.octets), line.state);
@@ -195,6 +225,14 @@ fn data(answer: &Answer) -> anyhow::Result<serde_json::Value> {
         }
         // A page and where the next one begins.
         Answer::Queue { .. } => {}
+        Answer::SieveJudged { faults, .. } => {
+            object.insert("ok".into(), faults.is_empty().into());
+        }
+        Answer::SieveScript { script } => {
+            let text = String::from_utf8(script_of(script)?);
+            let text = text.context("the script is not UTF-8; without --json it is printed as it is")?;
+            object.insert("script".into(), text.into());
+        }
         // A list alone is what `jq '.[]'` wants.
         _ => return Ok(object.values_mut().next().map(serde_json::Value::take).unwrap_or_default()),
     }

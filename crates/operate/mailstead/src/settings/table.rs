@@ -52,8 +52,8 @@ const PORT: Kind = Number { min: 1, max: 65_535 };
 
 /// The listeners, by their name under `[listen]`: the table has a switch, a port and addresses for each.
 #[cfg(test)]
-const LISTENERS: [&str; 8] =
-    ["smtp", "submission", "submissions", "imap", "imaps", "lmtp", "https", "metrics"];
+const LISTENERS: [&str; 9] =
+    ["smtp", "submission", "submissions", "imap", "imaps", "managesieve", "lmtp", "https", "metrics"];
 
 const ADDRESS_V4: Fit =
     Fit { what: "an IPv4 address, or empty", fits: |text| text.parse::<Ipv4Addr>().is_ok() };
@@ -230,6 +230,21 @@ pub(crate) static TABLE: &[Row] = &[
     row("listen.imaps.port", PORT, "993", Restart, "The port for IMAP with TLS from the start."),
     row(
         "listen.imaps.addresses",
+        Addresses,
+        "[]",
+        Restart,
+        "Addresses for this listener; empty: `listen.addresses`.",
+    ),
+    row(
+        "listen.managesieve.enabled",
+        Switch,
+        "true",
+        Restart,
+        "Let people's programs write the scripts that sort their mail, by ManageSieve with STARTTLS.",
+    ),
+    row("listen.managesieve.port", PORT, "4190", Restart, "The port for ManageSieve."),
+    row(
+        "listen.managesieve.addresses",
         Addresses,
         "[]",
         Restart,
@@ -1122,6 +1137,25 @@ pub(crate) static TABLE: &[Row] = &[
         "\"60d\"",
         Live,
         "How long `duplicate` may remember a message.",
+        "sieve.script_octets_max",
+        Octets { min: 4 * KIB, max: 2 * MIB },
+        "\"1M\"",
+        Live,
+        "The largest Sieve script that is kept, in octets.",
+    ),
+    row(
+        "sieve.scripts_max",
+        Number { min: 1, max: 1_000 },
+        "64",
+        Live,
+        "How many Sieve scripts one account may keep; one of them is active.",
+    ),
+    row(
+        "sieve.total_octets_max",
+        Octets { min: 4 * KIB, max: 256 * MIB },
+        "\"8M\"",
+        Live,
+        "How many octets all Sieve scripts of one account may have together.",
     ),
     row(
         "auth.default_domain",
@@ -1253,6 +1287,7 @@ mod tests {
             include_str!("mod.rs"),
             include_str!("../house.rs"),
             include_str!("../keys.rs"),
+            include_str!("../scripts.rs"),
             include_str!("../wire.rs"),
             include_str!("../wire/doors.rs"),
             include_str!("../wire/listeners.rs"),

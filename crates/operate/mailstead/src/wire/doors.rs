@@ -15,6 +15,7 @@ use platform::guard::Guard;
 use platform::listener::{Accepted, ConnectionNumbers, Listener};
 use platform::metrics::Metrics;
 use platform::tasks::Tasks;
+use platform::workers::Workers;
 use smtp::framing::BareNewlines;
 use tls::Acceptor;
 use tokio::sync::mpsc;
@@ -25,6 +26,7 @@ use super::{reports, sending};
 use crate::house::House;
 use crate::keys::Srs;
 use crate::reports::{ReportMail, row_of};
+use crate::scripts;
 use crate::settings::Settings;
 use crate::way;
 
@@ -42,12 +44,15 @@ pub(super) struct Means<'a> {
     pub(super) resolver: &'a Resolver,
     /// Takes mail in which a report may be.
     pub(super) report_mail: &'a mpsc::Sender<ReportMail>,
+    /// Where people's scripts are compiled.
+    pub(super) judges: &'a Workers,
 }
 
 /// Every door there is.
 pub(super) struct Doors {
     smtp: SmtpDoor,
     imap: access::ImapDoor,
+    managesieve: access::ManageSieveDoor,
     /// What everybody may see; nothing without a certificate.
     public: Option<web::Public>,
     /// The text of our MTA-STS policy.
@@ -62,7 +67,7 @@ impl Doors {
         house: &House,
         guard: &Guard,
         acceptor: Option<Acceptor>,
-        Means { clock, transactions, resolver, report_mail }: Means<'_>,
+        Means { clock, transactions, resolver, report_mail, judges }: Means<'_>,
         metrics: &Metrics,
     ) -> Self {
         let (book, counted) = (house.way.clone(), house.reports.clone());
@@ -92,6 +97,13 @@ impl Doors {
             acceptor,
             policy: policy_text(house.directory.clone(), Arc::clone(&own_policy)),
         });
+        let managesieve = access::ScriptRooms {
+            store: house.store.clone(),
+            directory: house.directory.clone(),
+            guard: guard.clone(),
+            acceptor: acceptor.clone(),
+            judges: judges.clone(),
+        };
         let imap = access::Rooms {
             store: house.store.clone(),
             directory: house.directory.clone(),
@@ -103,6 +115,7 @@ impl Doors {
         Self {
             smtp: SmtpDoor::new(smtp, smtp_settings(settings, &house.srs), metrics),
             imap: access::ImapDoor::new(imap, imap_settings(settings), metrics),
+            managesieve: access::ManageSieveDoor::new(managesieve, script_settings(settings), metrics),
             public,
             own_policy,
             plaintext_on_loopback: Arc::new(settings.switch(PLAINTEXT_ON_LOOPBACK).into()),
@@ -138,6 +151,7 @@ impl Doors {
     pub(super) fn reconfigure(&self, settings: &Settings, srs: &Srs) {
         self.smtp.reconfigure(smtp_settings(settings, srs));
         self.imap.reconfigure(imap_settings(settings));
+        self.managesieve.reconfigure(script_settings(settings));
         *self.own_policy.write().unwrap_or_else(PoisonError::into_inner) = own_policy(settings).write();
         self.plaintext_on_loopback.store(settings.switch(PLAINTEXT_ON_LOOPBACK), Ordering::Relaxed);
     }
@@ -162,11 +176,7 @@ impl Doors {
         let imap = |security: access::Security| {
             let (door, plaintext) = (self.imap.clone(), Arc::clone(&self.plaintext_on_loopback));
             move |accepted: Accepted| {
-                let door = door.clone();
-                let is_here = accepted.peer.address().is_none_or(|address| address.is_loopback());
-                let is_trusted =
-                    security == access::Security::StartTls && is_here && plaintext.load(Ordering::Relaxed);
-                let security = if is_trusted { access::Security::Trusted } else { security };
+                let (door, security) = (door.clone(), trusted(security, &accepted, &plaintext));
                 async move { door.serve(accepted, security).await }
             }
         };
@@ -199,6 +209,15 @@ impl Doors {
                     listener.serve(owner, guard, numbers, stop, imap(access::Security::ImplicitTls)),
                 );
             }
+            Purpose::ManageSieve => {
+                let (door, plaintext) = (self.managesieve.clone(), Arc::clone(&self.plaintext_on_loopback));
+                let serve = move |accepted: Accepted| {
+                    let security = trusted(access::Security::StartTls, &accepted, &plaintext);
+                    let door = door.clone();
+                    async move { door.serve(accepted, security).await }
+                };
+                tasks.spawn("managesieve", listener.serve(owner, guard, numbers, stop, serve));
+            }
             Purpose::Https => {
                 let Some(public) = self.public.clone() else {
                     tracing::warn!("without a certificate nothing is shown by HTTPS");
@@ -212,6 +231,21 @@ impl Doors {
                 tasks.spawn("metrics", web::serve(listener, HTTP, site, owner, guard, numbers, stop));
             }
         }
+    }
+}
+
+/// A client on this machine may need no TLS.
+fn trusted(
+    security: access::Security,
+    accepted: &Accepted,
+    plaintext_on_loopback: &AtomicBool,
+) -> access::Security {
+    let is_here = accepted.peer.address().is_none_or(|address| address.is_loopback());
+    let is_trusted = security == access::Security::StartTls && is_here;
+    if is_trusted && plaintext_on_loopback.load(Ordering::Relaxed) {
+        access::Security::Trusted
+    } else {
+        security
     }
 }
 
@@ -316,5 +350,13 @@ fn imap_settings(settings: &Settings) -> access::Settings {
         sessions_per_account_max: settings.count("imap.sessions_per_account_max"),
         errors_max: small(settings.number("imap.errors_max")),
         quota_default: quota_default(settings),
+    }
+}
+
+fn script_settings(settings: &Settings) -> access::ScriptSettings {
+    access::ScriptSettings {
+        limits: scripts::limits(settings),
+        dialect: scripts::dialect(settings).into(),
+        ..access::ScriptSettings::default()
     }
 }

@@ -21,17 +21,19 @@ pub(super) enum Purpose {
     Lmtp,
     Imap,
     Imaps,
+    ManageSieve,
     Https,
     Metrics,
 }
 
 impl Purpose {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Smtp,
         Self::Submission,
         Self::Submissions,
         Self::Imap,
         Self::Imaps,
+        Self::ManageSieve,
         Self::Lmtp,
         Self::Https,
         Self::Metrics,
@@ -46,6 +48,7 @@ impl Purpose {
             Self::Lmtp => "lmtp",
             Self::Imap => "imap",
             Self::Imaps => "imaps",
+            Self::ManageSieve => "managesieve",
             Self::Https => "https",
             Self::Metrics => "metrics",
         }
@@ -57,6 +60,7 @@ impl Purpose {
             Self::Smtp | Self::Submission | Self::Lmtp => {
                 |_| b"421 4.7.0 Too many connections; come back later\r\n"
             }
+            Self::ManageSieve => |_| b"BYE (TRYLATER) \"Too many connections; come back later\"\r\n",
             Self::Imap => |_| b"* BYE [UNAVAILABLE] Too many connections; come back later\r\n",
             Self::Metrics => {
                 |_| b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"

@@ -189,6 +189,7 @@ fn services(settings: &Settings) -> Services {
         submission: port("submission"),
         imaps: port("imaps"),
         imap: port("imap"),
+        sieve: port("managesieve"),
         // No listener of ours serves these.
         jmap: None,
         configuration: None,

@@ -1,6 +1,7 @@
 //! `address` (RFC 5228 §5.1), with `:index` (RFC 5260).
 
 use super::index::{self, INDEX};
+use super::mime::{self, MIME};
 use crate::compiler::Compiler;
 use crate::matching::{self, MATCH, Matching, Value};
 use crate::node::{Arg, Node};
@@ -10,7 +11,7 @@ use crate::spec::{COMMAND, Does, Kind, Positional, Spec};
 
 pub(super) static SPECS: &[Spec] = &[Spec {
     name: "address",
-    tags: &[MATCH, ADDRESS_PART, INDEX],
+    tags: &[MATCH, ADDRESS_PART, INDEX, MIME],
     arguments: &[Positional::new("header list", Kind::Strings), Positional::new("key list", Kind::Strings)],
     check,
     action: Does::Test(address),
@@ -56,6 +57,7 @@ fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
         return;
     }
     index::check(compiler, node);
+    mime::check(compiler, node);
     node.part = AddressPart::of(node);
     matching::check(compiler, node);
 }
@@ -67,17 +69,17 @@ fn address(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
 }
 
 fn look(run: &Run<'_>, node: &Node, names: &Arg, matching: &mut Matching<'_>) -> Result<bool, Stop> {
+    let headers = mime::headers(run, node)?;
     for name in names.texts() {
         let name = run.expand(name);
         let Ok(name) = std::str::from_utf8(&name) else { continue };
-        for field in run.message.header().chosen(name, index::occurrence(node)) {
-            for address in field.addresses() {
-                let parts = address.local_part().zip(address.domain());
-                let part = node.part.of_address(address.all(), parts, &run.detail_delimiters);
-                let Some(part) = part else { continue };
-                if matching.feed(run, Value::new(part.as_bytes()))? {
-                    return Ok(true);
-                }
+        let fields = headers.iter().flat_map(|header| header.chosen(name, index::occurrence(node)));
+        for address in fields.flat_map(|field| field.addresses()) {
+            let parts = address.local_part().zip(address.domain());
+            let part = node.part.of_address(address.all(), parts, &run.detail_delimiters);
+            let Some(part) = part else { continue };
+            if matching.feed(run, Value::new(part.as_bytes()))? {
+                return Ok(true);
             }
         }
     }

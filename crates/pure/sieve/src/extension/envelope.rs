@@ -112,7 +112,7 @@ fn part_of(run: &Run<'_>, node: &Node, path: &Path) -> Option<String> {
         Path::Null => Some(String::new()),
         Path::User(user) => (node.part == AddressPart::All).then(|| user.clone()),
         Path::Mailbox(local, domain) => {
-            let all = format!("{local}@{domain}");
+            let all = crate::message::joined(local, domain);
             node.part.of_address(&all, Some((local, domain)), &run.detail_delimiters).map(str::to_owned)
         }
         Path::Invalid => None,

@@ -1,15 +1,17 @@
 //! `header` (RFC 5228 §5.7), with `:index` (RFC 5260).
 
 use super::index::{self, INDEX};
+use super::mime::{self, MIME, MIME_OPTIONS};
 use crate::compiler::Compiler;
 use crate::matching::{self, MATCH, Matching, Value};
+use crate::message::MimeOption;
 use crate::node::Node;
 use crate::run::{Run, Stop};
 use crate::spec::{COMMAND, Does, Kind, Positional, Spec};
 
 pub(super) static SPECS: &[Spec] = &[Spec {
     name: "header",
-    tags: &[MATCH, INDEX],
+    tags: &[MATCH, INDEX, MIME, MIME_OPTIONS],
     arguments: &[Positional::new("header names", Kind::Strings), Positional::new("key list", Kind::Strings)],
     check,
     action: Does::Test(header),
@@ -18,6 +20,7 @@ pub(super) static SPECS: &[Spec] = &[Spec {
 
 fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
     index::check(compiler, node);
+    mime::check(compiler, node);
     matching::check(compiler, node);
 }
 
@@ -28,13 +31,32 @@ fn header(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
 }
 
 fn look(run: &Run<'_>, node: &Node, matching: &mut Matching<'_>) -> Result<bool, Stop> {
-    for name in node.arg(0).texts() {
-        let name = run.expand(name);
-        let Ok(name) = std::str::from_utf8(&name) else { continue };
-        for field in run.message.header().chosen(name, index::occurrence(node)) {
-            if matching.feed(run, Value::with_casemap(field.text().as_bytes(), field.casemap()))? {
-                return Ok(true);
+    let parameters = node.tag("param").map(|names| run.strings(names)).unwrap_or_default();
+    let option = mime::option(node, &parameters);
+    for header in mime::headers(run, node)? {
+        for name in node.arg(0).texts() {
+            let name = run.expand(name);
+            let Ok(name) = std::str::from_utf8(&name) else { continue };
+            for field in header.chosen(name, index::occurrence(node)) {
+                let is_found = match option {
+                    MimeOption::Whole => {
+                        matching.feed(run, Value::with_casemap(field.text().as_bytes(), field.casemap()))?
+                    }
+                    option => feed_all(run, matching, &option.values(field))?,
+                };
+                if is_found {
+                    return Ok(true);
+                }
             }
+        }
+    }
+    Ok(false)
+}
+
+fn feed_all(run: &Run<'_>, matching: &mut Matching<'_>, values: &[String]) -> Result<bool, Stop> {
+    for value in values {
+        if matching.feed(run, Value::new(value.as_bytes()))? {
+            return Ok(true);
         }
     }
     Ok(false)

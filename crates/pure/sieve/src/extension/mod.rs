@@ -1,15 +1,19 @@
 //! The commands and tests of the language and its extensions, a file each.
 
 mod address;
+mod body;
 mod control;
 mod date;
 mod duplicate;
+mod editheader;
 mod enotify;
 mod envelope;
 mod environment;
 mod exists;
 mod extlists;
+mod extracttext;
 mod fileinto;
+mod foreverypart;
 mod header;
 mod ihave;
 mod imap4flags;
@@ -17,10 +21,12 @@ pub(crate) mod include;
 pub(crate) mod index;
 mod keep;
 mod mailbox;
+mod mime;
 mod notify;
 mod programs;
 mod redirect;
 mod reject;
+mod replace;
 mod report;
 mod require;
 mod size;
@@ -35,15 +41,19 @@ use crate::spec::Spec;
 /// All rows, by file.
 static ALL: &[&[Spec]] = &[
     address::SPECS,
+    body::SPECS,
     control::SPECS,
     date::SPECS,
     duplicate::SPECS,
+    editheader::SPECS,
     enotify::SPECS,
     envelope::SPECS,
     environment::SPECS,
     exists::SPECS,
     extlists::SPECS,
+    extracttext::SPECS,
     fileinto::SPECS,
+    foreverypart::SPECS,
     header::SPECS,
     ihave::SPECS,
     imap4flags::SPECS,
@@ -54,9 +64,11 @@ static ALL: &[&[Spec]] = &[
     programs::SPECS,
     redirect::SPECS,
     reject::SPECS,
+    replace::SPECS,
     report::SPECS,
     require::SPECS,
     size::SPECS,
+    crate::testsuite::SPECS,
     spamtest::SPECS,
     vacation::SPECS,
     variables::SPECS,

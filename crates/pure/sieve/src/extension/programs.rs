@@ -9,7 +9,7 @@ use crate::outcome::{Action, Pipe};
 use crate::run::{Flow, Run, Stop};
 use crate::spec::{COMMAND, Does, Kind, Positional, Spec, Tag};
 use crate::text::Text;
-use crate::world::{Finished, Program, ProgramInput};
+use crate::world::{Finished, Program, ProgramInput, ProgramPurpose};
 
 /// Octets of a program's name.
 const NAME_OCTETS_MAX: usize = 128;
@@ -116,11 +116,11 @@ fn filter(run: &mut Run<'_>, node: &Node) -> Result<Result<(), String>, Stop> {
     let (name, arguments) = program(run, node)?;
     run.charge(PROGRAM_COST)?;
     let input = ProgramInput::Message(run.message);
-    let program = Program { name: &name, arguments: &arguments, input, wants_output: true };
+    let purpose = ProgramPurpose::Filter;
+    let program = Program { name: &name, arguments: &arguments, input, wants_output: true, purpose };
     match finished(run.world.run_program(&program), &name) {
-        Ok(finished) if finished.output.is_empty() => {
-            Ok(Err(format!("the program '{name}' wrote no message")))
-        }
+        // A program that has nothing to change says nothing.
+        Ok(finished) if finished.output.is_empty() => Ok(Ok(())),
         Ok(finished) => {
             run.charge(finished.output.len() as u64)?;
             run.message.replace_all(&finished.output);
@@ -140,7 +140,9 @@ fn execute(run: &mut Run<'_>, node: &Node) -> Result<Result<(), String>, Stop> {
         None => ProgramInput::Nothing,
     };
     let output = node.tag("output");
-    let program = Program { name: &name, arguments: &arguments, input, wants_output: output.is_some() };
+    let wants_output = output.is_some();
+    let purpose = ProgramPurpose::Execute;
+    let program = Program { name: &name, arguments: &arguments, input, wants_output, purpose };
     match finished(run.world.run_program(&program), &name) {
         Ok(finished) => {
             if let Some(variable) = output {

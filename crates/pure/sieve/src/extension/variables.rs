@@ -30,7 +30,7 @@ pub(super) static SPECS: &[Spec] = &[
 ];
 
 /// Modifiers. Of each precedence only one may stand (RFC 5229 §4.1).
-const MODIFIERS: &[Tag] = &[
+pub(super) const MODIFIERS: &[Tag] = &[
     Tag::plain("lower").of("40"),
     Tag::plain("upper").of("40"),
     Tag::plain("lowerfirst").of("30"),
@@ -59,7 +59,13 @@ pub(super) fn check_name(compiler: &mut Compiler<'_>, node: &Node, name: Option<
 
 fn set(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
     let Some(value) = node.arg(1).text() else { return Ok(Flow::On) };
-    let mut value = run.expand(value).into_owned();
+    let value = modify(run, node, run.expand(value).into_owned());
+    run.set_named(node.arg(0), value)?;
+    Ok(Flow::On)
+}
+
+/// What a command's modifiers make of a value (RFC 5229 §4.1).
+pub(super) fn modify(run: &Run<'_>, node: &Node, mut value: Vec<u8>) -> Vec<u8> {
     let octets_max = run.bounds.variable_octets_max;
     // By precedence, the highest first.
     for (tag, modify) in [
@@ -84,8 +90,7 @@ fn set(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
     if node.has("length") {
         value = value.iter().filter(|&&octet| octet & 0xc0 != 0x80).count().to_string().into_bytes();
     }
-    run.set_named(node.arg(0), value)?;
-    Ok(Flow::On)
+    value
 }
 
 impl Run<'_> {

@@ -3,6 +3,7 @@
 
 mod abuse;
 mod notification;
+mod redirection;
 mod rejection;
 mod reply;
 
@@ -15,6 +16,7 @@ use crate::world::Envelope;
 
 pub use abuse::report_letter;
 pub use notification::notification_letter;
+pub use redirection::{REDIRECTED_FIELD, redirect_letter};
 pub use rejection::rejection_letter;
 pub use reply::{VacationRules, vacation_letter};
 
@@ -69,6 +71,9 @@ pub enum Silence {
     /// RFC 5230 §4.5.
     #[error("no address of the recipient's own is among those the message is addressed to")]
     NotAddressed,
+    /// It would go round in circles.
+    #[error("the message was sent on from here before")]
+    Loop,
     /// All of them have got one.
     #[error("everybody has been told already")]
     NobodyLeft,

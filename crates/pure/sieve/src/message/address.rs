@@ -86,10 +86,21 @@ fn is_valid_address(local_part: &str, domain: &str, form: AddressForm) -> bool {
         && (is_literal || (is_name && domain.chars().all(is_domain_character)))
 }
 
-fn joined(local_part: &str, domain: &str) -> String {
-    match (local_part, domain) {
-        (local_part, "") => local_part.to_owned(),
-        (local_part, domain) => format!("{local_part}@{domain}"),
+/// Both parts as one address, quoted where it has to be (RFC 5322 §3.4.1).
+pub(crate) fn joined(local_part: &str, domain: &str) -> String {
+    if domain.is_empty() {
+        return local_part.to_owned();
+    }
+    let is_plain = |character: char| {
+        character.is_ascii_alphanumeric()
+            || "!#$%&'*+-/=?^_`{|}~.".contains(character)
+            || !character.is_ascii()
+    };
+    if local_part.chars().all(is_plain) {
+        format!("{local_part}@{domain}")
+    } else {
+        let quoted = local_part.replace('\\', "\\\\").replace('"', "\\\"");
+        format!("\"{quoted}\"@{domain}")
     }
 }
 
@@ -114,7 +125,7 @@ mod tests {
         check(
             "\"ann doe\"@example.org",
             AddressForm::International,
-            &[("ann doe@example.org", Some("ann doe"), Some("example.org"))],
+            &[("\"ann doe\"@example.org", Some("ann doe"), Some("example.org"))],
         );
     }
 

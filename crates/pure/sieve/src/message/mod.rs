@@ -20,9 +20,11 @@ use std::sync::Arc;
 
 use message::{Part, Span, blank_line_octets};
 
+pub(crate) use address::joined;
 pub use address::{ADDRESSES_MAX, AddressForm, MailAddress};
 pub use body::BodyTransform;
 use body::Decoded;
+pub(crate) use header::LineEnd;
 pub use header::{Header, HeaderField, Occurrence, Side};
 pub use mime_option::MimeOption;
 use parts::Parts;

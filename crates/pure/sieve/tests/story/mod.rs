@@ -1,6 +1,8 @@
 //! A script and a message in, a line of text out: what the tests of the crate are written in.
 #![allow(dead_code, reason = "not every file of tests uses all of it")]
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
+pub(crate) mod town;
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! A house for tests: a store and a directory in a temporary directory, the IMAP door over pipes, and clients that play
-//! dialogues.
+//! A house for tests: a store and a directory in a temporary directory, the IMAP and ManageSieve doors over pipes, and
+//! clients that play dialogues.
 
 #![allow(dead_code, reason = "each test binary uses its own part of the house")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use access::{ImapDoor, Rooms, Security, Settings};
+use access::{ImapDoor, ManageSieveDoor, Rooms, ScriptRooms, ScriptSettings, Security, Settings};
 use directory::{Directory, NewAccount, NewPassword, PasswordCost, Quota};
 use mail_types::{AccountId, Address, DomainName, Secret, TransactionId};
 use mailstore::Store;
@@ -17,6 +17,7 @@ use platform::listener::{Accepted, ConnectionNumber};
 use platform::metrics::Metrics;
 use platform::stream::{Endpoint, Stream};
 use platform::tasks::{Shutdown, ShutdownTrigger};
+use platform::workers::{Workers, WorkersSettings};
 use tls::{Acceptor, AcceptorSettings, Certificates, Connector, ConnectorTrust};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -30,6 +31,7 @@ pub(crate) struct House {
     pub(crate) directory: Directory,
     pub(crate) clock: Clock,
     pub(crate) door: ImapDoor,
+    pub(crate) scripts: ManageSieveDoor,
     shutdown: Shutdown,
     trigger: ShutdownTrigger,
     guard: Guard,
@@ -50,17 +52,26 @@ impl House {
         let directory = directory(data.path(), &clock, &metrics, quota);
         let guard = Guard::new(guard_settings(), clock.clone(), &metrics);
         let transactions = AtomicU64::new(1);
+        let acceptor = acceptor(&clock, &metrics);
+        let script_rooms = ScriptRooms {
+            store: store.clone(),
+            directory: directory.clone(),
+            guard: guard.clone(),
+            acceptor: Some(acceptor.clone()),
+            judges: Workers::start("judges", WorkersSettings { threads: 1, queue_max: 4 }, &metrics).unwrap(),
+        };
+        let scripts = ManageSieveDoor::new(script_rooms, ScriptSettings::default(), &metrics);
         let rooms = Rooms {
             store: store.clone(),
             directory: directory.clone(),
             guard: guard.clone(),
             clock: clock.clone(),
-            acceptor: Some(acceptor(&clock, &metrics)),
+            acceptor: Some(acceptor),
             next_transaction: Box::new(move || TransactionId(transactions.fetch_add(1, Ordering::Relaxed))),
         };
         let door = ImapDoor::new(rooms, settings, &metrics);
         let (trigger, shutdown) = Shutdown::channel();
-        Self { store, directory, clock, door, shutdown, trigger, guard, _data: data }
+        Self { store, directory, clock, door, scripts, shutdown, trigger, guard, _data: data }
     }
 
     /// A connection at its greeting.
@@ -72,6 +83,12 @@ impl House {
 
     /// The client's end of a connection, and the session at its other end, which does not run yet.
     pub(crate) fn session(&self, security: Security) -> (Stream, impl Future<Output = ()> + Send + use<>) {
+        let (ours, accepted) = self.accepted();
+        let door = self.door.clone();
+        (ours, async move { door.serve(accepted, security).await })
+    }
+
+    fn accepted(&self) -> (Stream, Accepted) {
         let (ours, theirs) = Stream::pair(256 * 1024);
         let accepted = Accepted {
             stream: theirs,
@@ -81,8 +98,15 @@ impl House {
             visit: self.guard.admit(None).unwrap(),
             shutdown: self.shutdown.clone(),
         };
-        let door = self.door.clone();
-        (ours, async move { door.serve(accepted, security).await })
+        (ours, accepted)
+    }
+
+    /// A connection to the ManageSieve door, at its greeting.
+    pub(crate) fn connect_to_scripts(&self, security: Security) -> Stream {
+        let (ours, accepted) = self.accepted();
+        let door = self.scripts.clone();
+        tokio::spawn(async move { door.serve(accepted, security).await });
+        ours
     }
 
     /// A client that has read the greeting.

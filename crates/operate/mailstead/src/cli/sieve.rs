@@ -1,0 +1,123 @@
+//! `sieve …`: the scripts that sort people's mail.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Subcommand;
+use serde_json::json;
+
+use super::sieve_testsuite;
+use crate::admin::{self, FaultLine, Request};
+use crate::scripts;
+use crate::settings::Settings;
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Verb {
+    /// Keep a script, instead of one of that name if there is one.
+    #[command(
+        after_help = "Examples:\n  mailstead sieve put ann@example.org main rules.sieve --activate\n  mailstead sieve put ann@example.org main - < rules.sieve\n\nExit status 1 where the script has faults; it is not kept then."
+    )]
+    Put {
+        address: String,
+        name: String,
+        /// Where the script is; `-` for standard input.
+        file: PathBuf,
+        /// Let it run from now on when mail comes.
+        #[arg(long)]
+        activate: bool,
+    },
+    /// Print a script, octet for octet.
+    #[command(after_help = "Example: mailstead sieve get ann@example.org main > rules.sieve")]
+    Get { address: String, name: String },
+    /// List an account's scripts.
+    #[command(after_help = "Example: mailstead sieve list ann@example.org --json")]
+    List { address: String },
+    /// Let a script run when mail comes, instead of the one that does.
+    #[command(after_help = "Example: mailstead sieve activate ann@example.org main")]
+    Activate { address: String, name: String },
+    /// Let no script of an account run when mail comes.
+    #[command(after_help = "Example: mailstead sieve deactivate ann@example.org")]
+    Deactivate { address: String },
+    /// Give a script another name; an active one stays active.
+    #[command(after_help = "Example: mailstead sieve rename ann@example.org main old")]
+    Rename { address: String, from: String, to: String },
+    /// Remove a script that is not active.
+    #[command(after_help = "Example: mailstead sieve delete ann@example.org old")]
+    Delete { address: String, name: String },
+    /// Say whether files are scripts that would be taken, or everything that is wrong with them, with its place.
+    #[command(
+        after_help = "Example: mailstead sieve check rules.sieve\n\nNeeds neither a server nor an account. Exit status 1 where a script has faults."
+    )]
+    Check {
+        /// The scripts; `-` for standard input.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Run files of tests for Sieve engines, written in vnd.dovecot.testsuite. For developers: needs no server and no data.
+    #[command(
+        after_help = "Example: mailstead sieve testsuite tests/control-if.svtest\n\nExit status 1 where a test fails. Tests may run the programs that stand beside them."
+    )]
+    Testsuite(sieve_testsuite::Arguments),
+}
+
+pub(super) fn run(verb: Verb, config: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let request = match verb {
+        Verb::Check { files } => return check(&files, &Settings::load(config)?, json),
+        Verb::Testsuite(arguments) => return sieve_testsuite::run(&arguments, json),
+        Verb::Put { address, name, file, activate } => {
+            Request::SievePut { address, name, script: admin::script_for(&read(&file)?), activate }
+        }
+        Verb::Get { address, name } => Request::SieveGet { address, name },
+        Verb::List { address } => Request::SieveList { address },
+        Verb::Activate { address, name } => Request::SieveActivate { address, name: Some(name) },
+        Verb::Deactivate { address } => Request::SieveActivate { address, name: None },
+        Verb::Rename { address, from, to } => Request::SieveRename { address, from, to },
+        Verb::Delete { address, name } => Request::SieveDelete { address, name },
+    };
+    super::print::answer(&admin::ask(config, request)?, json)
+}
+
+/// Longest file that is read: longer ones are no scripts that anybody would take.
+const FILE_OCTETS_MAX: u64 = 4 * 1024 * 1024;
+
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut script = Vec::new();
+    let outcome = if file == Path::new("-") {
+        std::io::stdin().lock().take(FILE_OCTETS_MAX + 1).read_to_end(&mut script)
+    } else {
+        std::fs::File::open(file).and_then(|file| file.take(FILE_OCTETS_MAX + 1).read_to_end(&mut script))
+    };
+    outcome.with_context(|| format!("cannot read {}", file.display()))?;
+    anyhow::ensure!(script.len() as u64 <= FILE_OCTETS_MAX, "{} is too large for a script", file.display());
+    Ok(script)
+}
+
+fn check(files: &[PathBuf], settings: &Settings, json: bool) -> anyhow::Result<ExitCode> {
+    let dialect = scripts::dialect(settings);
+    let mut found = Vec::new();
+    for file in files {
+        let (faults, warnings) = admin::judge(&read(file)?, &dialect);
+        found.push((file.display().to_string(), faults, warnings));
+    }
+    let is_ok = found.iter().all(|(_, faults, _)| faults.is_empty());
+    if json {
+        let files = found.iter().map(|(file, faults, warnings)| {
+            json!({ "file": file, "ok": faults.is_empty(), "faults": faults, "warnings": warnings })
+        });
+        println!("{:#}", json!({ "ok": is_ok, "files": files.collect::<Vec<_>>() }));
+    } else {
+        for (file, faults, warnings) in &found {
+            for (kind, lines) in [("", faults), ("warning: ", warnings)] {
+                for FaultLine { line, column, words } in lines {
+                    println!("{file}:{line}:{column}: {kind}{words}");
+                }
+            }
+            if faults.is_empty() {
+                println!("{file}: all right");
+            }
+        }
+    }
+    Ok(if is_ok { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) })
+}
