@@ -8,38 +8,13 @@ use directory::Directory;
 use mail_types::{Address, ScriptName};
 use mailstore::{ScriptLimits, Store};
 use mta::{FilterFiles, FilterSettings, ProgramBounds};
-use sieve::{Bounds, Dialect, Extension};
+use sieve::Dialect;
 
+use crate::scripts::{dialect, limits};
 use crate::settings::{Settings, way};
 
 /// What a seeded script is called in its account.
 const SEEDED: &str = "seeded";
-
-/// The language that scripts may use.
-pub(crate) fn dialect(settings: &Settings) -> Dialect {
-    let seconds = |key: &str| settings.time(key).as_secs();
-    let bounds = Bounds::default();
-    let mut dialect = Dialect::default();
-    dialect.bounds = Bounds {
-        actions_max: settings.count("sieve.actions_max"),
-        redirects_max: settings.count("sieve.redirects_max"),
-        notifications_max: settings.count("sieve.notifications_max"),
-        cost_max: settings.number("sieve.run_max"),
-        vacation_seconds_min: seconds("sieve.vacation_min"),
-        vacation_seconds_default: seconds("sieve.vacation_default"),
-        vacation_seconds_max: seconds("sieve.vacation_max"),
-        duplicate_seconds_max: seconds("sieve.duplicate_max"),
-        ..bounds
-    };
-    dialect.detail_delimiters = settings.text("directory.subaddress_delimiters");
-    if !settings.list("sieve.programs").is_empty() {
-        for program in [Extension::DovecotPipe, Extension::DovecotFilter, Extension::DovecotExecute] {
-            dialect = dialect.with(program);
-        }
-    }
-    let off = settings.list("sieve.extensions_off");
-    off.iter().filter_map(|name| Extension::parse(name)).fold(dialect, Dialect::without)
-}
 
 /// What scripts may do, and the operator's own. Blocking.
 ///
@@ -81,7 +56,7 @@ pub(crate) async fn seed(settings: &Settings, store: &Store, directory: &Directo
     let dialect = dialect(settings);
     for (address, path) in files {
         let Some(account) = directory.account_by_address(&address) else { continue };
-        match seed_one(store, account.id, &path, &dialect).await {
+        match seed_one(store, account.id, &path, &dialect, limits(settings)).await {
             Ok(true) => tracing::info!(%address, "a script is seeded"),
             Ok(false) => {}
             Err(error) => tracing::error!(%address, error = format!("{error:#}"), "its script is not seeded"),
@@ -112,6 +87,7 @@ async fn seed_one(
     account: mail_types::AccountId,
     path: &Path,
     dialect: &Dialect,
+    limits: ScriptLimits,
 ) -> anyhow::Result<bool> {
     let account = store.account(account).await?;
     if !account.scripts()?.is_empty() {
@@ -123,7 +99,7 @@ async fn seed_one(
         anyhow::bail!("{}: {first}", path.display());
     }
     let name = ScriptName::parse(SEEDED)?;
-    account.put_script(&name, &text, ScriptLimits::default()).await?;
+    account.put_script(&name, &text, limits).await?;
     account.activate_script(Some(&name)).await?;
     Ok(true)
 }
@@ -131,20 +107,6 @@ async fn seed_one(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn settings(text: &str) -> Settings {
-        let text = format!("hostname = \"mail.example.org\"\n{text}");
-        Settings::read(&text, Path::new("/etc/m.toml"), std::iter::empty()).unwrap()
-    }
-
-    #[test]
-    fn programs_are_off_unless_some_are_named() {
-        let plain = dialect(&settings(""));
-        assert!(!plain.allows(Extension::DovecotPipe) && plain.allows(Extension::Reject));
-        let text = "[sieve]\nprograms = [\"scan=/usr/bin/scan\"]\nextensions_off = [\"reject\"]";
-        let chosen = dialect(&settings(text));
-        assert!(chosen.allows(Extension::DovecotPipe) && !chosen.allows(Extension::Reject));
-    }
 
     #[test]
     fn seeds_are_named_for_addresses() {

@@ -60,6 +60,7 @@ pub(crate) struct Compiler<'d> {
     variables: Vec<Variable>,
     numbers: HashMap<Box<str>, u16>,
     nodes: usize,
+    strings: usize,
     /// Whether something else than `require` has been seen.
     has_begun: bool,
     /// Regular expressions made ready so far.
@@ -80,6 +81,7 @@ impl<'d> Compiler<'d> {
             variables: Vec::new(),
             numbers: HashMap::new(),
             nodes: 0,
+            strings: 0,
             has_begun: false,
             regexes: 0,
             before: "",
@@ -450,6 +452,14 @@ impl<'d> Compiler<'d> {
 
     /// What a string of the script means.
     fn text(&mut self, string: Vec<u8>, place: Place) -> Text {
+        self.strings += 1;
+        let max = self.dialect.bounds.strings_max;
+        if self.strings > max {
+            if self.strings == max + 1 {
+                self.fault(place, format!("the script has more than {max} strings"));
+            }
+            return Text::Constant(Box::default());
+        }
         let string = if self.has(Extension::EncodedCharacter) {
             match text::decode_characters(&string) {
                 Ok(decoded) => decoded.into_owned(),

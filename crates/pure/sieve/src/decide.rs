@@ -1,5 +1,6 @@
 //! Actions as scripts decide them: which go together, which are one, how many there may be (RFC 5228 §2.10).
 
+use crate::dialect::Occasion;
 use crate::node::Node;
 use crate::outcome::{Action, Decided};
 use crate::run::{Run, Stop};
@@ -9,6 +10,10 @@ impl Run<'_> {
     pub(crate) fn decide(&mut self, node: &Node, action: Action) -> Result<(), Stop> {
         let stage_start = self.stage_start.min(self.outcome.actions.len());
         let (before, stage) = self.outcome.actions.split_at(stage_start);
+        if self.occasion == Occasion::Imap && matches!(action, Action::Reject(_) | Action::Vacation(_)) {
+            // RFC 6785 §3: whoever sent the message has nothing to do with what is done to it now.
+            return Err(Stop::fault(format!("the {} command is for messages that arrive", node.spec.name)));
+        }
         if let Some(words) = stage.iter().find_map(|known| conflict(&known.action, &action)) {
             return Err(Stop::fault(words));
         }
@@ -37,21 +42,22 @@ impl Run<'_> {
                 self.bounds.actions_max
             )));
         }
-        if matches!(action, Action::Redirect(_))
-            && count(|known| matches!(known, Action::Redirect(_))) >= self.bounds.redirects_max
-        {
-            return Err(Stop::fault(format!(
-                "number of redirect actions exceeds policy limit ({})",
-                self.bounds.redirects_max
-            )));
+        let (kind, known, max) = match action {
+            Action::Redirect(_) => {
+                let known = count(|known| matches!(known, Action::Redirect(_)));
+                ("redirect", known, self.bounds.redirects_max)
+            }
+            Action::Notify(_) => {
+                let known = count(|known| matches!(known, Action::Notify(_)));
+                ("notify", known, self.bounds.notifications_max)
+            }
+            _ => ("", 0, usize::MAX),
+        };
+        if max == 0 {
+            return Err(Stop::fault(prohibition(kind)));
         }
-        if matches!(action, Action::Notify(_))
-            && count(|known| matches!(known, Action::Notify(_))) >= self.bounds.notifications_max
-        {
-            return Err(Stop::fault(format!(
-                "number of notify actions exceeds policy limit ({})",
-                self.bounds.notifications_max
-            )));
+        if known >= max {
+            return Err(Stop::fault(format!("number of {kind} actions exceeds policy limit ({max})")));
         }
         let edition = self.edition();
         self.outcome.actions.push(Decided { action, origin, edition });
@@ -62,6 +68,11 @@ impl Run<'_> {
     pub(crate) fn cancel_implicit_keep(&mut self) {
         self.implicit_keep = false;
     }
+}
+
+/// What is told of an action of which there may be none at all.
+pub(crate) fn prohibition(kind: &str) -> String {
+    format!("local policy prohibits the use of a {kind} action")
 }
 
 /// Why the two cannot both be done (RFC 5429 §2.4, RFC 5230 §4.7).

@@ -115,6 +115,8 @@ pub enum Extension {
     DovecotExecute,
     /// Pigeonhole's programs that change the message.
     DovecotFilter,
+    /// Pigeonhole's items of the environment for RFC 6785.
+    DovecotImapSieve,
     /// Pigeonhole's programs that take the message.
     DovecotPipe,
     /// Pigeonhole's reports on abuse.
@@ -126,7 +128,7 @@ pub enum Extension {
 use Extension as E;
 
 /// Every extension and its name.
-const NAMES: [(E, &str); 56] = [
+const NAMES: [(E, &str); 57] = [
     (E::Body, "body"),
     (E::ComparatorAsciiCasemap, "comparator-i;ascii-casemap"),
     (E::ComparatorAsciiNumeric, "comparator-i;ascii-numeric"),
@@ -180,6 +182,7 @@ const NAMES: [(E, &str); 56] = [
     (E::DovecotEnvironment, "vnd.dovecot.environment"),
     (E::DovecotExecute, "vnd.dovecot.execute"),
     (E::DovecotFilter, "vnd.dovecot.filter"),
+    (E::DovecotImapSieve, "vnd.dovecot.imapsieve"),
     (E::DovecotPipe, "vnd.dovecot.pipe"),
     (E::DovecotReport, "vnd.dovecot.report"),
     (E::DovecotTestSuite, "vnd.dovecot.testsuite"),
@@ -211,6 +214,8 @@ pub struct Bounds {
     pub script_octets_max: usize,
     /// Commands and tests of a script.
     pub nodes_max: usize,
+    /// Strings of a script.
+    pub strings_max: usize,
     /// Variables of a script, and global ones of a run.
     pub variables_max: usize,
     /// Octets of a variable's name.
@@ -254,6 +259,7 @@ impl Default for Bounds {
         Bounds {
             script_octets_max: 1 << 20,
             nodes_max: 100_000,
+            strings_max: 100_000,
             variables_max: 255,
             variable_name_octets_max: 64,
             variable_octets_max: 65_536,
@@ -276,6 +282,16 @@ impl Default for Bounds {
     }
 }
 
+/// What scripts are run for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Occasion {
+    /// A message arrives.
+    #[default]
+    Delivery,
+    /// A message was appended, copied or flagged over IMAP (RFC 6785): nobody is answered, nothing is refused.
+    Imap,
+}
+
 /// The language as one place speaks it.
 #[derive(Clone, Debug)]
 pub struct Dialect {
@@ -296,6 +312,8 @@ pub struct Dialect {
     pub spam_status: Option<StatusRule>,
     /// The same for viruses.
     pub virus_status: Option<StatusRule>,
+    /// What scripts are run for.
+    pub occasion: Occasion,
 }
 
 impl Default for Dialect {
@@ -312,6 +330,7 @@ impl Default for Dialect {
             notify_methods: vec!["mailto".to_owned()],
             spam_status: None,
             virus_status: None,
+            occasion: Occasion::Delivery,
         }
     }
 }

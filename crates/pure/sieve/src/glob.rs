@@ -51,11 +51,11 @@ impl Glob {
             }
         }
         flush(&mut literal, &mut pieces, &fold);
-        let cost = pieces.iter().map(|piece| piece.atoms.len() as u64).sum::<u64>().max(1);
+        let cost = 1 + pieces.iter().map(Piece::cost).sum::<u64>();
         Glob { pieces: pieces.into(), cost }
     }
 
-    /// What looking at each octet of a text costs at most.
+    /// What looking at each eight octets of a text costs at most.
     pub(crate) fn cost(&self) -> u64 {
         self.cost
     }
@@ -89,6 +89,17 @@ fn flush(literal: &mut Vec<u8>, pieces: &mut [Piece], fold: &impl Fn(&[u8]) -> V
 }
 
 impl Piece {
+    /// A piece of octets alone is found by looking at each octet once; one with characters left open may be tried at each
+    /// of them.
+    fn cost(&self) -> u64 {
+        /// What trying one atom costs, for eight octets.
+        const TRY_COST: u64 = 16;
+        match self.atoms.as_slice() {
+            [] | [Atom::Octets(_)] => 0,
+            atoms => atoms.len() as u64 * TRY_COST,
+        }
+    }
+
     /// Matches at this place; where it ends.
     fn match_at(&self, text: &[u8], mut at: usize, ones: &mut Captures) -> Option<usize> {
         for atom in &self.atoms {

@@ -33,7 +33,7 @@ mod verdict;
 mod world;
 
 pub use compiler::compile;
-pub use dialect::{Bounds, Dialect, Extension};
+pub use dialect::{Bounds, Dialect, Extension, Occasion};
 pub use fault::{FAULTS_MAX, Fault, Place};
 pub use letter::{
     Letter, Office, REDIRECTED_FIELD, Silence, VacationRules, notification_letter, redirect_letter,

@@ -39,24 +39,25 @@ pub struct MailtoRecipient {
 }
 
 /// Fields that a URI has no say in: they are the system's own (RFC 5436 §2.7), or change what the message is.
-const REFUSED_FIELDS: [&str; 16] = [
+const REFUSED_FIELDS: [&str; 15] = [
     "from",
     "sender",
     "reply-to",
     "date",
     "message-id",
+    "in-reply-to",
+    "references",
     "received",
     "return-path",
     "auto-submitted",
-    "resent-date",
-    "resent-from",
-    "resent-to",
-    "mime-version",
-    "content-type",
-    "content-transfer-encoding",
-    "dkim-signature",
+    "authentication-results",
     "precedence",
+    "importance",
+    "x-priority",
+    "x-sieve",
 ];
+/// How the names of more of them begin.
+const REFUSED_BEGINNINGS: [&str; 6] = ["resent-", "content-", "mime-", "list-", "dkim-", "arc-"];
 
 impl Mailto {
     /// Reads a URI.
@@ -110,7 +111,7 @@ impl Mailto {
             "bcc" => self.add_recipients(&value, Field::Bcc, form)?,
             "subject" => self.subject = Some(value),
             "body" => self.body = Some(value),
-            lower if REFUSED_FIELDS.contains(&lower) || lower.starts_with("list-") => {}
+            lower if is_refused(lower) => {}
             _ if self.fields.len() >= FIELDS_MAX => {
                 return Err(format!("a mailto URI has at most {FIELDS_MAX} header fields"));
             }
@@ -136,6 +137,10 @@ impl Mailto {
         }
         Ok(())
     }
+}
+
+fn is_refused(name: &str) -> bool {
+    REFUSED_FIELDS.contains(&name) || REFUSED_BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
 }
 
 #[derive(Clone, Copy)]
@@ -237,7 +242,7 @@ mod tests {
 
     #[test]
     fn fields_of_the_system_are_left_out() {
-        let uri = "mailto:a@b.example?from=x@y.example&list-id=x&auto-submitted=no";
+        let uri = "mailto:a@b.example?from=x@y.example&list-id=x&auto-submitted=no&Content-Type=text/html";
         assert!(Mailto::parse(uri, AddressForm::Ascii).unwrap().fields.is_empty());
     }
 }

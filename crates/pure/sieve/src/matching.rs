@@ -12,7 +12,7 @@ use crate::dialect::Extension as E;
 use crate::glob::{Captures, Glob};
 use crate::node::{Arg, Node};
 use crate::pattern;
-use crate::run::{Run, Stop};
+use crate::run::{QUESTION_COST, Run, Stop};
 use crate::spec::{Kind, Tag};
 use crate::text::{MATCH_VARIABLES_MAX, Text};
 
@@ -247,10 +247,10 @@ impl<'n> Matching<'n> {
         let matcher = node.matcher.as_deref().ok_or_else(|| Stop::fault("a test without a matcher"))?;
         let mut keys = Vec::with_capacity(texts.len());
         for (text, key) in texts.iter().zip(&matcher.keys) {
-            keys.push(match key {
-                Some(key) => Cow::Borrowed(key),
-                None => Cow::Owned(Self::ready_now(run, matcher, text)?),
-            });
+            match key {
+                Some(key) => keys.push(Cow::Borrowed(key)),
+                None => keys.extend(ready_now(run, node, matcher, &run.expand(text))?.map(Cow::Owned)),
+            }
         }
         Ok(Matching {
             kind: matcher.kind,
@@ -272,21 +272,10 @@ impl<'n> Matching<'n> {
         matching.keys.clear();
         for text in node.args.last().map(Arg::texts).unwrap_or_default() {
             for word in run.expand(text).split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
-                matching.keys.push(Cow::Owned(Self::ready_octets(run, matcher, word)?));
+                matching.keys.extend(ready_now(run, node, matcher, word)?.map(Cow::Owned));
             }
         }
         Ok(matching)
-    }
-
-    fn ready_now(run: &Run<'_>, matcher: &Matcher, text: &Text) -> Result<Key, Stop> {
-        Self::ready_octets(run, matcher, &run.expand(text))
-    }
-
-    fn ready_octets(run: &Run<'_>, matcher: &Matcher, key: &[u8]) -> Result<Key, Stop> {
-        let octet_cost = if matcher.kind == MatchKind::Regex { REGEX_OCTET_COST } else { 4 };
-        run.charge(key.len() as u64 * octet_cost)?;
-        ready(matcher.kind, matcher.comparator, key, run.bounds.regex_octets_max)
-            .map_err(|error| Stop::fault(format!("invalid regular expression: {error}")))
     }
 
     /// The same test, but what its wildcards stand for is forgotten.
@@ -350,6 +339,7 @@ impl<'n> Matching<'n> {
                 Key::Plain(key) => match self.kind {
                     MatchKind::Value(relation) => relation.holds(self.comparator.order(value.text, key)),
                     _ => {
+                        run.charge(QUESTION_COST)?;
                         let list = String::from_utf8_lossy(key);
                         let found = run.world.is_listed(&list, &String::from_utf8_lossy(value.text));
                         if found && self.wants_captures {
@@ -379,6 +369,19 @@ impl<'n> Matching<'n> {
             run.set_matches(matches);
         }
         is_found
+    }
+}
+
+/// A key that variables bring. An expression that is none matches nothing, and is told of.
+fn ready_now(run: &Run<'_>, node: &Node, matcher: &Matcher, key: &[u8]) -> Result<Option<Key>, Stop> {
+    let octet_cost = if matcher.kind == MatchKind::Regex { REGEX_OCTET_COST } else { 4 };
+    run.charge(key.len() as u64 * octet_cost)?;
+    match ready(matcher.kind, matcher.comparator, key, run.bounds.regex_octets_max) {
+        Ok(key) => Ok(Some(key)),
+        Err(error) => {
+            run.note(node, format!("invalid regular expression: {error}"));
+            Ok(None)
+        }
     }
 }
 

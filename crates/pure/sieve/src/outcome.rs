@@ -9,7 +9,7 @@ use crate::message::Edition;
 pub struct Outcome {
     /// What is to be done, in the order it was decided.
     pub actions: Vec<Decided>,
-    /// What went wrong; the message is kept then, whatever else is done with it.
+    /// What went wrong. Where it ended a script, the message is kept, whatever else is done with it.
     pub faults: Vec<RunFault>,
     /// Identifiers to mark as seen once all actions are done (RFC 7352 §3).
     pub marks: Vec<Mark>,
@@ -210,6 +210,8 @@ pub struct RunFault {
     pub line: u32,
     /// What, in plain words.
     pub words: String,
+    /// Whether the script ended there; if not, only what is named was left out.
+    pub ends_script: bool,
 }
 
 /// An identifier to remember (RFC 7352).

@@ -1,11 +1,11 @@
 //! Running scripts: one after the other against one message, each bounded by what it may cost.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::dialect::{Bounds, Dialect, Extension};
+use crate::dialect::{Bounds, Dialect, Extension, Occasion};
 use crate::message::{AddressForm, Edition, Message, Unreadable};
 use crate::node::{Arg, Node};
 use crate::outcome::{Action, Decided, Mark, Origin, Outcome, RunFault, Step, StepResult};
@@ -18,6 +18,8 @@ use crate::world::{Envelope, ScriptPlace, World};
 
 /// Most steps that are told of one run.
 pub const STEPS_MAX: usize = 10_000;
+/// Most things left out that are told of one stage.
+pub(crate) const NOTES_MAX: usize = 32;
 /// What each command and each test costs beside what it does.
 const NODE_COST: u64 = 10;
 
@@ -60,6 +62,9 @@ pub fn run(
     }
     run.finish()
 }
+
+/// What a question to the world costs: it may have to read from a disk.
+pub(crate) const QUESTION_COST: u64 = 10_000;
 
 /// What follows a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +129,7 @@ pub(crate) struct Run<'r> {
     pub(crate) unaddable_fields: Vec<String>,
     pub(crate) undeletable_fields: Vec<String>,
     pub(crate) notify_methods: Vec<String>,
+    pub(crate) occasion: Occasion,
     pub(crate) spam_status: Option<StatusRule>,
     pub(crate) virus_status: Option<StatusRule>,
     pub(crate) frames: Vec<Frame>,
@@ -138,6 +144,8 @@ pub(crate) struct Run<'r> {
     /// The envelope, asked for once.
     envelope: Option<Envelope>,
     cost: Cell<u64>,
+    /// What this stage had to leave out.
+    pub(crate) notes: RefCell<Vec<RunFault>>,
     detail: Detail,
     /// Where the actions of this stage begin.
     pub(crate) stage_start: usize,
@@ -178,6 +186,7 @@ impl<'r> Run<'r> {
             unaddable_fields: dialect.unaddable_fields.clone(),
             undeletable_fields: dialect.undeletable_fields.clone(),
             notify_methods: dialect.notify_methods.clone(),
+            occasion: dialect.occasion,
             spam_status: dialect.spam_status.clone(),
             virus_status: dialect.virus_status.clone(),
             frames: Vec::new(),
@@ -188,6 +197,7 @@ impl<'r> Run<'r> {
             outcome: Outcome::default(),
             envelope: None,
             cost: Cell::new(0),
+            notes: RefCell::default(),
             detail,
             stage_start: 0,
             implicit_keep: true,
@@ -231,8 +241,9 @@ impl<'r> Run<'r> {
         let result = self.script(&stage.script, &stage.name, None);
         if let Err(stop) = result {
             let script = self.frames.last().map_or_else(|| stage.name.clone(), |frame| frame.name.clone());
-            self.fail(RunFault { script, line: stop.line, words: stop.words });
+            self.fail(RunFault { script, line: stop.line, words: stop.words, ends_script: true });
         }
+        self.outcome.faults.append(&mut self.notes.borrow_mut());
         self.frames.clear();
         self.loops.clear();
     }
@@ -357,6 +368,15 @@ impl<'r> Run<'r> {
         self.charge(self.message.octets() / OCTETS_FOR_ONE)
     }
 
+    /// Tells of something that had to be left out; the script goes on.
+    pub(crate) fn note(&self, node: &Node, words: String) {
+        let script = self.frames.last().map(|frame| frame.name.clone()).unwrap_or_default();
+        let mut notes = self.notes.borrow_mut();
+        if notes.len() < NOTES_MAX {
+            notes.push(RunFault { script, line: node.place.line, words, ends_script: false });
+        }
+    }
+
     /// Whether the script being run has required the extension.
     pub(crate) fn has(&self, extension: Extension) -> bool {
         self.frames.last().is_some_and(|frame| frame.script.required.contains(&extension))
@@ -397,6 +417,8 @@ impl<'r> Run<'r> {
             }
         }
         cut(&mut expanded, octets_max);
+        // Paid for now, told at the next charge.
+        self.cost.set(self.cost.get().saturating_add(expanded.len() as u64 / 4));
         Cow::Owned(expanded)
     }
 

@@ -162,7 +162,7 @@ fn a_refusal_tells_the_sender() {
         "Final-Recipient: rfc822;ann@example.com\r\n",
         "Original-Message-ID: <2@example.net>\r\n",
         "Disposition: automatic-action/MDN-sent-automatically; deleted\r\n",
-        "Subject: Can we fix it?\n",
+        "Subject: Can we fix it?\r\n",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
@@ -211,4 +211,20 @@ fn abuse_is_reported_with_the_message() {
         .letter(&script.replace("report \"abuse\"", "report :headers_only \"abuse\""), QUESTION)
         .unwrap();
     assert!(!text.contains("Well?") && text.contains("text/rfc822-headers"));
+}
+
+/// Class 3 of the threats: a lone line feed could end a message where the next server does not expect it.
+#[test]
+fn no_line_ends_otherwise_than_with_crlf() {
+    let scene = Scene::new("bob@example.net");
+    for script in [
+        "require [\"vacation\", \"encoded-character\"]; vacation :mime \"Content-Type: text/plain${hex:0a 0a}a${hex:0a}.${hex:0a}b${hex:0d}c\";",
+        "require [\"vacation\", \"encoded-character\"]; vacation \"a${hex:0a}.${hex:0a}b${hex:0d}c\";",
+        "require [\"reject\", \"encoded-character\"]; reject \"a${hex:0a}.${hex:0a}b${hex:0d}c\";",
+        "require [\"enotify\", \"encoded-character\"]; notify :message \"a${hex:0a}.${hex:0a}b${hex:0d}c\" \"mailto:c@d.example?body=x%0d.%0ay\";",
+    ] {
+        let (_, text) = scene.letter(script, QUESTION).unwrap();
+        let alone = text.replace("\r\n", "");
+        assert!(!alone.contains(['\r', '\n']), "{text:?}");
+    }
 }

@@ -289,3 +289,23 @@ fn programs_change_and_answer() {
         &["1:29: invalid program name '../x'", "1:42: a program has at most 16 arguments, each of one line"],
     );
 }
+
+/// What variables bring may be anything: it is left out, told of, and the message is kept.
+#[test]
+fn what_cannot_be_filed_is_kept() {
+    story(
+        "require [\"variables\", \"fileinto\"]; set \"x\" \"\"; fileinto \"a/${x}/b\"; redirect \"a@b.example\";",
+        MESSAGE,
+        "keep redirect a@b.example | line 1: failed to store into mailbox 'a//b': a mailbox name has no empty levels",
+    );
+    story(
+        "require [\"variables\", \"fileinto\"]; set \"x\" \"\"; fileinto \"a/${x}/b\";",
+        MESSAGE,
+        "keep | line 1: failed to store into mailbox 'a//b': a mailbox name has no empty levels",
+    );
+    story(
+        "require [\"variables\", \"regex\"]; set \"x\" \"(\"; if not header :regex \"from\" [\"${x}\"] { discard; }",
+        MESSAGE,
+        "discard | line 1: invalid regular expression: unclosed group",
+    );
+}

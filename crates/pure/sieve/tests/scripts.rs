@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sieve::{Bounds, Detail, EmptyWorld, Script, Stage, StepResult, check_includes, compile, run};
 use story::town::Town;
-use story::{compiled, everything, faults, run_stages, story, story_in, words};
+use story::{compiled, everything, everything_for, faults, run_bounded, run_stages, story, story_in, words};
 
 const MESSAGE: &str = "From: a@b.example\nSubject: lunch\n\nHi.\n";
 
@@ -195,6 +195,12 @@ fn bounds_of_scripts_hold() {
     assert!(compile("keep;".repeat(9).as_bytes(), &dialect).is_ok());
     assert!(compile("keep;".repeat(10).as_bytes(), &dialect).is_ok());
     assert!(compile("keep;".repeat(11).as_bytes(), &dialect).is_err());
+    dialect = everything();
+    dialect.bounds.strings_max = 3;
+    let strings = |count: usize| format!("if exists [{}] {{}}", vec!["\"x\""; count].join(","));
+    assert!(compile(strings(2).as_bytes(), &dialect).is_ok());
+    assert!(compile(strings(3).as_bytes(), &dialect).is_ok());
+    assert!(compile(strings(4).as_bytes(), &dialect).is_err());
     let nested = |depth: usize| format!("{}keep;{}", "if true {".repeat(depth), "}".repeat(depth));
     assert!(compile(nested(31).as_bytes(), &everything()).is_ok());
     assert!(compile(nested(32).as_bytes(), &everything()).is_ok());
@@ -216,4 +222,36 @@ fn actions_are_bounded() {
     assert!(many(31).ends_with("x30"));
     assert!(many(32).ends_with("x31"));
     assert!(many(33).ends_with("total number of actions exceeds policy limit (32)"));
+}
+
+/// Class 15 of the threats: what is included spends what its includer may spend, not as much again.
+#[test]
+fn scripts_that_are_included_share_one_purse() {
+    let costly = "require \"variables\"; set \"a\" \"x\"; if header :matches \"subject\" \"*a?????????b\" { discard; }\n";
+    let town = library(&[("costly", costly)]);
+    let message = format!("Subject: {}\n\n", "ac".repeat(250_000));
+    let script = |count: usize| format!("require \"include\"; {}", "include \"costly\";".repeat(count));
+    let runs = |count: usize| {
+        let stages = stages(&[&script(count)]);
+        words(&run_bounded(&town, &stages, &message, &everything_for(50_000_000)))
+    };
+    assert_eq!(runs(1), "keep");
+    assert_eq!(runs(100), "keep | line 1: the script takes too long: it may not cost more than its limit");
+}
+
+/// RFC 6785 §3.
+#[test]
+fn nobody_is_answered_for_what_is_done_over_imap() {
+    let mut dialect = everything();
+    dialect.occasion = sieve::Occasion::Imap;
+    for command in ["reject \"no\";", "ereject \"no\";", "vacation \"away\";"] {
+        let script = format!("require [\"reject\", \"ereject\", \"vacation\"];\n{command}");
+        let mut message = sieve::message::Message::from_octets(
+            MESSAGE.as_bytes(),
+            sieve::message::MessageLimits::default(),
+        )
+        .unwrap();
+        let outcome = run(&stages(&[&script]), &mut message, &EmptyWorld, &dialect, Detail::Actions);
+        assert!(words(&outcome).ends_with("command is for messages that arrive"), "{}", words(&outcome));
+    }
 }

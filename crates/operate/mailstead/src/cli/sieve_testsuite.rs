@@ -170,3 +170,67 @@ fn attend(mut child: Child, program: &SuiteProgram<'_>) -> Result<Finished, Stri
     let status = child.wait().map_err(|error| format!("'{}' was lost: {error}", program.name))?;
     Ok(Finished { is_success: status.success(), output })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// A directory with a file of tests in `suite/tests`, and a program in `suite/bin` that says what it reads.
+    fn house(tests: &str) -> (tempfile::TempDir, PathBuf) {
+        let house = tempfile::tempdir().expect("a directory");
+        let directory = house.path().join("suite/tests");
+        let programs = house.path().join("suite/bin");
+        std::fs::create_dir_all(&directory).expect("a directory");
+        std::fs::create_dir_all(&programs).expect("a directory");
+        let program = programs.join("echo");
+        std::fs::write(&program, "#!/bin/sh\nexec cat\n").expect("a program");
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("permissions");
+        let file = directory.join("it.svtest");
+        std::fs::write(&file, format!("require \"vnd.dovecot.testsuite\";\n{tests}")).expect("a file");
+        (house, file)
+    }
+
+    fn judge(tests: &str) -> String {
+        let (_house, file) = house(tests);
+        format!("{:?}", run(&Arguments { files: vec![file] }, false).expect("readable"))
+    }
+
+    #[test]
+    fn the_exit_status_says_whether_all_tests_passed() {
+        let failed = format!("{:?}", ExitCode::from(FAILED));
+        assert_eq!(judge("test \"good\" { }"), format!("{:?}", ExitCode::SUCCESS));
+        assert_eq!(judge("test \"good\" { } test \"bad\" { test_fail \"it is\"; }"), failed);
+        assert_eq!(judge("frop;"), failed);
+    }
+
+    fn call<'p>(directory: &'p str, name: &'p str, seconds_max: Option<u64>) -> SuiteProgram<'p> {
+        SuiteProgram { directory, name, arguments: &[], environment: &[], input: b"text", seconds_max }
+    }
+
+    #[test]
+    fn only_programs_beside_the_tests_are_run() {
+        let (house, file) = house("");
+        let beside = Beside::new(&file);
+        let inside = house.path().join("suite/tests/../bin");
+        let finished = beside.run(&call(inside.to_str().expect("UTF-8"), "echo", Some(60)));
+        assert_eq!(finished, Ok(Finished { is_success: true, output: b"text".to_vec() }));
+        for (directory, name) in
+            [("/bin", "cat"), (inside.to_str().expect("UTF-8"), "../bin/echo"), ("", "echo")]
+        {
+            assert!(beside.run(&call(directory, name, None)).is_err(), "{directory} {name}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_takes_too_long_is_ended() {
+        let (house, file) = house("");
+        let programs = house.path().join("suite/bin");
+        let program = programs.join("forever");
+        std::fs::write(&program, "#!/bin/sh\nexec tail -f /dev/null\n").expect("a program");
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("permissions");
+        let ended = Beside::new(&file).run(&call(programs.to_str().expect("UTF-8"), "forever", Some(0)));
+        assert_eq!(ended, Err("'forever' took more than its time".to_owned()));
+    }
+}

@@ -4,7 +4,7 @@ use crate::compiler::Compiler;
 use crate::dialect::Extension as E;
 use crate::node::{Arg, Node};
 use crate::outcome::Mark;
-use crate::run::{Run, Stop};
+use crate::run::{QUESTION_COST, Run, Stop};
 use crate::spec::{COMMAND, Does, Kind, Positional, Spec, Tag};
 
 const TAGS: &[Tag] = &[
@@ -56,7 +56,7 @@ fn duplicate(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
     let handle = run.tag_string(node, "handle").unwrap_or_default();
     // Which header field it is from makes no difference (RFC 7352 §3.1), which handle does.
     let identifier = [handle.as_bytes(), b"\0", unique.as_bytes()].concat();
-    run.charge(identifier.len() as u64 + 1_000)?;
+    run.charge(identifier.len() as u64 + QUESTION_COST)?;
     let was_seen = run.world.was_seen(&identifier);
     let is_last = node.has("last");
     let is_marked = run.outcome.marks.iter().any(|mark| mark.identifier == identifier);

@@ -3,6 +3,7 @@
 use super::fileinto::{self, FCC};
 use super::redirect::check_address;
 use crate::compiler::Compiler;
+use crate::decide::prohibition;
 use crate::dialect::Extension as E;
 use crate::mailto::Mailto;
 use crate::matching::{self, MATCH, Matching, Value};
@@ -53,6 +54,9 @@ pub(super) static SPECS: &[Spec] = &[
 ];
 
 fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
+    if compiler.dialect.bounds.notifications_max == 0 {
+        compiler.fault(node.place, prohibition("notify"));
+    }
     if let Some(importance) = node.tag("importance").and_then(Arg::text).and_then(Text::constant)
         && self::importance(importance).is_none()
     {

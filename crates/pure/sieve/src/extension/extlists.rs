@@ -2,7 +2,7 @@
 
 use crate::dialect::Extension as E;
 use crate::node::Node;
-use crate::run::{Run, Stop};
+use crate::run::{QUESTION_COST, Run, Stop};
 use crate::spec::{COMMAND, Does, Kind, Positional, Spec};
 
 pub(super) static SPECS: &[Spec] = &[Spec {
@@ -14,5 +14,6 @@ pub(super) static SPECS: &[Spec] = &[Spec {
 }];
 
 fn valid_ext_list(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
+    run.charge(node.arg(0).texts().len() as u64 * QUESTION_COST)?;
     Ok(run.strings(node.arg(0)).iter().all(|list| run.world.has_list(list)))
 }

@@ -64,29 +64,35 @@ pub(super) fn check_fcc(compiler: &mut Compiler<'_>, node: &Node) {
     check_store(compiler, node, fcc);
 }
 
-/// The name of a mailbox, as it is now.
-fn mailbox_name(run: &Run<'_>, arg: &Arg) -> Result<MailboxName, Stop> {
+/// The name of a mailbox, as it is now; `None` if no mailbox can have it.
+fn mailbox_name(run: &Run<'_>, node: &Node, arg: &Arg) -> Result<Option<MailboxName>, Stop> {
     let name = arg.text().map(|text| run.expand(text)).unwrap_or_default();
     let name =
         std::str::from_utf8(&name).map_err(|_| Stop::fault("invalid folder name: it is not valid UTF-8"))?;
-    MailboxName::parse(name)
-        .map_err(|error| Stop::fault(format!("invalid folder name '{}': {error}", name.escape_debug())))
+    match MailboxName::parse(name) {
+        Ok(mailbox) => Ok(Some(mailbox)),
+        Err(error) => {
+            run.note(node, format!("failed to store into mailbox '{}': {error}", name.escape_debug()));
+            Ok(None)
+        }
+    }
 }
 
 /// Where a message goes, by a name and the tags beside it.
-fn store(run: &Run<'_>, node: &Node, name: &Arg, flags: Vec<String>) -> Result<FileInto, Stop> {
+fn store(run: &Run<'_>, node: &Node, name: &Arg, flags: Vec<String>) -> Result<Option<FileInto>, Stop> {
     let special_use = run.tag_string(node, "specialuse");
     if special_use.as_deref().is_some_and(|special_use| !mailbox::is_attribute(special_use)) {
         return Err(Stop::fault("a special use is a backslash and a word, like \\Junk"));
     }
-    Ok(FileInto {
-        mailbox: mailbox_name(run, name)?,
+    let Some(mailbox) = mailbox_name(run, node, name)? else { return Ok(None) };
+    Ok(Some(FileInto {
+        mailbox,
         create: node.has("create"),
         special_use,
         mailbox_id: run.tag_string(node, "mailboxid"),
         flags,
         copy: node.has("copy"),
-    })
+    }))
 }
 
 /// Where a copy of what an action sends goes.
@@ -94,11 +100,16 @@ pub(super) fn fcc(run: &Run<'_>, node: &Node) -> Result<Option<FileInto>, Stop> 
     let Some(name) = node.tag("fcc") else { return Ok(None) };
     // RFC 8580 §3.2: the internal variable is the message's, not the copy's.
     let flags = node.tag("flags").map(|flags| imap4flags::flags(run.strings(flags))).unwrap_or_default();
-    store(run, node, name, flags).map(Some)
+    store(run, node, name, flags)
 }
 
 fn file_into(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
-    let store = store(run, node, node.arg(0), imap4flags::of_action(run, node))?;
+    let flags = imap4flags::of_action(run, node);
+    let Some(store) = store(run, node, node.arg(0), flags.clone())? else {
+        // What cannot be filed there is kept.
+        run.decide(node, Action::Keep { flags })?;
+        return Ok(Flow::On);
+    };
     let copy = store.copy;
     run.decide(node, Action::FileInto(store))?;
     if !copy {

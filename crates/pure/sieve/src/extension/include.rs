@@ -3,7 +3,7 @@
 use crate::compiler::Compiler;
 use crate::dialect::Extension as E;
 use crate::node::Node;
-use crate::run::{Flow, Run, Stop};
+use crate::run::{Flow, QUESTION_COST, Run, Stop};
 use crate::spec::{COMMAND, Does, Kind, Positional, Spec, Tag};
 use crate::text::Text;
 use crate::world::ScriptPlace;
@@ -108,7 +108,7 @@ fn include(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
     if run.frames.iter().any(|frame| frame.included.as_ref() == Some(&key)) {
         return Err(Stop::fault(format!("the script '{}' includes itself", name.escape_debug())));
     }
-    run.charge(1_000)?;
+    run.charge(QUESTION_COST)?;
     match run.world.script(place, name) {
         Ok(Some(script)) => {
             run.includes += 1;

@@ -7,7 +7,7 @@ use crate::compiler::Compiler;
 use crate::dialect::Extension as E;
 use crate::matching::{self, MATCH, Matching, Value};
 use crate::node::{Arg, Node};
-use crate::run::{Run, Stop};
+use crate::run::{QUESTION_COST, Run, Stop};
 use crate::spec::{COMMAND, Does, Kind, Positional, Spec};
 use crate::text::Text;
 
@@ -154,6 +154,11 @@ fn mailbox(run: &Run<'_>, arg: &Arg) -> Option<MailboxName> {
     arg.text().and_then(|text| read_mailbox(&run.expand(text)))
 }
 
+/// Pays for a question about each of these.
+fn ask(run: &Run<'_>, about: &Arg) -> Result<(), Stop> {
+    run.charge(about.texts().len() as u64 * QUESTION_COST)
+}
+
 /// RFC 5490 §3.1: all of them, and mail can be filed there.
 fn mailbox_exists(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
     Ok(node
@@ -164,6 +169,7 @@ fn mailbox_exists(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
 }
 
 fn mailbox_id_exists(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
+    ask(run, node.arg(0))?;
     Ok(run.strings(node.arg(0)).iter().all(|id| run.world.mailbox_with_id(id).is_some()))
 }
 
@@ -176,6 +182,7 @@ fn special_use_exists(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
             None => return Ok(false),
         },
     };
+    ask(run, node.arg(1))?;
     Ok(run.strings(node.arg(1)).iter().all(|special_use| {
         let found = run.world.mailboxes_with_use(special_use);
         match &wanted {
@@ -202,6 +209,7 @@ fn annotation(
     mailbox: Option<&MailboxName>,
     name: &str,
 ) -> Result<bool, Stop> {
+    run.charge(QUESTION_COST)?;
     let mut matching = Matching::new(run, node)?;
     let value = if is_annotation(name) { run.world.metadata(mailbox, name) } else { None };
     let is_found = match value {
@@ -213,10 +221,12 @@ fn annotation(
 
 fn metadata_exists(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
     let Some(mailbox) = mailbox(run, node.arg(0)) else { return Ok(false) };
+    ask(run, node.arg(1))?;
     Ok(all_exist(run, Some(&mailbox), node.arg(1)))
 }
 
 fn server_metadata_exists(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
+    ask(run, node.arg(0))?;
     Ok(all_exist(run, None, node.arg(0)))
 }
 

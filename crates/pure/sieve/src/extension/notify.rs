@@ -2,6 +2,7 @@
 
 use super::redirect::check_address;
 use crate::compiler::Compiler;
+use crate::decide::prohibition;
 use crate::dialect::Extension as E;
 use crate::matching::{self, Matching, Value};
 use crate::node::{Arg, Node};
@@ -55,6 +56,9 @@ pub(super) static SPECS: &[Spec] = &[
 const TEXT_CHARACTERS_MAX: u64 = 4_096;
 
 fn check_notify(compiler: &mut Compiler<'_>, node: &mut Node) {
+    if compiler.dialect.bounds.notifications_max == 0 {
+        compiler.fault(node.place, prohibition("notify"));
+    }
     let method = node.tag("method").and_then(Arg::text).and_then(Text::constant);
     if method.is_some_and(|method| !method.eq_ignore_ascii_case(b"mailto")) {
         compiler.fault(node.place, "unknown notification method; \"mailto\" is known");

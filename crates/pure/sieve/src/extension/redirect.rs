@@ -2,6 +2,7 @@
 
 use super::fileinto::COPY;
 use crate::compiler::Compiler;
+use crate::decide::prohibition;
 use crate::dialect::Extension as E;
 use crate::message::AddressForm;
 use crate::node::{Arg, Node};
@@ -35,6 +36,9 @@ const DELIVER_BY: &[Tag] = &[
 ];
 
 fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
+    if compiler.dialect.bounds.redirects_max == 0 {
+        compiler.fault(node.place, prohibition("redirect"));
+    }
     if !node.has("list") {
         check_address(compiler, node, node.arg(0));
     }

@@ -13,7 +13,8 @@ pub(super) static SPECS: &[Spec] = &[Spec {
 }];
 
 /// What an extension brings with it without being asked.
-const BRINGS: [(E, E); 2] = [(E::VacationSeconds, E::Vacation), (E::SpamTestPlus, E::SpamTest)];
+const BRINGS: [(E, E); 3] =
+    [(E::VacationSeconds, E::Vacation), (E::SpamTestPlus, E::SpamTest), (E::DovecotImapSieve, E::ImapSieve)];
 /// The new and the old form of one thing: a script has one of them.
 const EXCLUDES: [(E, E); 3] =
     [(E::Imap4Flags, E::ImapFlags), (E::Enotify, E::Notify), (E::Duplicate, E::DovecotDuplicate)];

@@ -3,7 +3,7 @@
 use mail_types::{Address, ReversePath};
 use message::{write_address_field, write_date_field, write_text_field, write_text_part};
 
-use super::{Letter, Office, Silence};
+use super::{Letter, Office, Silence, with_line_ends};
 use crate::message::{Edition, Message, Piece};
 use crate::outcome::Report;
 
@@ -42,10 +42,10 @@ pub fn report_letter(
     let end = Piece::Literal(format!("\r\n--{boundary}--\r\n").into_bytes().into());
     let content = if report.headers_only {
         message.fields().for_each(|field| octets.extend_from_slice(field.octets()));
-        Edition::new([Piece::Literal(octets.into()), end])
+        Edition::new([Piece::Literal(with_line_ends(&octets).into()), end])
     } else {
         let pieces = message.edition().pieces().iter().cloned();
-        Edition::new([Piece::Literal(octets.into())].into_iter().chain(pieces).chain([end]))
+        Edition::new([Piece::Literal(with_line_ends(&octets).into())].into_iter().chain(pieces).chain([end]))
     };
     Ok(Letter { from: ReversePath::Address(from.clone()), recipients: vec![report.to.clone()], content })
 }

@@ -130,5 +130,20 @@ fn write_person(field: &str, name: Option<&str>, address: &Address, header: &mut
 }
 
 fn content(octets: Vec<u8>) -> Edition {
-    Edition::new([Piece::Literal(octets.into())])
+    Edition::new([Piece::Literal(with_line_ends(&octets).into())])
+}
+
+/// Octets whose lines all end with CRLF, and that have no carriage return elsewhere: what scripts and senders wrote may
+/// have others, which the next server could take for the end of the message.
+fn with_line_ends(octets: &[u8]) -> Vec<u8> {
+    let mut ended = Vec::with_capacity(octets.len() + 64);
+    for line in octets.split_inclusive(|&octet| octet == b'\n') {
+        let (text, end) = match line.strip_suffix(b"\n") {
+            Some(text) => (text, &b"\r\n"[..]),
+            None => (line, &b""[..]),
+        };
+        ended.extend(text.iter().filter(|&&octet| octet != b'\r'));
+        ended.extend_from_slice(end);
+    }
+    ended
 }

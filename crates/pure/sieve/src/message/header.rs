@@ -233,7 +233,14 @@ impl Header {
         let form = self.form;
         let added = message::fields(&raw).map(|field| Rc::new(HeaderField::new(&field, None, form)));
         match place {
-            Side::Top => drop(self.fields.splice(0..0, added)),
+            Side::Top => {
+                // A header that begins like a folded line must not become one.
+                let is_fold = |field: &&Rc<HeaderField>| {
+                    field.octets.starts_with(b" ") || field.octets.starts_with(b"\t")
+                };
+                let folds = self.fields.iter().take_while(is_fold).count();
+                drop(self.fields.splice(folds..folds, added));
+            }
             Side::Bottom => {
                 self.end_last_line();
                 self.fields.extend(added);
@@ -334,6 +341,12 @@ mod tests {
         let mut lf = header("A: 1");
         lf.add(Side::Bottom, "X", "y");
         assert_eq!(written(&lf), "A: 1\r\nX: y\r\n");
+        let mut folded = header(" odd\nA: 1\n");
+        folded.add(Side::Top, "X", "y");
+        assert_eq!(
+            (written(&folded).as_str(), texts(&folded, "x")),
+            (" odd\nX: y\nA: 1\n", vec!["y".to_owned()])
+        );
         let mut lf = header("A: 1\nB: 2");
         lf.add(Side::Bottom, "X", "y");
         assert_eq!(written(&lf), "A: 1\nB: 2\nX: y\n");

@@ -224,7 +224,7 @@ fn run_script<'r>(
         inner.begin_stage();
     }
     inner.stage(&Stage { name: name.to_owned(), script });
-    let errors: Vec<String> = inner.outcome.faults.iter().map(|fault| fault.words.clone()).collect();
+    let faults = std::mem::take(&mut inner.outcome.faults);
     let implicit_keep = inner.implicit_keep;
     let failure = inner.failure.take();
     let flags = std::mem::take(&mut inner.flags);
@@ -233,19 +233,13 @@ fn run_script<'r>(
     run.implicit_keep = implicit_keep;
     run.flags = flags;
     run.failure = run.failure.take().or(failure);
-    let is_success = errors.iter().all(|words| is_forgiven(words, suite));
-    *suite.errors.borrow_mut() = errors;
+    // Names that no mailbox can have are heard of when the mail is filed.
+    let unfilable =
+        faults.iter().filter(|fault| fault.words.starts_with("failed to store")).map(|f| f.words.clone());
+    suite.unfilable.borrow_mut().extend(unfilable);
+    let is_success = !faults.iter().any(|fault| fault.ends_script);
+    *suite.errors.borrow_mut() = faults.into_iter().map(|fault| fault.words).collect();
     is_success
-}
-
-/// What ends a script of ours and only counts as an error in the suites: patterns that are none, and names of mailboxes that
-/// cannot be, of which they hear when the mail is filed.
-fn is_forgiven(words: &str, suite: &Suite<'_>) -> bool {
-    if let Some(name) = words.strip_prefix("invalid folder name '") {
-        *suite.impossible.borrow_mut() = Some(name.to_owned());
-        return true;
-    }
-    words.starts_with("invalid regular expression")
 }
 
 fn test_script_run(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
@@ -324,7 +318,7 @@ fn reset_result(run: &mut Run<'_>, suite: &Suite<'_>) {
     suite.executed.set(0);
     suite.stored.borrow_mut().clear();
     suite.told.borrow_mut().clear();
-    *suite.impossible.borrow_mut() = None;
+    suite.unfilable.borrow_mut().clear();
 }
 
 fn test_result_reset(run: &mut Run<'_>, _: &Node) -> Result<Flow, Stop> {

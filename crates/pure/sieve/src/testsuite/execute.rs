@@ -19,10 +19,7 @@ const POSTMASTER: &str = "postmaster@example.com";
 
 /// Carries out what has not been yet; whether all of it could be. If not, the message is kept as it came.
 pub(super) fn all(run: &mut Run<'_>, suite: &Suite<'_>) -> bool {
-    let mut errors = Vec::new();
-    if let Some(name) = suite.impossible.take() {
-        errors.push(format!("failed to store into mailbox '{name} (an invalid name)"));
-    }
+    let mut errors = suite.unfilable.take();
     let start = suite.executed.get().min(run.outcome.actions.len());
     let actions: Vec<Decided> = run.outcome.actions.get(start..).unwrap_or_default().to_vec();
     for decided in &actions {

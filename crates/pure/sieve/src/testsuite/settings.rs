@@ -19,11 +19,11 @@ pub(super) struct Settings {
 
 impl Settings {
     pub(super) fn set(&mut self, name: &str, value: &str) {
-        self.set.insert(name.to_owned(), value.to_owned());
+        self.set.insert(former_name(name), value.to_owned());
     }
 
     pub(super) fn unset(&mut self, name: &str) {
-        self.set.remove(name);
+        self.set.remove(&former_name(name));
     }
 
     /// A setting's value, if it has one that is not blank.
@@ -74,6 +74,17 @@ impl Settings {
         names.filter(|name| name.is_ascii()).map(str::to_ascii_lowercase).collect()
     }
 
+    /// Header fields of which an edit is forbidden: in lists, and one by one.
+    fn forbidden_fields(&self, edit: &str) -> Vec<String> {
+        let mut fields = self.fields("sieve_editheader_protected");
+        fields.extend(self.fields(&format!("sieve_editheader_{edit}")));
+        let described = self.text("sieve_editheader_header").unwrap_or_default().split_ascii_whitespace();
+        let forbidden =
+            described.filter(|name| self.is_yes(&format!("sieve_editheader_header/{name}/{edit}")));
+        fields.extend(forbidden.map(str::to_ascii_lowercase));
+        fields
+    }
+
     /// The language as the settings have it.
     pub(super) fn dialect(&self) -> Dialect {
         let mut dialect = Dialect::of_everything().with(Extension::DovecotTestSuite);
@@ -82,13 +93,13 @@ impl Settings {
         if let Some(delimiters) = self.text("recipient_delimiter") {
             dialect.detail_delimiters = delimiters.to_owned();
         }
-        let protected = self.fields("sieve_editheader_protected");
-        dialect.unaddable_fields = [protected.clone(), self.fields("sieve_editheader_forbid_add")].concat();
-        dialect.undeletable_fields = [protected, self.fields("sieve_editheader_forbid_delete")].concat();
+        dialect.unaddable_fields = self.forbidden_fields("forbid_add");
+        dialect.undeletable_fields = self.forbidden_fields("forbid_delete");
         let bounds = &mut dialect.bounds;
         let numbers = [
             ("sieve_max_actions", &mut bounds.actions_max),
             ("sieve_max_redirects", &mut bounds.redirects_max),
+            ("sieve_notify_max_notifications", &mut bounds.notifications_max),
             ("sieve_include_max_includes", &mut bounds.includes_max),
             ("sieve_include_max_nesting_depth", &mut bounds.include_nesting_max),
             ("sieve_variables_max_scope_count", &mut bounds.variables_max),
@@ -144,7 +155,8 @@ impl Settings {
     /// How vacation answers.
     pub(super) fn vacation(&self) -> VacationRules {
         let mut rules = VacationRules {
-            checks_recipient: !self.is_yes("sieve_vacation_dont_check_recipient"),
+            checks_recipient: !self.is_yes("sieve_vacation_dont_check_recipient")
+                && self.text("sieve_vacation_check_recipient") != Some("no"),
             to_ignores_envelope: self.is_yes("sieve_vacation_to_header_ignore_envelope"),
             sends_from_recipient: self.is_yes("sieve_vacation_send_from_recipient"),
             uses_original_recipient: self.is_yes("sieve_vacation_use_original_recipient"),
@@ -160,5 +172,62 @@ impl Settings {
             template.clone_into(&mut rules.subject_template);
         }
         rules
+    }
+}
+
+/// The name that a setting had before Dovecot 2.4 named it anew.
+fn former_name(name: &str) -> String {
+    const RENAMED: [(&str, &str); 6] = [
+        ("sieve_environment/", "sieve_env_"),
+        ("_score_max_", "_max_"),
+        ("_text_value/", "_text_value"),
+        ("sieve_variables_max_value_size", "sieve_variables_max_variable_size"),
+        ("sieve_global_dir", "sieve_global"),
+        ("sieve_dir", "sieve"),
+    ];
+    RENAMED.iter().fold(name.to_owned(), |name, (new, former)| name.replace(new, former))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_have_two_names() {
+        let mut settings = Settings::default();
+        settings.set("sieve_environment/display_name", "Ann");
+        settings.set("sieve_virustest_text_value/1", "clean");
+        settings.set("sieve_spamtest_score_max_value", "5");
+        settings.set("sieve_editheader_header", "Subject X-Kept X-Other");
+        settings.set("sieve_editheader_header/X-Kept/forbid_delete", "yes");
+        assert_eq!(settings.text("sieve_env_display_name"), Some("Ann"));
+        assert_eq!(settings.text("sieve_virustest_text_value1"), Some("clean"));
+        assert_eq!(settings.text("sieve_spamtest_max_value"), Some("5"));
+        assert_eq!(settings.dialect().undeletable_fields, ["x-kept"]);
+        assert!(settings.dialect().unaddable_fields.is_empty());
+        settings.unset("sieve_env_display_name");
+        assert_eq!(settings.text("sieve_env_display_name"), None);
+    }
+
+    #[test]
+    fn times_and_amounts_have_units() {
+        let mut settings = Settings::default();
+        for (value, seconds) in [
+            ("90", Some(90)),
+            ("2m", Some(120)),
+            ("1h", Some(3_600)),
+            ("7d", Some(604_800)),
+            ("x", None),
+            ("", None),
+        ] {
+            settings.set("t", value);
+            assert_eq!(settings.seconds("t"), seconds, "{value}");
+        }
+        for (value, octets) in [("10", Some(10)), ("2k", Some(2_048)), ("1M", Some(1 << 20)), ("1x", None)] {
+            settings.set("o", value);
+            assert_eq!(settings.octets("o"), octets, "{value}");
+        }
+        settings.set("t", &format!("{}w", u64::MAX));
+        assert_eq!(settings.seconds("t"), None);
     }
 }

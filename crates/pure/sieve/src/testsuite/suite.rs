@@ -41,8 +41,8 @@ pub(crate) struct Suite<'h> {
     pub(super) executed: Cell<usize>,
     /// Mailboxes this result's message has been filed into.
     pub(super) stored: RefCell<Vec<String>>,
-    /// A mailbox that a script wanted to file into and that cannot be.
-    pub(super) impossible: RefCell<Option<String>>,
+    /// Why something of this result cannot be filed.
+    pub(super) unfilable: RefCell<Vec<String>>,
     /// Who has been notified of this result's message.
     pub(super) told: RefCell<Vec<Address>>,
     /// Messages made so far; makes their identifiers.
@@ -65,7 +65,7 @@ impl<'h> Suite<'h> {
             errors: RefCell::default(),
             executed: Cell::new(0),
             stored: RefCell::default(),
-            impossible: RefCell::default(),
+            unfilable: RefCell::default(),
             told: RefCell::default(),
             made: Cell::new(0),
             tests: RefCell::default(),

@@ -51,6 +51,23 @@ impl World for Suite<'_> {
         self.mailboxes.borrow().annotation(mailbox, annotation).map(str::to_owned)
     }
 
+    fn is_listed(&self, list: &str, value: &str) -> bool {
+        let settings = self.settings.borrow();
+        let Some(path) =
+            settings.text(&format!("sieve_extlists_list/{}/dict/file/path", short_list_name(list)))
+        else {
+            return false;
+        };
+        let text = self.host.read(path).unwrap_or_default();
+        value_of(&text, &format!("priv/sieve/extlists/{value}")).is_some()
+    }
+
+    fn has_list(&self, list: &str) -> bool {
+        let settings = self.settings.borrow();
+        let lists = settings.text("sieve_extlists_list").unwrap_or_default();
+        lists.split_ascii_whitespace().any(|known| known == short_list_name(list))
+    }
+
     fn script(&self, place: ScriptPlace, name: &str) -> Result<Option<Arc<Script>>, String> {
         let (setting, directory) = match place {
             ScriptPlace::Personal => ("sieve", "included"),
@@ -93,14 +110,21 @@ impl World for Suite<'_> {
 
 /// The script of a name in a dictionary of Pigeonhole's: lines of keys, each followed by a line of its value.
 fn from_dictionary(text: &[u8], name: &str) -> Option<Vec<u8>> {
+    let id = value_of(text, &format!("priv/sieve/name/{name}"))?;
+    value_of(text, &format!("priv/sieve/data/{}", String::from_utf8_lossy(&id)))
+}
+
+/// The value of a key in a dictionary.
+fn value_of(text: &[u8], key: &str) -> Option<Vec<u8>> {
     let lines: Vec<&[u8]> = text.split(|&octet| octet == b'\n').collect();
-    let value = |key: String| {
-        let mut pairs = lines.chunks_exact(2);
-        pairs.find_map(|pair| match pair {
-            [found, value] if *found == key.as_bytes() => Some(value.to_vec()),
-            _ => None,
-        })
-    };
-    let id = value(format!("priv/sieve/name/{name}"))?;
-    value(format!("priv/sieve/data/{}", String::from_utf8_lossy(&id)))
+    let mut pairs = lines.chunks_exact(2);
+    pairs.find_map(|pair| match pair {
+        [found, value] if *found == key.as_bytes() => Some(value.to_vec()),
+        _ => None,
+    })
+}
+
+/// RFC 6134 §2.4: a list's name may leave its beginning out.
+fn short_list_name(list: &str) -> &str {
+    list.strip_prefix("urn:ietf:params:sieve").unwrap_or(list)
 }

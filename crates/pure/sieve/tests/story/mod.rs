@@ -41,8 +41,20 @@ pub(crate) fn run_in(world: &dyn World, script: &str, message: &str) -> Outcome 
 
 /// Runs scripts one after the other.
 pub(crate) fn run_stages(world: &dyn World, stages: &[Stage], message: &str) -> Outcome {
+    run_bounded(world, stages, message, &everything())
+}
+
+/// The same in another dialect.
+pub(crate) fn run_bounded(world: &dyn World, stages: &[Stage], message: &str, dialect: &Dialect) -> Outcome {
     let mut message = Message::from_octets(message.as_bytes(), MessageLimits::default()).unwrap();
-    run(stages, &mut message, world, &everything(), Detail::Actions)
+    run(stages, &mut message, world, dialect, Detail::Actions)
+}
+
+/// A dialect with everything, in which scripts may cost this much.
+pub(crate) fn everything_for(cost_max: u64) -> Dialect {
+    let mut dialect = everything();
+    dialect.bounds.cost_max = cost_max;
+    dialect
 }
 
 /// What comes of a script in an empty world, in words.
@@ -108,7 +120,9 @@ fn action(action: &Action) -> String {
             RedirectTo::List(list) => format!("redirect :list {list}"),
         },
         Action::Discard => "discard".to_owned(),
-        Action::Reject(reject) => format!("{:?} {}", reject.kind, reject.reason).to_lowercase(),
+        Action::Reject(reject) => {
+            format!("{} {}", format!("{:?}", reject.kind).to_lowercase(), reject.reason)
+        }
         Action::Vacation(vacation) => format!("vacation {}", vacation.reason),
         Action::Notify(notify) => format!("notify {}", notify.method),
         Action::Pipe(pipe) => format!("pipe {} {}", pipe.program, pipe.arguments.join(" ")),
