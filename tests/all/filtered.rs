@@ -6,6 +6,7 @@ mod placed;
 mod programs;
 mod refused;
 mod sent_on;
+mod tried;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;

@@ -13,7 +13,7 @@ if header :contains "subject" "list" { fileinto :create :flags ["\\Seen", "$Impo
 if header :contains "subject" "both" { fileinto :create "One"; fileinto :create :copy "Two"; keep; stop; }
 if header :contains "subject" "nowhere" { fileinto "Nowhere"; stop; }
 if header :contains "subject" "gone" { discard; stop; }
-if envelope :detail :matches "to" "*" { set :firstupper "box" "${1}"; fileinto :create "${box}"; }
+if envelope :detail :matches "to" "*" { set :upperfirst "box" "${1}"; fileinto :create "${box}"; }
 "#,
     )])?;
     for subject in ["list", "both", "nowhere", "gone", "plain"] {
@@ -108,5 +108,34 @@ fn a_duplicate_is_known_over_a_restart() -> Result<()> {
     house.take(EVE, ANN, &message)?;
     house.take(EVE, ANN, &letter(EVE, ANN, "other"))?;
     ensure!(house.subjects(ANN, "INBOX")? == ["twice", "other"]);
+    Ok(())
+}
+
+#[test]
+fn junk_goes_to_junk_else_to_spam_else_junk_is_made() -> Result<()> {
+    let internet = testkit::Internet::start()?;
+    let forged = "disowned.example";
+    internet.names.add(forged, &testkit::Record::Text("v=spf1 ip4:192.0.2.1 -all".to_owned()));
+    let policy = testkit::Record::Text("v=DMARC1; p=quarantine".to_owned());
+    internet.names.add(&format!("_dmarc.{forged}"), &policy);
+    let house = House::build(Plan {
+        tables: &format!("{}[senders]\nunchecked_networks = []\n", internet.settings("", "")),
+        ..Plan::default()
+    })?;
+    let from = format!("eve@{forged}");
+    let bring = |subject: &str| house.take(&from, ANN, &letter(&from, ANN, subject));
+    bring("first")?;
+    let junk = house.lying(ANN, "Junk")?;
+    ensure!(junk.len() == 1 && junk[0].0.contains("$Junk"), "{junk:?}");
+    let mut imap = house.server.imap(ANN)?;
+    imap.ok("DELETE Junk")?;
+    imap.ok("CREATE Spam")?;
+    bring("second")?;
+    ensure!(house.subjects(ANN, "Spam")? == ["second"], "{}", house.server.log());
+    imap.ok("DELETE Spam")?;
+    bring("third")?;
+    ensure!(house.subjects(ANN, "Junk")? == ["third"]);
+    let listed = imap.ok("LIST (SPECIAL-USE) \"\" \"*\"")?;
+    ensure!(listed.of("LIST").any(|line| line.contains("\\Junk")), "{listed:?}");
     Ok(())
 }

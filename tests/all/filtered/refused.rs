@@ -5,7 +5,7 @@ use testkit::{Internet, Record, SmtpClient};
 
 use super::{ANN, BOB, EVE, House, Plan, bring_by, field, letter};
 
-const NO: &str = "require \"ereject\"; if header :is \"subject\" \"no\" { ereject \"Not here.\\nNever.\"; }";
+const NO: &str = "require \"ereject\"; if header :is \"subject\" \"no\" { ereject \"Not here.\nNever.\"; }";
 
 #[test]
 fn a_refusal_is_said_at_once_where_all_agree() -> Result<()> {

@@ -35,7 +35,7 @@ use scripts::Shelf;
 pub use operator::{FilterFileError, FilterFiles, FilterSettings, SEED_RULE};
 pub(crate) use plan::{Answers, Known, RecipientPlan, is_needed, plan};
 pub use programs::ProgramBounds;
-pub use trial::{Trial, TrialMessage, TrialRooms};
+pub use trial::{Trial, TrialAction, TrialMessage, TrialRooms};
 
 /// Threads on which scripts run: they wait for the disk now and then.
 const THREADS: usize = 2;

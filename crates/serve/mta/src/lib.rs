@@ -44,7 +44,7 @@ pub use deliver::limits::SentHour;
 pub use deliver::routing::{Routing, SendingLimits};
 pub use filter::{
     FilterError, FilterFileError, FilterFiles, FilterSettings, Filters, ProgramBounds, SEED_RULE, Trial,
-    TrialMessage, TrialRooms,
+    TrialAction, TrialMessage, TrialRooms,
 };
 pub use inspect::{
     Applied, CheckSink, CheckedMessage, Checks, Enforcement, Findings, OnDnsFailure, Override, settle,

@@ -9,7 +9,7 @@ use mailstore::MailboxInfo;
 use platform::clock::Timestamp;
 
 use super::{AccountLine, AliasLine, Answer, DomainLine, Hidden, MailboxLine, Request, StoreStatus};
-use super::{keys, queue, reports, sieve};
+use super::{keys, queue, reports, sieve, sieve_trial};
 use crate::house::House;
 use crate::keys::KeyKind;
 
@@ -96,6 +96,13 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
             reports::list(house, domain.as_deref(), since_seconds).await
         }
         Request::ReportsSend => reports::send(house).await,
+        Request::SieveTest { address, message, from, detail, is_junk, script } => {
+            let asked = sieve_trial::Asked { message, from, detail, is_junk, script };
+            sieve_trial::test(house, &address, asked).await
+        }
+        Request::SieveReplay { address, since_seconds, most, script } => {
+            sieve_trial::replay(house, &address, since_seconds, most, script).await
+        }
         Request::SievePut { address, name, script, activate } => {
             sieve::put(house, &address, &name, &script, activate).await
         }

@@ -1137,6 +1137,8 @@ pub(crate) static TABLE: &[Row] = &[
         "\"60d\"",
         Live,
         "How long `duplicate` may remember a message.",
+    ),
+    row(
         "sieve.script_octets_max",
         Octets { min: 4 * KIB, max: 2 * MIB },
         "\"1M\"",

@@ -285,12 +285,14 @@ impl Planner<'_> {
     async fn carry_out(&mut self, copy: &Copy, owner: Owner, answer: Answer) -> Result<(), StoreError> {
         let Answer { outcome, written } = answer;
         for fault in &outcome.faults {
-            self.note(copy.recipient, format!("fault in {}: kept", notice::words(fault)));
+            let what = if fault.ends_script { "fault in" } else { "left out in" };
+            self.note(copy.recipient, format!("{what} {}: kept", notice::words(fault)));
         }
         for line in &outcome.debug {
             self.note(copy.recipient, format!("debug: {line}"));
         }
-        self.tell_of_faults(&owner, &outcome.faults).await;
+        let ends: Vec<RunFault> = outcome.faults.into_iter().filter(|fault| fault.ends_script).collect();
+        self.tell_of_faults(&owner, &ends).await;
         let account = copy.target.account;
         self.plan.marks.extend(outcome.marks.into_iter().map(|mark| (account, mark)));
         for (decided, written) in outcome.actions.into_iter().zip(written) {
@@ -535,7 +537,9 @@ pub(super) async fn own_stage(
     let name = active.name.to_string();
     match shelf.personal(account, &active.name, active.modseq, &settings.dialect).await {
         Ok(Ok(script)) => Ok((Some(Stage { name, script }), Vec::new())),
-        Ok(Err(faults)) => Ok((None, vec![RunFault { script: name, line: 0, words: faults.to_string() }])),
+        Ok(Err(faults)) => {
+            Ok((None, vec![RunFault { script: name, line: 0, words: faults.to_string(), ends_script: true }]))
+        }
         // It went away a moment ago.
         Err(StoreError::NoSuchScript) => Ok((None, Vec::new())),
         Err(error) => Err(error),
@@ -549,7 +553,7 @@ pub(super) fn postmaster(host: &DomainName) -> Result<Address, StoreError> {
 }
 
 /// Who asked for an action, for the record.
-pub(super) fn by(origin: &Origin) -> String {
+fn by(origin: &Origin) -> String {
     match origin {
         Origin::Implicit => String::new(),
         Origin::Line { script, line } => format!(" ({script}, line {line})"),

@@ -1,7 +1,7 @@
 //! Refusals: in the protocol where all recipients of a transaction agree, by mail where its sender is proven, else not at
 //! all (RFC 5429).
 
-use mail_types::EnhancedCode;
+use mail_types::{EnhancedCode, ForwardPath};
 use mailstore::StoreError;
 use message::Action;
 use queue::{BodyNeeds, Diagnostic, MessageKind, NewReport, ReportTo};
@@ -70,7 +70,7 @@ impl Planner<'_> {
                 self.plan.entries.extend(entry);
             }
             RejectKind::Ereject => {
-                let reports = self.report(&facts, &reject, &source).await?;
+                let reports = self.report(recipient, &facts, &reject, &source).await?;
                 self.plan.entries.extend(reports);
             }
         }
@@ -81,6 +81,7 @@ impl Planner<'_> {
     /// RFC 5429 §2.1.2: a report on delivery.
     async fn report(
         &self,
+        recipient: usize,
         facts: &Facts,
         reject: &Reject,
         source: &Octets,
@@ -110,13 +111,19 @@ impl Planner<'_> {
         };
         let diagnostic = Diagnostic {
             remote: None,
-            code: None,
+            code: Some(replies::REFUSED_BY_FILTER.code),
             status: Some(EnhancedCode::new(5, 7, 1)),
             text: reject.reason.as_str().into(),
         };
+        // Whom the sender named, wherever that led.
+        let named = self.envelope.recipients.get(recipient);
+        let address = match named.map(|named| &named.forward_path) {
+            Some(ForwardPath::Address(address)) => address,
+            _ => &facts.reached_by,
+        };
         let told = Told {
-            address: &facts.reached_by,
-            original: None,
+            address,
+            original: named.and_then(|named| named.parameters.original.clone()),
             expanded_from: None,
             action: Action::Failed,
             status: EnhancedCode::new(5, 7, 1),

@@ -7,10 +7,10 @@ use mail_types::{AccountId, DomainName, ReversePath};
 use mailstore::{MessageReader, Store, StoreError};
 use platform::clock::Clock;
 use platform::workers::WorkError;
-use sieve::{Action, Decided, Detail, Envelope, FileInto, RedirectTo, Stage, Step};
+use sieve::{Action, Decided, Detail, Envelope, FileInto, Origin, RedirectTo, Stage, Step};
 use tokio::runtime::Handle;
 
-use super::plan::{by, own_stage, postmaster};
+use super::plan::{own_stage, postmaster};
 use super::refusal::kind_word;
 use super::run::{Answer, ForAction, Octets, Question};
 use super::scripts::compiled;
@@ -46,14 +46,25 @@ pub struct TrialMessage {
 /// What would be done.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Trial {
-    /// Each action and the line that asked for it.
-    pub actions: Vec<String>,
+    /// Each action.
+    pub actions: Vec<TrialAction>,
     /// What went wrong.
     pub faults: Vec<String>,
     /// What scripts wrote for who looks for faults.
     pub debug: Vec<String>,
     /// Which line decided what.
     pub steps: Vec<Step>,
+}
+
+/// One action that would be taken.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct TrialAction {
+    /// In words.
+    pub words: String,
+    /// The mailbox that it files into.
+    pub mailbox: Option<String>,
+    /// The script and the line that asked for it; nothing for what is done where nobody says otherwise.
+    pub asked_by: Option<(String, u32)>,
 }
 
 impl Filters {
@@ -76,8 +87,12 @@ impl Filters {
             Some((name, text)) => match compiled(text, &settings.dialect) {
                 Ok(script) => (Some(Stage { name: name.to_owned(), script }), Vec::new()),
                 Err(faults) => {
-                    let fault =
-                        sieve::RunFault { script: name.to_owned(), line: 0, words: faults.to_string() };
+                    let fault = sieve::RunFault {
+                        script: name.to_owned(),
+                        line: 0,
+                        words: faults.to_string(),
+                        ends_script: true,
+                    };
                     (None, vec![fault])
                 }
             },
@@ -138,10 +153,10 @@ fn facts(rooms: &TrialRooms, target: &LocalTarget, message: &TrialMessage, delim
 fn told(answer: Answer, mailboxes: &mailstore::MailboxList) -> Trial {
     let Answer { outcome, written } = answer;
     let actions = outcome.actions.iter().zip(&written);
-    let mut actions: Vec<String> =
+    let mut actions: Vec<TrialAction> =
         actions.map(|(decided, written)| action(decided, written, mailboxes)).collect();
     if actions.is_empty() {
-        actions.push("discard".to_owned());
+        actions.push(TrialAction { words: "discard".to_owned(), ..TrialAction::default() });
     }
     Trial {
         actions,
@@ -151,9 +166,7 @@ fn told(answer: Answer, mailboxes: &mailstore::MailboxList) -> Trial {
     }
 }
 
-/// An action in words.
-fn action(decided: &Decided, written: &ForAction, mailboxes: &mailstore::MailboxList) -> String {
-    let by = by(&decided.origin);
+fn action(decided: &Decided, written: &ForAction, mailboxes: &mailstore::MailboxList) -> TrialAction {
     let edited = if decided.edition.is_some() { ", edited" } else { "" };
     let silent = match written {
         ForAction::Silent(why) => format!(": nothing sent, {why}"),
@@ -161,39 +174,53 @@ fn action(decided: &Decided, written: &ForAction, mailboxes: &mailstore::Mailbox
         ForAction::Loop => ": it was sent on before, kept".to_owned(),
         ForAction::Nothing | ForAction::Letter { .. } | ForAction::Piped => String::new(),
     };
-    match &decided.action {
-        Action::Keep { flags } => format!("keep{}{edited}{by}", flags_text(flags)),
+    let mut mailbox = None;
+    let words = match &decided.action {
+        Action::Keep { flags } => {
+            mailbox = Some("INBOX".to_owned());
+            format!("keep{}{edited}", flags_text(flags))
+        }
         Action::FileInto(into) => {
-            format!("fileinto {}{}{edited}{by}", place(into, mailboxes), flags_text(&into.flags))
+            let (name, remark) = place(into, mailboxes);
+            let words = format!("fileinto {}{remark}{}{edited}", into.mailbox, flags_text(&into.flags));
+            mailbox = Some(name);
+            words
         }
         Action::Redirect(redirect) => {
             let to = match &redirect.to {
                 RedirectTo::Address(address) => address.to_string(),
                 RedirectTo::List(list) => format!(":list {list}"),
             };
-            format!("redirect {to}{edited}{by}{silent}")
+            format!("redirect {to}{edited}{silent}")
         }
-        Action::Discard => format!("discard{by}"),
-        Action::Reject(reject) => format!("{} {:?}{by}", kind_word(reject.kind), reject.reason),
-        Action::Vacation(_) => format!("vacation{by}{silent}"),
-        Action::Notify(notify) => format!("notify {}{by}{silent}", notify.method),
-        Action::Pipe(pipe) => format!("pipe {}{by}{silent}", pipe.program),
-        Action::Report(report) => format!("report to {}{by}{silent}", report.to),
-    }
+        Action::Discard => "discard".to_owned(),
+        Action::Reject(reject) => format!("{} {:?}", kind_word(reject.kind), reject.reason),
+        Action::Vacation(_) => format!("vacation{silent}"),
+        Action::Notify(notify) => format!("notify {}{silent}", notify.method),
+        Action::Pipe(pipe) => format!("pipe {}{silent}", pipe.program),
+        Action::Report(report) => format!("report to {}{silent}", report.to),
+    };
+    let asked_by = match &decided.origin {
+        Origin::Implicit => None,
+        Origin::Line { script, line } => Some((script.clone(), *line)),
+    };
+    TrialAction { words, mailbox, asked_by }
 }
 
-fn place(into: &FileInto, mailboxes: &mailstore::MailboxList) -> String {
+/// The mailbox that is meant, and what is to be said about it.
+fn place(into: &FileInto, mailboxes: &mailstore::MailboxList) -> (String, String) {
     let id = into.mailbox_id.as_deref().and_then(super::world::mailbox_id);
     let special_use = into.special_use.as_deref().and_then(mail_types::SpecialUse::parse);
     let found = id
         .and_then(|id| mailboxes.by_id(id))
         .or_else(|| special_use.and_then(|special| mailboxes.by_special_use(special)))
         .or_else(|| mailboxes.by_name(&into.mailbox));
-    match (found, into.create) {
-        (Some(found), _) => found.name.to_string(),
-        (None, true) => format!("{} (made)", into.mailbox),
-        (None, false) if into.mailbox.is_inbox() => into.mailbox.to_string(),
-        (None, false) => format!("{} (no such mailbox: kept in INBOX)", into.mailbox),
+    match found {
+        Some(found) if found.name == into.mailbox => (found.name.to_string(), String::new()),
+        Some(found) => (found.name.to_string(), format!(" ({})", found.name)),
+        None if into.create => (into.mailbox.to_string(), " (made)".to_owned()),
+        None if into.mailbox.is_inbox() => (into.mailbox.to_string(), String::new()),
+        None => ("INBOX".to_owned(), " (no such mailbox: kept)".to_owned()),
     }
 }
 
