@@ -59,7 +59,7 @@ fn a_script_that_would_take_for_ever_ends_and_keeps_the_mail() -> Result<()> {
 }
 
 #[test]
-fn a_limit_holds_for_each_message_whatever_is_activated_meanwhile() -> Result<()> {
+fn a_limit_holds_for_each_message() -> Result<()> {
     // More redirects than may be: the script fails as a whole, and nothing is sent.
     let script = "require \"copy\"; redirect :copy \"bob@example.test\"; redirect :copy \"eve@far.example\";";
     let house =

@@ -5,6 +5,7 @@
 //! `plan.rs` makes of what they decide one durable write, `letters.rs` the mail that answers and tells, `memory.rs`
 //! remembers who was answered.
 
+mod act;
 mod envelope;
 mod letters;
 mod memory;

@@ -68,13 +68,42 @@ fn notify_text(notify: mail_types::Notify) -> String {
     if words.is_empty() { "NEVER".to_owned() } else { words.join(",") }
 }
 
-/// The address that the message came to, with the detail that it was sent to (RFC 5233).
+/// The address that the message came to, with the detail that it was sent to (RFC 5233), which an alias on the way took off.
 pub(super) fn with_detail(target: &LocalTarget, delimiters: &str) -> String {
     let address = &target.address;
     let (Some(detail), Some(delimiter)) = (&target.detail, delimiters.chars().next()) else {
         return address.to_string();
     };
+    let before = address.local_part().strip_suffix(&**detail);
+    if before.is_some_and(|before| before.ends_with(|char| delimiters.contains(char))) {
+        return address.to_string();
+    }
     let local = format!("{}{delimiter}{detail}", address.local_part());
     let domain: AddressDomain = address.domain().clone();
     Address::new(&local, domain).map_or_else(|_| address.to_string(), |address| address.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use mail_types::AccountId;
+
+    use super::*;
+
+    #[test]
+    fn the_detail_is_seen_once() {
+        for (address, detail, expected) in [
+            ("ann@a.example", None, "ann@a.example"),
+            ("ann@a.example", Some("news"), "ann+news@a.example"),
+            ("ann+news@a.example", Some("news"), "ann+news@a.example"),
+            ("ann-news@a.example", Some("news"), "ann-news@a.example"),
+            ("news@a.example", Some("news"), "news+news@a.example"),
+        ] {
+            let target = LocalTarget {
+                account: AccountId(1),
+                address: Address::parse(address).unwrap(),
+                detail: detail.map(Into::into),
+            };
+            assert_eq!(with_detail(&target, "+-"), expected);
+        }
+    }
 }

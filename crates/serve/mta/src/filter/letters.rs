@@ -42,7 +42,7 @@ enum Treatment<'a> {
 impl Desk<'_> {
     /// The message as a script left it.
     pub(crate) async fn edited(&self, source: &Octets, edition: &Edition) -> Result<Arriving, StoreError> {
-        self.compose(source, Some(edition), Treatment::None).await
+        Box::pin(self.compose(source, Some(edition), Treatment::None)).await
     }
 
     /// The message as it is sent on by an account.
@@ -52,7 +52,7 @@ impl Desk<'_> {
         edition: Option<&Edition>,
         by: &Address,
     ) -> Result<Arriving, StoreError> {
-        self.compose(source, edition, Treatment::SentOn(by)).await
+        Box::pin(self.compose(source, edition, Treatment::SentOn(by))).await
     }
 
     /// A letter of ours, for whom it reaches; nobody, where no recipient is there. What is to be filed beside it goes into
@@ -69,7 +69,7 @@ impl Desk<'_> {
             match self.rooms.directory.resolve(&ForwardPath::Address(recipient.clone())) {
                 Resolution::Deliver(Recipients { local, remote: elsewhere }) => {
                     let readers = local.into_iter().take(READERS_MAX);
-                    filings.extend(readers.map(|reader| self.to_inbox(reader.account)));
+                    filings.extend(readers.map(|reader| self.inbox_of(reader.account)));
                     remote.extend(elsewhere);
                 }
                 Resolution::NotLocal => remote.push(recipient.clone()),
@@ -83,7 +83,7 @@ impl Desk<'_> {
         if remote.is_empty() && filings.is_empty() {
             return Ok(None);
         }
-        let message = self.compose(source, Some(&letter.content), Treatment::Letter).await?;
+        let message = Box::pin(self.compose(source, Some(&letter.content), Treatment::Letter)).await?;
         let queued = (!remote.is_empty()).then(|| self.queued_letter(&message, remote));
         let filings = filings.into_iter().map(|filing| (None, filing)).collect();
         Ok(Some(Entry { message, queued, caused_by: None, filings }))
@@ -95,14 +95,14 @@ impl Desk<'_> {
         octets: &[u8],
         account: mail_types::AccountId,
     ) -> Result<Entry, StoreError> {
-        let mut composing = self.begin(Treatment::Letter)?;
-        composing.take(octets).await?;
-        let message = composing.finish().await?;
-        let filings = vec![(None, self.to_inbox(account))];
+        let mut composing = Box::new(self.begin(Treatment::Letter)?);
+        Box::pin(composing.take(octets)).await?;
+        let message = Box::pin(composing.finish()).await?;
+        let filings = vec![(None, self.inbox_of(account))];
         Ok(Entry { message, queued: None, caused_by: None, filings })
     }
 
-    fn to_inbox(&self, account: mail_types::AccountId) -> Filing {
+    fn inbox_of(&self, account: mail_types::AccountId) -> Filing {
         Filing {
             account,
             mailbox: FilingTarget::Name(MailboxName::inbox()),

@@ -105,7 +105,8 @@ impl Planner<'_> {
     ) -> Result<bool, StoreError> {
         let Desk { rooms, known, brought } = self.desk;
         let Some(named) = self.envelope.recipients.get(copy.recipient) else { return Ok(false) };
-        if rooms.queue.is_none() {
+        let octets = edition.map_or_else(|| owner.source.0.octets(), Edition::octets);
+        if rooms.queue.is_none() || !self.may_make(octets) {
             return Ok(false);
         }
         let by = &owner.facts.owner;

@@ -133,7 +133,7 @@ impl Planner<'_> {
             given_up: None,
         };
         let header = source.0.read(0..message::ORIGINAL_HEADER_OCTETS_MAX as u64).await?;
-        let reports = reporter.write(about, Source::Header(&header), &[told]).await;
+        let reports = Box::pin(reporter.write(about, Source::Header(&header), &[told])).await;
         let reports = reports.map_err(|error| {
             tracing::error!(error = describe(&error), "a refusal cannot be told");
             StoreError::Busy
