@@ -43,7 +43,53 @@ fn main() {
         .map(|number| format!("if header :regex \"subject\" \"no(thing|body) {number}\" {{ discard; }}\n"))
         .collect();
     measure("header :regex, 200 of them", &format!("require \"regex\";\n{few}"), &message);
+    spend_all();
     measure("mixed, 100 KB", &script, &message);
+}
+
+/// How long scripts take that spend all they may: the longest that one run can last.
+fn spend_all() {
+    let huge = format!("Subject: {}\r\n\r\n", "ab".repeat(500_000));
+    let big = "x".repeat(60_000);
+    let scripts: [(&str, String); 6] = [
+        (
+            ":matches with ?",
+            "if header :matches \"subject\" \"*a?a?a?a?a?a?b*\" { discard; }\n".repeat(20_000),
+        ),
+        (":matches with *", "if header :matches \"subject\" \"*b*b*b*b*c*\" { discard; }\n".repeat(20_000)),
+        (":contains", "if header :contains \"subject\" \"abac\" { discard; }\n".repeat(30_000)),
+        (
+            ":regex",
+            format!(
+                "require \"regex\";\n{}",
+                "if header :regex \"subject\" \"(a|b|ab)*c\" { discard; }\n".repeat(200)
+            ),
+        ),
+        (
+            "variables",
+            format!(
+                "require \"variables\";\nset \"a\" \"{big}\";\n{}",
+                "set \"b\" \"${a}\"; if string :contains \"${b}\" \"yy\" { discard; }\n".repeat(15_000)
+            ),
+        ),
+        (
+            "regex of variables",
+            format!(
+                "require [\"variables\", \"regex\"];\nset \"a\" \"(a|b)\";\n{}",
+                "if header :regex \"from\" \"${a}${a}${a}{9}\" { discard; }\n".repeat(20_000)
+            ),
+        ),
+    ];
+    let mut dialect = Dialect::default();
+    dialect.bounds.script_octets_max = 8 << 20;
+    for (name, script) in scripts {
+        let script = compile(script.as_bytes(), &dialect).unwrap();
+        let stages = [Stage { name: "user".to_owned(), script: Arc::new(script) }];
+        let mut message = Message::from_octets(huge.as_bytes(), MessageLimits::default()).unwrap();
+        let start = Instant::now();
+        let outcome = run(&stages, &mut message, &EmptyWorld, &dialect, Detail::Actions);
+        println!("all spent on {name:20} {:>10.3?}, cost {}", start.elapsed(), outcome.cost);
+    }
 }
 
 fn measure(name: &str, script: &str, message: &[u8]) {

@@ -26,7 +26,8 @@ impl Comparator {
         (Comparator::Octet, "i;octet", None),
         (Comparator::AsciiCasemap, "i;ascii-casemap", None),
         (Comparator::AsciiNumeric, "i;ascii-numeric", Some(Extension::ComparatorAsciiNumeric)),
-        (Comparator::UnicodeCasemap, "i;unicode-casemap", Some(Extension::ComparatorUnicodeCasemap)),
+        // Dovecot has it without require since 2.4, and so have its users' scripts.
+        (Comparator::UnicodeCasemap, "i;unicode-casemap", None),
     ];
 
     /// The comparator of this name, and the extension it needs.

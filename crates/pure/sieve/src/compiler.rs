@@ -61,6 +61,8 @@ pub(crate) struct Compiler<'d> {
     numbers: HashMap<Box<str>, u16>,
     nodes: usize,
     strings: usize,
+    /// Names of commands, tests and tags that were told to be unknown.
+    unknown: BTreeSet<String>,
     /// Whether something else than `require` has been seen.
     has_begun: bool,
     /// Regular expressions made ready so far.
@@ -82,6 +84,7 @@ impl<'d> Compiler<'d> {
             numbers: HashMap::new(),
             nodes: 0,
             strings: 0,
+            unknown: BTreeSet::new(),
             has_begun: false,
             regexes: 0,
             before: "",
@@ -172,6 +175,10 @@ impl<'d> Compiler<'d> {
         if other.is_some() {
             return other;
         }
+        // Told where it stands first: what a script lacks, it often lacks at many places.
+        if !self.unknown.insert(item.name.to_ascii_lowercase()) {
+            return None;
+        }
         let words = match lacking {
             Some(extension) => {
                 format!("unknown {kind} '{}' (it needs require \"{}\")", item.name, extension.name())
@@ -210,12 +217,15 @@ impl<'d> Compiler<'d> {
         if fits && is_alone && spec.block == Block::None {
             (spec.check)(self, &mut node);
         }
-        node.tests = self.tests(spec, place, item.tests, fits);
+        let suits = self.check_tests(spec, place, &item.tests);
+        node.tests = if suits { self.tests(item.tests) } else { Box::default() };
         if fits && spec.block == Block::Needed {
             (spec.check)(self, &mut node);
         }
         match (spec.block, item.block) {
             (Block::None, None) => {}
+            // One fault of a command is enough where more follow from it.
+            (Block::None, Some(_)) | (Block::Needed, None) if !fits || !suits => {}
             (Block::None, Some(_)) => {
                 self.fault(
                     place,
@@ -250,41 +260,32 @@ impl<'d> Compiler<'d> {
         block
     }
 
-    fn tests(
-        &mut self,
-        spec: &'static Spec,
-        place: Place,
-        tests: parser::Tests<'_>,
-        fits: bool,
-    ) -> Box<[Node]> {
-        let words = format!("the {} {}", spec.name, spec.kind());
-        let items = match (spec.tests, tests) {
-            (Tests::None, parser::Tests::None) => return Box::default(),
+    /// Whether tests of this kind may follow.
+    fn check_tests(&mut self, spec: &'static Spec, place: Place, tests: &parser::Tests<'_>) -> bool {
+        let words = match (spec.tests, tests) {
+            (Tests::None, parser::Tests::None)
+            | (Tests::One, parser::Tests::One(_))
+            | (Tests::List, parser::Tests::List(_)) => return true,
             (Tests::None, parser::Tests::One(item)) => {
-                self.unwanted_test(spec, &item, fits);
-                return Box::default();
+                self.unwanted_test(spec, item);
+                return false;
             }
-            (Tests::None, parser::Tests::List(_)) => {
-                if fits {
-                    self.fault(place, format!("{words} accepts no sub-tests, but tests are specified"));
-                }
-                return Box::default();
+            (Tests::None, parser::Tests::List(_)) => "accepts no sub-tests, but tests are specified",
+            (Tests::One, parser::Tests::List(_)) => "requires one sub-test, but a list of tests is specified",
+            (Tests::One, parser::Tests::None) => "requires one sub-test, but none is specified",
+            (Tests::List, parser::Tests::One(_) | parser::Tests::None) => {
+                "requires a list of sub-tests in parentheses"
             }
-            (Tests::One, parser::Tests::One(item)) => vec![*item],
-            (Tests::One, parser::Tests::List(_)) if fits => {
-                self.fault(place, format!("{words} requires one sub-test, but a list of tests is specified"));
-                return Box::default();
-            }
-            (Tests::One, parser::Tests::None) if fits => {
-                self.fault(place, format!("{words} requires one sub-test, but none is specified"));
-                return Box::default();
-            }
-            (Tests::List, parser::Tests::List(items)) => items,
-            (Tests::List, parser::Tests::One(_) | parser::Tests::None) if fits => {
-                self.fault(place, format!("{words} requires a list of sub-tests in parentheses"));
-                return Box::default();
-            }
-            _ => return Box::default(),
+        };
+        self.fault(place, format!("{spec} {words}"));
+        false
+    }
+
+    fn tests(&mut self, tests: parser::Tests<'_>) -> Box<[Node]> {
+        let items = match tests {
+            parser::Tests::None => return Box::default(),
+            parser::Tests::One(item) => vec![*item],
+            parser::Tests::List(items) => items,
         };
         let mut nodes = Vec::with_capacity(items.len());
         for item in items {
@@ -294,9 +295,9 @@ impl<'d> Compiler<'d> {
     }
 
     /// A test where none may stand: often a semicolon or a colon was forgotten.
-    fn unwanted_test(&mut self, spec: &'static Spec, item: &Item<'_>, fits: bool) {
+    fn unwanted_test(&mut self, spec: &'static Spec, item: &Item<'_>) {
         let known = extension::specs().find(|known| known.name.eq_ignore_ascii_case(item.name));
-        let words = format!("the {} {}", spec.name, spec.kind());
+        let words = spec;
         if spec.tags.iter().flat_map(|tags| tags.iter()).any(|tag| tag.name.eq_ignore_ascii_case(item.name)) {
             self.fault(item.place, format!("missing colon before the '{}' tag of {words}", item.name));
         } else if !known.is_some_and(|known| matches!(known.action, Does::Test(_))) {
@@ -305,7 +306,7 @@ impl<'d> Compiler<'d> {
             } else {
                 self.fault(item.place, format!("unknown test '{}' behind {words}", item.name));
             }
-        } else if fits {
+        } else {
             self.fault(item.place, format!("{words} accepts no sub-tests, but tests are specified"));
         }
     }
@@ -321,7 +322,7 @@ impl<'d> Compiler<'d> {
 
     /// Sorts tags from what follows them; whether all of it fits.
     fn arguments(&mut self, node: &mut Node, arguments: Vec<(Place, Argument<'_>)>) -> bool {
-        let words = format!("the {} {}", node.spec.name, node.spec.kind());
+        let words = node.spec;
         let mut tags = Vec::new();
         let mut groups: Vec<&'static str> = Vec::new();
         let mut positional = Vec::new();
@@ -331,7 +332,7 @@ impl<'d> Compiler<'d> {
                 positional.push((place, argument));
                 continue;
             };
-            let Some(tag) = self.find_tag(node.spec, name, place, &words) else { return false };
+            let Some(tag) = self.find_tag(node.spec, name, place) else { return false };
             if !positional.is_empty() {
                 self.fault(place, format!("unexpected tagged argument ':{name}' after others of {words}"));
                 return false;
@@ -367,16 +368,10 @@ impl<'d> Compiler<'d> {
         // One way to say one thing, so that printing is canonical.
         tags.sort_by_key(|(name, _)| *name);
         node.tags = tags.into();
-        self.positional(node, positional, &words)
+        self.positional(node, positional)
     }
 
-    fn find_tag(
-        &mut self,
-        spec: &'static Spec,
-        name: &str,
-        place: Place,
-        words: &str,
-    ) -> Option<&'static Tag> {
+    fn find_tag(&mut self, spec: &'static Spec, name: &str, place: Place) -> Option<&'static Tag> {
         let mut lacking = None;
         for tag in
             spec.tags.iter().flat_map(|tags| tags.iter()).filter(|tag| tag.name.eq_ignore_ascii_case(name))
@@ -386,15 +381,19 @@ impl<'d> Compiler<'d> {
                 _ => return Some(tag),
             }
         }
+        if !self.unknown.insert(format!("{}:{}", spec.name, name.to_ascii_lowercase())) {
+            return None;
+        }
         let why = match lacking {
             Some(extension) => format!("needs require \"{}\"", extension.name()),
             None => "is none of its tags".to_owned(),
         };
-        self.fault(place, format!("unknown tagged argument ':{name}' for {words} ({why})"));
+        self.fault(place, format!("unknown tagged argument ':{name}' for {spec} ({why})"));
         None
     }
 
-    fn positional(&mut self, node: &mut Node, given: Vec<(Place, Argument<'_>)>, words: &str) -> bool {
+    fn positional(&mut self, node: &mut Node, given: Vec<(Place, Argument<'_>)>) -> bool {
+        let words = node.spec;
         let wanted = node.spec.arguments;
         let optional = wanted.iter().filter(|argument| argument.is_optional).count();
         let leaves_out = given.len() + 1 == wanted.len() && optional == 1;

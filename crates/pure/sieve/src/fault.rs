@@ -5,6 +5,21 @@ use std::fmt;
 /// Most faults told of one script: enough to mend it, not enough to drown in.
 pub const FAULTS_MAX: usize = 64;
 
+/// Octets of the words of one fault: scripts and messages may have long strings, which are repeated only in part.
+pub const WORDS_OCTETS_MAX: usize = 400;
+
+/// Makes words one line that is not too long, whatever of a script they repeat.
+pub(crate) fn cut_words(mut words: String) -> String {
+    if words.contains(char::is_control) {
+        words = words.replace(char::is_control, " ");
+    }
+    if words.len() > WORDS_OCTETS_MAX {
+        words.truncate(words.floor_char_boundary(WORDS_OCTETS_MAX - '…'.len_utf8()));
+        words.push('…');
+    }
+    words
+}
+
 /// A place in a script: line and column count from 1, columns are characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Place {
@@ -46,7 +61,7 @@ pub(crate) struct Faults {
 impl Faults {
     pub(crate) fn add(&mut self, place: Place, words: impl Into<String>) {
         if self.found.len() < FAULTS_MAX {
-            self.found.push(Fault { place, words: words.into() });
+            self.found.push(Fault { place, words: cut_words(words.into()) });
         }
     }
 

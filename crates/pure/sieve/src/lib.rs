@@ -34,7 +34,7 @@ mod world;
 
 pub use compiler::compile;
 pub use dialect::{Bounds, Dialect, Extension, Occasion};
-pub use fault::{FAULTS_MAX, Fault, Place};
+pub use fault::{FAULTS_MAX, Fault, Place, WORDS_OCTETS_MAX};
 pub use letter::{
     Letter, Office, REDIRECTED_FIELD, Silence, VacationRules, notification_letter, redirect_letter,
     rejection_letter, report_letter, vacation_letter,

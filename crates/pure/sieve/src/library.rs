@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::dialect::Bounds;
 use crate::extension::include::included;
-use crate::fault::{FAULTS_MAX, Fault};
+use crate::fault::{FAULTS_MAX, Fault, cut_words};
 use crate::node::Node;
 use crate::script::Script;
 use crate::world::{ScriptPlace, World};
@@ -40,7 +40,7 @@ impl Check<'_> {
             if let Some((place, name)) = included(node)
                 && let Err(words) = self.include(node, place, name)
             {
-                self.faults.push(Fault { place: node.place, words });
+                self.faults.push(Fault { place: node.place, words: cut_words(words) });
             }
             self.nodes(node.block.as_deref().unwrap_or_default());
         }

@@ -103,7 +103,7 @@ enum Key {
 
 /// Makes a test's tags and its key list (its last argument) ready.
 pub(crate) fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
-    let words = format!("the {} test", node.spec.name);
+    let words = node.spec;
     let comparator = match node.tag("comparator").and_then(Arg::text) {
         // The variables extension compares its strings exactly, as Pigeonhole has it.
         None if node.spec.name == "string" => Comparator::Octet,
@@ -128,7 +128,7 @@ pub(crate) fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
             }
         },
     };
-    let Some(kind) = kind(compiler, node, &words) else { return };
+    let Some(kind) = kind(compiler, node) else { return };
     if !comparator.has_substrings()
         && matches!(kind, MatchKind::Contains | MatchKind::Matches | MatchKind::Regex)
     {
@@ -158,7 +158,8 @@ pub(crate) fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
     node.matcher = Some(Box::new(Matcher { comparator, kind, keys: keys.into() }));
 }
 
-fn kind(compiler: &mut Compiler<'_>, node: &Node, words: &str) -> Option<MatchKind> {
+fn kind(compiler: &mut Compiler<'_>, node: &Node) -> Option<MatchKind> {
+    let words = node.spec;
     for (tag, kind) in [
         ("contains", MatchKind::Contains),
         ("matches", MatchKind::Matches),

@@ -1,5 +1,7 @@
 //! What a run comes to: actions for others to carry out, each with the line that asked for it.
 
+use std::fmt;
+
 use mail_types::{Address, MailboxName};
 
 use crate::message::Edition;
@@ -72,6 +74,45 @@ pub enum Action {
     Pipe(Pipe),
     /// Report it as abuse (vnd.dovecot.report).
     Report(Report),
+}
+
+impl fmt::Display for Action {
+    /// For people: what is done, in a few words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Action::Keep { .. } => f.write_str("keep it in the inbox"),
+            Action::FileInto(store) => write!(f, "file it into {}", store.mailbox),
+            Action::Redirect(Redirect { to: RedirectTo::Address(address), .. }) => {
+                write!(f, "send it on to {address}")
+            }
+            Action::Redirect(Redirect { to: RedirectTo::List(list), .. }) => {
+                write!(f, "send it on to all on the list {}", list.escape_debug())
+            }
+            Action::Discard => f.write_str("throw it away"),
+            Action::Reject(_) => f.write_str("refuse it"),
+            Action::Vacation(_) => f.write_str("answer that its reader is away"),
+            Action::Notify(notify) => write!(f, "notify {}", notify.method.escape_debug()),
+            Action::Pipe(pipe) => write!(f, "give it to the program {}", pipe.program.escape_debug()),
+            Action::Report(report) => write!(f, "report it to {} as {}", report.to, report.feedback_type),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Line { script, line } => write!(f, "{}, line {line}", script.escape_debug()),
+            Origin::Implicit => f.write_str("no script says otherwise"),
+        }
+    }
+}
+
+impl Vacation {
+    /// What an answer is remembered by, so that the sender gets no other one too soon (RFC 5230 §4.2).
+    #[must_use]
+    pub fn identifier(&self, sender: &Address) -> Vec<u8> {
+        format!("vacation\0{}\0{}", sender.to_string().to_lowercase(), self.handle).into_bytes()
+    }
 }
 
 /// `fileinto` (RFC 5228 §4.1), and where a copy of what is sent goes (RFC 8580).

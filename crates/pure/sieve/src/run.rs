@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::dialect::{Bounds, Dialect, Extension, Occasion};
+use crate::fault::cut_words;
 use crate::message::{AddressForm, Edition, Message, Unreadable};
 use crate::node::{Arg, Node};
 use crate::outcome::{Action, Decided, Mark, Origin, Outcome, RunFault, Step, StepResult};
@@ -90,7 +91,7 @@ pub(crate) struct Stop {
 
 impl Stop {
     pub(crate) fn fault(words: impl Into<String>) -> Stop {
-        Stop { words: words.into(), line: 0 }
+        Stop { words: cut_words(words.into()), line: 0 }
     }
 
     fn at(mut self, node: &Node) -> Stop {
@@ -361,11 +362,23 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    /// Pays for a look at the message's body, which may have to be read for it.
-    pub(crate) fn charge_for_reading(&self) -> Result<(), Stop> {
-        /// Octets that are read and scanned at the cost of one.
-        const OCTETS_FOR_ONE: u64 = 16;
-        self.charge(self.message.octets() / OCTETS_FOR_ONE)
+    /// Looks at the message, and pays for what had to be read of it.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Message) -> Result<T, Unreadable>) -> Result<T, Stop> {
+        let before = self.message.octets_read();
+        let seen = look(self.message)?;
+        self.charge(self.message.octets_read().saturating_sub(before))?;
+        Ok(seen)
+    }
+
+    /// Changes the message, and pays for what had to be read of it.
+    pub(crate) fn change<T>(
+        &mut self,
+        change: impl FnOnce(&mut Message) -> Result<T, Unreadable>,
+    ) -> Result<T, Stop> {
+        let before = self.message.octets_read();
+        let changed = change(self.message)?;
+        self.charge(self.message.octets_read().saturating_sub(before))?;
+        Ok(changed)
     }
 
     /// Tells of something that had to be left out; the script goes on.
@@ -373,6 +386,7 @@ impl<'r> Run<'r> {
         let script = self.frames.last().map(|frame| frame.name.clone()).unwrap_or_default();
         let mut notes = self.notes.borrow_mut();
         if notes.len() < NOTES_MAX {
+            let words = cut_words(words);
             notes.push(RunFault { script, line: node.place.line, words, ends_script: false });
         }
     }

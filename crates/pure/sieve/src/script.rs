@@ -94,3 +94,14 @@ fn are_same(nodes: &[Node], others: &[Node]) -> bool {
                 }
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Script;
+
+    #[test]
+    fn scripts_are_shared_by_threads() {
+        fn is_shared<T: Send + Sync>() {}
+        is_shared::<Script>();
+    }
+}

@@ -25,6 +25,13 @@ impl std::fmt::Debug for Spec {
     }
 }
 
+/// For people: the header test.
+impl std::fmt::Display for Spec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the {} {}", self.name, self.kind())
+    }
+}
+
 /// What it does when it is reached.
 #[derive(Clone, Copy)]
 pub(crate) enum Does {

@@ -99,11 +99,35 @@ fn faults_say_where_and_what() {
             "2:3: unknown command 'nonsense'",
         ],
     );
+    // One that is missing at many places is told of once.
+    faults(
+        "addflag \"x\";\naddflag \"y\";",
+        &["1:1: unknown command 'addflag' (it needs require \"imap4flags\")"],
+    );
     faults("if true { keep; ", &["1:9: this block is never closed by '}'"]);
     faults("keep; \"ö\" ;", &["1:7: a command was expected here, but a string was found"]);
     faults("/* é */ $;", &["1:9: unexpected characters: $", "1:9: a command was expected here"]);
     faults(
         "keep \"never closed",
         &["1:6: this string is never closed by a quote", "1:6: ';' was expected behind the keep command"],
+    );
+}
+
+#[test]
+fn faults_repeat_long_strings_only_in_part() {
+    let words = |octets: usize| {
+        let script = format!("redirect \"{}\";", "x".repeat(octets));
+        let faults = sieve::compile(script.as_bytes(), &story::everything()).err().unwrap_or_default();
+        faults.first().map(|fault| fault.words.len())
+    };
+    let own = words(0).unwrap_or_default();
+    let most = sieve::WORDS_OCTETS_MAX;
+    assert_eq!(words(most - own - 1), Some(most - 1));
+    assert_eq!(words(most - own), Some(most));
+    assert_eq!(words(most - own + 1), Some(most));
+    assert_eq!(words(100_000), Some(most));
+    faults(
+        "require \"regex\";\nif header :regex \"x\" \"[[:alph\n:]]\" {}",
+        &["2:4: the header test has an invalid regular expression: there is no class of characters 'alph  '"],
     );
 }

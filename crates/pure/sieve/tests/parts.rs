@@ -248,6 +248,55 @@ fn added_fields_have_their_bound() {
 }
 
 #[test]
+fn edited_headers_have_their_bound() {
+    use sieve::message::HEADER_OCTETS_MAX;
+    // The name and the value of the field that is added have an octet each.
+    for (octets, fits) in
+        [(HEADER_OCTETS_MAX - 3, true), (HEADER_OCTETS_MAX - 2, true), (HEADER_OCTETS_MAX - 1, false)]
+    {
+        let letter = format!("A: {}\n\n", "x".repeat(octets - 4));
+        let mut message = Message::from_octets(letter.as_bytes(), MessageLimits::default()).unwrap();
+        let stage = Stage {
+            name: "user".to_owned(),
+            script: compiled("require \"editheader\"; addheader \"X\" \"y\";"),
+        };
+        let outcome = run(&[stage], &mut message, &EmptyWorld, &everything(), Detail::Actions);
+        assert_eq!((outcome.faults.is_empty(), message.header().has("X")), (fits, fits), "{octets}");
+    }
+}
+
+#[test]
+fn what_is_read_is_paid_for() {
+    let body = "x".repeat(1_000_000);
+    let letter = format!("A: b\r\n\r\n{body}");
+    let cost = |script: &str| {
+        let mut message = Message::from_octets(letter.as_bytes(), MessageLimits::default()).unwrap();
+        let stage = Stage { name: "user".to_owned(), script: compiled(script) };
+        let outcome = run(&[stage], &mut message, &EmptyWorld, &everything(), Detail::Actions);
+        assert!(outcome.faults.is_empty());
+        outcome.cost
+    };
+    assert!(cost("keep;") < 1_000);
+    let once = cost("require \"foreverypart\"; foreverypart { }");
+    assert!((1_000_000..1_100_000).contains(&once), "{once}");
+    // Parts are looked for once, and again only when the message has become another.
+    let twice = cost("require \"foreverypart\"; foreverypart { } foreverypart { }");
+    assert!((1_000_000..1_100_000).contains(&twice), "{twice}");
+    let anew =
+        cost("require [\"foreverypart\", \"enclose\"]; foreverypart { } enclose \"x\"; foreverypart { }");
+    assert!(anew > 3_000_000, "{anew}");
+}
+
+#[test]
+fn what_outlives_a_run_can_go_to_other_threads() {
+    fn goes<T: Send + Sync>() {}
+    goes::<Outcome>();
+    goes::<sieve::Script>();
+    goes::<sieve::message::Edition>();
+    goes::<sieve::Letter>();
+}
+
+#[test]
 fn headers_that_are_edited_without_end_cost_too_much() {
     // Nested loops over many parts, each adding fields: the run ends by its cost, and keeps the message.
     let parts = "--b\r\n\r\nx\r\n".repeat(900);

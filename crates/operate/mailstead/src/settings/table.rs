@@ -1287,6 +1287,7 @@ mod tests {
     fn every_setting_has_an_effect() {
         let readers = [
             include_str!("mod.rs"),
+            include_str!("../filters.rs"),
             include_str!("../house.rs"),
             include_str!("../keys.rs"),
             include_str!("../scripts.rs"),

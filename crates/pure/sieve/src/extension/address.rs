@@ -19,7 +19,7 @@ pub(super) static SPECS: &[Spec] = &[Spec {
 }];
 
 /// Fields that hold addresses: the only ones the test may look at.
-const ADDRESS_FIELDS: [&str; 25] = [
+const ADDRESS_FIELDS: [&str; 39] = [
     "from",
     "to",
     "cc",
@@ -45,6 +45,20 @@ const ADDRESS_FIELDS: [&str; 25] = [
     "x-envelope-to",
     "x-envelope-from",
     "original-recipient",
+    "abuse-reports-to",
+    "envelope-from",
+    "for-approval",
+    "for-comment",
+    "for-handling",
+    "read-receipt-to",
+    "registered-mail-reply-requested-by",
+    "return-receipt-requested",
+    "x-admin",
+    "x-beenthere",
+    "x-complaints-to",
+    "x-confirm-reading-to",
+    "x-original-from",
+    "x-report-abuse-to",
 ];
 
 fn check(compiler: &mut Compiler<'_>, node: &mut Node) {

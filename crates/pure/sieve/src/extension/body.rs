@@ -30,14 +30,13 @@ fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
 }
 
 fn body(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
-    run.charge_for_reading()?;
     let types = node.tag("content").map(|types| run.strings(types));
     let transform = match &types {
         Some(types) => BodyTransform::Content(types),
         None if node.has("raw") => BodyTransform::Raw,
         None => BodyTransform::Text,
     };
-    let texts = run.message.body_texts(transform)?;
+    let texts = run.look(|message| message.body_texts(transform))?;
     // RFC 5173 §6: what wildcards match here is nobody's variable.
     let mut matching = Matching::new(run, node)?.without_captures();
     let mut is_found = false;

@@ -4,7 +4,7 @@ use super::index;
 use crate::compiler::Compiler;
 use crate::dialect::Extension as E;
 use crate::matching::{self, MATCH, Matching, Value};
-use crate::message::Side;
+use crate::message::{HEADER_OCTETS_MAX, Side};
 use crate::node::{Arg, Node};
 use crate::run::{Flow, Run, Stop};
 use crate::spec::{COMMAND, Does, Kind, Positional, Spec, Tag};
@@ -109,6 +109,12 @@ fn add(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
     let value = node.arg(1).text().map(|value| run.expand(value)).unwrap_or_default();
     check_value(&value, run.bounds.added_field_octets_max).map_err(Stop::fault)?;
     if !is_protected(&name, &run.unaddable_fields) {
+        let octets = run.message.header().octets() + (name.len() + value.len()) as u64;
+        if octets > HEADER_OCTETS_MAX as u64 {
+            return Err(Stop::fault(format!(
+                "the message's header would have more than {HEADER_OCTETS_MAX} octets"
+            )));
+        }
         let side = if node.has("last") { Side::Bottom } else { Side::Top };
         run.message.add_field(side, &name, &String::from_utf8_lossy(&value));
     }

@@ -2,6 +2,7 @@
 
 use crate::compiler::Compiler;
 use crate::dialect::Extension as E;
+use crate::message::Message;
 use crate::node::{Arg, Node};
 use crate::run::{Flow, PartLoop, Run, Stop};
 use crate::spec::{Block, COMMAND, Does, Kind, Spec, Tag};
@@ -73,7 +74,6 @@ fn for_every_part(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
             "foreverypart commands are more than {LOOPS_MAX} deep in each other"
         )));
     }
-    run.charge_for_reading()?;
     let inside = run.loops.last().map(|outer| outer.at);
     run.loops.push(PartLoop { at: inside.map_or(0, |part| part + 1), inside, is_replaced: false });
     let flow = walk(run, node);
@@ -84,8 +84,8 @@ fn for_every_part(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
 fn walk(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
     while let Some(&PartLoop { at, inside, .. }) = run.loops.last() {
         let end = match inside {
-            Some(part) => run.message.inside_end(part)?,
-            None => run.message.part_count()?,
+            Some(part) => run.look(|message| message.inside_end(part))?,
+            None => run.look(Message::part_count)?,
         };
         if at >= end {
             break;
@@ -97,7 +97,8 @@ fn walk(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
             other => return Ok(other),
         }
         let Some(this) = run.loops.last().copied() else { break };
-        let next = if this.is_replaced { run.message.inside_end(this.at)? } else { this.at + 1 };
+        let next =
+            if this.is_replaced { run.look(|message| message.inside_end(this.at))? } else { this.at + 1 };
         if let Some(this) = run.loops.last_mut() {
             *this = PartLoop { at: next.max(this.at + 1), is_replaced: false, ..*this };
         }

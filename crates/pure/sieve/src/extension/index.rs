@@ -13,7 +13,7 @@ pub(crate) const INDEX: &[Tag] =
 /// Refuses numbers that no field has.
 pub(crate) fn check(compiler: &mut Compiler<'_>, node: &Node) {
     let index = node.tag("index").and_then(Arg::number);
-    let words = format!("the {} {}", node.spec.name, node.spec.kind());
+    let words = node.spec;
     if index == Some(0) {
         compiler.fault(node.place, format!("the :index of {words} counts from 1"));
     } else if index.is_none() && node.has("last") {

@@ -31,17 +31,17 @@ pub(super) fn check(compiler: &mut Compiler<'_>, node: &Node) {
 
 /// The headers that a test looks at: the message's, the one of the part at hand, or those inside it too.
 pub(super) fn headers(run: &Run<'_>, node: &Node) -> Result<Vec<Rc<Header>>, Stop> {
+    let header = |part| run.look(|message| message.part_header(part));
     if !node.has("mime") {
-        return Ok(vec![run.message.part_header(0)?]);
+        return Ok(vec![header(0)?]);
     }
     let part = run.loops.last().map_or(0, |part_loop| part_loop.at);
     if !node.has("anychild") {
-        return Ok(vec![run.message.part_header(part)?]);
+        return Ok(vec![header(part)?]);
     }
-    run.charge_for_reading()?;
     let mut headers = Vec::new();
-    for part in part..run.message.inside_end(part)?.max(part + 1) {
-        headers.push(run.message.part_header(part)?);
+    for part in part..run.look(|message| message.inside_end(part))?.max(part + 1) {
+        headers.push(header(part)?);
     }
     Ok(headers)
 }

@@ -45,7 +45,6 @@ fn check_replace(compiler: &mut Compiler<'_>, node: &mut Node) {
 }
 
 fn replace(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
-    run.charge_for_reading()?;
     let text = run.arg_string(node.arg(0));
     let subject = run.tag_string(node, "subject");
     // RFC 5703 §5: an address that is none is as if it were not there.
@@ -54,7 +53,7 @@ fn replace(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
     let is_mime = node.has("mime");
     let replacement =
         Replacement { text: &text, is_mime, subject: subject.as_deref(), from: from.as_deref() };
-    if !run.message.replace(part, replacement)? {
+    if !run.change(|message| message.replace(part, replacement))? {
         return Err(Stop::fault(
             "the part cannot be replaced: too many were, or the new one would break the message",
         ));
@@ -66,7 +65,6 @@ fn replace(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
 }
 
 fn enclose(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
-    run.charge_for_reading()?;
     let text = run.arg_string(node.arg(0));
     let subject = run.tag_string(node, "subject");
     let headers = node.tag("headers").map(|names| run.strings(names)).unwrap_or_default();
@@ -76,7 +74,7 @@ fn enclose(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
     let date = Date { unix_seconds: now.unix_seconds, zone_minutes: now.zone_minutes }.format();
     let enclosure =
         Enclosure { text: &text, subject: subject.as_deref(), headers: &headers, from: &from, date: &date };
-    if !run.message.enclose(&enclosure)? {
+    if !run.change(|message| message.enclose(&enclosure))? {
         return Err(Stop::fault("the message was replaced or enclosed too often"));
     }
     // Loops go on over the parts of the message that is inside now.

@@ -133,7 +133,7 @@ impl Message {
     }
 
     fn body_octets(&self, span: Span, octets_max: usize) -> Result<Vec<u8>, Unreadable> {
-        self.body.read(&*self.source, first_octets(span, octets_max as u64))
+        self.body.read(&self.source, first_octets(span, octets_max as u64))
     }
 
     fn decode(&self, part: usize, place: &PartPlace, form: Form, room: usize) -> Result<String, Unreadable> {
@@ -146,7 +146,7 @@ impl Message {
         let mut html = (form == Form::Text && is_html(&media_type)).then(HtmlText::default);
         let (mut octets, mut unicode, mut text) = (Vec::new(), String::new(), String::new());
         let span = first_octets(place.body, (room as u64).saturating_mul(READ_FACTOR));
-        self.body.visit(&*self.source, span, |run| {
+        self.body.visit(&self.source, span, |run| {
             octets.clear();
             // A lenient decoder refuses nothing.
             let _never_refused = transfer.feed(run, &mut octets);

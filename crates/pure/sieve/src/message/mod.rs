@@ -30,6 +30,7 @@ pub use mime_option::MimeOption;
 use parts::Parts;
 pub use parts::{PARAMETERS_MAX, PART_HEADER_OCTETS_MAX, PARTS_MAX};
 pub use rewrite::{Enclosure, REWRITES_MAX, Replacement};
+use source::Counted;
 pub use source::{Edition, Piece, READ_OCTETS_MAX, Source, Unreadable};
 
 /// Octets of a message's header that scripts are shown: what we take by SMTP, and the trace fields on top of it.
@@ -52,7 +53,7 @@ impl Default for MessageLimits {
 
 /// A message under a script's eyes. Its header is in memory, its body is not.
 pub struct Message {
-    source: Box<dyn Source>,
+    source: Counted,
     limits: MessageLimits,
     header: Rc<Header>,
     /// The blank line; empty in a message that ends within its header.
@@ -70,8 +71,9 @@ pub struct Message {
 impl Message {
     /// Reads a message's header.
     pub fn open(source: Box<dyn Source>, limits: MessageLimits) -> Result<Message, Unreadable> {
+        let source = Counted::new(source);
         let octets = source.octets();
-        let ReadHeader { octets: header, blank } = read_header(&*source)?;
+        let ReadHeader { octets: header, blank } = read_header(&source)?;
         let blank = blank.unwrap_or(header.len()..header.len());
         let fields = header.get(..blank.start).unwrap_or_default();
         let separator = header.get(blank.clone()).unwrap_or_default();
@@ -125,7 +127,12 @@ impl Message {
 
     /// Where its octets come from.
     pub fn source(&self) -> &dyn Source {
-        &*self.source
+        &self.source
+    }
+
+    /// How many octets of it have been read so far: what looking at it has cost.
+    pub fn octets_read(&self) -> u64 {
+        self.source.octets_read()
     }
 
     /// The message as it is now: what an action that is taken at this moment is about.
@@ -203,7 +210,7 @@ impl Message {
         }
         let parts = self.parts()?;
         let span = parts.place(part).map(|place| place.header).unwrap_or_default();
-        let octets = self.body.read(&*self.source, first_octets(span, PART_HEADER_OCTETS_MAX as u64))?;
+        let octets = self.body.read(&self.source, first_octets(span, PART_HEADER_OCTETS_MAX as u64))?;
         let header = Rc::new(Header::read(&octets, None, self.limits.address_form));
         self.part_headers.borrow_mut().insert(part, header.clone());
         Ok(header)
@@ -213,7 +220,7 @@ impl Message {
         if let Some(parts) = &*self.parts.borrow() {
             return Ok(parts.clone());
         }
-        let parts = Rc::new(Parts::scan(&*self.source, &self.header, &self.separator, &self.body)?);
+        let parts = Rc::new(Parts::scan(&self.source, &self.header, &self.separator, &self.body)?);
         *self.parts.borrow_mut() = Some(parts.clone());
         Ok(parts)
     }

@@ -191,7 +191,7 @@ impl Message {
         let mut highest = 0_u64;
         let mut window = Vec::new();
         let edition = self.edition();
-        edition.visit(&*self.source, Span::new(0, edition.octets()), |run| {
+        edition.visit(&self.source, Span::new(0, edition.octets()), |run| {
             window.extend_from_slice(run);
             for found in memmem::find_iter(&window, BOUNDARY_START) {
                 let rest = window.get(found + BOUNDARY_START.len()..).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Where a message's octets come from, and an edited message as a list of pieces: octets a script added, and ranges of the
 //! original that it left alone. Nothing here holds a whole message.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use message::Span;
@@ -31,6 +32,33 @@ impl Source for Vec<u8> {
         let start = usize::try_from(span.start).map_err(|_| Unreadable)?;
         let end = usize::try_from(span.end).map_err(|_| Unreadable)?;
         self.get(start..end).map(<[u8]>::to_vec).ok_or(Unreadable)
+    }
+}
+
+/// A source that knows how much was read of it.
+pub(crate) struct Counted {
+    source: Box<dyn Source>,
+    octets_read: Cell<u64>,
+}
+
+impl Counted {
+    pub(crate) fn new(source: Box<dyn Source>) -> Counted {
+        Counted { source, octets_read: Cell::new(0) }
+    }
+
+    pub(crate) fn octets_read(&self) -> u64 {
+        self.octets_read.get()
+    }
+}
+
+impl Source for Counted {
+    fn octets(&self) -> u64 {
+        self.source.octets()
+    }
+
+    fn read(&self, span: Span) -> Result<Vec<u8>, Unreadable> {
+        self.octets_read.set(self.octets_read.get().saturating_add(span.octets()));
+        self.source.read(span)
     }
 }
 
