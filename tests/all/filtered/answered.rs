@@ -103,3 +103,34 @@ fn a_script_cannot_speak_for_others() -> Result<()> {
     ensure!(field(&answers[0].1, "From") == Some(ANN), "{answers:?}");
     Ok(())
 }
+
+#[test]
+fn what_was_answered_and_sent_on_before_a_crash_is_so_once() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let (home, far) = (internet.domain("strangers.example")?, internet.domain("far.example")?);
+    let script = format!("{AWAY}\nredirect \"pal@far.example\";\nfileinto :create \"Kept\";")
+        .replace("\"fileinto\"]", "\"fileinto\", \"copy\"]");
+    let mut house = House::build(Plan {
+        scripts: &[(ANN, &script)],
+        tables: &internet.settings("", "retry_first = \"1s\""),
+        ..Plan::default()
+    })?;
+    for number in 0..5 {
+        let from = format!("eve{number}@strangers.example");
+        house.take(&from, ANN, &letter(&from, ANN, &format!("letter {number}")))?;
+        house.server.kill()?;
+        house.server.up()?;
+    }
+    // What went out in the moment of a crash may go out twice; what was filed and who was answered may not be lost.
+    let at_least = |exchanger: &testkit::Exchanger, whom: &str| -> Result<()> {
+        exchanger.wait_for(5)?;
+        ensure!(exchanger.received().iter().any(|one| one.addresses() == [whom]), "{whom}");
+        Ok(())
+    };
+    for number in 0..5 {
+        at_least(&home, &format!("eve{number}@strangers.example"))?;
+        at_least(&far, "pal@far.example")?;
+    }
+    ensure!(house.subjects(ANN, "Kept")?.len() == 5 && house.subjects(ANN, "Sent")?.len() == 5);
+    Ok(())
+}

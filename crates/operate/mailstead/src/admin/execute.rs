@@ -96,13 +96,8 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
             reports::list(house, domain.as_deref(), since_seconds).await
         }
         Request::ReportsSend => reports::send(house).await,
-        Request::SieveTest { address, message, from, detail, is_junk, script } => {
-            let asked = sieve_trial::Asked { message, from, detail, is_junk, script };
-            sieve_trial::test(house, &address, asked).await
-        }
-        Request::SieveReplay { address, since_seconds, most, script } => {
-            sieve_trial::replay(house, &address, since_seconds, most, script).await
-        }
+        Request::SieveTest(asked) => sieve_trial::test(house, asked).await,
+        Request::SieveReplay(asked) => sieve_trial::replay(house, asked).await,
         Request::SievePut { address, name, script, activate } => {
             sieve::put(house, &address, &name, &script, activate).await
         }

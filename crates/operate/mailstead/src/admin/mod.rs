@@ -145,23 +145,9 @@ pub(crate) enum Request {
     /// Send our reports now.
     ReportsSend,
     /// What an account's scripts would do with a message.
-    SieveTest {
-        address: String,
-        /// In base64.
-        message: String,
-        from: Option<String>,
-        detail: Option<String>,
-        is_junk: bool,
-        /// Another script in place of the account's own, in base64.
-        script: Option<String>,
-    },
+    SieveTest(SieveTest),
     /// What they would have done with the mail that is there.
-    SieveReplay {
-        address: String,
-        since_seconds: u64,
-        most: usize,
-        script: Option<String>,
-    },
+    SieveReplay(SieveReplay),
     /// Keep a Sieve script.
     SievePut {
         address: String,
@@ -191,6 +177,29 @@ pub(crate) enum Request {
         address: String,
         name: String,
     },
+}
+
+/// A message that an account's scripts are tried on.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct SieveTest {
+    pub(crate) address: String,
+    /// In base64.
+    pub(crate) message: String,
+    pub(crate) from: Option<String>,
+    pub(crate) detail: Option<String>,
+    pub(crate) is_junk: bool,
+    /// Another script in place of the account's own, in base64.
+    pub(crate) script: Option<String>,
+}
+
+/// Mail that an account's scripts are tried on.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct SieveReplay {
+    pub(crate) address: String,
+    pub(crate) since_seconds: u64,
+    pub(crate) most: usize,
+    /// Another script in place of the account's own, in base64.
+    pub(crate) script: Option<String>,
 }
 
 /// Which messages of the queue are meant: those that fit every condition given.

@@ -13,7 +13,9 @@ use sieve::StepResult;
 
 use super::execute::account;
 use super::queue::time;
-use super::{Answer, SieveAction, SieveDifference, SieveReplayed, SieveStep, SieveTested};
+use super::{
+    Answer, SieveAction, SieveDifference, SieveReplay, SieveReplayed, SieveStep, SieveTest, SieveTested,
+};
 use crate::house::House;
 
 /// Messages that are told of one by one.
@@ -25,18 +27,9 @@ const BATCH: u32 = 500;
 /// What a script that is only tried out is called.
 const TRIED: &str = "script";
 
-/// A message to be tried.
-pub(super) struct Asked {
-    pub(super) message: String,
-    pub(super) from: Option<String>,
-    pub(super) detail: Option<String>,
-    pub(super) is_junk: bool,
-    pub(super) script: Option<String>,
-}
-
 /// What would become of a message.
-pub(super) async fn test(house: &House, address: &str, asked: Asked) -> anyhow::Result<Answer> {
-    let account = account(house, address)?;
+pub(super) async fn test(house: &House, asked: SieveTest) -> anyhow::Result<Answer> {
+    let account = account(house, &asked.address)?;
     let octets = STANDARD.decode(&asked.message).context("the message came damaged")?;
     let script =
         asked.script.map(|script| STANDARD.decode(script)).transpose().context("the script came damaged")?;
@@ -103,14 +96,9 @@ async fn reverse_path_of(octets: &MessageReader) -> anyhow::Result<ReversePath> 
 }
 
 /// What would have become of the mail that is there.
-pub(super) async fn replay(
-    house: &House,
-    address: &str,
-    since_seconds: u64,
-    most: usize,
-    script: Option<String>,
-) -> anyhow::Result<Answer> {
-    let id = account(house, address)?.id;
+pub(super) async fn replay(house: &House, asked: SieveReplay) -> anyhow::Result<Answer> {
+    let SieveReplay { address, since_seconds, most, script } = asked;
+    let id = account(house, &address)?.id;
     let script =
         script.map(|script| STANDARD.decode(script)).transpose().context("the script came damaged")?;
     let account = house.store.account(id).await?;

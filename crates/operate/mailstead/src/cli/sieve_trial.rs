@@ -37,14 +37,14 @@ impl Test {
     pub(super) fn into_request(self) -> anyhow::Result<Request> {
         let message = read(&self.message)?;
         ensure!(message.len() <= MESSAGE_OCTETS_MAX, "messages of more than 2 MiB are not tried out");
-        Ok(Request::SieveTest {
+        Ok(Request::SieveTest(admin::SieveTest {
             address: self.address,
             message: admin::script_for(&message),
             from: self.from,
             detail: self.detail,
             is_junk: self.junk,
             script: script(self.script)?,
-        })
+        }))
     }
 }
 
@@ -65,12 +65,12 @@ pub(super) struct Replay {
 impl Replay {
     pub(super) fn into_request(self) -> anyhow::Result<Request> {
         let since_seconds = read_seconds(&self.last).with_context(|| format!("{} is no time", self.last))?;
-        Ok(Request::SieveReplay {
+        Ok(Request::SieveReplay(admin::SieveReplay {
             address: self.address,
             since_seconds,
             most: usize::try_from(self.most).unwrap_or(usize::MAX),
             script: script(self.script)?,
-        })
+        }))
     }
 }
 
