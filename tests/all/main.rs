@@ -8,6 +8,7 @@ mod debian;
 mod delivery;
 mod dns_records;
 mod faults;
+mod filtered;
 mod internet;
 mod managesieve;
 mod names;

@@ -13,6 +13,7 @@ pub mod memory;
 pub mod metrics;
 pub mod network;
 pub mod privileges;
+pub mod program;
 pub mod proxy_protocol;
 pub mod stream;
 pub mod systemd;

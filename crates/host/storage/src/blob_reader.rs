@@ -56,6 +56,22 @@ impl BlobReader {
         Ok(BlobReader { octets, hash, content })
     }
 
+    /// Opens a small blob that is not in the log yet.
+    pub(crate) fn of_inline(
+        codec: Codec,
+        stored: &[u8],
+        octets: u64,
+        hash: blake3::Hash,
+    ) -> Result<BlobReader, StorageError> {
+        let original = match codec {
+            Codec::Zstd => compression::unpack_frame(stored, octets as usize).map_err(|error| {
+                StorageError::Corrupt { place: "memory".to_owned(), what: error.to_string() }
+            })?,
+            _ => stored.to_vec(),
+        };
+        Ok(BlobReader { octets, hash, content: Content::Whole(original) })
+    }
+
     /// Octets of the original.
     pub fn len(&self) -> u64 {
         self.octets

@@ -21,7 +21,7 @@ pub use rewrite::{Keep, RewriteSummary, Rewritten};
 pub use scan::{Entries, Replay};
 
 use crate::blob_reader::BlobReader;
-use crate::blob_writer::BlobWriter;
+use crate::blob_writer::{BlobWriter, Content, PreparedBlob};
 use crate::entry::{Committed, NewEntry};
 use crate::error::StorageError;
 use crate::position::{BlobRef, LogPosition, PackId};
@@ -182,6 +182,16 @@ impl PackStore {
     pub fn read(&self, blob: BlobRef) -> Result<BlobReader, StorageError> {
         let pack = self.open_pack(blob.pack)?.ok_or(StorageError::Gone(blob))?;
         BlobReader::open(pack, blob)
+    }
+
+    /// Opens a blob that no entry has named yet. Blocking, as [`Self::read`] is.
+    pub fn read_prepared(&self, blob: &PreparedBlob) -> Result<BlobReader, StorageError> {
+        match &blob.content {
+            Content::Own { at, .. } => self.read(*at),
+            Content::Inline { codec, stored } => {
+                BlobReader::of_inline(*codec, stored, blob.octets(), blob.hash())
+            }
+        }
     }
 
     /// The position after the last durable entry.

@@ -189,6 +189,17 @@ impl Store {
         Ok(MessageReader::new(opened, readers))
     }
 
+    /// Opens a message that has come and is filed nowhere yet: for those who decide what becomes of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], or what the disk says.
+    pub async fn read_arriving(&self, message: &Arriving) -> Result<MessageReader, StoreError> {
+        let engine = &self.shared().accounts.engine;
+        // Unpacking a small one is a matter of microseconds; a large one is opened, not read.
+        let opened = engine.packs.read_prepared(&message.blob)?;
+        Ok(MessageReader::new(opened, engine.readers.clone()))
+    }
+
     /// Opens the account, makes a missing mailbox, makes unknown keywords known.
     async fn prepare(&self, filing: &Filing) -> Result<Prepared, StoreError> {
         let core = self.shared().accounts.account(filing.account).await?;

@@ -87,6 +87,17 @@ impl MessageReader {
     }
 }
 
+impl MessageReader {
+    /// [`Self::read`], on the thread that asks: for those that may block.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] or [`StoreError::Io`] when they cannot be read.
+    pub fn read_here(&self, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        let range = range.start..range.end.min(range.start.saturating_add(READ_OCTETS_MAX as u64));
+        Ok(self.blob.read_at(range)?)
+    }
+}
+
 impl fmt::Debug for MessageReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MessageReader({} octets)", self.octets())

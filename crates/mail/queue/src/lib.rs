@@ -38,6 +38,6 @@ pub use message::{
 #[doc(hidden)]
 pub use note::fuzz as fuzz_note;
 pub use overdue::{Overdue, OverdueKind, OverdueRecipient};
-pub use queue::{Accepted, Queue, Unattached};
+pub use queue::{Accepted, NewEntry, Queue, Unattached};
 pub use settings::Settings;
 pub use state::{MessageState, RecipientState};

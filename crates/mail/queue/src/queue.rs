@@ -65,6 +65,17 @@ impl Accepted {
     }
 }
 
+/// One of several messages that are taken together.
+#[derive(Debug)]
+pub struct NewEntry {
+    /// Its octets.
+    pub message: Arriving,
+    /// Whom it goes to elsewhere, if it does.
+    pub queued: Option<NewMessage>,
+    /// Where it is filed here.
+    pub filings: Vec<Filing>,
+}
+
 impl Unattached {
     /// The queue as the store knows it, for `Store::open_with`.
     #[must_use]
@@ -130,6 +141,32 @@ impl Queue {
         let (id, entry) = self.inner.entry(message, new, filings);
         let mut answers = self.inner.store.write(vec![entry]).await?.durable().await?;
         Ok((Accepted { id }, answers.pop().unwrap_or_default()))
+    }
+
+    /// Takes several messages with one durable write, all or none: each is queued, filed, or both. Answers as
+    /// [`Self::accept`] does, for each of them in their order.
+    ///
+    /// # Errors
+    /// Those of [`Self::accept`].
+    pub async fn accept_all(
+        &self,
+        entries: Vec<NewEntry>,
+    ) -> Result<Vec<(Option<Accepted>, Vec<Result<Filed, StoreError>>)>, QueueError> {
+        let mut accepted = Vec::with_capacity(entries.len());
+        let mut writing = Vec::with_capacity(entries.len());
+        for NewEntry { message, queued, filings } in entries {
+            let Some(new) = queued else {
+                accepted.push(None);
+                writing.push(WritingEntry { message: Some(message), filings, note: None });
+                continue;
+            };
+            new.check().map_err(QueueError::Invalid)?;
+            let (id, entry) = self.inner.entry(message, new, filings);
+            accepted.push(Some(Accepted { id }));
+            writing.push(entry);
+        }
+        let answers = self.inner.store.write(writing).await?.durable().await?;
+        Ok(accepted.into_iter().zip(answers).collect())
     }
 
     /// Waits until some destination is due and may have another connection. Any number may wait.

@@ -4,13 +4,14 @@ use anyhow::Context;
 use directory::Directory;
 use mail_types::{Address, DomainName};
 use mailstore::Store;
-use mta::TlsTally;
+use mta::{Filters, TlsTally};
 use platform::clock::Clock;
 use platform::metrics::Metrics;
 use queue::Queue;
 use storage::DataLock;
 
 use crate::admin::MissedListener;
+use crate::filters::filter_settings;
 use crate::keys::Srs;
 use crate::reports::{self, ReportBook};
 use crate::settings::Settings;
@@ -34,6 +35,8 @@ pub(crate) struct House {
     pub(crate) srs: Srs,
     /// What this server goes without.
     pub(crate) missed: Vec<MissedListener>,
+    /// People's scripts.
+    pub(crate) filters: Filters,
     /// Held as long as anybody works on the data directory.
     _lock: std::sync::Arc<DataLock>,
 }
@@ -60,6 +63,8 @@ impl House {
         let queue = queue.attach(&store).with_context(|| place("the queue"))?;
         let way = WayBook::open(&data.join("state.db"), clock.clone()).with_context(|| place("state.db"))?;
         let reports = ReportBook::open(&data.join("reports.db")).with_context(|| place("reports.db"))?;
+        let filters = Filters::open(&data.join("filters.db"), filter_settings(settings)?, metrics)
+            .with_context(|| place("filters.db"))?;
         Ok(Self {
             directory,
             store,
@@ -71,6 +76,7 @@ impl House {
             settings: settings.clone(),
             srs,
             missed: Vec::new(),
+            filters,
             _lock: lock.into(),
         })
     }

@@ -5,6 +5,7 @@
 
 mod admin;
 mod cli;
+mod filters;
 mod house;
 mod keys;
 mod reports;

@@ -30,6 +30,7 @@ pub(crate) use self::reports::send_reports;
 pub(crate) use self::sending::queue_settings;
 pub(crate) use self::site::{probes, site, world};
 use crate::admin::AdminSocket;
+use crate::filters::{self, filter_settings};
 use crate::house::{House, directory_settings};
 use crate::keys::Keeper;
 use crate::reports::{Reader, ReportMail, Sender, WAITING_MAX};
@@ -121,6 +122,7 @@ impl Running {
             admin.serve(running.house.clone(), running.tasks.clone(), running.tasks.shutdown()),
         );
         running.doors.keep_sent(&running.house, &running.tasks).await;
+        filters::seed(&running.settings, &running.house.store, &running.house.directory).await;
         running.care();
         let sender = reports::sender(&running.house, running.resolver.clone(), &transactions)?;
         running.report(sender, report_mails);
@@ -191,6 +193,7 @@ impl Running {
             tracing::error!(error = format!("{error:#}"), "mail goes out by the former settings");
         }
         self.house.directory.set_settings(directory_settings(&settings));
+        self.reload_filters(settings.clone()).await;
         let (certificates, files) = (self.certificates.clone(), certificate_files(&settings));
         match self.workers.run(move || certificates.replace(&files)).await {
             Ok(Ok(())) => {}
@@ -199,6 +202,22 @@ impl Running {
         }
         self.settings = settings;
         tracing::info!("configuration reloaded");
+    }
+
+    /// Takes up the operator's scripts; those that cannot be used leave all as it was.
+    async fn reload_filters(&self, settings: Settings) {
+        let read = {
+            let settings = settings.clone();
+            tokio::task::spawn_blocking(move || filter_settings(&settings)).await
+        };
+        match read {
+            Ok(Ok(read)) => self.house.filters.reconfigure(read),
+            Ok(Err(error)) => {
+                tracing::error!(error = format!("{error:#}"), "the former filters stay in use")
+            }
+            Err(error) => tracing::error!(%error, "filters could not be read again"),
+        }
+        filters::seed(&settings, &self.house.store, &self.house.directory).await;
     }
 
     /// Lets nobody in any more, gives sessions time to end, makes everything durable.

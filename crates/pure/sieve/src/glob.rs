@@ -93,7 +93,7 @@ impl Piece {
     /// of them.
     fn cost(&self) -> u64 {
         /// What trying one atom costs, for eight octets.
-        const TRY_COST: u64 = 16;
+        const TRY_COST: u64 = 64;
         match self.atoms.as_slice() {
             [] | [Atom::Octets(_)] => 0,
             atoms => atoms.len() as u64 * TRY_COST,

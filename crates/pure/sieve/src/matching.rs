@@ -138,11 +138,14 @@ pub(crate) fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
     }
     let mut keys = Vec::new();
     for text in node.args.last().map(Arg::texts).unwrap_or_default() {
-        if kind == MatchKind::Regex {
+        // Those that variables have a say in are made ready, and paid for, when they are reached.
+        if kind == MatchKind::Regex && text.constant().is_some() {
             compiler.regexes += 1;
             let max = compiler.dialect.bounds.regexes_max;
             if compiler.regexes > max {
-                compiler.fault(node.place, format!("a script has at most {max} regular expressions"));
+                if compiler.regexes == max + 1 {
+                    compiler.fault(node.place, format!("a script has at most {max} regular expressions"));
+                }
                 return;
             }
         }

@@ -3,11 +3,12 @@
 //!
 //! Steps 2 to 10 of a message's way: [`SmtpDoor::serve`] gets a connection from `platform::listener`,
 //! `receive/session.rs` holds the conversation that `smtp::server` rules, `receive/policy.rs` judges, `receive/intake.rs`
-//! streams the octets into the mailstore, `inspect/` finds out who really sent them, `deliver/` files and queues them, and `receive/replies.rs` has every word we
+//! streams the octets into the mailstore, `inspect/` finds out who really sent them, `filter/` asks people's scripts, `deliver/` files and queues them, and `receive/replies.rs` has every word we
 //! say. What was queued leaves by [`Outbound`]: `remote/` finds its host and speaks to it, `report/` tells its sender.
 
 mod counts;
 mod deliver;
+mod filter;
 mod inspect;
 mod outbound;
 mod own_mail;
@@ -41,6 +42,10 @@ use settings::{Live, QueueBehind};
 
 pub use deliver::limits::SentHour;
 pub use deliver::routing::{Routing, SendingLimits};
+pub use filter::{
+    FilterError, FilterFileError, FilterFiles, FilterSettings, Filters, ProgramBounds, SEED_RULE, Trial,
+    TrialAction, TrialMessage, TrialRooms,
+};
 pub use inspect::{
     Applied, CheckSink, CheckedMessage, Checks, Enforcement, Findings, OnDnsFailure, Override, WithoutAuthor,
     settle,
@@ -126,6 +131,8 @@ pub struct Rooms {
     pub resolver: Option<Resolver>,
     /// Hears of each message whose sender was checked.
     pub checked: CheckSink,
+    /// Runs people's scripts.
+    pub filters: Filters,
 }
 
 impl Rooms {

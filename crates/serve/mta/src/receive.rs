@@ -1,8 +1,8 @@
 //! Receiving: one conversation with a client, from the greeting to the reply to each message.
 
-mod header;
+pub(crate) mod header;
 pub(crate) mod intake;
-mod judgement;
+pub(crate) mod judgement;
 pub(crate) mod login;
 pub(crate) mod policy;
 pub(crate) mod replies;

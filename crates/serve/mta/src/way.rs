@@ -139,6 +139,8 @@ pub struct RecipientWay {
     pub forward_path: ForwardPath,
     /// What became of the message for it.
     pub outcome: Outcome,
+    /// What its scripts decided, a line each.
+    pub filter: Vec<String>,
 }
 
 /// What became of a message for one recipient.
@@ -153,7 +155,7 @@ pub enum Outcome {
         /// The copies here.
         filed: Vec<Filed>,
     },
-    /// Taken and thrown away, as the directory says.
+    /// Taken and thrown away, as the directory or a script says.
     Discarded,
     /// Not taken.
     Refused(Reply),

@@ -9,7 +9,7 @@ use mailstore::MailboxInfo;
 use platform::clock::Timestamp;
 
 use super::{AccountLine, AliasLine, Answer, DomainLine, Hidden, MailboxLine, Request, StoreStatus};
-use super::{keys, queue, reports, sieve};
+use super::{keys, queue, reports, sieve, sieve_trial};
 use crate::house::House;
 use crate::keys::KeyKind;
 
@@ -70,6 +70,8 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
             reports::list(house, domain.as_deref(), since_seconds).await
         }
         Request::ReportsSend => reports::send(house).await,
+        Request::SieveTest(asked) => sieve_trial::test(house, asked).await,
+        Request::SieveReplay(asked) => sieve_trial::replay(house, asked).await,
         Request::SievePut { address, name, script, activate } => {
             sieve::put(house, &address, &name, &script, activate).await
         }

@@ -7,6 +7,7 @@ mod published;
 mod queue;
 mod reports;
 mod sieve;
+mod sieve_trial;
 mod socket;
 
 use serde::{Deserialize, Serialize};
@@ -143,6 +144,10 @@ pub(crate) enum Request {
     },
     /// Send our reports now.
     ReportsSend,
+    /// What an account's scripts would do with a message.
+    SieveTest(SieveTest),
+    /// What they would have done with the mail that is there.
+    SieveReplay(SieveReplay),
     /// Keep a Sieve script.
     SievePut {
         address: String,
@@ -172,6 +177,29 @@ pub(crate) enum Request {
         address: String,
         name: String,
     },
+}
+
+/// A message that an account's scripts are tried on.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct SieveTest {
+    pub(crate) address: String,
+    /// In base64.
+    pub(crate) message: String,
+    pub(crate) from: Option<String>,
+    pub(crate) detail: Option<String>,
+    pub(crate) is_junk: bool,
+    /// Another script in place of the account's own, in base64.
+    pub(crate) script: Option<String>,
+}
+
+/// Mail that an account's scripts are tried on.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct SieveReplay {
+    pub(crate) address: String,
+    pub(crate) since_seconds: u64,
+    pub(crate) most: usize,
+    /// Another script in place of the account's own, in base64.
+    pub(crate) script: Option<String>,
 }
 
 /// Which messages of the queue are meant: those that fit every condition given.
@@ -276,6 +304,14 @@ pub(crate) enum Answer {
     },
     QueueStatus {
         status: QueueStatus,
+    },
+    /// What scripts would do with a message.
+    SieveTested {
+        tested: Box<SieveTested>,
+    },
+    /// What they would have done with mail that is there.
+    SieveReplayed {
+        replayed: Box<SieveReplayed>,
     },
     /// What reports of others come to.
     Reports {
@@ -398,6 +434,61 @@ pub(crate) struct MailboxLine {
     pub(crate) uid_validity: u32,
     pub(crate) uid_next: u32,
     pub(crate) highest_mod_seq: u64,
+}
+
+/// What scripts would do with a message.
+#[derive(Serialize, Deserialize, Debug)]
+pub(crate) struct SieveTested {
+    pub(crate) actions: Vec<SieveAction>,
+    pub(crate) faults: Vec<String>,
+    pub(crate) debug: Vec<String>,
+    pub(crate) steps: Vec<SieveStep>,
+}
+
+/// One action, and the line that asked for it.
+#[derive(Serialize, Deserialize, Debug)]
+pub(crate) struct SieveAction {
+    pub(crate) action: String,
+    pub(crate) script: Option<String>,
+    pub(crate) line: Option<u32>,
+}
+
+/// One decision on the way.
+#[derive(Serialize, Deserialize, Debug)]
+pub(crate) struct SieveStep {
+    pub(crate) script: String,
+    pub(crate) line: u32,
+    pub(crate) name: String,
+    pub(crate) result: String,
+}
+
+/// What scripts would have done with mail that is there.
+#[derive(Serialize, Deserialize, Default, Debug)]
+pub(crate) struct SieveReplayed {
+    /// Messages that were looked at.
+    pub(crate) messages: u64,
+    /// Those that would have gone the same way.
+    pub(crate) same: u64,
+    /// Whether there are more than were looked at.
+    pub(crate) is_cut: bool,
+    /// How often each thing would have been done.
+    pub(crate) counts: std::collections::BTreeMap<String, u64>,
+    pub(crate) differences: Vec<SieveDifference>,
+    pub(crate) faults: Vec<String>,
+}
+
+/// A message that would have gone another way.
+#[derive(Serialize, Deserialize, Debug)]
+pub(crate) struct SieveDifference {
+    pub(crate) mailbox: String,
+    pub(crate) uid: u32,
+    /// RFC 3339, UTC.
+    pub(crate) date: String,
+    pub(crate) from: String,
+    pub(crate) subject: String,
+    /// Where it lies, or what the present script does.
+    pub(crate) before: Vec<String>,
+    pub(crate) after: Vec<String>,
 }
 
 /// A Sieve script as `sieve list` tells of it.

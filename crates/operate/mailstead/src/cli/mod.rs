@@ -19,6 +19,7 @@ mod serve;
 mod setup;
 mod sieve;
 mod sieve_testsuite;
+mod sieve_trial;
 mod store;
 mod trace;
 

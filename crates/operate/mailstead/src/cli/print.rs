@@ -59,6 +59,8 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
                 .iter()
                 .map(|s| [s.name.clone(), if s.active { "yes" } else { "no" }.into(), amount(s.octets)]),
         ),
+        Answer::SieveTested { tested } => super::sieve_trial::print_test(tested),
+        Answer::SieveReplayed { replayed } => super::sieve_trial::print_replay(replayed),
         Answer::SieveScript { script } => std::io::stdout().write_all(&script_of(script)?)?,
         Answer::SieveJudged { what, faults, warnings } => judged(what, faults, warnings),
     }

@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::sieve_testsuite;
+use super::{sieve_testsuite, sieve_trial};
 use crate::admin::{self, FaultLine, Request};
 use crate::scripts;
 use crate::settings::Settings;
@@ -55,6 +55,16 @@ pub(super) enum Verb {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Say what an account's scripts would do with a message, and which line decides it, without doing it.
+    #[command(
+        after_help = "Examples:\n  mailstead sieve test ann@example.org message.eml\n  mailstead sieve test ann@example.org - --script new.sieve --json < message.eml"
+    )]
+    Test(sieve_trial::Test),
+    /// Say what a script would have done with mail that is there: counts, and what would have gone another way.
+    #[command(
+        after_help = "Examples:\n  mailstead sieve replay ann@example.org --last 90d\n  mailstead sieve replay ann@example.org --last 90d --script new.sieve\n\nWith a script, it is held against the account's own; without one, the account's own against where mail lies."
+    )]
+    Replay(sieve_trial::Replay),
     /// Run files of tests for Sieve engines, written in vnd.dovecot.testsuite. For developers: needs no server and no data.
     #[command(
         after_help = "Example: mailstead sieve testsuite tests/control-if.svtest\n\nExit status 1 where a test fails. Tests may run the programs that stand beside them."
@@ -69,6 +79,8 @@ pub(super) fn run(verb: Verb, config: &Path, json: bool) -> anyhow::Result<ExitC
         Verb::Put { address, name, file, activate } => {
             Request::SievePut { address, name, script: admin::script_for(&read(&file)?), activate }
         }
+        Verb::Test(arguments) => arguments.into_request()?,
+        Verb::Replay(arguments) => arguments.into_request()?,
         Verb::Get { address, name } => Request::SieveGet { address, name },
         Verb::List { address } => Request::SieveList { address },
         Verb::Activate { address, name } => Request::SieveActivate { address, name: Some(name) },
@@ -82,7 +94,7 @@ pub(super) fn run(verb: Verb, config: &Path, json: bool) -> anyhow::Result<ExitC
 /// Longest file that is read: longer ones are no scripts that anybody would take.
 const FILE_OCTETS_MAX: u64 = 4 * 1024 * 1024;
 
-fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     let mut script = Vec::new();
     let outcome = if file == Path::new("-") {
         std::io::stdin().lock().take(FILE_OCTETS_MAX + 1).read_to_end(&mut script)

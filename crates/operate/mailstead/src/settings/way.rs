@@ -1,6 +1,7 @@
 //! Ways for mail to other servers, and who we are there, as the configuration file has them.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
 
 use mail_types::{Address, DomainName};
 use mta::{Identity, TlsWish};
@@ -37,10 +38,25 @@ pub(super) const MX_PATTERN: Fit = Fit {
     what: "names of mail exchangers such as \"mx.example.org\" or \"*.example.org\"",
     fits: |text| MxPattern::parse(text).is_some(),
 };
+pub(super) const SIEVE_EXTENSION: Fit = Fit {
+    what: "names of Sieve extensions such as \"reject\"",
+    fits: |text| sieve::Extension::parse(text).is_some(),
+};
+pub(super) const NAMED_FILE: Fit = Fit {
+    what: "names and their files such as \"friends=/etc/mailstead/friends\"",
+    fits: |text| named_file(text).is_some(),
+};
 pub(super) const DOMAIN: Fit =
     Fit { what: "domain names such as \"example.org\"", fits: |text| DomainName::parse(text).is_ok() };
 pub(super) const ADDRESS: Fit =
     Fit { what: "an address such as \"postmaster@example.org\"", fits: |text| Address::parse(text).is_ok() };
+
+/// `NAME=FILE`; a name may have `=` in it, a file may not.
+pub(crate) fn named_file(text: &str) -> Option<(String, PathBuf)> {
+    let (name, file) = text.rsplit_once('=')?;
+    let file = PathBuf::from(file.trim());
+    (!name.trim().is_empty() && file.is_absolute()).then(|| (name.trim().to_owned(), file))
+}
 
 /// `HOST:PORT PROTECTION [CREDENTIALS]`.
 pub(crate) fn relay(text: &str) -> Option<Relay> {

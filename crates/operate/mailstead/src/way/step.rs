@@ -86,7 +86,12 @@ fn recipient(recipient: &RecipientWay) -> serde_json::Value {
         Outcome::Refused(reply) => ("refused", wire_text(reply).into()),
         Outcome::Abandoned => ("abandoned", serde_json::Value::Null),
     };
-    json!({ "to": recipient.forward_path.to_string(), "outcome": outcome, "detail": detail })
+    json!({
+        "to": recipient.forward_path.to_string(),
+        "outcome": outcome,
+        "detail": detail,
+        "filter": recipient.filter,
+    })
 }
 
 fn places(filed: &[Filed]) -> serde_json::Value {

@@ -90,6 +90,7 @@ impl Doors {
                     counted.count(row);
                 }
             }),
+            filters: house.filters.clone(),
         };
         let own_policy = Arc::new(RwLock::new(own_policy(settings).write()));
         let public = acceptor.clone().map(|acceptor| web::Public {

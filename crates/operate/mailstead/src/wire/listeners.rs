@@ -75,7 +75,13 @@ impl Purpose {
         match self {
             Self::Https => Some("the policy of [mta_sts] is not shown to other servers"),
             Self::Metrics => Some("/metrics and /healthz are not served"),
-            Self::Smtp | Self::Submission | Self::Submissions | Self::Lmtp | Self::Imap | Self::Imaps => None,
+            Self::Smtp
+            | Self::Submission
+            | Self::Submissions
+            | Self::Lmtp
+            | Self::Imap
+            | Self::Imaps
+            | Self::ManageSieve => None,
         }
     }
 

@@ -2,15 +2,16 @@
 //! with one durable write. Its octets are stored once and are the same for all: one Return-Path, one Received field, and
 //! no recipient's name in either where there are several.
 
-use mail_types::{Keyword, MailboxName, SpecialUse};
+use mail_types::MailboxName;
 use mailstore::{Arriving, Filed, Filing, FilingTarget, FlagNames, QuotaLimit, StoreError};
-use queue::{Accepted, NewMessage, QueueError};
+use queue::{Accepted, NewMessage};
 use smtp::Reply;
 use smtp::server::{Envelope, Recipient};
 
-use super::queued::{self, Brought, Place};
-use super::route::Route;
+use super::queued::{self, Brought};
+use super::route::{Discarded, Route};
 use crate::Rooms;
+use crate::filter::{self, Known, RecipientPlan};
 use crate::receive::replies;
 use crate::way::Outcome;
 
@@ -18,10 +19,56 @@ use crate::way::Outcome;
 pub(crate) struct Delivery {
     pub(crate) outcome: Outcome,
     pub(crate) reply: Reply,
+    /// What scripts decided.
+    pub(crate) filter: Vec<String>,
 }
 
-/// Files and queues the message; one answer for each recipient, in their order.
+/// Files and queues the message as scripts say, if any has a say; one answer for each recipient, in their order.
 pub(crate) async fn deliver(
+    rooms: &Rooms,
+    known: Known<'_>,
+    message: Arriving,
+    envelope: &Envelope<Route>,
+    brought: Brought,
+) -> Vec<Delivery> {
+    if filter::is_needed(rooms, envelope, brought).await {
+        // On the heap: most messages meet no script.
+        return match Box::pin(filtered(rooms, known, message, envelope, brought)).await {
+            Ok(deliveries) => deliveries,
+            Err(reply) => envelope.recipients.iter().map(|_| refused(reply.clone())).collect(),
+        };
+    }
+    as_it_is(rooms, message, envelope, brought).await
+}
+
+/// As scripts say.
+async fn filtered(
+    rooms: &Rooms,
+    known: Known<'_>,
+    message: Arriving,
+    envelope: &Envelope<Route>,
+    brought: Brought,
+) -> Result<Vec<Delivery>, Reply> {
+    let plan = filter::plan(rooms, known, message, envelope, brought).await?;
+    let (plans, written) = plan.write(rooms).await?;
+    let recipients = envelope.recipients.iter().zip(plans.into_iter().zip(written));
+    let deliveries = recipients.map(|(recipient, (plan, written))| {
+        let RecipientPlan { lines, refusal, .. } = plan;
+        let delivery = match (&recipient.route, refusal) {
+            (_, Some(reply)) => refused(reply),
+            (Route::Discard(proof), None) => discarded(*proof, brought),
+            (Route::Deliver(_), None) if written.filed.is_empty() && written.accepted.is_none() => {
+                discarded(Discarded::by_script(), brought)
+            }
+            (Route::Deliver(_), None) => judge(written.filed, written.accepted, brought),
+        };
+        Delivery { filter: lines, ..delivery }
+    });
+    Ok(deliveries.collect())
+}
+
+/// Files and queues the message as it is.
+async fn as_it_is(
     rooms: &Rooms,
     message: Arriving,
     envelope: &Envelope<Route>,
@@ -68,11 +115,7 @@ async fn send(
         Ok((accepted, filed)) => Ok(Done { accepted: Some(accepted), filed }),
         Err(error) => {
             tracing::error!(error = describe(&error), "message not queued");
-            Err(match error {
-                QueueError::Full => replies::DISK_FULL,
-                QueueError::Invalid(_) => replies::TOO_MANY_TARGETS,
-                QueueError::Busy | QueueError::NoSuchMessage(_) | QueueError::Store(_) => replies::STORE_BUSY,
-            })
+            Err(replies::queue_error(&error))
         }
     }
 }
@@ -83,11 +126,8 @@ fn filings(rooms: &Rooms, recipients: &[Recipient<Route>], brought: Brought) -> 
     for recipient in recipients {
         filings.extend(recipient.route.local().iter().map(|target| Filing {
             account: target.account,
-            mailbox: match brought.place {
-                Place::Inbox => FilingTarget::Name(MailboxName::inbox()),
-                Place::Junk => FilingTarget::SpecialUse(SpecialUse::Junk),
-            },
-            flags: flags(brought.place),
+            mailbox: FilingTarget::Name(MailboxName::inbox()),
+            flags: FlagNames::default(),
             internal_date,
             // Checked at RCPT; see `route`.
             quota: QuotaLimit::NONE,
@@ -95,16 +135,6 @@ fn filings(rooms: &Rooms, recipients: &[Recipient<Route>], brought: Brought) -> 
         }));
     }
     filings
-}
-
-/// Mail programs know what we take for junk by its keyword (IANA's registry of IMAP keywords).
-fn flags(place: Place) -> FlagNames {
-    match place {
-        Place::Inbox => FlagNames::default(),
-        Place::Junk => {
-            FlagNames { keywords: Keyword::parse("$Junk").into_iter().collect(), ..FlagNames::default() }
-        }
-    }
 }
 
 /// Gives each recipient the answers to its own filings, which stand in the recipients' order.
@@ -117,9 +147,7 @@ fn judge_each(recipients: &[Recipient<Route>], done: Done, brought: Brought) -> 
             let accepted = done.accepted.filter(|_| is_queued);
             judge(mine, accepted, brought)
         }
-        Route::Discard(proof) => {
-            Delivery { outcome: Outcome::Discarded, reply: replies::discarded(proof, brought.way) }
-        }
+        Route::Discard(proof) => discarded(*proof, brought),
     });
     judged.collect()
 }
@@ -147,17 +175,22 @@ fn judge(
         (Some(proof), _) => Delivery {
             reply: replies::queued(&proof, way),
             outcome: Outcome::Queued { id: proof.id(), filed },
+            filter: Vec::new(),
         },
         (None, Some(proof)) => {
             let reply = replies::kept(proof, way);
-            Delivery { outcome: Outcome::Filed(filed), reply }
+            Delivery { outcome: Outcome::Filed(filed), reply, filter: Vec::new() }
         }
         (None, None) => refused(replies::store_error(&gone.unwrap_or(StoreError::Busy))),
     }
 }
 
 fn refused(reply: Reply) -> Delivery {
-    Delivery { outcome: Outcome::Refused(reply.clone()), reply }
+    Delivery { outcome: Outcome::Refused(reply.clone()), reply, filter: Vec::new() }
+}
+
+fn discarded(proof: Discarded, Brought { way, .. }: Brought) -> Delivery {
+    Delivery { outcome: Outcome::Discarded, reply: replies::discarded(&proof, way), filter: Vec::new() }
 }
 
 /// The error with its causes, for the log.

@@ -52,14 +52,34 @@ pub(crate) fn new_message(
     if recipients.is_empty() {
         return None;
     }
+    Some(entry(envelope, recipients, message.summary().traits, brought))
+}
+
+/// The queue's part of a message that a script sends on: nobody of ours has submitted it, and nothing holds it back.
+pub(crate) fn passed_on(
+    envelope: &Envelope<Route>,
+    recipients: Vec<Recipient>,
+    traits: Traits,
+    brought: Brought,
+) -> NewMessage {
+    let entry = entry(envelope, recipients, traits, brought);
+    NewMessage { submitter: None, hold_until: None, ..entry }
+}
+
+fn entry(
+    envelope: &Envelope<Route>,
+    recipients: Vec<Recipient>,
+    traits: Traits,
+    brought: Brought,
+) -> NewMessage {
     let asked = &envelope.parameters;
-    Some(NewMessage {
+    NewMessage {
         way: brought.way,
         arrived: brought.now,
         reverse_path: envelope.reverse_path.clone(),
         submitter: brought.submitter,
         kind: MessageKind::Mail,
-        needs: needs(envelope, &recipients, message.summary().traits),
+        needs: needs(envelope, &recipients, traits),
         require_tls: asked.require_tls,
         priority: asked.priority.and_then(|asked| Priority::new(asked.value())).unwrap_or_default(),
         return_content: asked.returned.map(|returned| match returned {
@@ -70,10 +90,11 @@ pub(crate) fn new_message(
         hold_until: hold_until(asked, brought),
         deliver_by: asked.deliver_by.map(|asked| deliver_by(asked, brought.now)),
         recipients,
-    })
+    }
 }
 
-fn recipient(named: &smtp::server::Recipient<Route>, target: &RemoteTarget) -> Recipient {
+/// One address elsewhere, on behalf of a recipient that the sender named.
+pub(crate) fn recipient(named: &smtp::server::Recipient<Route>, target: &RemoteTarget) -> Recipient {
     let asked = &named.parameters;
     let original = asked.original.as_ref();
     Recipient {
@@ -88,7 +109,7 @@ fn recipient(named: &smtp::server::Recipient<Route>, target: &RemoteTarget) -> R
 
 /// What is still to be told. Who asked for success of an alias of several hears at once that it was expanded, and no more
 /// of it (RFC 3461 §5.2.7.3 (c)).
-fn notify(asked: mail_types::Notify, is_expanded: bool) -> Notify {
+pub(crate) fn notify(asked: mail_types::Notify, is_expanded: bool) -> Notify {
     let success = asked.wants(NotifyEvent::Success) && !is_expanded;
     let (failure, delay) = (asked.wants(NotifyEvent::Failure), asked.wants(NotifyEvent::Delay));
     if success || failure || delay { Notify::On { success, failure, delay } } else { Notify::Never }
@@ -119,7 +140,7 @@ fn hold_until(asked: &MailParameters, brought: Brought) -> Option<Timestamp> {
 }
 
 /// RFC 2852 §4: the time runs from the command on. One that has passed when a message comes is passed on so.
-fn deliver_by(asked: mail_types::DeliverBy, now: Timestamp) -> DeliverBy {
+pub(crate) fn deliver_by(asked: mail_types::DeliverBy, now: Timestamp) -> DeliverBy {
     let at = Timestamp::from_unix_seconds(now.unix_seconds().saturating_add(i64::from(asked.seconds())));
     let mode = match asked.mode() {
         DeadlineMode::Return => DeliverByMode::Return,

@@ -1,7 +1,7 @@
 //! Step 7 of a message's way: each recipient is local, elsewhere or refused. Asked at RCPT, so that nothing is taken that
 //! cannot be kept or passed on (RFC 5321 §6.1).
 //!
-//! A sub-address (`ann+news@`) goes to the same INBOX as the address itself; filters will tell them apart.
+//! A sub-address (`ann+news@`) goes to the same INBOX as the address itself; filters can tell them apart.
 
 use directory::{LocalTarget, Recipients, Resolution};
 use mail_types::{AccountId, Address, ForwardPath, ReversePath};
@@ -93,9 +93,16 @@ impl RemoteTarget {
     }
 }
 
-/// Proof that the directory wants mail thrown away: only [`find`] makes it.
+/// Proof that somebody wants mail thrown away: the directory by [`find`], or the scripts of whom it is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Discarded(());
+
+impl Discarded {
+    /// All scripts have been run, and none kept anything.
+    pub(crate) fn by_script() -> Self {
+        Self(())
+    }
+}
 
 /// Who asks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

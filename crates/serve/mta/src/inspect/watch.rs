@@ -4,7 +4,7 @@ use directory::Directory;
 use mail_types::DomainName;
 use message::fields;
 use sender_auth::arc::{ChainResult, Sealer};
-use sender_auth::dkim::{KeyFor, Limits, Signer, SigningOptions, Verification, Verifier};
+use sender_auth::dkim::{Algorithm, KeyFor, Limits, Signer, SigningOptions, Verification, Verifier};
 use sender_auth::dmarc::AuthorDomains;
 
 /// A message whose body is still to come.
@@ -105,6 +105,12 @@ pub(crate) fn signed(signer: Signer) -> Vec<u8> {
         tracing::error!(%error, "a message leaves without a signature");
         Vec::new()
     })
+}
+
+/// The key that seals what is passed on: few know another algorithm than RSA in seals (RFC 8617 §4.1.3).
+pub(crate) fn sealing_key(keys: &[KeyFor]) -> Option<KeyFor> {
+    let is_rsa = |key: &&KeyFor| key.key().algorithm() == Algorithm::RsaSha256;
+    keys.iter().find(is_rsa).or(keys.first()).cloned()
 }
 
 /// Labels of an author's domain that are gone through for a domain of ours with keys.

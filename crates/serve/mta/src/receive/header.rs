@@ -112,14 +112,15 @@ fn count_hops(header: &[u8], received_max: u32) -> Result<(), Reply> {
 }
 
 /// Signs with the keys of the author's domain. A message with several authors is nobody's to sign.
-fn sign(watch: &mut Watch, header: &[u8], directory: &Directory, now: Timestamp) {
+pub(crate) fn sign(watch: &mut Watch, header: &[u8], directory: &Directory, now: Timestamp) {
     let authors = AuthorDomains::of_header(header);
     if let Some(author) = authors.only() {
         watch.sign(header, &keys_for(directory, author), seconds(now));
     }
 }
 
-fn seconds(time: Timestamp) -> u64 {
+/// Seconds since 1970.
+pub(crate) fn seconds(time: Timestamp) -> u64 {
     u64::try_from(time.unix_seconds()).unwrap_or_default()
 }
 

@@ -9,7 +9,7 @@ use mailstore::{Arriving, Holding};
 use message::{Client, MailProtocol};
 use platform::lines::Wire;
 use sender_auth::QueryName;
-use sender_auth::dkim::{Algorithm, KeyFor};
+use sender_auth::dkim::KeyFor;
 use smtp::Reply;
 use smtp::command::HelloVerb;
 use smtp::framing::{ChunkDestiny, ChunkReader, DataReader, Piece};
@@ -17,6 +17,7 @@ use smtp::server::Step;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::header::{HeaderInWaiting, Origin, Stranger};
+use super::judgement::Judged;
 use super::replies;
 use super::session::{Conversation, Stop};
 use super::trace::Trace;
@@ -56,7 +57,15 @@ enum Header {
 /// A message that has come whole, filed nowhere yet.
 pub(crate) struct Arrived {
     pub(crate) message: Arriving,
-    pub(crate) place: Place,
+    /// What was found about its sender, where somebody looked.
+    pub(crate) judged: Option<Box<Judged>>,
+}
+
+impl Arrived {
+    /// Where it is filed if nobody says otherwise.
+    pub(crate) fn place(&self) -> Place {
+        self.judged.as_ref().map_or(Place::Inbox, |judged| judged.place)
+    }
 }
 
 impl Conversation {
@@ -174,10 +183,7 @@ impl Conversation {
         let recipients = &self.session.envelope()?.recipients;
         let mut targets = recipients.iter().flat_map(|recipient| recipient.route.remote());
         let alias = targets.find_map(|target| target.expanded_from.as_ref())?;
-        let keys = watch::keys_for(&self.door.rooms.directory, alias.domain_name()?);
-        // Few know another algorithm in seals (RFC 8617 §4.1.3).
-        let is_rsa = |key: &&KeyFor| key.key().algorithm() == Algorithm::RsaSha256;
-        keys.iter().find(is_rsa).or(keys.first()).cloned()
+        watch::sealing_key(&watch::keys_for(&self.door.rooms.directory, alias.domain_name()?))
     }
 
     /// Return-Path and Received; `host` is the name that the client's address proves to have.
@@ -224,15 +230,11 @@ impl Conversation {
         if let Some(signer) = signer {
             front.extend(watch::signed(*signer));
         }
-        let place = match judged {
-            Some(judged) => {
-                judged.write(sealer, &self.live.settings.hostname, &mut front);
-                judged.place
-            }
-            None => Place::Inbox,
-        };
+        if let Some(judged) = &judged {
+            judged.write(sealer, &self.live.settings.hostname, &mut front);
+        }
         let message = holding.finish(front).await.map_err(|error| refuse(&error))?;
-        self.arrived = Some(Arrived { message, place });
+        self.arrived = Some(Arrived { message, judged: judged.map(Box::new) });
         Ok(())
     }
 }

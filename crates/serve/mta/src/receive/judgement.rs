@@ -1,7 +1,7 @@
 //! Step 6 of a message's way, from the session's side: has its sender checked, and does what follows.
 
 use mail_types::{DomainName, ReversePath};
-use sender_auth::arc::Sealer;
+use sender_auth::arc::{ChainResult, Sealer};
 use sender_auth::dkim::KeyFor;
 use sender_auth::results::{MethodResult, results_value, write_results};
 use smtp::Reply;
@@ -82,14 +82,20 @@ impl Conversation {
 impl Judged {
     /// Writes what was found, sealed where the message is passed on.
     pub(crate) fn write(&self, sealer: Option<Box<(Sealer, KeyFor)>>, us: &DomainName, front: &mut Vec<u8>) {
-        // Junk stays here. A chain that only DNS keeps us from reading is not to be called broken for ever (RFC 8617
-        // §5.2.1).
-        let is_sealed = self.place == Place::Inbox && !self.findings.arc.is_temporary();
-        if let Some(sealer) = sealer.filter(|_| is_sealed) {
-            let results = results_value(us, &self.results);
-            front.extend(watch::sealed(sealer, &results, self.findings.arc.result));
+        // Junk stays here.
+        if let Some(sealer) = sealer.filter(|_| self.place == Place::Inbox) {
+            front.extend(self.seal(sealer, us, self.findings.arc.result));
         }
         write_results(us, &self.results, front);
         front.extend_from_slice(&self.received_spf);
+    }
+
+    /// The fields of a seal, where the chain is `chain`.
+    pub(crate) fn seal(&self, sealer: Box<(Sealer, KeyFor)>, us: &DomainName, chain: ChainResult) -> Vec<u8> {
+        // A chain that only DNS keeps us from reading is not to be called broken for ever (RFC 8617 §5.2.1).
+        if self.findings.arc.is_temporary() {
+            return Vec::new();
+        }
+        watch::sealed(sealer, &results_value(us, &self.results), chain)
     }
 }

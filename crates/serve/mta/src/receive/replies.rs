@@ -5,7 +5,7 @@ use directory::AuthenticationError;
 use mail_types::TransactionId;
 use mailstore::{Filed, StoreError};
 use platform::guard::Refusal;
-use queue::Accepted;
+use queue::{Accepted, QueueError};
 use smtp::Reply;
 
 use crate::deliver::limits::Exceeded;
@@ -37,6 +37,10 @@ pub(crate) const SENT_ENOUGH_TODAY: Reply =
     Reply::fixed(550, (5, 7, 1), "Your account has sent as much as it may in a day");
 /// Not 552: whoever makes room gets the mail (RFC 5321 §4.5.3.1.10 has the same preference).
 pub(crate) const MAILBOX_FULL: Reply = Reply::fixed(452, (4, 2, 2), "Mailbox full");
+
+/// A script's own words stand for these, where it has some (RFC 5429 §2.1).
+pub(crate) const REFUSED_BY_FILTER: Reply =
+    Reply::fixed(550, (5, 7, 1), "Refused by a filter of its recipient");
 
 pub(crate) const DISK_FULL: Reply = Reply::fixed(452, (4, 3, 1), "No room for mail at this moment");
 pub(crate) const STORE_BUSY: Reply = Reply::fixed(451, (4, 3, 0), "Try again later");
@@ -89,6 +93,15 @@ pub(crate) fn store_error(error: &StoreError) -> Reply {
         | StoreError::NotAllowed(_)
         | StoreError::Corrupt(_)
         | StoreError::Io { .. } => STORE_BUSY,
+    }
+}
+
+/// The queue did not take a message.
+pub(crate) fn queue_error(error: &QueueError) -> Reply {
+    match error {
+        QueueError::Full => DISK_FULL,
+        QueueError::Invalid(_) => TOO_MANY_TARGETS,
+        QueueError::Busy | QueueError::NoSuchMessage(_) | QueueError::Store(_) => STORE_BUSY,
     }
 }
 

@@ -11,7 +11,8 @@ use super::session::Conversation;
 use crate::Listener;
 use crate::deliver::local::{self, Delivery};
 use crate::deliver::queued::Brought;
-use crate::deliver::route::Route;
+use crate::deliver::route::{Asking, Route};
+use crate::filter::{Answers, Known};
 use crate::report::filed;
 use crate::way::{MessageWay, Outcome, RecipientWay};
 
@@ -31,7 +32,7 @@ pub(crate) struct Transaction {
 
 /// What is known of a message when its transaction ends.
 #[derive(Default)]
-struct Known {
+struct Learned {
     octets: Option<u64>,
     message_id: Option<String>,
 }
@@ -51,7 +52,11 @@ impl Conversation {
     pub(crate) fn note_refused_recipient(&mut self, forward_path: &ForwardPath, reply: &Reply) {
         if let Some(transaction) = self.transaction.as_mut() {
             let outcome = Outcome::Refused(reply.clone());
-            transaction.refused.push(RecipientWay { forward_path: forward_path.clone(), outcome });
+            transaction.refused.push(RecipientWay {
+                forward_path: forward_path.clone(),
+                outcome,
+                filter: Vec::new(),
+            });
         }
     }
 
@@ -70,16 +75,16 @@ impl Conversation {
             text = %reply.text,
             "message refused"
         );
-        self.record(transaction, Known::default(), ways);
+        self.record(transaction, Learned::default(), ways);
     }
 
     /// Steps 7 to 10 of a message's way.
     pub(crate) async fn deliver(&mut self, envelope: Envelope<Route>) -> Step<Route> {
-        let (Some(Arrived { message, place }), Some(transaction)) =
-            (self.arrived.take(), self.transaction.take())
-        else {
+        let (Some(arrived), Some(transaction)) = (self.arrived.take(), self.transaction.take()) else {
             return self.session.on_delivered(&[replies::STORE_BUSY], &mut self.out);
         };
+        let place = arrived.place();
+        let Arrived { message, judged } = arrived;
         if let Err(reply) = self.charge(&envelope) {
             self.note_late_refusal(transaction, &envelope, &reply);
             return self.session.on_delivered(&[reply], &mut self.out);
@@ -100,7 +105,17 @@ impl Conversation {
             place,
         };
         let remembered = filed::is_wanted(&envelope).then(|| message.summary().fields.octets().to_vec());
-        let deliveries = local::deliver(&self.door.rooms, message, &envelope, brought).await;
+        let known = Known {
+            settings: &self.live.settings,
+            judged: judged.as_deref(),
+            is_ours: self.asking() == Asking::Ours,
+            peer: self.client.peer.address(),
+            answers: match self.client.listener {
+                Listener::Lmtp => Answers::Each,
+                Listener::Relay | Listener::Submission | Listener::ImplicitSubmission => Answers::One,
+            },
+        };
+        let deliveries = local::deliver(&self.door.rooms, known, message, &envelope, brought).await;
         self.door.counts.filing.observe_duration(self.door.rooms.clock.monotonic().since(begin));
 
         if let Some(header) = remembered {
@@ -111,8 +126,12 @@ impl Conversation {
         self.count(&replies, &deliveries, octets);
         self.log(&transaction, &replies, &envelope, octets, message_id.as_deref());
         let ways = envelope.recipients.iter().zip(deliveries);
-        let ways = ways.map(|(recipient, delivery)| way_of(recipient, delivery.outcome)).collect();
-        self.record(transaction, Known { octets: Some(octets), message_id }, ways);
+        let ways = ways.map(|(recipient, delivery)| RecipientWay {
+            filter: delivery.filter,
+            ..way_of(recipient, delivery.outcome)
+        });
+        let ways = ways.collect();
+        self.record(transaction, Learned { octets: Some(octets), message_id }, ways);
         self.session.on_delivered(&replies, &mut self.out)
     }
 
@@ -130,7 +149,7 @@ impl Conversation {
         self.door.counts.messages_refused.increment();
         let ways =
             envelope.recipients.iter().map(|recipient| way_of(recipient, Outcome::Refused(reply.clone())));
-        self.record(transaction, Known::default(), ways.collect());
+        self.record(transaction, Learned::default(), ways.collect());
     }
 
     /// The transaction is over without a message, if it was open.
@@ -139,7 +158,7 @@ impl Conversation {
         let recipients = self.session.envelope().map_or(&[][..], |envelope| &envelope.recipients);
         let ways: Vec<_> = recipients.iter().map(|recipient| way_of(recipient, Outcome::Abandoned)).collect();
         if !ways.is_empty() || !transaction.refused.is_empty() {
-            self.record(transaction, Known::default(), ways);
+            self.record(transaction, Learned::default(), ways);
         }
     }
 
@@ -196,7 +215,7 @@ impl Conversation {
         );
     }
 
-    fn record(&self, transaction: Transaction, known: Known, mut recipients: Vec<RecipientWay>) {
+    fn record(&self, transaction: Transaction, known: Learned, mut recipients: Vec<RecipientWay>) {
         recipients.extend(transaction.refused);
         (self.door.rooms.ways)(MessageWay {
             transaction: transaction.id,
@@ -217,5 +236,5 @@ impl Conversation {
 }
 
 fn way_of(recipient: &Recipient<Route>, outcome: Outcome) -> RecipientWay {
-    RecipientWay { forward_path: recipient.forward_path.clone(), outcome }
+    RecipientWay { forward_path: recipient.forward_path.clone(), outcome, filter: Vec::new() }
 }

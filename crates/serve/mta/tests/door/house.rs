@@ -14,7 +14,7 @@ use platform::metrics::Metrics;
 use platform::stream::Endpoint;
 
 use crate::foundation::{
-    Peer, Street, acceptor, add_alias, add_person, address, directory, domain, guard_settings, now,
+    Peer, Street, acceptor, add_alias, add_person, address, directory, domain, filters, guard_settings, now,
     read_whole, transactions,
 };
 
@@ -76,6 +76,7 @@ impl House {
             ways: Arc::new(move |way| sink.lock().push(way)),
             resolver,
             checked: Arc::new(|_| {}),
+            filters: filters(data.path(), &metrics),
         };
         let door = SmtpDoor::new(rooms, settings, &metrics);
         let street = Street::new(door.clone(), guard.clone());

@@ -11,7 +11,7 @@ use std::time::Duration;
 use directory::{Account, AliasSource, AliasTarget, Directory, NewAccount, NewPassword, PasswordCost, Quota};
 use mail_types::{Address, DomainName, TransactionId};
 use mailstore::MessageReader;
-use mta::{Listener, SmtpDoor};
+use mta::{FilterSettings, Filters, Listener, SmtpDoor};
 use platform::clock::{Clock, Timestamp};
 use platform::guard::{Guard, GuardSettings};
 use platform::listener::{Accepted, ConnectionNumber};
@@ -67,6 +67,11 @@ pub(crate) fn add_person(directory: &Directory, who: &str) -> Arc<Account> {
         quota: Quota::default(),
     };
     directory.add_account(new).unwrap()
+}
+
+/// A room for scripts, with the rule that files junk.
+pub(crate) fn filters(data: &Path, metrics: &Metrics) -> Filters {
+    Filters::open(&data.join("filters.db"), FilterSettings::default(), metrics).unwrap()
 }
 
 pub(crate) fn add_alias(directory: &Directory, source: &str, targets: &[&str]) {

@@ -11,8 +11,8 @@ use directory::Directory;
 use dns::{FixedRecords, MailExchanger, Name, RecordData, Resolver, Security, TlsaRecord};
 use mailstore::{Store, Want};
 use mta::{
-    Attempt, Listener, Loopback, Outbound, OutboundRooms, OutboundSettings, PolicyFetch, PolicyFetchError,
-    Rooms, Routing, Settings, SmtpDoor, StsRooms, Timeouts, TlsResult,
+    Attempt, Filters, Listener, Loopback, Outbound, OutboundRooms, OutboundSettings, PolicyFetch,
+    PolicyFetchError, Rooms, Routing, Settings, SmtpDoor, StsRooms, Timeouts, TlsResult,
 };
 use parking_lot::Mutex;
 use platform::clock::{Clock, Timestamp};
@@ -30,7 +30,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::host::{Host, Manner};
 use crate::foundation::{
-    Peer, Street, acceptor, add_alias, add_person, address, directory, domain, guard_settings, now,
+    Peer, Street, acceptor, add_alias, add_person, address, directory, domain, filters, guard_settings, now,
     read_whole, transactions,
 };
 
@@ -51,6 +51,7 @@ pub(crate) struct World {
     attempts: UnboundedReceiver<Attempt>,
     results: UnboundedReceiver<TlsResult>,
     guard: Guard,
+    filters: Filters,
     street: Street,
     /// Keeps the port of all hosts from other tests.
     keeper: Arc<TcpListener>,
@@ -194,6 +195,7 @@ impl World {
         .unwrap();
         let tasks = Tasks::new(&metrics);
         out.start(&tasks);
+        let filters = filters(data.path(), &metrics);
         let own_acceptor = acceptor(&authority.issue(&["mail.example.org"], now()).unwrap(), &metrics);
         let rooms = Rooms {
             store: store.clone(),
@@ -206,6 +208,7 @@ impl World {
             ways: Arc::new(|_| {}),
             resolver: None,
             checked: Arc::new(|_| {}),
+            filters: filters.clone(),
         };
         let settings = Settings {
             plaintext_on_loopback: true,
@@ -226,6 +229,7 @@ impl World {
             attempts,
             results,
             guard,
+            filters,
             keeper: Arc::new(keeper),
             _data: data,
         }
@@ -326,6 +330,7 @@ impl World {
             ways: Arc::new(|_| {}),
             resolver: None,
             checked: Arc::new(|_| {}),
+            filters: self.filters.clone(),
         };
         let settings = Settings::new(domain("mail.example.org"));
         self.street.to(SmtpDoor::new(rooms, settings, &Metrics::new()))

@@ -1,0 +1,130 @@
+//! Mail meets people's scripts: where it is filed, who gets it, who is answered and who is told.
+
+mod answered;
+mod broken;
+mod placed;
+mod programs;
+mod refused;
+mod sent_on;
+mod tried;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+use testkit::{Server, ServerOptions, SmtpClient};
+
+const ANN: &str = Server::ANN;
+const BOB: &str = Server::BOB;
+const EVE: &str = "eve@strangers.example";
+
+/// A server whose people have scripts.
+struct House {
+    server: Server,
+    /// The directory that gives people their scripts, and has whatever else a story needs.
+    place: TempDir,
+}
+
+/// How a house is made.
+#[derive(Default)]
+struct Plan<'a> {
+    /// Who has which script.
+    scripts: &'a [(&'a str, &'a str)],
+    /// More lines in `[sieve]`, in which `PLACE` is the directory.
+    sieve: &'a str,
+    /// Other files of the directory, with the rights to be run.
+    files: &'a [(&'a str, &'a str)],
+    /// Further tables.
+    tables: &'a str,
+    /// The server's environment.
+    environment: Vec<(String, String)>,
+}
+
+impl House {
+    fn new(scripts: &[(&str, &str)]) -> Result<Self> {
+        Self::build(Plan { scripts, ..Plan::default() })
+    }
+
+    fn build(plan: Plan<'_>) -> Result<Self> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let place = TempDir::new()?;
+        let path = place.path().display().to_string();
+        for (who, script) in plan.scripts {
+            std::fs::write(place.path().join(format!("{who}.sieve")), script)?;
+        }
+        for (name, text) in plan.files {
+            let file = place.path().join(name);
+            std::fs::create_dir_all(file.parent().context("no directory")?)?;
+            std::fs::write(&file, text)?;
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))?;
+        }
+        let sieve = plan.sieve.replace("PLACE", &path);
+        let settings = format!("[sieve]\nseeds = \"{path}\"\n{sieve}\n{}", plan.tables);
+        let options = ServerOptions { settings, environment: plan.environment, ..ServerOptions::default() };
+        Ok(Self { server: Server::start(options)?, place })
+    }
+
+    /// Brings a message; the code and the text of the last reply.
+    fn bring(&self, from: &str, to: &[&str], message: &str) -> Result<(String, String)> {
+        let mut smtp = self.server.smtp()?;
+        bring_by(&mut smtp, from, to, message)
+    }
+
+    /// Brings a message that is taken.
+    fn take(&self, from: &str, to: &str, message: &str) -> Result<()> {
+        let (code, text) = self.bring(from, &[to], message)?;
+        ensure!(code == "250", "{code} {text}\n{}", self.server.log());
+        Ok(())
+    }
+
+    /// What lies in a mailbox: flags and text of each message.
+    fn lying(&self, who: &str, mailbox: &str) -> Result<Vec<(String, String)>> {
+        let mut imap = self.server.imap(who)?;
+        let selected = imap.command(&format!("SELECT \"{mailbox}\""))?;
+        if selected.number_of("EXISTS").unwrap_or(0) == 0 {
+            return Ok(Vec::new());
+        }
+        let answer = imap.ok("FETCH 1:* (FLAGS BODY.PEEK[])")?;
+        let texts = answer.literals.iter().map(|octets| String::from_utf8_lossy(octets).into_owned());
+        Ok(answer.of("FETCH").map(str::to_owned).zip(texts).collect())
+    }
+
+    /// The subjects of what lies in a mailbox.
+    fn subjects(&self, who: &str, mailbox: &str) -> Result<Vec<String>> {
+        let lying = self.lying(who, mailbox)?;
+        Ok(lying.iter().map(|(_, text)| field(text, "Subject").unwrap_or_default().to_owned()).collect())
+    }
+
+    /// What the record of the last message from this sender says of the filter of its first recipient.
+    fn record(&self, sender: &str) -> Result<String> {
+        let told: Value = serde_json::from_str(&self.server.command(&["--json", "trace", sender])?)?;
+        let steps = told.as_array().with_context(|| format!("no steps: {told}"))?;
+        let last = steps.iter().rev().find(|step| step["step"] == "received").context("nothing came")?;
+        let lines = last["recipients"][0]["filter"].as_array().context("no filter")?;
+        Ok(lines.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" | "))
+    }
+}
+
+fn bring_by(smtp: &mut SmtpClient, from: &str, to: &[&str], message: &str) -> Result<(String, String)> {
+    smtp.command(&format!("MAIL FROM:<{from}>"), "250")?;
+    for recipient in to {
+        smtp.command(&format!("RCPT TO:<{recipient}>"), "250")?;
+    }
+    smtp.command("DATA", "354")?;
+    smtp.dialogue.send_octets(format!("{message}.\r\n").as_bytes())?;
+    let (code, texts) = smtp.reply()?;
+    Ok((code, texts.join("\n")))
+}
+
+/// A letter from somebody to somebody.
+fn letter(from: &str, to: &str, subject: &str) -> String {
+    format!(
+        "From: {from}\r\nTo: {to}\r\nSubject: {subject}\r\nMessage-ID: <{}@strangers.example>\r\n\r\nThis is {subject}.\r\n",
+        subject.replace(' ', "-")
+    )
+}
+
+/// The value of the first field of this name.
+fn field<'a>(message: &'a str, name: &str) -> Option<&'a str> {
+    let header = message.split("\r\n\r\n").next()?;
+    header.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}

@@ -1,0 +1,87 @@
+//! Mail is sent on: marked, sealed, with a sender that brings bounces back, and never in a circle.
+
+use anyhow::{Result, ensure};
+use testkit::{Internet, Record, Server};
+
+use super::{ANN, BOB, EVE, House, Plan, field, letter};
+
+#[test]
+fn mail_is_sent_on_as_aliases_send_it_and_not_twice() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let far = internet.domain("far.example")?;
+    internet.names.add("strangers.example", &Record::Text("v=spf1 ip4:127.0.0.1 -all".to_owned()));
+    let house = House::build(Plan {
+        scripts: &[(ANN, "require \"copy\"; redirect :copy \"pal@far.example\";")],
+        tables: &format!("{}[senders]\nunchecked_networks = []\n", internet.settings("", "")),
+        ..Plan::default()
+    })?;
+    let sent = letter(EVE, ANN, "onward");
+    house.take(EVE, ANN, &sent)?;
+    let received = far.wait_for(1)?.swap_remove(0);
+    ensure!(received.addresses() == ["pal@far.example"], "{received:?}");
+    ensure!(received.sender.contains("SRS0=") && received.sender.contains("@example.test"), "{received:?}");
+    let text = received.text();
+    ensure!(text.contains("X-Sieve-Redirected-From: ann@example.test\r\n"), "{text}");
+    ensure!(text.contains("ARC-Seal: i=1;") && !text.contains("Return-Path"), "{text}");
+    ensure!(text.ends_with(&sent), "{text}");
+    ensure!(house.subjects(ANN, "INBOX")? == ["onward"]);
+    // It comes back: it is kept, and goes no further.
+    house.take("pal@far.example", ANN, &text)?;
+    ensure!(house.record("pal@far.example")?.contains("sent on before"), "{}", house.server.log());
+    ensure!(house.subjects(ANN, "INBOX")? == ["onward", "onward"]);
+    house.take(EVE, ANN, &letter(EVE, ANN, "last"))?;
+    ensure!(far.wait_for(2)?.len() == 2);
+    Ok(())
+}
+
+#[test]
+fn our_own_people_send_to_each_other_through_their_scripts() -> Result<()> {
+    let house = House::new(&[
+        (ANN, "redirect \"bob@example.test\";"),
+        (BOB, "require [\"fileinto\", \"mailbox\"]; fileinto :create \"From Ann\";"),
+    ])?;
+    house.take(EVE, ANN, &letter(EVE, ANN, "chain"))?;
+    ensure!(house.subjects(ANN, "INBOX")?.is_empty());
+    ensure!(house.subjects(BOB, "From Ann")? == ["chain"], "{}", house.server.log());
+    Ok(())
+}
+
+#[test]
+fn a_circle_of_redirects_keeps_the_mail() -> Result<()> {
+    let house =
+        House::new(&[(ANN, "redirect \"bob@example.test\";"), (BOB, "redirect \"ann@example.test\";")])?;
+    house.take(EVE, ANN, &letter(EVE, ANN, "round"))?;
+    ensure!(house.subjects(BOB, "INBOX")? == ["round"] && house.subjects(ANN, "INBOX")?.is_empty());
+    let (code, _) = house.bring(EVE, &[ANN, BOB], &letter(EVE, ANN, "both"))?;
+    ensure!(code == "250");
+    ensure!(house.subjects(BOB, "INBOX")? == ["round", "both"]);
+    ensure!(house.subjects(ANN, "INBOX")? == ["both"]);
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_sent_on_is_kept() -> Result<()> {
+    let house = House::new(&[(ANN, "redirect \"nobody@example.test\";")])?;
+    house.take(EVE, ANN, &letter(EVE, ANN, "lost"))?;
+    ensure!(house.subjects(ANN, "INBOX")? == ["lost"]);
+    let record = house.record(EVE)?;
+    ensure!(record.contains("not possible for all, kept"), "{record}");
+    Ok(())
+}
+
+#[test]
+fn mail_of_our_own_people_keeps_its_sender() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let far = internet.domain("far.example")?;
+    let house = House::build(Plan {
+        scripts: &[(BOB, "redirect \"pal@far.example\";")],
+        tables: &internet.settings("", ""),
+        ..Plan::default()
+    })?;
+    house.server.submission(Server::ANN)?.send(ANN, &[BOB], letter(ANN, BOB, "ours").as_bytes())?;
+    let received = &far.wait_for(1)?[0];
+    ensure!(received.sender.starts_with(&format!("<{ANN}>")), "{received:?}");
+    ensure!(field(&received.text(), "X-Sieve-Redirected-From") == Some(BOB), "{}", received.text());
+    ensure!(house.subjects(BOB, "INBOX")?.is_empty());
+    Ok(())
+}
