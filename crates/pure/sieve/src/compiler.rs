@@ -67,6 +67,8 @@ pub(crate) struct Compiler<'d> {
     has_begun: bool,
     /// Regular expressions made ready so far.
     pub(crate) regexes: usize,
+    /// What all of them together may have to follow.
+    pub(crate) regex_states: u64,
     /// The name of the command before, at the same depth.
     pub(crate) before: &'static str,
     /// The names of loops around what is compiled.
@@ -87,6 +89,7 @@ impl<'d> Compiler<'d> {
             unknown: BTreeSet::new(),
             has_begun: false,
             regexes: 0,
+            regex_states: 0,
             before: "",
             loops: Vec::new(),
         }
