@@ -109,8 +109,6 @@ enum Key {
 pub(crate) fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
     let words = node.spec;
     let comparator = match node.tag("comparator").and_then(Arg::text) {
-        // The variables extension compares its strings exactly, as Pigeonhole has it.
-        None if node.spec.name == "string" => Comparator::Octet,
         None => Comparator::default(),
         Some(text) => match text.constant().map(Comparator::parse) {
             Some(Some((comparator, need))) if need.is_none_or(|need| compiler.has(need)) => comparator,

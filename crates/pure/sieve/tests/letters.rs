@@ -150,6 +150,19 @@ fn answers_say_what_the_script_says() {
     assert!(subject.len() < 100, "{subject}");
 }
 
+#[test]
+fn subjects_of_notifications_have_256_characters_at_most() {
+    let scene = Scene::new("<bob@example.net>");
+    for (characters, end) in [(255, ""), (256, "x"), (257, "…")] {
+        let words = "x".repeat(characters);
+        let script = format!("require \"enotify\"; notify :message \"{words}\" \"mailto:bob@home.example\";");
+        let (_, text) = scene.letter(&script, QUESTION).unwrap();
+        let told = Message::from_octets(text.as_bytes(), MessageLimits::default()).unwrap();
+        let subject = told.named("subject").next().unwrap().text().to_owned();
+        assert_eq!(subject, format!("{}{end}", "x".repeat(255)), "{characters}");
+    }
+}
+
 /// RFC 5429 §2.2.
 #[test]
 fn a_refusal_tells_the_sender() {

@@ -39,6 +39,17 @@ pub struct Office<'o> {
     pub address_form: AddressForm,
 }
 
+/// Characters of a subject that a script or the message it is about may fill.
+const SUBJECT_CHARACTERS_MAX: usize = 256;
+
+/// A subject of at most so many characters; what is cut off leaves an ellipsis.
+fn cut_subject(subject: String, most: usize) -> String {
+    if subject.chars().count() <= most {
+        return subject;
+    }
+    subject.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
 /// A message to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {

@@ -3,7 +3,9 @@
 use mail_types::{Address, ReversePath};
 use message::{decode_field_text, write_address_field, write_text_field, write_text_part};
 
-use super::{Letter, Office, Silence, content, is_automatic, write_person};
+use super::{
+    Letter, Office, SUBJECT_CHARACTERS_MAX, Silence, content, cut_subject, is_automatic, write_person,
+};
 use crate::mailto::{Mailto, MailtoRecipient};
 use crate::message::Message;
 use crate::outcome::Notify;
@@ -76,7 +78,7 @@ fn write_header(
             message.named("subject").next().map(|field| field.text().to_owned()).unwrap_or_default();
         if subject.is_empty() { "New mail".to_owned() } else { format!("New mail: {subject}") }
     });
-    write_text_field("Subject", &subject, octets);
+    write_text_field("Subject", &cut_subject(subject, SUBJECT_CHARACTERS_MAX), octets);
     for (name, value) in &mailto.fields {
         write_text_field(name, value, octets);
     }

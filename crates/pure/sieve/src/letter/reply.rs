@@ -6,7 +6,9 @@ use message::{
     write_text_part,
 };
 
-use super::{Letter, Office, Silence, content, is_automatic, write_person};
+use super::{
+    Letter, Office, SUBJECT_CHARACTERS_MAX, Silence, content, cut_subject, is_automatic, write_person,
+};
 use crate::message::Message;
 use crate::outcome::Vacation;
 use crate::path;
@@ -40,7 +42,7 @@ impl Default for VacationRules {
         VacationRules {
             default_subject: "Automated reply".to_owned(),
             subject_template: "Auto: %{subject}".to_owned(),
-            subject_characters_max: 256,
+            subject_characters_max: SUBJECT_CHARACTERS_MAX,
             uses_original_recipient: false,
             checks_recipient: true,
             sends_from_recipient: false,
@@ -204,12 +206,7 @@ fn subject(vacation: &Vacation, message: &Message, rules: &VacationRules) -> Str
         }
         (None, _) => rules.default_subject.clone(),
     };
-    let characters = subject.chars().count();
-    if characters <= rules.subject_characters_max {
-        return subject;
-    }
-    let kept = subject.chars().take(rules.subject_characters_max.saturating_sub(1));
-    kept.chain(['…']).collect()
+    cut_subject(subject, rules.subject_characters_max)
 }
 
 /// RFC 5230 §5.6, RFC 5322 §3.6.4: In-Reply-To, and References of the thread, the oldest of a long one left out.
