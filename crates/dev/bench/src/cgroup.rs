@@ -1,7 +1,7 @@
 //! CPU time and memory of a server with all its processes, dead ones included: the kernel's control groups (v1).
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -11,6 +11,19 @@ use anyhow::{Context, Result, ensure};
 pub(crate) struct Group {
     cpu: PathBuf,
     memory: PathBuf,
+    /// What its programs see as `/etc/resolv.conf`.
+    resolvers: Option<PathBuf>,
+}
+
+/// Ends a process with this.
+pub(crate) struct Ended(pub(crate) Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // It may be gone already.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
 impl Group {
@@ -22,7 +35,14 @@ impl Group {
             std::fs::create_dir_all(&folder).with_context(|| format!("{}: run as root", folder.display()))?;
             Ok(folder)
         };
-        Ok(Self { cpu: folder("cpuacct")?, memory: folder("memory")? })
+        Ok(Self { cpu: folder("cpuacct")?, memory: folder("memory")?, resolvers: None })
+    }
+
+    /// The same; what is started in it looks names up as this file says, and not as the machine does.
+    pub(crate) fn asking(name: &str, resolvers: PathBuf) -> Result<Self> {
+        let mut group = Self::make(name)?;
+        group.resolvers = Some(resolvers);
+        Ok(group)
     }
 
     /// Takes a process in, and with it all that it will start.
@@ -36,14 +56,27 @@ impl Group {
     /// Starts a daemon inside the group, so that all its processes are in it from the first on. Its words go to a file:
     /// the processes that stay would hold a pipe open for ever.
     pub(crate) fn start(&self, daemon: &str, arguments: &[&Path], log: &Path) -> Result<()> {
+        let status = self.command(daemon, log)?.args(arguments).status()?;
+        ensure!(status.success(), "{daemon}: {status}\n{}", std::fs::read_to_string(log)?);
+        Ok(())
+    }
+
+    /// Starts a program inside the group that stays in the foreground.
+    pub(crate) fn run(&self, program: &str, arguments: &[&Path], log: &Path) -> Result<Ended> {
+        Ok(Ended(self.command(program, log)?.args(arguments).spawn()?))
+    }
+
+    fn command(&self, program: &str, log: &Path) -> Result<Command> {
         let words = std::fs::File::create(log)?;
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "echo $$ >\"$0\" && echo $$ >\"$1\" && shift && exec \"$@\""]);
         command.arg(self.cpu.join("cgroup.procs")).arg(self.memory.join("cgroup.procs"));
-        command.arg(daemon).args(arguments);
-        let status = command.stdin(Stdio::null()).stdout(words.try_clone()?).stderr(words).status()?;
-        ensure!(status.success(), "{daemon}: {status}\n{}", std::fs::read_to_string(log)?);
-        Ok(())
+        if let Some(file) = &self.resolvers {
+            let mount = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
+            command.args(["unshare", "--mount", "/bin/sh", "-c", mount]).arg(file);
+        }
+        command.arg(program).stdin(Stdio::null()).stdout(words.try_clone()?).stderr(words);
+        Ok(command)
     }
 
     /// CPU time used so far by all that were ever in it.

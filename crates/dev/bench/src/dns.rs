@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use testkit::{Server, ServerOptions};
 
-use crate::cgroup::Group;
+use crate::cgroup::{Ended, Group};
 use crate::dns_tree::{AUTHORITY, Tree};
 use crate::report::{Better, OURS, Report};
 
@@ -26,17 +26,6 @@ const UNBOUND_PORT: u16 = 5_353;
 
 /// What a resolver says of a name: code, whether it is proven, and the address.
 type Verdict = (u8, bool, Option<[u8; 4]>);
-
-/// Ends a process with this.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        // It may be gone already.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
 
 pub(crate) fn run(report: &mut Report, names: u32) -> Result<()> {
     let directory = tempfile::TempDir::new_in(std::env::current_dir()?.join("target"))?;

@@ -32,11 +32,15 @@ pub(crate) struct PostfixDovecot {
 
 impl PostfixDovecot {
     pub(crate) fn start(format: Format) -> Result<Self> {
+        Self::with(format, Group::make(&format!("{format:?}"))?, "")
+    }
+
+    /// One with more settings of Postfix.
+    pub(crate) fn with(format: Format, group: Group, more: &str) -> Result<Self> {
         let directory = open_directory()?;
-        let group = Group::make(&format!("{format:?}"))?;
         let dovecot = Dovecot::start(&directory.path().join("dovecot"), format, &group)?;
         let settings = format!(
-            "virtual_mailbox_domains = example.test\nvirtual_mailbox_maps = static:all\nvirtual_transport = lmtp:unix:{}\n",
+            "virtual_mailbox_domains = example.test\nvirtual_mailbox_maps = static:all\nvirtual_transport = lmtp:unix:{}\n{more}",
             dovecot.lmtp_socket().display()
         );
         let (place, port) = (directory.path().join("postfix"), dovecot.address(25).port());
@@ -151,7 +155,7 @@ impl Sender for PostfixAlone {
 }
 
 /// A directory that Postfix's own users can look into.
-fn open_directory() -> Result<tempfile::TempDir> {
+pub(crate) fn open_directory() -> Result<tempfile::TempDir> {
     let directory = tempfile::TempDir::new_in(std::env::current_dir()?.join("target"))?;
     std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     Ok(directory)

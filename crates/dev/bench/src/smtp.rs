@@ -41,7 +41,7 @@ pub(crate) fn run(report: &mut Report, peer: &dyn Peer, messages: u32, connectio
 }
 
 /// CPU time once the server rests.
-fn settled(peer: &dyn Peer) -> Result<Duration> {
+pub(crate) fn settled(peer: &dyn Peer) -> Result<Duration> {
     let mut last = peer.cpu_time()?;
     loop {
         std::thread::sleep(Duration::from_millis(200));

@@ -4,6 +4,7 @@
 //! for names of addresses. A [`Resolver`] asks the name servers of the world itself, beginning at the root, or
 //! forwards to resolvers that are named to it; either way it validates signatures itself and takes no stranger's word
 //! for it (RFC 4035 §4.9.3).
+#![allow(unexpected_cfgs, reason = "scripts/fuzz sets `fuzzing`")]
 
 mod anchors;
 mod answer;
@@ -39,6 +40,8 @@ pub use record::{
     Authorization, MailExchanger, RecordData, RecordType, ServiceHost, TlsaRecord, UnknownType,
 };
 pub use resolver::Resolver;
+#[cfg(fuzzing)]
+pub use respond::answers_to;
 pub use serve::{LocalService, ServiceError};
 pub use settings::{
     Bounds, CACHE_OCTETS_DEFAULT, CACHE_OCTETS_MAX, Families, Forwarder, ForwarderTransport, Mode, RootHint,

@@ -24,7 +24,7 @@ use crate::reply::{Age, Reply};
 use crate::rollover::{self, Keeper};
 use crate::settings::{Bounds, CACHE_OCTETS_MAX, Settings, SettingsError};
 use crate::trail::{Step, Trail, Watched};
-use crate::wire::REASON_OCTETS_MAX;
+use crate::wire::{REASON_OCTETS_MAX, kind_out, name_out};
 
 /// Octets of whole answers that are kept for programs, beside the typed ones of our own.
 const REPLIES_OCTETS_MAX: usize = 4 * 1024 * 1024;
@@ -165,22 +165,27 @@ impl Questions {
         }
     }
 
-    /// A whole answer, for programs.
+    /// A whole answer, for programs, if it is known.
+    pub(crate) fn known_reply(&self, asked: &Asked) -> Option<Result<Reply, LookupError>> {
+        let desk = &self.0;
+        let reply = match desk.replies.lock().find(asked, desk.clock.monotonic())? {
+            Known::Fresh(reply) | Known::Ending(reply) => {
+                desk.counters.from_cache.increment();
+                reply
+            }
+            Known::Stale(reply) => {
+                desk.counters.stale.increment();
+                reply.map(|reply| Reply { age: Age::Stale, ..reply })
+            }
+        };
+        desk.counters.asked.increment();
+        Some(reply)
+    }
+
+    /// A whole answer, for programs, that is not known.
     pub(crate) async fn reply(&self, asked: Asked) -> Result<Reply, LookupError> {
         let desk = &self.0;
         desk.counters.asked.increment();
-        let known = desk.replies.lock().find(&asked, desk.clock.monotonic());
-        match known {
-            Some(Known::Fresh(reply) | Known::Ending(reply)) => {
-                desk.counters.from_cache.increment();
-                return reply;
-            }
-            Some(Known::Stale(reply)) => {
-                desk.counters.stale.increment();
-                return reply.map(|reply| Reply { age: Age::Stale, ..reply });
-            }
-            None => {}
-        }
         let reply = desk.reply(&asked).await;
         let now = desk.clock.monotonic();
         let mut replies = desk.replies.lock();
@@ -207,7 +212,11 @@ impl Questions {
 
     /// Asks the network without looking into the cache, and shows the way that the question took.
     pub(crate) async fn trace(&self, name: &Name, kind: RecordType) -> (Outcome, Vec<Step>) {
-        let trail = Trail::new(self.0.bounds.question_queries_max, Watched::Yes);
+        let asked = match name_out(name) {
+            Ok(name) => Query::query(name, kind_out(kind)),
+            Err(error) => return (Err(error), Vec::new()),
+        };
+        let trail = Trail::new(asked, self.0.bounds.question_queries_max, Watched::Yes);
         let outcome = self.0.along(&trail, self.0.network().ask(name, kind)).await;
         (outcome, trail.steps())
     }
@@ -325,7 +334,8 @@ impl Desk {
     }
 
     async fn within_bounds(&self, question: &Question) -> Outcome {
-        let trail = Trail::new(self.bounds.question_queries_max, Watched::No);
+        let asked = Query::query(name_out(&question.0)?, kind_out(question.1));
+        let trail = Trail::new(asked, self.bounds.question_queries_max, Watched::No);
         self.along(&trail, self.network().ask(&question.0, question.1)).await
     }
 
@@ -351,7 +361,7 @@ impl Desk {
     }
 
     async fn reply(&self, asked: &Asked) -> Result<Reply, LookupError> {
-        let trail = Trail::new(self.bounds.question_queries_max, Watched::No);
+        let trail = Trail::new(asked.query.clone(), self.bounds.question_queries_max, Watched::No);
         match asked.checking {
             Checking::Ours => self.along(&trail, self.network().reply(&asked.query)).await,
             Checking::Theirs => self.along(&trail, self.unchecked()?.reply(&asked.query)).await,

@@ -65,8 +65,12 @@ pub(crate) fn hear(octets: &[u8]) -> Heard {
     }
     let message = check_counts(octets).ok().and_then(|()| Message::from_vec(octets).ok());
     let Some(message) = message else {
+        // What an answer copies is known from the header, whatever is wrong behind it (RFC 1035 §4.1.1).
         let id = u16::from_be_bytes([id_high, id_low]);
-        return refused(&Message::new(id, MessageType::Query, OpCode::Query), ResponseCode::FormErr);
+        let op_code = OpCode::from_u8((flags >> 3) & 0x0f);
+        let mut unread = Message::new(id, MessageType::Query, op_code);
+        unread.metadata.recursion_desired = flags & 0x01 != 0;
+        return refused(&unread, ResponseCode::FormErr);
     };
     if message.metadata.op_code != OpCode::Query {
         return refused(&message, ResponseCode::NotImp);
@@ -191,6 +195,28 @@ fn is_no_type_of_data(kind: RecordType) -> bool {
     is_meta || matches!(kind, RecordType::OPT | RecordType::RRSIG)
 }
 
+/// What fuzzing sees of all this: what is said to a program's octets when the question fails, and when the answer is the
+/// records that came along with it. How long each may be stands beside it.
+#[cfg(fuzzing)]
+pub fn answers_to(octets: &[u8]) -> Vec<(Vec<u8>, usize)> {
+    let request = match hear(octets) {
+        Heard::Nothing => return Vec::new(),
+        Heard::Refused(answer) => return vec![(answer, DATAGRAM_OCTETS_PLAIN.into())],
+        Heard::Question(request) => request,
+    };
+    let octets_max = request.datagram_octets_max();
+    let told = Message::from_vec(octets).map(|message| Reply {
+        status: Status::Exists,
+        security: Security::Secure,
+        answers: message.answers,
+        authorities: message.authorities,
+        valid_for: std::time::Duration::from_secs(u64::from(u32::MAX)),
+        age: Age::Fresh,
+    });
+    let replies = [told.map_err(|_| LookupError::Busy), Err(LookupError::Timeout)];
+    replies.iter().filter_map(|reply| Some((write(&request, reply, octets_max)?, octets_max))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use hickory_resolver::proto::rr::Name;
@@ -252,7 +278,12 @@ mod tests {
         // A header and no sense behind it.
         let mut noise = vec![0; 12];
         noise[5] = 1;
-        assert!(matches!(hear(&noise), Heard::Refused(_)));
+        // The answer is to what was asked, however little of it could be read: here an update.
+        noise[2] = 0x29;
+        let Heard::Refused(answer) = hear(&noise) else { panic!("{noise:?}") };
+        let answer = Message::from_vec(&answer).unwrap();
+        assert_eq!(answer.metadata.response_code, ResponseCode::FormErr);
+        assert_eq!((answer.metadata.op_code, answer.metadata.recursion_desired), (OpCode::Update, true));
     }
 
     #[test]

@@ -154,16 +154,28 @@ impl DnsHandle for Exchange {
     type Response = BoxStream<'static, Result<DnsResponse, NetError>>;
     type Runtime = Sockets;
 
-    fn send(&self, request: DnsRequest) -> Self::Response {
+    fn send(&self, mut request: DnsRequest) -> Self::Response {
         let trail = Trail::current();
+        let wanted = request.queries.first().cloned();
+        let known = trail.as_ref().zip(wanted.as_ref()).and_then(|(trail, wanted)| trail.at_hand(wanted));
+        if let Some(known) = known {
+            return futures_util::stream::once(std::future::ready(Ok(known))).boxed();
+        }
         if trail.as_ref().is_some_and(|trail| !trail.charge()) {
             let spent = NetError::from("the question has cost all the queries it may");
             return futures_util::stream::once(std::future::ready(Err(spent))).boxed();
         }
         let (peers, server, transport) = (self.peers, self.remote, self.transport);
-        let asked = request.queries.first().cloned();
+        let question = match (&trail, &wanted) {
+            (Some(trail), Some(wanted)) if peers == Peers::Responsible => trail.instead_of(wanted),
+            _ => None,
+        };
+        if let Some(question) = &question {
+            request.queries = vec![question.clone()];
+        }
+        let asked = question.clone().or_else(|| wanted.clone());
         let began = Instant::now();
-        let judged = move |response: Result<DnsResponse, NetError>| {
+        let judged = move |mut response: Result<DnsResponse, NetError>| {
             let uselessness = response.as_ref().ok().and_then(|response| uselessness(response, peers));
             if let (Some(trail), Some(asked)) = (&trail, &asked) {
                 if response.as_ref().is_ok_and(|response| is_alias(response, asked)) {
@@ -181,6 +193,12 @@ impl DnsHandle for Exchange {
                     },
                     took: began.elapsed(),
                 });
+            }
+            if let (Some(trail), Some(_), Some(wanted), Ok(response), None) =
+                (&trail, &question, &wanted, &mut response, &uselessness)
+            {
+                trail.keep(response);
+                response.queries = vec![wanted.clone()];
             }
             match (response, uselessness) {
                 (Ok(_), Some(why)) => Err(io::Error::other(why).into()),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -10,10 +11,11 @@ use futures_util::stream::FuturesUnordered;
 use platform::tasks::Shutdown;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::task::JoinSet;
 
 use crate::question::Questions;
 use crate::resolver::Resolver;
-use crate::respond::{Heard, hear, write};
+use crate::respond::{Heard, Request, hear, write};
 
 /// Questions over UDP that one socket works on at once; others wait in the kernel, and are lost beyond that.
 const DATAGRAMS_OPEN_MAX: usize = 256;
@@ -72,7 +74,7 @@ impl LocalService {
                 .and_then(|datagrams| Ok((datagrams, TcpListener::from_std(listener)?)));
             match sockets {
                 Ok((datagrams, listener)) => {
-                    tokio::join!(serve_datagrams(&datagrams, questions), serve_streams(&listener, questions));
+                    tokio::join!(serve_datagrams(datagrams, questions), serve_streams(&listener, questions));
                 }
                 Err(error) => tracing::error!(%error, "programs of this machine cannot ask the resolver"),
             }
@@ -98,21 +100,30 @@ pub(crate) fn is_ours(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-async fn serve_datagrams(socket: &UdpSocket, questions: &Questions) {
-    let mut open = FuturesUnordered::new();
+/// Answers what is known at once, and asks for the rest in tasks, on all processors: a proof is work.
+async fn serve_datagrams(socket: UdpSocket, questions: &Questions) {
+    let socket = Arc::new(socket);
+    let mut open = JoinSet::new();
     let mut buffer = vec![0; QUESTION_OCTETS_MAX];
     loop {
-        // Neither arm loses anything when cancelled: a datagram is received at once or not at all.
+        // Neither arm loses anything when cancelled: a datagram is received at once or not at all, and a task's end is
+        // nobody's news.
         tokio::select! {
             received = socket.recv_from(&mut buffer), if open.len() < DATAGRAMS_OPEN_MAX => match received {
                 Ok((length, from)) if is_ours(from.ip()) => {
-                    let octets = buffer.get(..length).unwrap_or_default().to_vec();
-                    open.push(async move {
-                        if let Some(answer) = answer(questions, &octets, None).await {
-                            // A lost answer is what UDP is like; the program asks again.
-                            drop(socket.send_to(&answer, from).await);
+                    match begin(questions, buffer.get(..length).unwrap_or_default(), None) {
+                        Begun::Nothing => {}
+                        // A lost answer is what UDP is like; the program asks again.
+                        Begun::Answer(answer) => drop(socket.send_to(&answer, from).await),
+                        Begun::Question(request) => {
+                            let (socket, questions) = (Arc::clone(&socket), questions.clone());
+                            open.spawn(async move {
+                                if let Some(answer) = ask(&questions, &request, None).await {
+                                    drop(socket.send_to(&answer, from).await);
+                                }
+                            });
                         }
-                    });
+                    }
                 }
                 Ok(_) => {}
                 Err(error) => {
@@ -120,7 +131,7 @@ async fn serve_datagrams(socket: &UdpSocket, questions: &Questions) {
                     tokio::time::sleep(PAUSE).await;
                 }
             },
-            Some(()) = open.next(), if !open.is_empty() => {}
+            Some(_) = open.join_next(), if !open.is_empty() => {}
         }
     }
 }
@@ -151,9 +162,13 @@ async fn converse(mut stream: TcpStream, questions: &Questions) -> io::Result<()
     stream.set_nodelay(true)?;
     loop {
         let question = tokio::time::timeout(IDLE_MAX, read(&mut stream)).await??;
-        let Some(answer) = answer(questions, &question, Some(usize::from(u16::MAX))).await else {
-            return Ok(());
+        let octets_max = Some(usize::from(u16::MAX));
+        let answer = match begin(questions, &question, octets_max) {
+            Begun::Nothing => None,
+            Begun::Answer(answer) => Some(answer),
+            Begun::Question(request) => ask(questions, &request, octets_max).await,
         };
+        let Some(answer) = answer else { return Ok(()) };
         let length = u16::try_from(answer.len()).map_err(io::Error::other)?;
         let framed = [&length.to_be_bytes()[..], &answer].concat();
         tokio::time::timeout(IDLE_MAX, stream.write_all(&framed)).await??;
@@ -170,15 +185,30 @@ async fn read(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(question)
 }
 
-/// The answer to a program's octets, if there is anything to say; without `octets_max`, what fits its datagram.
-async fn answer(questions: &Questions, octets: &[u8], octets_max: Option<usize>) -> Option<Vec<u8>> {
+/// What comes of a program's octets before the network is asked.
+enum Begun {
+    Nothing,
+    Answer(Vec<u8>),
+    /// The answer is not known.
+    Question(Box<Request>),
+}
+
+/// Without `octets_max`, an answer is what fits the program's datagram.
+fn begin(questions: &Questions, octets: &[u8], octets_max: Option<usize>) -> Begun {
     let request = match hear(octets) {
-        Heard::Nothing => return None,
-        Heard::Refused(answer) => return Some(answer),
+        Heard::Nothing => return Begun::Nothing,
+        Heard::Refused(answer) => return Begun::Answer(answer),
         Heard::Question(request) => request,
     };
+    let Some(reply) = questions.known_reply(&request.asked) else { return Begun::Question(request) };
+    let octets_max = octets_max.unwrap_or_else(|| request.datagram_octets_max());
+    write(&request, &reply, octets_max).map_or(Begun::Nothing, Begun::Answer)
+}
+
+/// Asks the network; as [`begin`] otherwise.
+async fn ask(questions: &Questions, request: &Request, octets_max: Option<usize>) -> Option<Vec<u8>> {
     let reply = questions.reply(request.asked.clone()).await;
-    write(&request, &reply, octets_max.unwrap_or_else(|| request.datagram_octets_max()))
+    write(request, &reply, octets_max.unwrap_or_else(|| request.datagram_octets_max()))
 }
 
 #[cfg(test)]

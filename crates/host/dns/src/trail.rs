@@ -8,9 +8,11 @@ use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use hickory_resolver::proto::op::{DnsResponse, Query};
+use hickory_resolver::proto::rr::RecordType;
 use parking_lot::Mutex;
 
 use crate::wire::ALIASES_MAX;
@@ -65,6 +67,12 @@ impl fmt::Display for Transport {
 /// What one question has cost so far.
 #[derive(Debug)]
 pub(crate) struct Trail {
+    /// The question.
+    asked: Query,
+    /// Whether the library has come to the question: what it asks afterwards is for proofs.
+    is_reached: AtomicBool,
+    /// What a server said to the question before the library came to it.
+    at_hand: Mutex<Option<DnsResponse>>,
     queries_max: usize,
     queries: AtomicUsize,
     aliases: AtomicUsize,
@@ -74,9 +82,45 @@ pub(crate) struct Trail {
 
 impl Trail {
     /// For a question that may cost so many queries.
-    pub(crate) fn new(queries_max: usize, watched: Watched) -> Arc<Self> {
-        let steps = (watched == Watched::Yes).then(Mutex::default);
-        Arc::new(Self { queries_max, queries: AtomicUsize::new(0), aliases: AtomicUsize::new(0), steps })
+    pub(crate) fn new(asked: Query, queries_max: usize, watched: Watched) -> Arc<Self> {
+        Arc::new(Self {
+            asked,
+            is_reached: AtomicBool::new(false),
+            at_hand: Mutex::default(),
+            queries_max,
+            queries: AtomicUsize::new(0),
+            aliases: AtomicUsize::new(0),
+            steps: (watched == Watched::Yes).then(Mutex::default),
+        })
+    }
+
+    /// What to ask where the library wants to know the servers of a name, to find out whether a zone begins there: of the
+    /// name that all this is about, what is asked in the end. Whoever is responsible answers it, and whoever is not says who
+    /// is, as for any type (RFC 9156 §3, step 3). `None`: what the library wants.
+    pub(crate) fn instead_of(&self, wanted: &Query) -> Option<Query> {
+        let is_search = wanted.query_type() == RecordType::NS && wanted.name() == self.asked.name();
+        // Records of a delegation are the upper zone's.
+        let is_below = !matches!(self.asked.query_type(), RecordType::NS | RecordType::DS);
+        (is_search && is_below && !self.is_reached.load(Ordering::Relaxed)).then(|| self.asked.clone())
+    }
+
+    /// Keeps what was said to the question, unless the library will ask the servers of another zone.
+    pub(crate) fn keep(&self, response: &DnsResponse) {
+        let mut records = response.answers.iter().chain(&response.authorities);
+        let begins_zone =
+            records.any(|record| record.record_type() == RecordType::NS && record.name == *self.asked.name());
+        if !begins_zone && !response.truncation {
+            *self.at_hand.lock() = Some(response.clone());
+        }
+    }
+
+    /// What was said already to what the library asks now, if that is the question. Told once.
+    pub(crate) fn at_hand(&self, wanted: &Query) -> Option<DnsResponse> {
+        if *wanted != self.asked {
+            return None;
+        }
+        self.is_reached.store(true, Ordering::Relaxed);
+        self.at_hand.lock().take()
     }
 
     /// Charges what `work` asks to this question.
@@ -128,11 +172,18 @@ pub(crate) enum Watched {
 
 #[cfg(test)]
 mod tests {
+    use hickory_resolver::proto::rr::Name;
+
     use super::*;
+
+    fn trail(queries_max: usize) -> Arc<Trail> {
+        let asked = Query::query(Name::from_ascii("example.").unwrap(), RecordType::A);
+        Trail::new(asked, queries_max, Watched::No)
+    }
 
     #[test]
     fn queries_are_counted_to_the_bound() {
-        let trail = Trail::new(2, Watched::No);
+        let trail = trail(2);
         assert!(trail.charge() && !trail.is_spent());
         assert!(trail.charge() && !trail.is_spent(), "at the bound");
         assert!(!trail.charge() && trail.is_spent(), "beyond it");
@@ -140,7 +191,7 @@ mod tests {
 
     #[test]
     fn aliases_are_counted_to_the_bound() {
-        let trail = Trail::new(1000, Watched::No);
+        let trail = trail(1000);
         for _ in 0..ALIASES_MET_MAX {
             trail.meet_alias();
             assert!(trail.charge());
@@ -151,7 +202,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_is_charged_to_its_own_question() {
-        let (one, other) = (Trail::new(9, Watched::No), Trail::new(9, Watched::No));
+        let (one, other) = (trail(9), trail(9));
         let work = || async { Trail::current().is_some_and(|trail| trail.charge()) };
         assert!(one.charged(work()).await);
         assert!(other.charged(async { one.charged(work()).await && work().await }).await);

@@ -67,6 +67,35 @@ async fn mail_hosts_are_found_from_the_root() -> Result<()> {
 }
 
 #[tokio::test]
+async fn who_is_responsible_for_a_name_is_found_out_by_the_question_itself() -> Result<()> {
+    let (mut world, server) = world()?;
+    let below = world.zone("sub.example.test", Signing::Unsigned)?;
+    world.add("sub.example.test", &Record::MailExchanger(10, "mx.example.test".into()));
+    let resolver = resolver(&settings(&world)?)?;
+    resolver.mx(&name("example.test")?).await?;
+    let since = |server, before: usize| -> Vec<(String, u16)> {
+        world.asked(server).into_iter().skip(before).map(|asked| (asked.name, asked.kind)).collect()
+    };
+    // A server that answers has told all there is to know: a record, no such record, no such name.
+    for (host, kind, number) in [
+        ("mx.example.test", RecordType::A, 1),
+        ("mx.example.test", RecordType::Txt, 16),
+        ("nowhere.example.test", RecordType::A, 1),
+    ] {
+        let before = world.asked(server).len();
+        let outcome = resolver.resolve(&name(host)?, kind).await;
+        assert_eq!(outcome.is_ok(), number == 1 && host.starts_with("mx"), "{outcome:?}");
+        assert_eq!(since(server, before), [(host.to_owned(), number)]);
+    }
+    // One that is not responsible says who is.
+    let before = world.asked(server).len();
+    assert_eq!(resolver.mx(&name("sub.example.test")?).await?.records.len(), 1);
+    let both = [since(server, before), since(below, 0)].concat();
+    assert_eq!(both, vec![("sub.example.test".to_owned(), MX); 2]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn queries_leave_from_the_address_they_are_told() -> Result<()> {
     let (world, server) = world()?;
     world.set_humour(server, Humour::Truncating);

@@ -57,6 +57,39 @@ fn busy() -> Result<Duration> {
 }
 
 #[tokio::test]
+async fn a_server_of_the_zone_above_and_the_one_below_proves_as_much() -> Result<()> {
+    let mut world = world()?;
+    let zones = ["test", "signed.test", "unsigned.test", "stripped.test"];
+    let server = world.server(&zones)?;
+    for zone in zones {
+        if let Some(other) = world.responsible(zone) {
+            world.set_humour(other, Humour::Refusing);
+        }
+        world.delegate(zone, "all.test", server)?;
+    }
+    let resolver = resolver(&settings(&world)?)?;
+    for (zone, expected) in [("signed.test", Security::Secure), ("unsigned.test", Security::Insecure)] {
+        let answer = resolver.mx(&name(zone)?).await?;
+        assert_eq!((answer.security, answer.records.len()), (expected, 1), "{zone}");
+        let absent = resolver.txt(&name(zone)?).await;
+        assert!(
+            matches!(absent, Err(LookupError::NoData { security, .. }) if security == expected),
+            "{zone}: {absent:?}"
+        );
+        let absent = resolver.mx(&name(&format!("nowhere.{zone}"))?).await;
+        assert!(
+            matches!(absent, Err(LookupError::NoSuchName { security, .. }) if security == expected),
+            "{zone}: {absent:?}"
+        );
+        let host = resolver.addresses(&name(&format!("mx.{zone}"))?, Families::Ipv4).await?;
+        assert_eq!((host.security, host.records), (expected, vec![HOST]), "{zone}");
+    }
+    let forged = resolver.mx(&name("stripped.test")?).await;
+    assert!(matches!(forged, Err(LookupError::Bogus(_))), "{forged:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_is_signed_from_the_root_down_is_secure() -> Result<()> {
     let world = world()?;
     let resolver = resolver(&settings(&world)?)?;
