@@ -285,6 +285,7 @@ fn invite(offset: u16, directory: &Path) {
         "\nIt stays up until Ctrl-C. Connect a mail program of yours:\n\
          \x20 IMAP        localhost port {} (TLS; self-signed certificate) or {} (STARTTLS)\n\
          \x20 submission  localhost port {} (TLS) or {} (STARTTLS)\n\
+         \x20 scripts     localhost port {} (ManageSieve, STARTTLS)\n\
          \x20 people      {ANN} and {BOB}, password {PASSWORD:?}\n\
          \x20 send in     swaks --server 127.0.0.1:{} --to {ANN}\n\
          \x20 look        curl -k --user {ANN}:{PASSWORD} 'imaps://localhost:{}/INBOX;UID=1'\n\
@@ -294,6 +295,7 @@ fn invite(offset: u16, directory: &Path) {
         port(143),
         port(465),
         port(587),
+        port(4190),
         port(25),
         port(993),
         directory.display(),
