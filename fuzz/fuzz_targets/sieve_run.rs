@@ -25,6 +25,12 @@ fuzz_target!(|octets: &[u8]| {
     let stage = Stage { name: "script".to_owned(), script: Arc::new(script) };
     let outcome = run(&[stage], &mut message, &EmptyWorld, &dialect, Detail::Steps);
     assert!(outcome.actions.len() <= dialect.bounds.actions_max + 1);
+    for edition in outcome.actions.iter().filter_map(|decided| decided.edition.as_ref()) {
+        // What an action was given can be read, whatever became of the message since.
+        let all = message::Span::new(0, edition.octets());
+        let octets = edition.read(message.source(), all).expect("a source in memory");
+        assert_eq!(octets.len() as u64, edition.octets());
+    }
     let is_kept = outcome.actions.iter().any(|decided| matches!(decided.action, Action::Keep { .. }));
     assert!(is_kept || !outcome.faults.iter().any(|fault| fault.ends_script));
 });

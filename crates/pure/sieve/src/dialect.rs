@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::message::AddressForm;
+use crate::message::{AddressForm, MessageLimits};
 use crate::verdict::StatusRule;
 
 /// An extension of the language, by the name that `require` calls it.
@@ -238,8 +238,8 @@ pub struct Bounds {
     pub cost_max: u64,
     /// Octets of one field that `addheader` may add.
     pub added_field_octets_max: usize,
-    /// Octets of text that tests may decode of bodies, in one run.
-    pub decoded_octets_max: u64,
+    /// Octets of text that tests may decode of one message's bodies.
+    pub decoded_octets_max: usize,
     /// Shortest time between two vacation replies to one sender.
     pub vacation_seconds_min: u64,
     /// The same where the script says nothing (RFC 5230 §4.1).
@@ -271,7 +271,7 @@ impl Default for Bounds {
             regexes_max: 200,
             cost_max: 500_000_000,
             added_field_octets_max: 2_048,
-            decoded_octets_max: 16 << 20,
+            decoded_octets_max: 2 << 20,
             vacation_seconds_min: 86_400,
             vacation_seconds_default: 7 * 86_400,
             vacation_seconds_max: 60 * 86_400,
@@ -341,6 +341,12 @@ impl Dialect {
     pub fn of_everything() -> Dialect {
         let extensions = Extension::all().filter(|extension| *extension != E::DovecotTestSuite).collect();
         Dialect { extensions, ..Dialect::default() }
+    }
+
+    /// How messages are looked at.
+    #[must_use]
+    pub fn message_limits(&self) -> MessageLimits {
+        MessageLimits { decoded_octets_max: self.bounds.decoded_octets_max, address_form: self.address_form }
     }
 
     /// Whether a script may require the extension.

@@ -4,6 +4,7 @@
 //! [`compile`] makes a [`Script`] of text, [`run`] runs [`Stage`]s against a [`Message`](message::Message) in a [`World`]
 //! and gives an [`Outcome`].
 
+mod arguments;
 mod comparator;
 mod compiler;
 mod decide;

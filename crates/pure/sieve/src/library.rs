@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::dialect::Bounds;
 use crate::extension::include::included;
-use crate::fault::{FAULTS_MAX, Fault, cut_words};
+use crate::fault::{FAULTS_MAX, Fault, Place, cut_words};
 use crate::node::Node;
 use crate::script::Script;
 use crate::world::{ScriptPlace, World};
@@ -13,7 +13,15 @@ use crate::world::{ScriptPlace, World};
 /// deep, or in a circle. Each fault stands at the include command of `script` that leads to it.
 #[must_use]
 pub fn check_includes(script: &Script, world: &dyn World, bounds: &Bounds) -> Vec<Fault> {
-    let mut check = Check { world, bounds, path: Vec::new(), seen: Vec::new(), count: 0, faults: Vec::new() };
+    let mut check = Check {
+        world,
+        bounds,
+        path: Vec::new(),
+        seen: Vec::new(),
+        count: 0,
+        origin: None,
+        faults: Vec::new(),
+    };
     check.nodes(&script.nodes);
     check.faults
 }
@@ -26,6 +34,8 @@ struct Check<'c> {
     /// All scripts looked at.
     seen: Vec<(ScriptPlace, String)>,
     count: usize,
+    /// Where the include command stands that led here.
+    origin: Option<Place>,
     faults: Vec<Fault>,
 }
 
@@ -37,10 +47,15 @@ impl Check<'_> {
             if self.faults.len() >= FAULTS_MAX {
                 break;
             }
-            if let Some((place, name)) = included(node)
-                && let Err(words) = self.include(node, place, name)
-            {
-                self.faults.push(Fault { place: node.place, words: cut_words(words) });
+            if let Some((place, name)) = included(node) {
+                let is_first = self.origin.is_none();
+                let origin = *self.origin.get_or_insert(node.place);
+                if let Err(words) = self.include(node, place, name) {
+                    self.faults.push(Fault { place: origin, words: cut_words(words) });
+                }
+                if is_first {
+                    self.origin = None;
+                }
             }
             self.nodes(node.block.as_deref().unwrap_or_default());
         }
@@ -61,15 +76,15 @@ impl Check<'_> {
         if self.path.len() >= self.bounds.include_nesting_max {
             return Err(format!("scripts are included deeper than {}", self.bounds.include_nesting_max));
         }
-        if !self.seen.contains(&key) {
-            self.count += 1;
-            if self.count > self.bounds.includes_max {
-                return Err(format!("more than {} scripts are included", self.bounds.includes_max));
-            }
-            self.seen.push(key.clone());
-        } else if node.has("once") {
+        if self.seen.contains(&key) {
+            // What is wrong with it has been told.
             return Ok(());
         }
+        self.count += 1;
+        if self.count > self.bounds.includes_max {
+            return Err(format!("more than {} scripts are included", self.bounds.includes_max));
+        }
+        self.seen.push(key.clone());
         let script: Arc<Script> = match self.world.script(place, name) {
             Ok(Some(script)) => script,
             Ok(None) if node.has("optional") => return Ok(()),

@@ -28,8 +28,12 @@ pub(crate) const MATCH: &[Tag] = &[
     Tag::valued("comparator", Kind::String),
 ];
 
-/// What a run pays for making an expression ready whose text was not known before, for each of its octets.
-const REGEX_OCTET_COST: u64 = 2_000;
+/// What a run pays for making an expression ready whose text was not known before: for any, and for each unit of
+/// [`pattern::cost`]. It takes about a millisecond, however short the expression is.
+const REGEX_COST: u64 = 500_000;
+const REGEX_STATE_COST: u64 = 1_000;
+/// Units of [`pattern::cost`] of all constant expressions of a script: some thirty of the largest that are allowed.
+pub(crate) const REGEX_STATES_MAX: u64 = 2_000_000;
 /// What each comparison costs beside the octets compared.
 const COMPARISON_COST: u64 = 20;
 
@@ -139,8 +143,16 @@ pub(crate) fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
     let mut keys = Vec::new();
     for text in node.args.last().map(Arg::texts).unwrap_or_default() {
         // Those that variables have a say in are made ready, and paid for, when they are reached.
-        if kind == MatchKind::Regex && text.constant().is_some() {
+        if kind == MatchKind::Regex
+            && let Some(pattern) = text.constant()
+        {
             compiler.regexes += 1;
+            let states = pattern::cost(pattern, compiler.dialect.bounds.regex_octets_max);
+            compiler.regex_states = compiler.regex_states.saturating_add(states);
+            if compiler.regex_states > REGEX_STATES_MAX {
+                compiler.fault(node.place, "the regular expressions of the script are too large together");
+                return;
+            }
             let max = compiler.dialect.bounds.regexes_max;
             if compiler.regexes > max {
                 if compiler.regexes == max + 1 {
@@ -378,8 +390,11 @@ impl<'n> Matching<'n> {
 
 /// A key that variables bring. An expression that is none matches nothing, and is told of.
 fn ready_now(run: &Run<'_>, node: &Node, matcher: &Matcher, key: &[u8]) -> Result<Option<Key>, Stop> {
-    let octet_cost = if matcher.kind == MatchKind::Regex { REGEX_OCTET_COST } else { 4 };
-    run.charge(key.len() as u64 * octet_cost)?;
+    let cost = match matcher.kind {
+        MatchKind::Regex => REGEX_COST + REGEX_STATE_COST * pattern::cost(key, run.bounds.regex_octets_max),
+        _ => 4 * key.len() as u64,
+    };
+    run.charge(cost)?;
     match ready(matcher.kind, matcher.comparator, key, run.bounds.regex_octets_max) {
         Ok(key) => Ok(Some(key)),
         Err(error) => {

@@ -114,6 +114,23 @@ fn circles_of_scripts_end() {
     );
 }
 
+/// Each script is looked at once, however many ways lead to it.
+#[test]
+fn many_ways_to_a_script_are_one() {
+    let twice = |next: &str| format!("require \"include\"; {}", format!("include \"{next}\";").repeat(200));
+    let scripts: Vec<String> = ["b", "c", "d", "e", "f"].iter().map(|next| twice(next)).collect();
+    let mut all: Vec<(&'static str, &str)> =
+        ["a", "b", "c", "d", "e"].into_iter().zip(scripts.iter().map(String::as_str)).collect();
+    all.push(("f", "require \"include\";\ninclude \"none\";"));
+    let faults = check_includes(
+        &compiled("require \"include\";\n\ninclude \"a\";"),
+        &library(&all),
+        &Bounds::default(),
+    );
+    assert_eq!(faults.len(), 7);
+    assert!(faults.iter().all(|fault| fault.place.line == 3));
+}
+
 #[test]
 fn includes_are_bounded_in_depth_and_number() {
     let names = ["a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8", "a9", "a10", "a11"];

@@ -227,3 +227,18 @@ fn a_script_has_few_expressions() {
     assert!(script(200).is_ok());
     assert_eq!(script(201).err().map(|faults| faults[0].place.line), Some(202));
 }
+
+/// Class 28 of the threats: expressions that are large, each within its bound.
+#[test]
+fn expressions_are_bounded_together() {
+    let script = |count: usize| {
+        let tests = "if header :regex \"subject\" \"x{1,999}\" { keep; }\n".repeat(count);
+        sieve::compile(format!("require \"regex\";\n{tests}").as_bytes(), &story::everything()).err()
+    };
+    // Each may have some 9,000 states, and following one counts four.
+    let most = 2_000_000 / (9 * 999 * 4);
+    assert_eq!(script(most - 1), None);
+    assert_eq!(script(most), None);
+    let words = script(most + 1).map(|faults| faults[0].words.clone());
+    assert_eq!(words.as_deref(), Some("the regular expressions of the script are too large together"));
+}

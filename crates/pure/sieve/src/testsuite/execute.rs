@@ -9,7 +9,7 @@ use crate::letter::{
     Letter, Office, Silence, notification_letter, redirect_letter, rejection_letter, report_letter,
     vacation_letter,
 };
-use crate::message::{Message, MessageLimits};
+use crate::message::Message;
 use crate::outcome::{Action, Decided, Redirect, RedirectTo};
 use crate::run::Run;
 use crate::world::{Envelope, Finished};
@@ -93,8 +93,7 @@ fn carry_out(run: &mut Run<'_>, suite: &Suite<'_>, decided: &Decided) -> Result<
 /// Writes what an action sends, and puts it where tests find it.
 fn send(run: &mut Run<'_>, suite: &Suite<'_>, action: &Action, octets: &[u8]) {
     let dialect = suite.dialect();
-    let limits = MessageLimits { address_form: dialect.address_form, ..MessageLimits::default() };
-    let Ok(message) = Message::from_octets(octets, limits) else { return };
+    let Ok(message) = Message::from_octets(octets, dialect.message_limits()) else { return };
     let Ok(postmaster) = Address::parse(POSTMASTER) else { return };
     let envelope = suite.envelope.borrow().clone();
     let own_addresses = run.world.own_addresses();

@@ -14,7 +14,7 @@ use crate::compiler::compile_all;
 use crate::dialect::Dialect;
 use crate::fault::Place;
 use crate::library::check_includes;
-use crate::message::{Edition, LineEnd, Message, MessageLimits};
+use crate::message::{Edition, LineEnd, Message};
 use crate::run::Run;
 use crate::script::Script;
 use crate::world::{Envelope, Finished, World};
@@ -130,8 +130,7 @@ impl<'h> Suite<'h> {
     }
 
     fn open(&self, octets: &[u8]) -> Result<Message, crate::message::Unreadable> {
-        let limits = MessageLimits { address_form: self.dialect().address_form, ..MessageLimits::default() };
-        Message::from_octets(octets, limits)
+        Message::from_octets(octets, self.dialect().message_limits())
     }
 
     /// The octets of an edition of the message under test.
