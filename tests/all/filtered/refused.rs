@@ -99,3 +99,16 @@ fn wait_for_script(house: &House, who: &str) -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn where_one_has_answered_nobody_is_refused() -> Result<()> {
+    let script = "require [\"ereject\", \"enotify\"];
+notify \"mailto:bob@example.test\"; ereject \"No.\";";
+    let house = House::new(&[(ANN, script)])?;
+    let (code, text) = house.bring(EVE, &[ANN], &letter(EVE, ANN, "told"))?;
+    // What was done because of the message cannot be taken back: its sender must not send it elsewhere.
+    ensure!(code == "250", "{code} {text}");
+    ensure!(house.lying(BOB, "INBOX")?.len() == 1 && house.lying(ANN, "INBOX")?.is_empty());
+    ensure!(house.record(EVE)?.contains("nobody told"), "{}", house.server.log());
+    Ok(())
+}

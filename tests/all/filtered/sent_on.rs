@@ -85,3 +85,43 @@ fn mail_of_our_own_people_keeps_its_sender() -> Result<()> {
     ensure!(house.subjects(BOB, "INBOX")?.is_empty());
     Ok(())
 }
+
+#[test]
+fn a_script_says_what_is_told_of_what_it_sends_on() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let far = internet.domain("far.example")?;
+    far.set_extensions(&["DSN"]);
+    let script = "require [\"redirect-dsn\", \"copy\"];
+redirect :copy :notify \"NEVER\" :ret \"HDRS\" \"quiet@far.example\";
+redirect \"plain@far.example\";";
+    let house = House::build(Plan {
+        scripts: &[(ANN, script)],
+        tables: &internet.settings("", ""),
+        ..Plan::default()
+    })?;
+    house.take(EVE, ANN, &letter(EVE, ANN, "asked"))?;
+    let received = far.wait_for(2)?;
+    let quiet = received.iter().find(|one| one.addresses() == ["quiet@far.example"]);
+    ensure!(quiet.is_some_and(|one| one.recipients[0].contains("NOTIFY=NEVER")), "{received:?}");
+    ensure!(quiet.is_some_and(|one| one.sender.contains("RET=HDRS")), "{received:?}");
+    let plain = received.iter().find(|one| one.addresses() == ["plain@far.example"]);
+    ensure!(plain.is_some_and(|one| !one.recipients[0].contains("NOTIFY=")), "{received:?}");
+    Ok(())
+}
+
+#[test]
+fn a_list_of_the_operators_is_looked_into_and_sent_to() -> Result<()> {
+    let script = "require [\"extlists\", \"fileinto\", \"mailbox\", \"copy\"];
+if header :list \"from\" \"urn:test:friends\" { fileinto :create \"Friends\"; redirect :copy :list \"urn:test:team\"; }";
+    let house = House::build(Plan {
+        scripts: &[(ANN, script)],
+        sieve: "lists = [\"urn:test:friends=PLACE/friends\", \"urn:test:team=PLACE/team\"]",
+        files: &[("friends", "# those\nEve@Strangers.example\n"), ("team", "bob@example.test\n")],
+        ..Plan::default()
+    })?;
+    house.take(EVE, ANN, &letter(EVE, ANN, "friend"))?;
+    house.take("mal@strangers.example", ANN, &letter("mal@strangers.example", ANN, "other"))?;
+    ensure!(house.subjects(ANN, "Friends")? == ["friend"], "{}", house.server.log());
+    ensure!(house.subjects(BOB, "INBOX")? == ["friend"] && house.subjects(ANN, "INBOX")? == ["other"]);
+    Ok(())
+}

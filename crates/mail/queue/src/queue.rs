@@ -152,6 +152,10 @@ impl Queue {
         &self,
         entries: Vec<NewEntry>,
     ) -> Result<Vec<(Option<Accepted>, Vec<Result<Filed, StoreError>>)>, QueueError> {
+        let bad = entries.iter().filter_map(|entry| entry.queued.as_ref()?.check().err()).next();
+        if let Some(bound) = bad {
+            return Err(QueueError::Invalid(bound));
+        }
         let mut accepted = Vec::with_capacity(entries.len());
         let mut writing = Vec::with_capacity(entries.len());
         for NewEntry { message, queued, filings } in entries {
@@ -160,7 +164,6 @@ impl Queue {
                 writing.push(WritingEntry { message: Some(message), filings, note: None });
                 continue;
             };
-            new.check().map_err(QueueError::Invalid)?;
             let (id, entry) = self.inner.entry(message, new, filings);
             accepted.push(Some(Accepted { id }));
             writing.push(entry);

@@ -38,8 +38,8 @@ pub(crate) use plan::{Answers, Known, RecipientPlan, is_needed, plan};
 pub use programs::ProgramBounds;
 pub use trial::{Trial, TrialAction, TrialMessage, TrialRooms};
 
-/// Threads on which scripts run: they wait for the disk now and then.
-const THREADS: usize = 2;
+/// Threads on which scripts run: they wait for the disk now and then, and for programs.
+const THREADS: usize = 4;
 /// Messages that may wait for one of them; beyond, their senders are told to come again.
 const WAITING_MAX: usize = 512;
 

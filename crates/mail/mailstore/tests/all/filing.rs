@@ -48,6 +48,24 @@ async fn one_message_for_many_is_stored_once_and_read_by_all() {
 }
 
 #[tokio::test]
+async fn what_has_come_can_be_read_before_it_is_filed() {
+    let house = House::new();
+    for octets in [text(1), text(2).repeat(10_000)] {
+        let message = arriving(&house.store, &octets).await;
+        let reader = house.store.read_arriving(&message).await.unwrap();
+        assert_eq!(reader.octets(), octets.len() as u64);
+        let end = octets.len() as u64;
+        assert_eq!(reader.read_here(3..9).unwrap(), octets[3..9]);
+        assert_eq!(reader.read(end - 5..end + 9).await.unwrap(), octets[octets.len() - 5..]);
+        let filed = house.store.deliver(message, vec![filing(ANN, inbox())]).await.unwrap();
+        assert!(filed[0].is_ok());
+        // It goes on being read where it lies now.
+        assert_eq!(reader.read_here(0..4).unwrap(), octets[..4]);
+    }
+    assert_sound(&house.store).await;
+}
+
+#[tokio::test]
 async fn two_ways_into_one_mailbox_are_one_message_with_the_flags_of_both() {
     let house = House::new();
     let filings = vec![

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use queue::{
-    ConnectionEnd, NewReport, ParcelOutcome, Priority, QueueError, RECIPIENTS_MAX, RecipientOutcome,
-    ReportTo, Settings,
+    ConnectionEnd, NewEntry, NewReport, ParcelOutcome, Priority, QueueError, RECIPIENTS_MAX,
+    RecipientOutcome, ReportTo, Settings,
 };
 
 use crate::house::{
@@ -46,6 +46,34 @@ async fn local_filing_and_queueing_are_one_write() {
     assert_eq!(house.store.stats().await.unwrap().entries, before + 1);
     assert_eq!(house.send(&relayed).await.len(), 1);
     house.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_messages_are_taken_together_or_not_at_all() {
+    let house = House::new();
+    let new = || new_message(&house.clock, &["ben@example.net"]);
+    let message = async || arriving(&house.store, &text(&new())).await;
+    let entries = vec![
+        NewEntry { message: message().await, queued: None, filings: vec![filing(), filing()] },
+        NewEntry { message: message().await, queued: Some(new()), filings: Vec::new() },
+        NewEntry { message: message().await, queued: Some(new()), filings: vec![filing()] },
+    ];
+    let answers = house.queue.accept_all(entries).await.unwrap();
+    let shapes: Vec<_> = answers.iter().map(|(accepted, filed)| (accepted.is_some(), filed.len())).collect();
+    assert_eq!(shapes, [(false, 2), (true, 0), (true, 1)]);
+    assert!(answers.iter().flat_map(|(_, filed)| filed).all(Result::is_ok));
+    // One that breaks a bound keeps all of them out.
+    let nobody = new_message(&house.clock, &[]);
+    let entries = vec![
+        NewEntry { message: message().await, queued: Some(new()), filings: vec![filing()] },
+        NewEntry { message: message().await, queued: Some(nobody), filings: Vec::new() },
+    ];
+    assert!(matches!(house.queue.accept_all(entries).await, Err(QueueError::Invalid(_))));
+    let crashed = house.crashed();
+    assert_eq!(crashed.send(&relayed).await.len(), 2);
+    let account = crashed.store.account(ANN).await.unwrap();
+    assert_eq!(account.quota_usage().messages, 2);
+    crashed.assert_sound().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

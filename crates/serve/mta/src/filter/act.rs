@@ -94,6 +94,8 @@ impl Planner<'_> {
                 }
                 _ => {
                     self.note(copy.recipient, format!("pipe {}{by}", pipe.program));
+                    // The program has it: there is nothing more to be refused.
+                    self.want(copy.recipient);
                     Ok(())
                 }
             },
@@ -227,6 +229,11 @@ impl Planner<'_> {
             None => format!("{what} to {to}{by}: nobody is there"),
         };
         self.note(copy.recipient, line);
+        if entry.is_some()
+            && let Some(plan) = self.plan.recipients.get_mut(copy.recipient)
+        {
+            plan.is_acted_on = true;
+        }
         self.plan.entries.extend(entry);
         self.plan.claims.extend(claim);
         Ok(())

@@ -8,7 +8,7 @@ use message::{Collected, HeaderCollector, Span, Traits, fields, write_address_fi
 use queue::{BodyNeeds, MessageKind, NewMessage, Notify, Priority, Recipient};
 use sender_auth::arc::ChainResult;
 use sieve::Letter;
-use sieve::message::{Edition, HEADER_OCTETS_MAX, Piece};
+use sieve::message::{Edition, Piece};
 
 use super::plan::{Entry, Known};
 use super::run::{Octets, REDIRECTED, runs};
@@ -17,6 +17,8 @@ use crate::deliver::queued::Brought;
 use crate::inspect::watch::{self, Watch, keys_for};
 use crate::receive::header;
 
+/// Longest header of a message that is changed or sent on: what we take, and what scripts may put on top of it.
+const HEADER_OCTETS_MAX: usize = 2 * header::HEADER_OCTETS_MAX;
 /// Accounts that one letter may reach: a script's letters go to people, not to lists of ours.
 const READERS_MAX: usize = 20;
 

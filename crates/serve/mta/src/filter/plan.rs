@@ -83,6 +83,8 @@ pub(crate) struct RecipientPlan {
     pub(super) is_wanted: bool,
     /// It leads elsewhere by itself, without a script.
     pub(super) is_elsewhere: bool,
+    /// Something else was done because of the message: a letter, say.
+    pub(super) is_acted_on: bool,
 }
 
 /// All that is to be written and remembered for a message.

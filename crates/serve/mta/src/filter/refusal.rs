@@ -31,19 +31,22 @@ impl Planner<'_> {
     /// What was refused is refused in the protocol, where that can be said; else the sender is told otherwise, or nobody.
     pub(super) async fn refuse(&mut self) -> Result<(), StoreError> {
         let refusals = std::mem::take(&mut self.refusals);
+        // Who wants the message, or had something done because of it, has taken it.
         let is_refused = |number: usize, plan: &RecipientPlan| {
-            !plan.is_wanted && refusals.iter().any(|refusal| refusal.recipient == number)
+            let refusal = refusals.iter().any(|refusal| refusal.recipient == number);
+            refusal && !plan.is_wanted && !plan.is_acted_on
         };
-        let recipients = self.plan.recipients.iter().enumerate();
-        let is_all = recipients.clone().all(|(number, plan)| is_refused(number, plan));
-        // Other things were done because of the message: then it was taken.
-        let is_acted = self.plan.entries.len() > 1;
-        let may_refuse = (self.desk.known.answers == Answers::Each || is_all) && !is_acted;
+        let refused: Vec<bool> = {
+            let recipients = self.plan.recipients.iter().enumerate();
+            recipients.map(|(number, plan)| is_refused(number, plan)).collect()
+        };
+        let is_sayable = |refusal: &Refusal| refused_with(&refusal.reject).is_some();
+        let is_all = refused.iter().all(|is_refused| *is_refused) && refusals.iter().all(is_sayable);
+        let may_refuse = self.desk.known.answers == Answers::Each || is_all;
         for refusal in refusals {
-            let is_wanted =
-                self.plan.recipients.get(refusal.recipient).is_some_and(|recipient| recipient.is_wanted);
+            let is_refused = refused.get(refusal.recipient).is_some_and(|is_refused| *is_refused);
             let reply = refused_with(&refusal.reject);
-            match reply.filter(|_| may_refuse && !is_wanted) {
+            match reply.filter(|_| may_refuse && is_refused) {
                 Some(reply) => {
                     if let Some(plan) = self.plan.recipients.get_mut(refusal.recipient) {
                         plan.refusal = Some(reply);
