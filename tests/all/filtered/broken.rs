@@ -86,6 +86,9 @@ fn a_script_of_the_operators_that_is_none_stops_the_start_and_not_a_reload() -> 
     }
     house.take(EVE, ANN, &letter(EVE, ANN, "still"))?;
     ensure!(house.subjects(ANN, "Archive")? == ["still"]);
+    let checked = house.server.try_command(&["config", "check"])?;
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+    ensure!(!checked.status.success() && said.contains("before.sieve: line 2"), "{said}");
     house.server.stop()?;
     let refused = house.server.up();
     ensure!(refused.is_err_and(|error| error.to_string().contains("before.sieve: line 2")));

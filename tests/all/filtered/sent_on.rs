@@ -125,3 +125,15 @@ if header :list \"from\" \"urn:test:friends\" { fileinto :create \"Friends\"; re
     ensure!(house.subjects(BOB, "INBOX")? == ["friend"] && house.subjects(ANN, "INBOX")? == ["other"]);
     Ok(())
 }
+
+#[test]
+fn abuse_is_reported_with_the_message() -> Result<()> {
+    let script = "require \"vnd.dovecot.report\"; report \"abuse\" \"This is spam.\" \"bob@example.test\";";
+    let house = House::new(&[(ANN, script)])?;
+    house.take(EVE, ANN, &letter(EVE, ANN, "spam"))?;
+    let report = &house.lying(BOB, "INBOX")?[0].1;
+    ensure!(report.contains("Feedback-Type: abuse") && report.contains("This is spam."), "{report}");
+    ensure!(report.contains("Subject: spam") && field(report, "From") == Some(ANN), "{report}");
+    ensure!(house.subjects(ANN, "INBOX")? == ["spam"]);
+    Ok(())
+}
