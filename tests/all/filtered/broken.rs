@@ -86,8 +86,34 @@ fn a_script_of_the_operators_that_is_none_stops_the_start_and_not_a_reload() -> 
     }
     house.take(EVE, ANN, &letter(EVE, ANN, "still"))?;
     ensure!(house.subjects(ANN, "Archive")? == ["still"]);
+    let checked = house.server.try_command(&["config", "check"])?;
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+    ensure!(!checked.status.success() && said.contains("before.sieve: line 2"), "{said}");
     house.server.stop()?;
     let refused = house.server.up();
     ensure!(refused.is_err_and(|error| error.to_string().contains("before.sieve: line 2")));
+    Ok(())
+}
+
+#[test]
+fn a_script_that_is_none_any_more_keeps_the_mail() -> Result<()> {
+    let script = "require [\"reject\", \"fileinto\"]; fileinto \"Archive\";";
+    let house =
+        House::build(Plan { scripts: &[(ANN, script)], sieve: "extensions_off = []", ..Plan::default() })?;
+    house.take(EVE, ANN, &letter(EVE, ANN, "before"))?;
+    let config = std::fs::read_to_string(house.server.config())?;
+    let config = config.replace("extensions_off = []", "extensions_off = [\"reject\"]");
+    std::fs::write(house.server.config(), config)?;
+    house.server.signal("HUP")?;
+    let begun = std::time::Instant::now();
+    while !house.server.log().contains("configuration reloaded") {
+        ensure!(begun.elapsed() < testkit::WAIT_MAX, "{}", house.server.log());
+        std::thread::yield_now();
+    }
+    house.take(EVE, ANN, &letter(EVE, ANN, "after"))?;
+    let record = house.record(EVE)?;
+    ensure!(record.contains("fault in seeded: line 1"), "{record}");
+    ensure!(house.subjects(ANN, "Archive")? == ["before"]);
+    ensure!(house.subjects(ANN, "INBOX")?.contains(&"after".to_owned()));
     Ok(())
 }

@@ -139,3 +139,42 @@ fn junk_goes_to_junk_else_to_spam_else_junk_is_made() -> Result<()> {
     ensure!(listed.of("LIST").any(|line| line.contains("\\Junk")), "{listed:?}");
     Ok(())
 }
+
+#[test]
+fn mailboxes_are_found_by_their_use_and_their_id() -> Result<()> {
+    let mut house = House::new(&[])?;
+    let mut imap = house.server.imap(ANN)?;
+    imap.ok("CREATE Projects")?;
+    let status = imap.ok("STATUS Projects (MAILBOXID)")?;
+    let line = status.of("STATUS").next().unwrap_or_default().to_owned();
+    let id = line.split(['(', ')']).find(|word| word.starts_with('F')).unwrap_or_default().to_owned();
+    ensure!(!id.is_empty(), "{line}");
+    imap.ok("RENAME Projects Work")?;
+    let script = format!(
+        "require [\"fileinto\", \"mailboxid\", \"special-use\", \"mailbox\"];
+if header :is \"subject\" \"id\" {{ fileinto :mailboxid \"{id}\" \"Gone\"; }}
+elsif header :is \"subject\" \"no id\" {{ fileinto :mailboxid \"F0\" \"Trash\"; }}
+elsif specialuse_exists \"\\\\Archive\" {{ fileinto :specialuse \"\\\\Archive\" \"Elsewhere\"; }}
+"
+    );
+    let file = house.place.path().join("new");
+    std::fs::write(&file, script)?;
+    let path = file.display().to_string();
+    house.server.command(&["sieve", "put", ANN, "main", &path, "--activate"])?;
+    for subject in ["id", "no id", "use"] {
+        house.take(EVE, ANN, &letter(EVE, ANN, subject))?;
+    }
+    for (mailbox, subject) in [("Work", "id"), ("Trash", "no id"), ("Archive", "use")] {
+        ensure!(house.subjects(ANN, mailbox)? == [subject], "{mailbox}\n{}", house.record(EVE)?);
+    }
+    // Another text of the same script holds from the next message on.
+    std::fs::write(&file, "discard;")?;
+    house.server.command(&["sieve", "put", ANN, "main", &path])?;
+    house.take(EVE, ANN, &letter(EVE, ANN, "use"))?;
+    house.server.command(&["sieve", "deactivate", ANN])?;
+    house.server.stop()?;
+    house.server.up()?;
+    house.take(EVE, ANN, &letter(EVE, ANN, "kept"))?;
+    ensure!(house.subjects(ANN, "Archive")? == ["use"] && house.subjects(ANN, "INBOX")? == ["kept"]);
+    Ok(())
+}

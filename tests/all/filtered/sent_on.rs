@@ -125,3 +125,59 @@ if header :list \"from\" \"urn:test:friends\" { fileinto :create \"Friends\"; re
     ensure!(house.subjects(BOB, "INBOX")? == ["friend"] && house.subjects(ANN, "INBOX")? == ["other"]);
     Ok(())
 }
+
+#[test]
+fn abuse_is_reported_with_the_message() -> Result<()> {
+    let script = "require \"vnd.dovecot.report\"; report \"abuse\" \"This is spam.\" \"bob@example.test\";";
+    let house = House::new(&[(ANN, script)])?;
+    house.take(EVE, ANN, &letter(EVE, ANN, "spam"))?;
+    let report = &house.lying(BOB, "INBOX")?[0].1;
+    ensure!(report.contains("Feedback-Type: abuse") && report.contains("This is spam."), "{report}");
+    ensure!(report.contains("Subject: spam") && field(report, "From") == Some(ANN), "{report}");
+    ensure!(house.subjects(ANN, "INBOX")? == ["spam"]);
+    Ok(())
+}
+
+#[test]
+fn a_list_of_a_hundred_is_sent_to_and_a_longer_one_is_not() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let far = internet.domain("far.example")?;
+    let list = |count: usize| (0..count).map(|number| format!("p{number}@far.example\n")).collect::<String>();
+    let script = "require [\"extlists\", \"variables\"];
+if header :is \"subject\" \"long\" { redirect :list \"urn:test:long\"; }
+elsif header :is \"subject\" \"right\" { redirect :list \"urn:test:right\"; }";
+    let house = House::build(Plan {
+        scripts: &[(ANN, script)],
+        sieve: "lists = [\"urn:test:long=PLACE/long\", \"urn:test:right=PLACE/right\"]",
+        files: &[("long", &list(101)), ("right", &list(100))],
+        tables: &internet.settings("", ""),
+        ..Plan::default()
+    })?;
+    for subject in ["long", "right"] {
+        house.take(EVE, ANN, &letter(EVE, ANN, subject))?;
+    }
+    ensure!(house.subjects(ANN, "INBOX")? == ["long"], "{}", house.server.log());
+    let received = far.wait_for(1)?;
+    ensure!(received[0].addresses().len() == 100, "{}", received[0].addresses().len());
+    Ok(())
+}
+
+#[test]
+fn a_chain_of_redirects_has_eight_links() -> Result<()> {
+    let people: Vec<String> = (0..10).map(|number| format!("p{number}@example.test")).collect();
+    let scripts: Vec<String> = people[1..].iter().map(|next| format!("redirect \"{next}\";")).collect();
+    let scripts: Vec<(&str, &str)> =
+        people.iter().zip(&scripts).map(|(who, script)| (who.as_str(), script.as_str())).collect();
+    let mut house = House::new(&scripts)?;
+    for who in &people {
+        house.server.command(&["account", "add", who, "--password", Server::PASSWORD])?;
+    }
+    house.server.stop()?;
+    house.server.up()?;
+    for (first, subject) in [(2, "seven"), (1, "eight"), (0, "nine")] {
+        house.take(EVE, &people[first], &letter(EVE, &people[first], subject))?;
+    }
+    ensure!(house.subjects(&people[9], "INBOX")? == ["seven", "eight"], "{}", house.server.log());
+    ensure!(house.subjects(&people[8], "INBOX")? == ["nine"]);
+    Ok(())
+}

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use crate::filters::filter_settings;
 use crate::settings::{Scope, Settings, show_json, show_toml};
 
 #[derive(Subcommand, Debug)]
@@ -28,6 +29,10 @@ pub(super) fn run(verb: &Verb, config: &Path, json: bool) -> anyhow::Result<Exit
         Verb::Show { defaults: true } => None,
         _ => Some(Settings::load(config)?),
     };
+    if let (Verb::Check, Some(settings)) = (verb, &settings) {
+        // The server does not start with scripts of the operator's that are none.
+        filter_settings(settings)?;
+    }
     match verb {
         Verb::Check if json => println!("{}", serde_json::json!({ "file": config, "ok": true })),
         Verb::Check => println!("{}: all right", config.display()),

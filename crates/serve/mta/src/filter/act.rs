@@ -186,7 +186,7 @@ impl Planner<'_> {
         if let Some((.., at)) = known {
             return Ok(*at);
         }
-        if !self.may_make(edition.octets()) {
+        if !self.made.may_be(edition.octets()) {
             self.note(copy.recipient, "left as it came: too many changed copies of one message".to_owned());
             return Ok(copy.entry);
         }

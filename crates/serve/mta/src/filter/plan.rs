@@ -122,6 +122,24 @@ pub(super) struct Copy {
     pub(super) senders: Vec<AccountId>,
 }
 
+/// How much memory is taken by messages that were made of one: changed, sent on. An alias of thousands must not fill it.
+#[derive(Default)]
+pub(super) struct Made {
+    octets: u64,
+}
+
+impl Made {
+    /// Whether one more message of this length may be made; it counts then.
+    pub(super) fn may_be(&mut self, octets: u64) -> bool {
+        let made = self.octets.saturating_add(octets.min(IN_MEMORY_OCTETS));
+        let may = made <= MADE_OCTETS_MAX;
+        if may {
+            self.octets = made;
+        }
+        may
+    }
+}
+
 /// Who makes the plan.
 pub(super) struct Planner<'a> {
     pub(super) desk: Desk<'a>,
@@ -132,8 +150,8 @@ pub(super) struct Planner<'a> {
     pub(super) waiting: VecDeque<Copy>,
     /// Copies so far.
     pub(super) copies: usize,
-    /// Octets of messages that were made of this one, as far as they are in memory.
-    made_octets: u64,
+    /// Messages that were made of this one.
+    pub(super) made: Made,
     pub(super) refusals: Vec<Refusal>,
     /// Copies that scripts have changed: of which entry, how, and where they are.
     pub(super) editions: Vec<(usize, AccountId, Edition, usize)>,
@@ -162,7 +180,7 @@ pub(crate) async fn plan(
         },
         waiting: VecDeque::new(),
         copies: 0,
-        made_octets: 0,
+        made: Made::default(),
         refusals: Vec::new(),
         editions: Vec::new(),
     };
@@ -197,16 +215,6 @@ impl Planner<'_> {
                 plan.is_elsewhere = true;
             }
         }
-    }
-
-    /// Whether one more message of this length may be made of this one: an alias of thousands must not fill our memory.
-    pub(super) fn may_make(&mut self, octets: u64) -> bool {
-        let made = self.made_octets.saturating_add(octets.min(IN_MEMORY_OCTETS));
-        let may = made <= MADE_OCTETS_MAX;
-        if may {
-            self.made_octets = made;
-        }
-        may
     }
 
     pub(super) fn note(&mut self, recipient: usize, line: String) {
@@ -332,4 +340,20 @@ pub(super) async fn own_stage(
 pub(super) fn postmaster(host: &DomainName) -> Result<Address, StoreError> {
     let host = AddressDomain::Name(host.clone());
     Address::new("postmaster", host).map_err(|_| StoreError::NotAllowed("the postmaster's address"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_much_is_made_of_one_message_and_no_more() {
+        for (octets, may) in [(99, true), (100, true), (101, false)] {
+            let mut made = Made { octets: MADE_OCTETS_MAX - 100 };
+            assert_eq!(made.may_be(octets), may, "{octets}");
+        }
+        let mut made = Made::default();
+        // Large ones lie in files.
+        assert_eq!((0..1_000).filter(|_| made.may_be(50 << 20)).count(), 256);
+    }
 }

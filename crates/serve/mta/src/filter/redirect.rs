@@ -60,11 +60,15 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// The addresses of a list; none, if there are more than one message may go to.
     fn listed(&self, list: &str) -> Vec<Address> {
         let settings = self.filters.0.settings.load();
         let Some(entries) = settings.lists.get(list) else { return Vec::new() };
         let mut addresses: Vec<Address> =
-            entries.iter().filter_map(|entry| Address::parse(entry).ok()).take(LISTED_MAX).collect();
+            entries.iter().filter_map(|entry| Address::parse(entry).ok()).take(LISTED_MAX + 1).collect();
+        if addresses.len() > LISTED_MAX {
+            return Vec::new();
+        }
         addresses.sort_by_key(ToString::to_string);
         addresses
     }
@@ -106,7 +110,7 @@ impl Planner<'_> {
         let Desk { rooms, known, brought } = self.desk;
         let Some(named) = self.envelope.recipients.get(copy.recipient) else { return Ok(false) };
         let octets = edition.map_or_else(|| owner.source.0.octets(), Edition::octets);
-        if rooms.queue.is_none() || !self.may_make(octets) {
+        if rooms.queue.is_none() || !self.made.may_be(octets) {
             return Ok(false);
         }
         let by = &owner.facts.owner;
