@@ -36,6 +36,8 @@ const REGEX_STATE_COST: u64 = 1_000;
 pub(crate) const REGEX_STATES_MAX: u64 = 2_000_000;
 /// What each comparison costs beside the octets compared.
 const COMPARISON_COST: u64 = 20;
+/// What each key of a test costs, whether or not there is something to compare it with.
+const KEY_COST: u64 = 6;
 
 /// How a test compares, its constant keys made ready.
 #[derive(Debug)]
@@ -259,6 +261,9 @@ impl<'n> Matching<'n> {
     /// The test of a node whose keys are no argument of it.
     pub(crate) fn of(run: &Run<'_>, node: &'n Node, texts: &'n [Text]) -> Result<Matching<'n>, Stop> {
         let matcher = node.matcher.as_deref().ok_or_else(|| Stop::fault("a test without a matcher"))?;
+        let is_count = matches!(matcher.kind, MatchKind::Count(_));
+        let key_cost = KEY_COST + if is_count { COMPARISON_COST } else { 0 };
+        run.charge(texts.len() as u64 * key_cost)?;
         let mut keys = Vec::with_capacity(texts.len());
         for (text, key) in texts.iter().zip(&matcher.keys) {
             match key {

@@ -23,6 +23,8 @@ pub const STEPS_MAX: usize = 10_000;
 pub(crate) const NOTES_MAX: usize = 32;
 /// What each command and each test costs beside what it does.
 const NODE_COST: u64 = 10;
+/// What each string costs that is looked at, beside its octets.
+const STRING_COST: u64 = 5;
 
 /// A script and the name that people know it by.
 #[derive(Clone, Debug)]
@@ -150,6 +152,8 @@ pub(crate) struct Run<'r> {
     detail: Detail,
     /// Where the actions of this stage begin.
     pub(crate) stage_start: usize,
+    /// Where what it wants to be remembered begins.
+    stage_marks: usize,
     pub(crate) implicit_keep: bool,
     kept_flags: Option<Vec<String>>,
     /// The loops over the message's parts that are under way, the innermost last (RFC 5703 §3).
@@ -201,6 +205,7 @@ impl<'r> Run<'r> {
             notes: RefCell::default(),
             detail,
             stage_start: 0,
+            stage_marks: 0,
             implicit_keep: true,
             kept_flags: None,
             loops: Vec::new(),
@@ -231,6 +236,7 @@ impl<'r> Run<'r> {
             _ => true,
         });
         self.stage_start = self.outcome.actions.len();
+        self.stage_marks = self.outcome.marks.len();
         self.implicit_keep = true;
         self.outcome.cost += self.cost.take();
         self.included.clear();
@@ -249,9 +255,11 @@ impl<'r> Run<'r> {
         self.loops.clear();
     }
 
-    /// What this stage has decided is undone, and the message kept.
+    /// What this stage has decided is undone, and the message kept. What it would have remembered is not: a message that
+    /// is brought again is no duplicate of one that was not sorted (RFC 7352 §3).
     pub(crate) fn fail(&mut self, fault: RunFault) {
         self.outcome.actions.truncate(self.stage_start);
+        self.outcome.marks.truncate(self.stage_marks);
         self.implicit_keep = true;
         self.outcome.faults.push(fault);
     }
@@ -362,6 +370,11 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
+    /// Pays for something where no fault can be told; the next charge tells it.
+    fn owe(&self, cost: u64) {
+        self.cost.set(self.cost.get().saturating_add(cost));
+    }
+
     /// Looks at the message, and pays for what had to be read of it.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Message) -> Result<T, Unreadable>) -> Result<T, Stop> {
         let before = self.message.octets_read();
@@ -409,7 +422,10 @@ impl<'r> Run<'r> {
     /// What a string means now.
     pub(crate) fn expand<'t>(&self, text: &'t Text) -> Cow<'t, [u8]> {
         let parts = match text {
-            Text::Constant(octets) => return Cow::Borrowed(octets),
+            Text::Constant(octets) => {
+                self.owe(STRING_COST + octets.len() as u64 / 4);
+                return Cow::Borrowed(octets);
+            }
             Text::Parts(parts) => parts,
         };
         // Variables may bring as much as one of them may hold; what the script says itself is bounded with it.
@@ -431,8 +447,7 @@ impl<'r> Run<'r> {
             }
         }
         cut(&mut expanded, octets_max);
-        // Paid for now, told at the next charge.
-        self.cost.set(self.cost.get().saturating_add(expanded.len() as u64 / 4));
+        self.owe(STRING_COST + expanded.len() as u64 / 4);
         Cow::Owned(expanded)
     }
 
@@ -512,8 +527,18 @@ impl<'r> Run<'r> {
         value
     }
 
-    /// Sets the match variables (RFC 5229 §3.2).
+    /// Sets the match variables (RFC 5229 §3.2), each cut as any variable would be.
     pub(crate) fn set_matches(&mut self, matches: Vec<Box<[u8]>>) {
+        let octets_max = self.bounds.variable_octets_max;
+        let bounded = |value: Box<[u8]>| match value.len() <= octets_max {
+            true => value,
+            false => {
+                let mut value = value.into_vec();
+                cut(&mut value, octets_max);
+                value.into()
+            }
+        };
+        let matches = matches.into_iter().map(bounded).collect();
         if let Some(frame) = self.frames.last_mut() {
             frame.matches = matches;
         }

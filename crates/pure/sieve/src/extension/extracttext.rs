@@ -29,7 +29,7 @@ fn extract_text(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
     let part = run.loops.last().map_or(0, |part_loop| part_loop.at);
     let first = node.tag("first").and_then(Arg::number);
     let text = run.look(|message| message.part_text(part, first))?;
-    let text = variables::modify(run, node, text.into_bytes());
+    let text = variables::modify(run, node, text.into_bytes())?;
     run.set_named(node.arg(0), text)?;
     Ok(Flow::On)
 }

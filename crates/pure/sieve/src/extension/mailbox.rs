@@ -161,6 +161,7 @@ fn ask(run: &Run<'_>, about: &Arg) -> Result<(), Stop> {
 
 /// RFC 5490 §3.1: all of them, and mail can be filed there.
 fn mailbox_exists(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
+    ask(run, node.arg(0))?;
     Ok(node
         .arg(0)
         .texts()
