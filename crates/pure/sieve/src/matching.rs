@@ -15,6 +15,7 @@ use crate::pattern;
 use crate::run::{QUESTION_COST, Run, Stop};
 use crate::spec::{Kind, Tag};
 use crate::text::{MATCH_VARIABLES_MAX, Text};
+use crate::values::list_too_long;
 
 /// The tags of every test that compares strings.
 pub(crate) const MATCH: &[Tag] = &[
@@ -36,6 +37,8 @@ const REGEX_STATE_COST: u64 = 1_000;
 pub(crate) const REGEX_STATES_MAX: u64 = 2_000_000;
 /// What each comparison costs beside the octets compared.
 const COMPARISON_COST: u64 = 20;
+/// Words of a test's keys that are keys of their own.
+const WORDS_MAX: usize = 4_096;
 /// What each key of a test costs, whether or not there is something to compare it with.
 const KEY_COST: u64 = 6;
 
@@ -265,11 +268,15 @@ impl<'n> Matching<'n> {
         let key_cost = KEY_COST + if is_count { COMPARISON_COST } else { 0 };
         run.charge(texts.len() as u64 * key_cost)?;
         let mut keys = Vec::with_capacity(texts.len());
+        let mut room = run.list_octets_max();
         for (text, key) in texts.iter().zip(&matcher.keys) {
-            match key {
-                Some(key) => keys.push(Cow::Borrowed(key)),
-                None => keys.extend(ready_now(run, node, matcher, &run.expand(text))?.map(Cow::Owned)),
-            }
+            let Some(key) = key else {
+                let key = run.expand(text);
+                room = room.checked_sub(key.len()).ok_or_else(list_too_long)?;
+                keys.extend(ready_now(run, node, matcher, &key)?.map(Cow::Owned));
+                continue;
+            };
+            keys.push(Cow::Borrowed(key));
         }
         Ok(Matching {
             kind: matcher.kind,
@@ -291,6 +298,9 @@ impl<'n> Matching<'n> {
         matching.keys.clear();
         for text in node.args.last().map(Arg::texts).unwrap_or_default() {
             for word in run.expand(text).split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
+                if matching.keys.len() >= WORDS_MAX {
+                    return Err(list_too_long());
+                }
                 matching.keys.extend(ready_now(run, node, matcher, word)?.map(Cow::Owned));
             }
         }

@@ -136,3 +136,42 @@ fn what_wildcards_stand_for_is_no_longer_than_a_variable() {
     };
     assert_eq!([65_535, 65_536, 65_537].map(held), ["65535", "65536", "65536"]);
 }
+
+#[test]
+fn lists_of_long_variables_do_not_fill_the_memory() {
+    let value = "x".repeat(65_536);
+    let told = |count: usize, test: &str| {
+        let list = ["\"${a}\""].repeat(count).join(",");
+        let requires = "require [\"variables\", \"imap4flags\", \"enotify\"]; ";
+        let script = format!("{requires}set \"a\" \"{value}\"; {}", test.replace("LIST", &list));
+        let script = compile(script.as_bytes(), &everything()).expect("valid");
+        let stage = Stage { name: "user".to_owned(), script: std::sync::Arc::new(script) };
+        let outcome = run_bounded(&EmptyWorld, &[stage], LETTER, &everything());
+        outcome.faults.into_iter().map(|fault| fault.words).collect::<String>()
+    };
+    // As much as a script may have, and one value more.
+    for test in ["addflag [LIST];", "if string :contains \"y\" [LIST] {}", "if valid_notify_method [LIST] {}"]
+    {
+        for (count, expected) in [(16, ""), (17, ""), (18, "the strings of one list are too long together")] {
+            assert_eq!(told(count, test), expected, "{test}");
+        }
+    }
+    for (words, expected) in
+        [(4_095, ""), (4_096, ""), (4_097, "the strings of one list are too long together")]
+    {
+        let test = format!("if hasflag \"{}\" {{}}", "a ".repeat(words));
+        assert_eq!(told(1, &test), expected);
+    }
+}
+
+#[test]
+fn all_variables_together_are_bounded() {
+    let told = |count: usize| {
+        let sets: String = (0..count).map(|number| format!("set \"v{number}\" \"${{a}}\"; ")).collect();
+        let script = format!("require \"variables\"; set \"a\" \"{}\"; {sets}", "x".repeat(65_536));
+        words(&run_in(&EmptyWorld, &script, LETTER))
+    };
+    let fits = sieve::VALUES_OCTETS_MAX / 65_536 - 1;
+    assert_eq!([fits - 1, fits].map(told), ["keep", "keep"]);
+    assert!(told(fits + 1).contains("variables hold more than 8388608 octets together"));
+}

@@ -33,7 +33,7 @@ fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
 }
 
 fn body(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
-    let types = node.tag("content").map(|types| run.strings(types));
+    let types = node.tag("content").map(|types| run.strings(types)).transpose()?;
     let transform = match &types {
         Some(types) => BodyTransform::Content(types),
         None if node.has("raw") => BodyTransform::Raw,

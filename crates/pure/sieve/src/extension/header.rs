@@ -34,7 +34,7 @@ fn header(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
 }
 
 fn look(run: &Run<'_>, node: &Node, matching: &mut Matching<'_>) -> Result<bool, Stop> {
-    let parameters = node.tag("param").map(|names| run.strings(names)).unwrap_or_default();
+    let parameters = node.tag("param").map(|names| run.strings(names)).transpose()?.unwrap_or_default();
     let option = mime::option(node, &parameters);
     for header in mime::headers(run, node)? {
         for name in node.arg(0).texts() {
