@@ -276,6 +276,9 @@ impl<'n> Matching<'n> {
                 keys.extend(ready_now(run, node, matcher, &key)?.map(Cow::Owned));
                 continue;
             };
+            if let (MatchKind::Count(_), Key::Plain(key)) = (matcher.kind, key) {
+                run.charge(matcher.comparator.cost(key.len()))?;
+            }
             keys.push(Cow::Borrowed(key));
         }
         Ok(Matching {
@@ -323,7 +326,12 @@ impl<'n> Matching<'n> {
             self.count += 1;
             return Ok(false);
         }
-        run.charge(COMPARISON_COST + value.text.len() as u64 / 8)?;
+        let fold_cost = if value.casemap.is_some() && self.comparator == Comparator::AsciiCasemap {
+            value.text.len() as u64 / 8
+        } else {
+            self.comparator.cost(value.text.len())
+        };
+        run.charge(COMPARISON_COST + fold_cost)?;
         let folded = match (self.kind, self.comparator, value.casemap) {
             (
                 MatchKind::Is | MatchKind::Contains | MatchKind::Matches,
@@ -341,7 +349,11 @@ impl<'n> Matching<'n> {
                 Key::Regex(_, cost) => *cost,
                 _ => 1,
             };
-            run.charge(COMPARISON_COST + (folded.len() as u64).saturating_mul(cost) / 8)?;
+            let fold_cost = match key.as_ref() {
+                Key::Plain(key) => self.comparator.cost(folded.len() + key.len()),
+                _ => 0,
+            };
+            run.charge(COMPARISON_COST + fold_cost + (folded.len() as u64).saturating_mul(cost) / 8)?;
             let found = match key.as_ref() {
                 Key::Is(key) => **key == *folded,
                 Key::Contains(finder) => finder.find(&folded).is_some(),
@@ -405,7 +417,7 @@ impl<'n> Matching<'n> {
 fn ready_now(run: &Run<'_>, node: &Node, matcher: &Matcher, key: &[u8]) -> Result<Option<Key>, Stop> {
     let cost = match matcher.kind {
         MatchKind::Regex => REGEX_COST + REGEX_STATE_COST * pattern::cost(key, run.bounds.regex_octets_max),
-        _ => 4 * key.len() as u64,
+        _ => 4 * key.len() as u64 + matcher.comparator.cost(key.len()),
     };
     run.charge(cost)?;
     match ready(matcher.kind, matcher.comparator, key, run.bounds.regex_octets_max) {

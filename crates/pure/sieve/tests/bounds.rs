@@ -175,3 +175,17 @@ fn all_variables_together_are_bounded() {
     assert_eq!([fits - 1, fits].map(told), ["keep", "keep"]);
     assert!(told(fits + 1).contains("variables hold more than 8388608 octets together"));
 }
+
+#[test]
+fn comparing_costs_what_the_comparator_does() {
+    let requires = "require [\"variables\", \"relational\", \"comparator-i;unicode-casemap\"];";
+    let value = "é".repeat(10_000);
+    let paid = |test: &str| cost(&format!("{requires} {test}"), LETTER) - cost(requires, LETTER);
+    let plain = paid(&format!("if string :contains \"{value}\" \"x\" {{}}"));
+    let unicode =
+        paid(&format!("if string :contains :comparator \"i;unicode-casemap\" \"{value}\" \"x\" {{}}"));
+    assert!(plain < 20_000 && unicode > 120_000, "{plain} {unicode}");
+    // Long keys too, wherever they are put in form again for each value.
+    assert!(paid(&format!("if string :value \"gt\" \"x\" \"{value}\" {{}}")) > 5_000);
+    assert!(paid(&format!("if string :count \"gt\" \"x\" \"{value}\" {{}}")) > 5_000);
+}
