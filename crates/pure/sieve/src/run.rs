@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::dialect::{Bounds, Dialect, Extension, Occasion};
 use crate::fault::cut_words;
-use crate::message::{AddressForm, Edition, Message, Unreadable};
+use crate::message::{AddressForm, Edition, Message, Snapshot, Unreadable};
 use crate::node::Node;
 use crate::outcome::{Action, Decided, Mark, Origin, Outcome, RunFault, Step, StepResult};
 use crate::script::Script;
@@ -150,6 +150,8 @@ pub(crate) struct Run<'r> {
     pub(crate) stage_start: usize,
     /// Where what it wants to be remembered begins.
     stage_marks: usize,
+    /// The message and the flags that it began with.
+    stage_before: Option<(Snapshot, Vec<String>)>,
     pub(crate) implicit_keep: bool,
     kept_flags: Option<Vec<String>>,
     /// The loops over the message's parts that are under way, the innermost last (RFC 5703 §3).
@@ -202,6 +204,7 @@ impl<'r> Run<'r> {
             detail,
             stage_start: 0,
             stage_marks: 0,
+            stage_before: None,
             implicit_keep: true,
             kept_flags: None,
             loops: Vec::new(),
@@ -233,6 +236,7 @@ impl<'r> Run<'r> {
         });
         self.stage_start = self.outcome.actions.len();
         self.stage_marks = self.outcome.marks.len();
+        self.stage_before = Some((self.message.snapshot(), self.flags.clone()));
         self.implicit_keep = true;
         self.outcome.cost += self.cost.take();
         self.included.clear();
@@ -251,11 +255,16 @@ impl<'r> Run<'r> {
         self.loops.clear();
     }
 
-    /// What this stage has decided is undone, and the message kept. What it would have remembered is not: a message that
-    /// is brought again is no duplicate of one that was not sorted (RFC 7352 §3).
+    /// What this stage has decided is undone, and the message kept as it came to it, with the flags it had. What it would
+    /// have remembered is forgotten: a message that is brought again is no duplicate of one that was not sorted (RFC 7352
+    /// §3).
     pub(crate) fn fail(&mut self, fault: RunFault) {
         self.outcome.actions.truncate(self.stage_start);
         self.outcome.marks.truncate(self.stage_marks);
+        if let Some((message, flags)) = &self.stage_before {
+            self.message.restore(message);
+            self.flags.clone_from(flags);
+        }
         self.implicit_keep = true;
         self.outcome.faults.push(fault);
     }

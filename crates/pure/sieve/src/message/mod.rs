@@ -68,6 +68,15 @@ pub struct Message {
     rewrites: usize,
 }
 
+/// A message as it was at one moment.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    header: Rc<Header>,
+    separator: Arc<[u8]>,
+    separator_origin: Option<Span>,
+    body: Edition,
+}
+
 /// Headers of parts that were looked at, and the octets they take.
 #[derive(Default)]
 struct PartHeaders {
@@ -102,6 +111,28 @@ impl Message {
     /// A message that is in memory.
     pub fn from_octets(octets: &[u8], limits: MessageLimits) -> Result<Message, Unreadable> {
         Message::open(Box::new(octets.to_vec()), limits)
+    }
+
+    /// The message as it is now, to come back to. Costs nothing but what is changed from here on.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            header: Rc::clone(&self.header),
+            separator: self.separator.clone(),
+            separator_origin: self.separator_origin,
+            body: self.body.clone(),
+        }
+    }
+
+    /// Makes it what it was; what was spent on changes stays spent.
+    pub(crate) fn restore(&mut self, snapshot: &Snapshot) {
+        if Rc::ptr_eq(&self.header, &snapshot.header) && self.body == snapshot.body {
+            return;
+        }
+        self.header = Rc::clone(&snapshot.header);
+        self.separator = snapshot.separator.clone();
+        self.separator_origin = snapshot.separator_origin;
+        self.body = snapshot.body.clone();
+        self.structure_changed();
     }
 
     /// Tells the structure of the original, if it is known, so that it need not be read to find its parts.
