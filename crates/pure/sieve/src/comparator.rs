@@ -45,6 +45,17 @@ impl Comparator {
         self != Comparator::AsciiNumeric
     }
 
+    /// What making that form of so many octets costs.
+    pub(crate) fn cost(self, octets: usize) -> u64 {
+        let octets = octets as u64;
+        match self {
+            Comparator::Octet | Comparator::AsciiNumeric => octets / 8,
+            Comparator::AsciiCasemap => octets / 4,
+            // Each character is looked up, decomposed and put in order.
+            Comparator::UnicodeCasemap => octets * 6,
+        }
+    }
+
     /// The form of a text in which equal ones have equal octets.
     pub(crate) fn fold(self, text: &[u8]) -> Cow<'_, [u8]> {
         match self {

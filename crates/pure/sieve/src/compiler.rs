@@ -34,7 +34,7 @@ pub(crate) fn compile_all(text: &[u8], dialect: &Dialect) -> (Option<Script>, Ve
         );
         return (None, faults.into_vec());
     }
-    let items = parser::parse(text, &mut faults);
+    let items = parser::parse(text, dialect.bounds.nodes_max, &mut faults);
     if !faults.is_empty() {
         return (None, faults.into_vec());
     }
@@ -59,7 +59,6 @@ pub(crate) struct Compiler<'d> {
     pub(crate) required: BTreeSet<Extension>,
     variables: Vec<Variable>,
     numbers: HashMap<Box<str>, u16>,
-    nodes: usize,
     strings: usize,
     /// Names of commands, tests and tags that were told to be unknown.
     pub(crate) unknown: BTreeSet<String>,
@@ -84,7 +83,6 @@ impl<'d> Compiler<'d> {
             required: BTreeSet::new(),
             variables: Vec::new(),
             numbers: HashMap::new(),
-            nodes: 0,
             strings: 0,
             unknown: BTreeSet::new(),
             has_begun: false,
@@ -193,16 +191,6 @@ impl<'d> Compiler<'d> {
     }
 
     fn node(&mut self, spec: &'static Spec, item: Item<'_>, depth: usize) -> Option<Node> {
-        self.nodes += 1;
-        if self.nodes > self.dialect.bounds.nodes_max {
-            if self.nodes == self.dialect.bounds.nodes_max + 1 {
-                self.fault(
-                    item.place,
-                    format!("the script has more than {} commands and tests", self.dialect.bounds.nodes_max),
-                );
-            }
-            return None;
-        }
         let place = item.place;
         let mut node = Node {
             spec,

@@ -5,6 +5,9 @@ use crate::node::Node;
 use crate::outcome::{Action, Decided};
 use crate::run::{Run, Stop};
 
+/// What comparing one piece of an edited message with one of another costs.
+const PIECE_COST: u64 = 2;
+
 impl Run<'_> {
     /// Takes an action into the outcome.
     pub(crate) fn decide(&mut self, node: &Node, action: Action) -> Result<(), Stop> {
@@ -22,6 +25,8 @@ impl Run<'_> {
             // A script before this one has refused it already.
             return Ok(());
         }
+        let pieces = self.message.edition().pieces().len() as u64;
+        self.charge(pieces.saturating_mul(self.outcome.actions.len() as u64) * PIECE_COST)?;
         let origin = self.origin(node);
         for index in 0..self.outcome.actions.len() {
             let edition = self.edition();

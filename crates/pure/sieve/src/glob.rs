@@ -90,14 +90,22 @@ fn flush(literal: &mut Vec<u8>, pieces: &mut [Piece], fold: &impl Fn(&[u8]) -> V
 
 impl Piece {
     /// A piece of octets alone is found by looking at each octet once; one with characters left open may be tried at each
-    /// of them.
+    /// of them, with all its octets each time.
     fn cost(&self) -> u64 {
         /// What trying one atom costs, for eight octets.
         const TRY_COST: u64 = 64;
-        match self.atoms.as_slice() {
-            [] | [Atom::Octets(_)] => 0,
-            atoms => atoms.len() as u64 * TRY_COST,
+        /// What each octet of the first atom costs, which is looked for; of the others, two are compared for as much as one.
+        const SOUGHT_COST: u64 = 4;
+        if let [] | [Atom::Octets(_)] = self.atoms.as_slice() {
+            return 0;
         }
+        let octets = |atom: &Atom| match atom {
+            Atom::Octets(finder) => finder.needle().len() as u64,
+            Atom::One => 0,
+        };
+        let sought = self.atoms.first().map_or(0, octets);
+        let compared: u64 = self.atoms.iter().skip(1).map(octets).sum();
+        self.atoms.len() as u64 * TRY_COST + sought * SOUGHT_COST + compared / 2
     }
 
     /// Matches at this place; where it ends.

@@ -30,6 +30,7 @@ mod script;
 mod spec;
 pub mod testsuite;
 mod text;
+mod values;
 mod verdict;
 mod world;
 
@@ -48,6 +49,7 @@ pub use outcome::{
 };
 pub use run::{Detail, STEPS_MAX, Stage, run};
 pub use script::Script;
+pub use values::VALUES_OCTETS_MAX;
 pub use verdict::{FieldPart, StatusKind, StatusMax, StatusRule};
 pub use world::{
     EmptyWorld, Envelope, Finished, Now, Program, ProgramInput, ProgramPurpose, Score, ScriptPlace, World,

@@ -15,6 +15,7 @@ use crate::pattern;
 use crate::run::{QUESTION_COST, Run, Stop};
 use crate::spec::{Kind, Tag};
 use crate::text::{MATCH_VARIABLES_MAX, Text};
+use crate::values::list_too_long;
 
 /// The tags of every test that compares strings.
 pub(crate) const MATCH: &[Tag] = &[
@@ -36,6 +37,10 @@ const REGEX_STATE_COST: u64 = 1_000;
 pub(crate) const REGEX_STATES_MAX: u64 = 2_000_000;
 /// What each comparison costs beside the octets compared.
 const COMPARISON_COST: u64 = 20;
+/// Words of a test's keys that are keys of their own.
+const WORDS_MAX: usize = 4_096;
+/// What each key of a test costs, whether or not there is something to compare it with.
+const KEY_COST: u64 = 6;
 
 /// How a test compares, its constant keys made ready.
 #[derive(Debug)]
@@ -259,12 +264,22 @@ impl<'n> Matching<'n> {
     /// The test of a node whose keys are no argument of it.
     pub(crate) fn of(run: &Run<'_>, node: &'n Node, texts: &'n [Text]) -> Result<Matching<'n>, Stop> {
         let matcher = node.matcher.as_deref().ok_or_else(|| Stop::fault("a test without a matcher"))?;
+        let is_count = matches!(matcher.kind, MatchKind::Count(_));
+        let key_cost = KEY_COST + if is_count { COMPARISON_COST } else { 0 };
+        run.charge(texts.len() as u64 * key_cost)?;
         let mut keys = Vec::with_capacity(texts.len());
+        let mut room = run.list_octets_max();
         for (text, key) in texts.iter().zip(&matcher.keys) {
-            match key {
-                Some(key) => keys.push(Cow::Borrowed(key)),
-                None => keys.extend(ready_now(run, node, matcher, &run.expand(text))?.map(Cow::Owned)),
+            let Some(key) = key else {
+                let key = run.expand(text);
+                room = room.checked_sub(key.len()).ok_or_else(list_too_long)?;
+                keys.extend(ready_now(run, node, matcher, &key)?.map(Cow::Owned));
+                continue;
+            };
+            if let (MatchKind::Count(_), Key::Plain(key)) = (matcher.kind, key) {
+                run.charge(matcher.comparator.cost(key.len()))?;
             }
+            keys.push(Cow::Borrowed(key));
         }
         Ok(Matching {
             kind: matcher.kind,
@@ -286,6 +301,9 @@ impl<'n> Matching<'n> {
         matching.keys.clear();
         for text in node.args.last().map(Arg::texts).unwrap_or_default() {
             for word in run.expand(text).split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
+                if matching.keys.len() >= WORDS_MAX {
+                    return Err(list_too_long());
+                }
                 matching.keys.extend(ready_now(run, node, matcher, word)?.map(Cow::Owned));
             }
         }
@@ -308,7 +326,12 @@ impl<'n> Matching<'n> {
             self.count += 1;
             return Ok(false);
         }
-        run.charge(COMPARISON_COST + value.text.len() as u64 / 8)?;
+        let fold_cost = if value.casemap.is_some() && self.comparator == Comparator::AsciiCasemap {
+            value.text.len() as u64 / 8
+        } else {
+            self.comparator.cost(value.text.len())
+        };
+        run.charge(COMPARISON_COST + fold_cost)?;
         let folded = match (self.kind, self.comparator, value.casemap) {
             (
                 MatchKind::Is | MatchKind::Contains | MatchKind::Matches,
@@ -326,7 +349,11 @@ impl<'n> Matching<'n> {
                 Key::Regex(_, cost) => *cost,
                 _ => 1,
             };
-            run.charge(COMPARISON_COST + (folded.len() as u64).saturating_mul(cost) / 8)?;
+            let fold_cost = match key.as_ref() {
+                Key::Plain(key) => self.comparator.cost(folded.len() + key.len()),
+                _ => 0,
+            };
+            run.charge(COMPARISON_COST + fold_cost + (folded.len() as u64).saturating_mul(cost) / 8)?;
             let found = match key.as_ref() {
                 Key::Is(key) => **key == *folded,
                 Key::Contains(finder) => finder.find(&folded).is_some(),
@@ -390,7 +417,7 @@ impl<'n> Matching<'n> {
 fn ready_now(run: &Run<'_>, node: &Node, matcher: &Matcher, key: &[u8]) -> Result<Option<Key>, Stop> {
     let cost = match matcher.kind {
         MatchKind::Regex => REGEX_COST + REGEX_STATE_COST * pattern::cost(key, run.bounds.regex_octets_max),
-        _ => 4 * key.len() as u64,
+        _ => 4 * key.len() as u64 + matcher.comparator.cost(key.len()),
     };
     run.charge(cost)?;
     match ready(matcher.kind, matcher.comparator, key, run.bounds.regex_octets_max) {

@@ -41,13 +41,13 @@ pub(crate) enum Argument<'a> {
 /// What had to be told about an item; the reader goes on behind it.
 struct Broken;
 
-/// Reads a whole script.
-pub(crate) fn parse<'a>(text: &'a [u8], faults: &mut Faults) -> Vec<Item<'a>> {
+/// Reads a whole script; of one with more than `items_max` commands and tests, no more than those.
+pub(crate) fn parse<'a>(text: &'a [u8], items_max: usize, faults: &mut Faults) -> Vec<Item<'a>> {
     let mut lexer = Lexer::new(text);
     let (token, place) = lexer.next(faults);
-    let mut parser = Parser { lexer, token, place, faults };
+    let mut parser = Parser { lexer, token, place, items_max, items: 0, faults };
     let items = parser.commands(0);
-    debug_assert!(parser.token == Token::End || parser.faults.is_full());
+    debug_assert!(parser.token == Token::End || parser.is_over());
     items
 }
 
@@ -55,6 +55,9 @@ struct Parser<'a, 'f> {
     lexer: Lexer<'a>,
     token: Token<'a>,
     place: Place,
+    items_max: usize,
+    /// Commands and tests so far.
+    items: usize,
     faults: &'f mut Faults,
 }
 
@@ -73,10 +76,28 @@ impl<'a> Parser<'a, '_> {
         self.faults.add(self.place, words);
     }
 
+    /// Whether there is no use in reading on.
+    fn is_over(&self) -> bool {
+        self.faults.is_full() || self.items > self.items_max
+    }
+
+    /// Counts a command or a test.
+    fn count(&mut self, place: Place) -> Result<(), Broken> {
+        self.items += 1;
+        if self.items <= self.items_max {
+            return Ok(());
+        }
+        if self.items == self.items_max + 1 {
+            let words = format!("the script has more than {} commands and tests", self.items_max);
+            self.faults.add(place, words);
+        }
+        Err(Broken)
+    }
+
     /// Commands up to the end of their block, or of the script.
     fn commands(&mut self, depth: usize) -> Vec<Item<'a>> {
         let mut items = Vec::new();
-        while self.token != Token::End && !self.faults.is_full() {
+        while self.token != Token::End && !self.is_over() {
             if self.is_at(b'}') {
                 if depth > 0 {
                     break;
@@ -104,6 +125,7 @@ impl<'a> Parser<'a, '_> {
     }
 
     fn command(&mut self, name: &'a str, place: Place, depth: usize) -> Result<Item<'a>, Broken> {
+        self.count(place)?;
         let arguments = self.arguments(name)?;
         let tests = self.tests(name, 0)?;
         let mut item = Item { place, name, arguments, tests, block: None };
@@ -116,7 +138,7 @@ impl<'a> Parser<'a, '_> {
             self.advance();
             let block = self.commands(depth + 1);
             if !self.is_at(b'}') {
-                if !self.faults.is_full() {
+                if !self.is_over() {
                     self.faults.add(opened, "this block is never closed by '}'");
                 }
                 return Err(Broken);
@@ -222,6 +244,7 @@ impl<'a> Parser<'a, '_> {
             self.fault(format!("tests are nested deeper than {NESTING_MAX}"));
             return Err(Broken);
         }
+        self.count(place)?;
         self.advance();
         let arguments = self.arguments(name)?;
         let tests = self.tests(name, depth + 1)?;

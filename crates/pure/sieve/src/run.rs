@@ -1,19 +1,17 @@
 //! Running scripts: one after the other against one message, each bounded by what it may cost.
 
-use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::dialect::{Bounds, Dialect, Extension, Occasion};
 use crate::fault::cut_words;
-use crate::message::{AddressForm, Edition, Message, Unreadable};
-use crate::node::{Arg, Node};
+use crate::message::{AddressForm, Edition, Message, Snapshot, Unreadable};
+use crate::node::Node;
 use crate::outcome::{Action, Decided, Mark, Origin, Outcome, RunFault, Step, StepResult};
-use crate::script::{Scope, Script};
+use crate::script::Script;
 use crate::spec::Does;
 use crate::testsuite::Suite;
-use crate::text::{Part, Text};
 use crate::verdict::StatusRule;
 use crate::world::{Envelope, ScriptPlace, World};
 
@@ -115,8 +113,8 @@ pub(crate) struct Frame {
     pub(crate) name: String,
     /// How it was included, if it was.
     pub(crate) included: Option<(ScriptPlace, String)>,
-    locals: Vec<Option<Box<[u8]>>>,
-    matches: Vec<Box<[u8]>>,
+    pub(crate) locals: Vec<Option<Box<[u8]>>>,
+    pub(crate) matches: Vec<Box<[u8]>>,
 }
 
 /// A run under way.
@@ -134,7 +132,7 @@ pub(crate) struct Run<'r> {
     pub(crate) spam_status: Option<StatusRule>,
     pub(crate) virus_status: Option<StatusRule>,
     pub(crate) frames: Vec<Frame>,
-    globals: HashMap<Box<str>, Box<[u8]>>,
+    pub(crate) globals: HashMap<Box<str>, Box<[u8]>>,
     /// The internal variable of imap4flags (RFC 5232 §2).
     pub(crate) flags: Vec<String>,
     /// Scripts included so far, by where and name.
@@ -144,12 +142,16 @@ pub(crate) struct Run<'r> {
     pub(crate) outcome: Outcome,
     /// The envelope, asked for once.
     envelope: Option<Envelope>,
-    cost: Cell<u64>,
+    pub(crate) cost: Cell<u64>,
     /// What this stage had to leave out.
     pub(crate) notes: RefCell<Vec<RunFault>>,
     detail: Detail,
     /// Where the actions of this stage begin.
     pub(crate) stage_start: usize,
+    /// Where what it wants to be remembered begins.
+    stage_marks: usize,
+    /// The message and the flags that it began with.
+    stage_before: Option<(Snapshot, Vec<String>)>,
     pub(crate) implicit_keep: bool,
     kept_flags: Option<Vec<String>>,
     /// The loops over the message's parts that are under way, the innermost last (RFC 5703 §3).
@@ -201,6 +203,8 @@ impl<'r> Run<'r> {
             notes: RefCell::default(),
             detail,
             stage_start: 0,
+            stage_marks: 0,
+            stage_before: None,
             implicit_keep: true,
             kept_flags: None,
             loops: Vec::new(),
@@ -231,6 +235,8 @@ impl<'r> Run<'r> {
             _ => true,
         });
         self.stage_start = self.outcome.actions.len();
+        self.stage_marks = self.outcome.marks.len();
+        self.stage_before = Some((self.message.snapshot(), self.flags.clone()));
         self.implicit_keep = true;
         self.outcome.cost += self.cost.take();
         self.included.clear();
@@ -249,9 +255,16 @@ impl<'r> Run<'r> {
         self.loops.clear();
     }
 
-    /// What this stage has decided is undone, and the message kept.
+    /// What this stage has decided is undone, and the message kept as it came to it, with the flags it had. What it would
+    /// have remembered is forgotten: a message that is brought again is no duplicate of one that was not sorted (RFC 7352
+    /// §3).
     pub(crate) fn fail(&mut self, fault: RunFault) {
         self.outcome.actions.truncate(self.stage_start);
+        self.outcome.marks.truncate(self.stage_marks);
+        if let Some((message, flags)) = &self.stage_before {
+            self.message.restore(message);
+            self.flags.clone_from(flags);
+        }
         self.implicit_keep = true;
         self.outcome.faults.push(fault);
     }
@@ -362,6 +375,11 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
+    /// Pays for something where no fault can be told; the next charge tells it.
+    pub(crate) fn owe(&self, cost: u64) {
+        self.cost.set(self.cost.get().saturating_add(cost));
+    }
+
     /// Looks at the message, and pays for what had to be read of it.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Message) -> Result<T, Unreadable>) -> Result<T, Stop> {
         let before = self.message.octets_read();
@@ -406,119 +424,6 @@ impl<'r> Run<'r> {
         self.envelope.get_or_insert_with(|| self.world.envelope())
     }
 
-    /// What a string means now.
-    pub(crate) fn expand<'t>(&self, text: &'t Text) -> Cow<'t, [u8]> {
-        let parts = match text {
-            Text::Constant(octets) => return Cow::Borrowed(octets),
-            Text::Parts(parts) => parts,
-        };
-        // Variables may bring as much as one of them may hold; what the script says itself is bounded with it.
-        let literal_octets: usize = parts.iter().map(Part::literal_octets).sum();
-        let octets_max = self.bounds.variable_octets_max + literal_octets;
-        let mut expanded = Vec::new();
-        for part in parts {
-            match part {
-                Part::Literal(octets) => expanded.extend_from_slice(octets),
-                Part::Match(number) => {
-                    let matches =
-                        self.frames.last().and_then(|frame| frame.matches.get(usize::from(*number)));
-                    expanded.extend_from_slice(matches.map(AsRef::as_ref).unwrap_or_default());
-                }
-                Part::Variable(number) => self.append_variable(*number, &mut expanded),
-            }
-            if expanded.len() > octets_max {
-                break;
-            }
-        }
-        cut(&mut expanded, octets_max);
-        // Paid for now, told at the next charge.
-        self.cost.set(self.cost.get().saturating_add(expanded.len() as u64 / 4));
-        Cow::Owned(expanded)
-    }
-
-    fn append_variable(&self, number: u16, expanded: &mut Vec<u8>) {
-        let Some(frame) = self.frames.last() else { return };
-        let Some(variable) = frame.script.variables.get(usize::from(number)) else { return };
-        match variable.scope {
-            Scope::Local => {
-                let value = frame.locals.get(usize::from(number)).and_then(Option::as_deref);
-                expanded.extend_from_slice(value.unwrap_or_default());
-            }
-            Scope::Global => {
-                expanded.extend_from_slice(
-                    self.globals.get(&variable.name).map(AsRef::as_ref).unwrap_or_default(),
-                );
-            }
-            Scope::Suite => {
-                let value = self.suite.and_then(|suite| suite.variable(&variable.name));
-                expanded.extend_from_slice(value.unwrap_or_default().as_bytes());
-            }
-            Scope::Environment => {
-                let value = crate::extension::environment_item(self, &variable.name);
-                expanded.extend_from_slice(value.unwrap_or_default().as_bytes());
-            }
-        }
-    }
-
-    /// What a string means now, as text.
-    pub(crate) fn string(&self, text: &Text) -> String {
-        String::from_utf8_lossy(&self.expand(text)).into_owned()
-    }
-
-    /// The strings of an argument, as text.
-    pub(crate) fn strings(&self, arg: &Arg) -> Vec<String> {
-        arg.texts().iter().map(|text| self.string(text)).collect()
-    }
-
-    /// The one string of an argument, as text; empty if there is none.
-    pub(crate) fn arg_string(&self, arg: &Arg) -> String {
-        arg.text().map(|text| self.string(text)).unwrap_or_default()
-    }
-
-    /// The string behind a tag.
-    pub(crate) fn tag_string(&self, node: &Node, tag: &str) -> Option<String> {
-        node.tag(tag).and_then(Arg::text).map(|text| self.string(text))
-    }
-
-    /// Gives a variable its value, cut at a character if it is too long (RFC 5229 §2).
-    pub(crate) fn set_variable(&mut self, number: u16, mut value: Vec<u8>) -> Result<(), Stop> {
-        self.charge(value.len() as u64 / 4)?;
-        cut(&mut value, self.bounds.variable_octets_max);
-        let Some(frame) = self.frames.last_mut() else { return Ok(()) };
-        let script = Arc::clone(&frame.script);
-        let Some(variable) = script.variables.get(usize::from(number)) else { return Ok(()) };
-        match variable.scope {
-            Scope::Local => {
-                if let Some(local) = frame.locals.get_mut(usize::from(number)) {
-                    *local = Some(value.into());
-                }
-            }
-            Scope::Global => {
-                let is_new = !self.globals.contains_key(&variable.name);
-                if is_new && self.globals.len() >= self.bounds.variables_max {
-                    return Err(Stop::fault("too many global variables"));
-                }
-                self.globals.insert(variable.name.clone(), value.into());
-            }
-            Scope::Environment | Scope::Suite => {}
-        }
-        Ok(())
-    }
-
-    /// The value of a variable.
-    pub(crate) fn variable(&self, number: u16) -> Vec<u8> {
-        let mut value = Vec::new();
-        self.append_variable(number, &mut value);
-        value
-    }
-
-    /// Sets the match variables (RFC 5229 §3.2).
-    pub(crate) fn set_matches(&mut self, matches: Vec<Box<[u8]>>) {
-        if let Some(frame) = self.frames.last_mut() {
-            frame.matches = matches;
-        }
-    }
-
     /// Remembers an identifier, once all is done.
     pub(crate) fn mark(&mut self, mark: Mark) {
         self.outcome.marks.push(mark);
@@ -534,16 +439,4 @@ impl<'r> Run<'r> {
         let script = self.frames.last().map(|frame| frame.name.clone()).unwrap_or_default();
         Origin::Line { script, line: node.place.line }
     }
-}
-
-/// Cuts a value that is too long at the last character that fits.
-fn cut(value: &mut Vec<u8>, octets_max: usize) {
-    if value.len() <= octets_max {
-        return;
-    }
-    let mut end = octets_max;
-    while end > 0 && value.get(end).is_some_and(|octet| octet & 0xc0 == 0x80) {
-        end -= 1;
-    }
-    value.truncate(end);
 }

@@ -1,6 +1,8 @@
 //! What always holds of messages under scripts' eyes, whatever the message is and whatever is done to it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
+mod story;
+
 use message::Span;
 use proptest::prelude::*;
 use sieve::message::{BodyTransform, Enclosure, Message, MessageLimits, Occurrence, Replacement, Side};
@@ -157,4 +159,34 @@ proptest! {
         let read: Vec<String> = again.named("X-Test").map(|field| field.text().to_owned()).collect();
         prop_assert_eq!(read, [text.trim_matches([' ', '\t'])]);
     }
+}
+
+#[test]
+fn a_script_that_fails_leaves_the_message_as_it_came_to_it() {
+    const LETTER: &str = "Subject: x\r\nA: b\r\n\r\nhi\r\n";
+    let kept = |scripts: &[&str]| {
+        let stages = scripts
+            .iter()
+            .map(|script| sieve::Stage { name: "x".to_owned(), script: story::compiled(script) });
+        let mut message = Message::from_octets(LETTER.as_bytes(), MessageLimits::default()).unwrap();
+        let stages: Vec<_> = stages.collect();
+        let outcome = sieve::run(
+            &stages,
+            &mut message,
+            &sieve::EmptyWorld,
+            &story::everything(),
+            sieve::Detail::Actions,
+        );
+        let edition = message.edition();
+        let octets = edition.read(message.source(), Span::new(0, edition.octets())).unwrap();
+        assert_eq!(outcome.is_edited, octets != LETTER.as_bytes());
+        (story::words(&outcome), String::from_utf8(octets).unwrap())
+    };
+    let failing = "require [\"ihave\", \"replace\", \"editheader\", \"imap4flags\"];
+        addflag \"\\\\Deleted\"; deleteheader \"subject\"; replace \"gone\"; error \"oh\";";
+    assert_eq!(kept(&[failing]), ("keep | line 2: oh".to_owned(), LETTER.to_owned()));
+    // What a script before it did stays.
+    let before = "require [\"editheader\", \"imap4flags\"]; addheader \"X\" \"y\"; addflag \"\\\\Seen\";";
+    let (words, octets) = kept(&[before, failing]);
+    assert_eq!((words.as_str(), octets), ("keep [\\Seen] | line 2: oh", format!("X: y\r\n{LETTER}")));
 }

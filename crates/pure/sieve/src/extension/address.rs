@@ -1,7 +1,7 @@
 //! `address` (RFC 5228 §5.1), with `:index` (RFC 5260).
 
 use super::index::{self, INDEX};
-use super::mime::{self, MIME};
+use super::mime::{self, LOOKUP_COST, MIME};
 use crate::compiler::Compiler;
 use crate::matching::{self, MATCH, Matching, Value};
 use crate::node::{Arg, Node};
@@ -85,6 +85,7 @@ fn address(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
 fn look(run: &Run<'_>, node: &Node, names: &Arg, matching: &mut Matching<'_>) -> Result<bool, Stop> {
     let headers = mime::headers(run, node)?;
     for name in names.texts() {
+        run.charge(headers.len() as u64 * LOOKUP_COST)?;
         let name = run.expand(name);
         let Ok(name) = std::str::from_utf8(&name) else { continue };
         let fields = headers.iter().flat_map(|header| header.chosen(name, index::occurrence(node)));

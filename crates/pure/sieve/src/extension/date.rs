@@ -39,6 +39,9 @@ pub(super) static SPECS: &[Spec] = &[
 const ZONE: &[Tag] = &[Tag::valued("zone", Kind::String).of("zone")];
 const ORIGINAL_ZONE: &[Tag] = &[Tag::plain("originalzone").of("zone")];
 
+/// What each octet of a field costs in which a date is looked for.
+const SYNTAX_COST: u64 = 8;
+
 /// RFC 5260 §4.2.
 const PARTS: [&str; 13] = [
     "year", "month", "day", "date", "julian", "hour", "minute", "second", "time", "iso8601", "std11", "zone",
@@ -107,6 +110,7 @@ fn date(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
     let part = run.arg_string(node.arg(1));
     let mut is_found = false;
     for field in run.message.header().chosen(&name, index::occurrence(node)) {
+        run.charge(field.raw().len() as u64 * SYNTAX_COST)?;
         // Trace fields have their date behind the last semicolon (RFC 5322 §3.6.7).
         let value = field.raw().rsplit(|&octet| octet == b';').next().unwrap_or_default();
         let Some(date) = Date::parse(value) else { continue };

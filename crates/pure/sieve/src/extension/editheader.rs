@@ -37,7 +37,7 @@ pub(super) static SPECS: &[Spec] = &[
 const NEVER_DELETED: [&str; 2] = ["received", "auto-submitted"];
 
 /// What an edit costs for each field of the header.
-const FIELD_COST: u64 = 20;
+const FIELD_COST: u64 = 80;
 
 fn check_add(compiler: &mut Compiler<'_>, node: &mut Node) {
     if !check_name(compiler, node) {

@@ -1,6 +1,7 @@
 //! `notify` and its tests (RFC 5435), with the `mailto` method (RFC 5436) and `:fcc` (RFC 8580).
 
 use super::fileinto::{self, FCC};
+use super::mime::LOOKUP_COST;
 use super::redirect::check_address;
 use crate::compiler::Compiler;
 use crate::decide::prohibition;
@@ -52,6 +53,9 @@ pub(super) static SPECS: &[Spec] = &[
         ..COMMAND
     },
 ];
+
+/// What each octet of a URI costs that is read.
+const SYNTAX_COST: u64 = 10;
 
 fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
     if compiler.dialect.bounds.notifications_max == 0 {
@@ -131,7 +135,7 @@ fn notify(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
         Some(importance) => self::importance(importance.as_bytes())
             .ok_or_else(|| Stop::fault("the :importance of a notification is \"1\", \"2\" or \"3\""))?,
     };
-    let options = node.tag("options").map(|options| run.strings(options)).unwrap_or_default();
+    let options = node.tag("options").map(|options| run.strings(options)).transpose()?.unwrap_or_default();
     // RFC 5435 §3.5: what a method does not know is left out.
     let options = options.iter().filter_map(|option| self::option(option)).collect();
     let message = run.tag_string(node, "message");
@@ -142,7 +146,9 @@ fn notify(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
 }
 
 fn valid_notify_method(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
-    let methods = run.strings(node.arg(0));
+    let methods = run.strings(node.arg(0))?;
+    let octets: u64 = methods.iter().map(|method| method.len() as u64).sum();
+    run.charge(octets * SYNTAX_COST + methods.len() as u64 * LOOKUP_COST)?;
     Ok(methods.iter().all(|method| check_method(method, &run.notify_methods, run.address_form).is_ok()))
 }
 

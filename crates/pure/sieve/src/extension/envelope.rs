@@ -1,5 +1,6 @@
 //! `envelope` (RFC 5228 §5.4), with what servers ask of each other about delivery (RFC 6009).
 
+use super::mime::LOOKUP_COST;
 use crate::compiler::Compiler;
 use crate::dialect::Extension as E;
 use crate::matching::{self, MATCH, Matching, Value};
@@ -55,9 +56,10 @@ fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
 fn envelope(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
     let mut matching = Matching::new(run, node)?;
     let mut is_found = false;
-    let names = run.strings(node.arg(0));
+    let names = run.strings(node.arg(0))?;
     let envelope = run.envelope().clone();
     'names: for name in names {
+        run.charge(LOOKUP_COST)?;
         for value in values(run, node, &envelope, &name.to_ascii_lowercase()) {
             // RFC 5231 §4.2: what is empty does not count.
             if matching.counts() && value.is_empty() {

@@ -15,5 +15,5 @@ pub(super) static SPECS: &[Spec] = &[Spec {
 
 fn valid_ext_list(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
     run.charge(node.arg(0).texts().len() as u64 * QUESTION_COST)?;
-    Ok(run.strings(node.arg(0)).iter().all(|list| run.world.has_list(list)))
+    Ok(run.strings(node.arg(0))?.iter().all(|list| run.world.has_list(list)))
 }

@@ -17,6 +17,9 @@ pub(super) static SPECS: &[Spec] = &[Spec {
     ..COMMAND
 }];
 
+/// What looking at one part costs, beside its text.
+const PART_COST: u64 = 200;
+
 fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
     if compiler.loops.is_empty() {
         compiler.fault(node.place, "the extracttext command stands in no foreverypart");
@@ -28,8 +31,9 @@ fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
 fn extract_text(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
     let part = run.loops.last().map_or(0, |part_loop| part_loop.at);
     let first = node.tag("first").and_then(Arg::number);
+    run.charge(PART_COST)?;
     let text = run.look(|message| message.part_text(part, first))?;
-    let text = variables::modify(run, node, text.into_bytes());
+    let text = variables::modify(run, node, text.into_bytes())?;
     run.set_named(node.arg(0), text)?;
     Ok(Flow::On)
 }

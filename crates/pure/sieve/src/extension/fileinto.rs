@@ -99,12 +99,12 @@ fn store(run: &Run<'_>, node: &Node, name: &Arg, flags: Vec<String>) -> Result<O
 pub(super) fn fcc(run: &Run<'_>, node: &Node) -> Result<Option<FileInto>, Stop> {
     let Some(name) = node.tag("fcc") else { return Ok(None) };
     // RFC 8580 §3.2: the internal variable is the message's, not the copy's.
-    let flags = node.tag("flags").map(|flags| imap4flags::flags(run.strings(flags))).unwrap_or_default();
-    store(run, node, name, flags)
+    let flags = node.tag("flags").map(|flags| run.strings(flags)).transpose()?.unwrap_or_default();
+    store(run, node, name, imap4flags::flags(flags))
 }
 
 fn file_into(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
-    let flags = imap4flags::of_action(run, node);
+    let flags = imap4flags::of_action(run, node)?;
     let Some(store) = store(run, node, node.arg(0), flags.clone())? else {
         // What cannot be filed there is kept.
         run.decide(node, Action::Keep { flags })?;

@@ -1,7 +1,7 @@
 //! `header` (RFC 5228 §5.7), with `:index` (RFC 5260).
 
 use super::index::{self, INDEX};
-use super::mime::{self, MIME, MIME_OPTIONS};
+use super::mime::{self, LOOKUP_COST, MIME, MIME_OPTIONS};
 use crate::compiler::Compiler;
 use crate::matching::{self, MATCH, Matching, Value};
 use crate::message::MimeOption;
@@ -18,6 +18,9 @@ pub(super) static SPECS: &[Spec] = &[Spec {
     ..COMMAND
 }];
 
+/// What each octet of a field costs whose MIME syntax is read.
+const SYNTAX_COST: u64 = 3;
+
 fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
     index::check(compiler, node);
     mime::check(compiler, node);
@@ -31,10 +34,11 @@ fn header(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
 }
 
 fn look(run: &Run<'_>, node: &Node, matching: &mut Matching<'_>) -> Result<bool, Stop> {
-    let parameters = node.tag("param").map(|names| run.strings(names)).unwrap_or_default();
+    let parameters = node.tag("param").map(|names| run.strings(names)).transpose()?.unwrap_or_default();
     let option = mime::option(node, &parameters);
     for header in mime::headers(run, node)? {
         for name in node.arg(0).texts() {
+            run.charge(LOOKUP_COST)?;
             let name = run.expand(name);
             let Ok(name) = std::str::from_utf8(&name) else { continue };
             for field in header.chosen(name, index::occurrence(node)) {
@@ -42,7 +46,11 @@ fn look(run: &Run<'_>, node: &Node, matching: &mut Matching<'_>) -> Result<bool,
                     MimeOption::Whole => {
                         matching.feed(run, Value::with_casemap(field.text().as_bytes(), field.casemap()))?
                     }
-                    option => feed_all(run, matching, &option.values(field))?,
+                    option => {
+                        let octets = field.raw().len() as u64;
+                        run.charge(octets * SYNTAX_COST + parameters.len() as u64 * LOOKUP_COST)?;
+                        feed_all(run, matching, &option.values(field))?
+                    }
                 };
                 if is_found {
                     return Ok(true);

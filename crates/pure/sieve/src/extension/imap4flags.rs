@@ -112,10 +112,10 @@ fn remove(flags: &mut Vec<String>, gone: &[String]) {
 }
 
 /// What `:flags` says, or else the internal variable.
-pub(super) fn of_action(run: &Run<'_>, node: &Node) -> Vec<String> {
+pub(super) fn of_action(run: &Run<'_>, node: &Node) -> Result<Vec<String>, Stop> {
     match node.tag("flags") {
-        Some(given) => flags(run.strings(given)),
-        None => run.flags.clone(),
+        Some(given) => Ok(flags(run.strings(given)?)),
+        None => Ok(run.flags.clone()),
     }
 }
 
@@ -135,7 +135,7 @@ fn remove_flag(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
 }
 
 fn change(run: &mut Run<'_>, node: &Node, change: fn(&mut Vec<String>, &[String])) -> Result<Flow, Stop> {
-    let given = node.args.last().map(|arg| flags(run.strings(arg))).unwrap_or_default();
+    let given = node.args.last().map(|arg| run.strings(arg)).transpose()?.map(flags).unwrap_or_default();
     run.charge(given.len() as u64 * FLAGS_MAX as u64)?;
     let variable = if node.args.len() > 1 { node.arg(0) } else { &Arg::None };
     if *variable == Arg::None {

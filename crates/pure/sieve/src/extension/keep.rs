@@ -12,7 +12,7 @@ pub(super) static SPECS: &[Spec] = &[
 ];
 
 fn keep(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
-    let flags = imap4flags::of_action(run, node);
+    let flags = imap4flags::of_action(run, node)?;
     run.decide(node, Action::Keep { flags })?;
     run.cancel_implicit_keep();
     Ok(Flow::On)

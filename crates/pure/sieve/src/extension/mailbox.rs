@@ -161,6 +161,7 @@ fn ask(run: &Run<'_>, about: &Arg) -> Result<(), Stop> {
 
 /// RFC 5490 §3.1: all of them, and mail can be filed there.
 fn mailbox_exists(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
+    ask(run, node.arg(0))?;
     Ok(node
         .arg(0)
         .texts()
@@ -170,7 +171,7 @@ fn mailbox_exists(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
 
 fn mailbox_id_exists(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
     ask(run, node.arg(0))?;
-    Ok(run.strings(node.arg(0)).iter().all(|id| run.world.mailbox_with_id(id).is_some()))
+    Ok(run.strings(node.arg(0))?.iter().all(|id| run.world.mailbox_with_id(id).is_some()))
 }
 
 /// RFC 8579 §4.1: there is a mailbox with each use; or this one has them all.
@@ -183,7 +184,7 @@ fn special_use_exists(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
         },
     };
     ask(run, node.arg(1))?;
-    Ok(run.strings(node.arg(1)).iter().all(|special_use| {
+    Ok(run.strings(node.arg(1))?.iter().all(|special_use| {
         let found = run.world.mailboxes_with_use(special_use);
         match &wanted {
             None => !found.is_empty(),
@@ -222,14 +223,15 @@ fn annotation(
 fn metadata_exists(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
     let Some(mailbox) = mailbox(run, node.arg(0)) else { return Ok(false) };
     ask(run, node.arg(1))?;
-    Ok(all_exist(run, Some(&mailbox), node.arg(1)))
+    all_exist(run, Some(&mailbox), node.arg(1))
 }
 
 fn server_metadata_exists(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
     ask(run, node.arg(0))?;
-    Ok(all_exist(run, None, node.arg(0)))
+    all_exist(run, None, node.arg(0))
 }
 
-fn all_exist(run: &Run<'_>, mailbox: Option<&MailboxName>, names: &Arg) -> bool {
-    run.strings(names).iter().all(|name| is_annotation(name) && run.world.metadata(mailbox, name).is_some())
+fn all_exist(run: &Run<'_>, mailbox: Option<&MailboxName>, names: &Arg) -> Result<bool, Stop> {
+    let names = run.strings(names)?;
+    Ok(names.iter().all(|name| is_annotation(name) && run.world.metadata(mailbox, name).is_some()))
 }

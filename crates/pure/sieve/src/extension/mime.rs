@@ -20,6 +20,9 @@ pub(super) const MIME_OPTIONS: &[Tag] = &[
     Tag::valued("param", Kind::Strings).of("mime option").needs(E::Mime),
 ];
 
+/// What looking for fields of one name in one header costs.
+pub(super) const LOOKUP_COST: u64 = 100;
+
 /// Refuses tags that mean nothing without `:mime`.
 pub(super) fn check(compiler: &mut Compiler<'_>, node: &Node) {
     let tags = ["anychild", "type", "subtype", "contenttype", "param"];
@@ -41,6 +44,7 @@ pub(super) fn headers(run: &Run<'_>, node: &Node) -> Result<Vec<Rc<Header>>, Sto
     }
     let mut headers = Vec::new();
     for part in part..run.look(|message| message.inside_end(part))?.max(part + 1) {
+        run.charge(LOOKUP_COST)?;
         headers.push(header(part)?);
     }
     Ok(headers)

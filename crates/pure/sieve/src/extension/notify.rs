@@ -5,6 +5,7 @@ use crate::compiler::Compiler;
 use crate::decide::prohibition;
 use crate::dialect::Extension as E;
 use crate::matching::{self, Matching, Value};
+use crate::message::Message;
 use crate::node::{Arg, Node};
 use crate::outcome::{Action, Notify};
 use crate::path;
@@ -179,11 +180,9 @@ fn substitution(run: &Run<'_>, name: &str) -> Result<Option<String>, Stop> {
 
 /// The first part of the message that people read.
 fn first_text(run: &Run<'_>, characters_max: u64) -> Result<String, Stop> {
-    let unreadable = |_| Stop::fault("the message cannot be read");
-    let parts = run.message.part_count().map_err(unreadable)?;
-    for part in 0..parts {
+    for part in 0..run.look(Message::part_count)? {
         run.charge(1_000)?;
-        let text = run.message.part_text(part, Some(characters_max)).map_err(unreadable)?;
+        let text = run.look(|message| message.part_text(part, Some(characters_max)))?;
         if !text.is_empty() {
             return Ok(text);
         }

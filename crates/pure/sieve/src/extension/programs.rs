@@ -94,7 +94,7 @@ fn check_execute(compiler: &mut Compiler<'_>, node: &mut Node) {
 
 fn program(run: &Run<'_>, node: &Node) -> Result<(String, Vec<String>), Stop> {
     let name = run.arg_string(node.arg(0));
-    let arguments = run.strings(node.arg(1));
+    let arguments = run.strings(node.arg(1))?;
     if !is_program_name(&name) || !arguments.iter().all(|argument| is_argument(argument)) {
         return Err(Stop::fault("the name or an argument of a program is invalid"));
     }

@@ -67,7 +67,7 @@ fn replace(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
 fn enclose(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
     let text = run.arg_string(node.arg(0));
     let subject = run.tag_string(node, "subject");
-    let headers = node.tag("headers").map(|names| run.strings(names)).unwrap_or_default();
+    let headers = node.tag("headers").map(|names| run.strings(names)).transpose()?.unwrap_or_default();
     let own = run.world.own_addresses().into_iter().next();
     let from = own.or_else(|| run.envelope().to.clone()).unwrap_or_default();
     let now = run.world.now();

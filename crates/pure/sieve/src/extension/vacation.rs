@@ -59,7 +59,8 @@ fn vacation(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
     let reason = run.arg_string(node.arg(0));
     let subject = run.tag_string(node, "subject");
     let from = run.tag_string(node, "from");
-    let addresses = node.tag("addresses").map(|addresses| run.strings(addresses)).unwrap_or_default();
+    let addresses =
+        node.tag("addresses").map(|addresses| run.strings(addresses)).transpose()?.unwrap_or_default();
     let is_mime = node.has("mime");
     // RFC 5230 §4.2: without a handle, answers that say the same are the same.
     let handle = run.tag_string(node, "handle").unwrap_or_else(|| {

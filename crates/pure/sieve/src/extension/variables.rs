@@ -41,6 +41,9 @@ pub(super) const MODIFIERS: &[Tag] = &[
     Tag::plain("length").of("10"),
 ];
 
+/// What each octet costs that may have to be encoded.
+const ENCODING_COST: u64 = 12;
+
 fn check_set(compiler: &mut Compiler<'_>, node: &mut Node) {
     check_name(compiler, node, node.arg(0).text());
 }
@@ -59,14 +62,16 @@ pub(super) fn check_name(compiler: &mut Compiler<'_>, node: &Node, name: Option<
 
 fn set(run: &mut Run<'_>, node: &Node) -> Result<Flow, Stop> {
     let Some(value) = node.arg(1).text() else { return Ok(Flow::On) };
-    let value = modify(run, node, run.expand(value).into_owned());
+    let value = modify(run, node, run.expand(value).into_owned())?;
     run.set_named(node.arg(0), value)?;
     Ok(Flow::On)
 }
 
 /// What a command's modifiers make of a value (RFC 5229 §4.1).
-pub(super) fn modify(run: &Run<'_>, node: &Node, mut value: Vec<u8>) -> Vec<u8> {
+pub(super) fn modify(run: &Run<'_>, node: &Node, mut value: Vec<u8>) -> Result<Vec<u8>, Stop> {
     let octets_max = run.bounds.variable_octets_max;
+    let octet_cost = if node.has("encodeurl") { ENCODING_COST } else { 1 };
+    run.charge(value.len() as u64 * octet_cost)?;
     // By precedence, the highest first.
     for (tag, modify) in [
         ("lower", <[u8]>::to_ascii_lowercase as fn(&[u8]) -> Vec<u8>),
@@ -90,7 +95,7 @@ pub(super) fn modify(run: &Run<'_>, node: &Node, mut value: Vec<u8>) -> Vec<u8> 
     if node.has("length") {
         value = value.iter().filter(|&&octet| octet & 0xc0 != 0x80).count().to_string().into_bytes();
     }
-    value
+    Ok(value)
 }
 
 impl Run<'_> {

@@ -75,10 +75,8 @@ impl Message {
         let mut texts = Vec::new();
         for index in 0..parts.count() {
             let Some(place) = parts.place(index) else { continue };
-            let Some(media_type) = media_type(&*self.part_header(index)?, place.default_type) else {
-                continue;
-            };
-            for form in forms(transform, place, &media_type) {
+            let Some(media_type) = self.media_type(index, place)? else { continue };
+            for form in forms(transform, place, media_type) {
                 texts.push(self.text_of(index, *form)?);
             }
         }
@@ -89,8 +87,8 @@ impl Message {
     pub fn part_text(&self, part: usize, characters_max: Option<u64>) -> Result<String, Unreadable> {
         let parts = self.parts()?;
         let Some(place) = parts.place(part) else { return Ok(String::new()) };
-        let media_type = media_type(&*self.part_header(part)?, place.default_type).unwrap_or_default();
-        if place.kind != PartKind::Leaf || place.encoding.is_none() || !is_text(&media_type) {
+        let media_type = self.media_type(part, place)?.unwrap_or_default();
+        if place.kind != PartKind::Leaf || place.encoding.is_none() || !is_text(media_type) {
             return Ok(String::new());
         }
         let text = self.text_of(part, Form::Text)?;
@@ -99,6 +97,15 @@ impl Message {
             text.char_indices().nth(most).map(|(end, _)| end)
         });
         Ok(text.get(..end.unwrap_or(text.len())).unwrap_or_default().to_owned())
+    }
+
+    /// What a part is, looked for once.
+    fn media_type<'p>(&self, part: usize, place: &'p PartPlace) -> Result<Option<&'p str>, Unreadable> {
+        if let Some(known) = place.media_type.get() {
+            return Ok(known.as_deref());
+        }
+        let found = media_type(&*self.part_header(part)?, place.default_type);
+        Ok(place.media_type.get_or_init(|| found).as_deref())
     }
 
     fn text_of(&self, part: usize, form: Form) -> Result<Rc<str>, Unreadable> {
@@ -137,13 +144,13 @@ impl Message {
     }
 
     fn decode(&self, part: usize, place: &PartPlace, form: Form, room: usize) -> Result<String, Unreadable> {
-        let media_type = media_type(&*self.part_header(part)?, place.default_type).unwrap_or_default();
+        let media_type = self.media_type(part, place)?.unwrap_or_default();
         let encoding = place.encoding.unwrap_or(TransferEncoding::Identity);
         let mut transfer = TransferDecoder::new(encoding, Strictness::Lenient);
         // The charset of what is no text means nothing.
-        let charset_label = if is_text(&media_type) { place.charset.as_slice() } else { b"" };
+        let charset_label = if is_text(media_type) { place.charset.as_slice() } else { b"" };
         let mut charset = CharsetDecoder::new(charset_label);
-        let mut html = (form == Form::Text && is_html(&media_type)).then(HtmlText::default);
+        let mut html = (form == Form::Text && is_html(media_type)).then(HtmlText::default);
         let (mut octets, mut unicode, mut text) = (Vec::new(), String::new(), String::new());
         let span = first_octets(place.body, (room as u64).saturating_mul(READ_FACTOR));
         self.body.visit(&self.source, span, |run| {

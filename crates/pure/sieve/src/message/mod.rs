@@ -27,8 +27,8 @@ use body::Decoded;
 pub(crate) use header::LineEnd;
 pub use header::{Header, HeaderField, Occurrence, Side};
 pub use mime_option::MimeOption;
-use parts::Parts;
-pub use parts::{PARAMETERS_MAX, PART_HEADER_OCTETS_MAX, PARTS_MAX};
+use parts::{FIELD_OCTETS, Parts};
+pub use parts::{PARAMETERS_MAX, PART_HEADER_OCTETS_MAX, PART_HEADERS_OCTETS_MAX, PARTS_MAX};
 pub use rewrite::{Enclosure, REWRITES_MAX, Replacement};
 use source::Counted;
 pub use source::{Edition, Piece, READ_OCTETS_MAX, Source, Unreadable};
@@ -62,10 +62,26 @@ pub struct Message {
     separator_origin: Option<Span>,
     body: Edition,
     parts: RefCell<Option<Rc<Parts>>>,
-    part_headers: RefCell<HashMap<usize, Rc<Header>>>,
+    part_headers: RefCell<PartHeaders>,
     decoded: RefCell<Decoded>,
     edition: OnceCell<Edition>,
     rewrites: usize,
+}
+
+/// A message as it was at one moment.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    header: Rc<Header>,
+    separator: Arc<[u8]>,
+    separator_origin: Option<Span>,
+    body: Edition,
+}
+
+/// Headers of parts that were looked at, and the octets they take.
+#[derive(Default)]
+struct PartHeaders {
+    headers: HashMap<usize, Rc<Header>>,
+    octets: usize,
 }
 
 impl Message {
@@ -95,6 +111,28 @@ impl Message {
     /// A message that is in memory.
     pub fn from_octets(octets: &[u8], limits: MessageLimits) -> Result<Message, Unreadable> {
         Message::open(Box::new(octets.to_vec()), limits)
+    }
+
+    /// The message as it is now, to come back to. Costs nothing but what is changed from here on.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            header: Rc::clone(&self.header),
+            separator: self.separator.clone(),
+            separator_origin: self.separator_origin,
+            body: self.body.clone(),
+        }
+    }
+
+    /// Makes it what it was; what was spent on changes stays spent.
+    pub(crate) fn restore(&mut self, snapshot: &Snapshot) {
+        if Rc::ptr_eq(&self.header, &snapshot.header) && self.body == snapshot.body {
+            return;
+        }
+        self.header = Rc::clone(&snapshot.header);
+        self.separator = snapshot.separator.clone();
+        self.separator_origin = snapshot.separator_origin;
+        self.body = snapshot.body.clone();
+        self.structure_changed();
     }
 
     /// Tells the structure of the original, if it is known, so that it need not be read to find its parts.
@@ -200,19 +238,24 @@ impl Message {
         Ok(self.parts()?.place(part).map_or(part, |place| place.inside_end))
     }
 
-    /// The header of a part; of the first one, which is the message, its header as it is now.
+    /// The header of a part; of the first one, which is the message, its header as it is now. Empty for a part behind those
+    /// whose headers fill [`PART_HEADERS_OCTETS_MAX`].
     pub fn part_header(&self, part: usize) -> Result<Rc<Header>, Unreadable> {
         if part == 0 {
             return Ok(self.header.clone());
         }
-        if let Some(known) = self.part_headers.borrow().get(&part) {
+        if let Some(known) = self.part_headers.borrow().headers.get(&part) {
             return Ok(known.clone());
         }
         let parts = self.parts()?;
         let span = parts.place(part).map(|place| place.header).unwrap_or_default();
-        let octets = self.body.read(&self.source, first_octets(span, PART_HEADER_OCTETS_MAX as u64))?;
+        let has_room = self.part_headers.borrow().octets < PART_HEADERS_OCTETS_MAX;
+        let most = if has_room { PART_HEADER_OCTETS_MAX as u64 } else { 0 };
+        let octets = self.body.read(&self.source, first_octets(span, most))?;
         let header = Rc::new(Header::read(&octets, None, self.limits.address_form));
-        self.part_headers.borrow_mut().insert(part, header.clone());
+        let mut known = self.part_headers.borrow_mut();
+        known.octets += octets.len().max(header.fields().count() * FIELD_OCTETS);
+        known.headers.insert(part, header.clone());
         Ok(header)
     }
 

@@ -1,5 +1,7 @@
 //! The parts of a message in the order in which `foreverypart` visits them: each before what is inside it (RFC 5703 §3).
 
+use std::cell::OnceCell;
+
 use message::{Content, ContentType, DEPTH_MAX, Limits, Part, Scanner, Span, TransferEncoding};
 
 use super::header::Header;
@@ -10,6 +12,13 @@ pub const PARTS_MAX: usize = 1_000;
 
 /// Octets of one part's header that scripts are shown.
 pub const PART_HEADER_OCTETS_MAX: usize = 64 * 1024;
+
+/// Octets of memory that the headers of all parts together may take, each field counted as [`FIELD_OCTETS`] at least; of
+/// parts behind those that fill them, scripts are shown no header.
+pub const PART_HEADERS_OCTETS_MAX: usize = 16 * 1024 * 1024;
+
+/// About what a field takes, however short it is.
+pub(crate) const FIELD_OCTETS: usize = 256;
 
 /// Parameters of one field that scripts are shown.
 pub const PARAMETERS_MAX: usize = 64;
@@ -32,6 +41,8 @@ pub(crate) struct PartPlace {
     /// `None` for one that cannot be undone.
     pub(crate) encoding: Option<TransferEncoding>,
     pub(crate) charset: Vec<u8>,
+    /// What its header says it is, once that was looked for; `None` inside if that is nothing.
+    pub(crate) media_type: OnceCell<Option<String>>,
     /// What it is if its header does not say.
     pub(crate) default_type: &'static str,
 }
@@ -94,6 +105,7 @@ impl Parts {
             },
             encoding: TransferEncoding::parse(&part.encoding),
             charset: part.parameter("charset").unwrap_or_default().to_vec(),
+            media_type: OnceCell::new(),
             default_type,
         });
         match &part.content {

@@ -321,3 +321,18 @@ fn what_cannot_be_read_is_said() {
     // A failure is not remembered as an answer.
     assert_eq!(message.part_text(0, None), Err(Unreadable));
 }
+
+#[test]
+fn headers_of_all_parts_together_are_bounded() {
+    // Each header takes a 64th of the room, so that 64 are shown and no more.
+    let header = "A:\n".repeat(PART_HEADERS_OCTETS_MAX / FIELD_OCTETS / 64);
+    for (count, shown) in [(63, 63), (64, 64), (65, 64)] {
+        let parts = format!("--b\n{header}\nx\n").repeat(count);
+        let message = open(&format!("Content-Type: multipart/mixed; boundary=b\n\n{parts}--b--\n"));
+        let has_fields = |part: &usize| message.part_header(*part).expect("readable").has("A");
+        assert_eq!((1..=count).filter(has_fields).count(), shown, "{count}");
+        // What it was shown once stays.
+        assert!(has_fields(&1) && has_fields(&shown));
+        assert_eq!(bodies(&message, BodyTransform::Text).len(), count);
+    }
+}

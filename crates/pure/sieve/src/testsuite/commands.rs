@@ -252,7 +252,7 @@ fn test_script_run(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
 fn test_multiscript(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
     let suite = suite(run)?;
     reset_result(run, suite);
-    for name in run.strings(node.arg(0)) {
+    for name in run.strings(node.arg(0))? {
         let Some(script) = suite.compile(&name) else { return Ok(false) };
         if !run_script(run, suite, &name, script, true) {
             return Ok(false);
