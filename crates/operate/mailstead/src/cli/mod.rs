@@ -17,6 +17,7 @@ mod queue;
 mod quickstart;
 mod serve;
 mod setup;
+mod spam;
 mod store;
 mod trace;
 
@@ -92,6 +93,9 @@ enum Verb {
     /// The message store: purge, rebuild, statistics.
     #[command(subcommand)]
     Store(store::Verb),
+    /// The content of messages: what the spam filter makes of it (check), and making its first model (train-starter).
+    #[command(subcommand)]
+    Spam(spam::Verb),
     /// What became of a message: search the record by its id, Message-ID or an address.
     Trace(trace::Arguments),
     /// docker-mailserver's own words: `setup email add …`, `setup alias …`, `setup quota …`.
@@ -132,6 +136,7 @@ impl Command {
             Verb::Config(verb) => return config::run(&verb, &config, json),
             Verb::Dns(verb) => return dns::run(&verb, &config, json),
             Verb::Dkim(verb) => return dkim::run(verb, &config, json),
+            Verb::Spam(verb) => return spam::run(&verb, json),
             Verb::Setup(verb) => return setup::run(verb, &config, json),
             Verb::Account(verb) => verb.into_request()?,
             Verb::Alias(verb) => verb.to_request(),
