@@ -173,3 +173,69 @@ pub(crate) fn is_runnable(name: &str) -> bool {
     let ending = name.rsplit('.').next().unwrap_or_default();
     name.contains('.') && ENDINGS.iter().any(|runnable| ending.eq_ignore_ascii_case(runnable))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::extract::named_features;
+
+    fn check(message: &str, sign: &str) {
+        let (_, names) = named_features(message.as_bytes());
+        let told = names.values().any(|name| name == sign);
+        assert!(told, "{sign}: {names:?}");
+        let (_, innocent) = named_features(INNOCENT.as_bytes());
+        assert!(innocent.values().all(|name| name != sign), "{sign} in an innocent message");
+    }
+
+    const INNOCENT: &str = "From: Ann <ann@example.org>\nTo: bob@example.net\nSubject: the garden\n\
+        Date: Mon, 5 Jan 2026 10:00:00 +0100\nMessage-ID: <1@example.org>\n\nSee https://example.org/garden for it.\n";
+
+    #[test]
+    fn headers_give_themselves_away() {
+        check(
+            "From: \"service@bank.example\" <a@b.example>\n\n",
+            "an author's name that shows another address",
+        );
+        check("From: p\u{430}ypal <a@b.example>\n\n", "scripts mixed inside a word of the author's name");
+        check("From: x12345@b.example\n\n", "many digits in the author's address");
+        check("From: a@b.example\n\n", "an author without a name");
+        check("From: a@b.example\nReply-To: c@d.example\n\n", "answers go elsewhere");
+        check("Subject: WIN A PRIZE\n\n", "a subject in capitals");
+        check("Subject: x\n\n", "no To field");
+        check("Subject: get a f r e e b i e\n\n", "s p a c e d words in the subject");
+        check("Subject: =?utf-8?Q?plain?=\n\n", "a subject encoded without need");
+        check("Date: Tue, 5 Jan 2026 10:00:00 +0100\n\n", "a date with the wrong day of the week");
+        check("Date: soon\n\n", "a date that cannot be read");
+        check("Message-ID: x@y\n\n", "a Message-ID without angle brackets");
+        check("no field\nSubject: x\n\n", "a header line that is no field");
+    }
+
+    #[test]
+    fn markup_gives_itself_away() {
+        let html = |text: &str| format!("Content-Type: text/html\n\n{text}\n");
+        check(
+            &html("<a href=\"http://evil.example/\">https://www.bank.example/login</a>"),
+            "a link that shows another host than it leads to",
+        );
+        check(&html("<a href=http://10.0.0.1/>x</a>"), "a link to a number instead of a name");
+        check(&html("<a href=http://bank.example@evil.example/>x</a>"), "a link with a name before its host");
+        check(&html("<a href=http://xn--pypal-4ve.example/>x</a>"), "a link to a name in foreign letters");
+        check(&html("V<!-- x -->iagra"), "comments inside words");
+        check(&html("<img src=a><img src=b><img src=c> x"), "many images");
+        check(&html("<img src=a>"), "HTML that shows no text");
+        check("Subject: x\n\na\u{200b}b\n", "invisible characters");
+        check("Subject: x\n\n<html><body>x\n", "HTML in plain text");
+    }
+
+    #[test]
+    fn attachments_are_what_they_are() {
+        let attached = |name: &str, octets: &str| {
+            format!(
+                "Content-Type: application/pdf; name=\"{name}\"\nContent-Transfer-Encoding: base64\n\n{octets}\n"
+            )
+        };
+        check(&attached("bill.pdf", "TVqQAAMAAAA="), "an attached program");
+        check(&attached("bill.pdf", "TVqQAAMAAAA="), "an attachment that really is a Windows program");
+        check(&attached("bill.pdf.exe", "JVBERi0="), "an attached file that can run");
+        check(&attached("bill.pdf", "JVBERi0="), "no text at all");
+    }
+}

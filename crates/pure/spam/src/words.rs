@@ -69,3 +69,45 @@ pub(crate) fn shape(octets: &[u8]) -> String {
     }
     shape
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_keep_the_form_and_lose_the_content() {
+        assert_eq!(shape(b"AbC-123"), "AaA-9");
+        assert_eq!(shape(b"<20260105.ab12@host.example>"), "<9.a9@a.a>");
+        assert_eq!(shape(b""), "");
+    }
+
+    #[test]
+    fn words_end_where_people_see_it() {
+        let mut collector = Collector::with_names();
+        collector.begin("text");
+        words("Don't pay $9.99, Größe! x 2026", 6, &mut collector);
+        let (features, names) = collector.finish();
+        for word in ["don't", "pay", "$9.99", "größe!", "x", "<year>", "$9.99 größe!"] {
+            assert!(names.values().any(|name| *name == format!("“{word}” in the text")), "{word}: {names:?}");
+        }
+        assert_eq!(features.count(), 6 + 5);
+    }
+
+    #[test]
+    fn words_are_bounded() {
+        let count = |text: &str, words_max: usize| {
+            let mut collector = Collector::default();
+            words(text, words_max, &mut collector);
+            collector.finish().0.count()
+        };
+        assert_eq!([count("a b c", 2), count("a b c", 3), count("a b c", 4)], [3, 5, 5]);
+        let longest = "x".repeat(WORD_OCTETS_MAX);
+        let name = |word: &str| {
+            let mut collector = Collector::with_names();
+            words(word, 1, &mut collector);
+            collector.finish().1.into_values().next().unwrap_or_default()
+        };
+        assert!(name(&longest).contains(&longest));
+        assert!(name(&format!("{longest}x")).contains("<long word>"));
+    }
+}
