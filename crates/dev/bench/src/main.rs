@@ -23,6 +23,7 @@ mod report;
 mod senders;
 mod sinks;
 mod smtp;
+mod spam;
 mod submit;
 mod waiting;
 
@@ -108,6 +109,11 @@ enum Work {
         #[arg(long, default_value_t = SENDERS_CONNECTIONS)]
         connections: u32,
     },
+    /// Unwanted mail told from wanted, beside SpamAssassin, bogofilter and rspamd: 1-ROCA, what is caught, CPU time, memory.
+    Spam(spam::Plan),
+    /// What `spam` starts to measure memory.
+    #[command(hide = true)]
+    SpamMemory { directory: std::path::PathBuf },
     /// What the machine can do: syncs, copies.
     Limits,
     /// All of it.
@@ -196,6 +202,8 @@ impl Work {
             | Self::Queue { .. }
             | Self::Dns { .. }
             | Self::Senders { .. }
+            | Self::Spam(_)
+            | Self::SpamMemory { .. }
             | Self::All => Ok(()),
         }
     }
@@ -205,6 +213,8 @@ impl Work {
         let has_ours = servers.contains(&Server::Mailstead);
         match *self {
             Self::Limits => limits::run(report)?,
+            Self::Spam(ref plan) => spam::run(plan)?,
+            Self::SpamMemory { ref directory } => spam::memory(directory)?,
             Self::Dns { names } => dns::run(report, names)?,
             Self::Out { messages, destinations, connections } => {
                 let plan = out::Plan { messages, destinations: destinations.max(1), connections };

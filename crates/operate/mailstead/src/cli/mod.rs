@@ -20,6 +20,7 @@ mod setup;
 mod sieve;
 mod sieve_testsuite;
 mod sieve_trial;
+mod spam;
 mod store;
 mod trace;
 
@@ -98,6 +99,9 @@ enum Verb {
     /// Scripts that sort people's mail: put, get, list, activate, deactivate, rename, delete, check, testsuite.
     #[command(subcommand)]
     Sieve(sieve::Verb),
+    /// The content of messages: what the spam filter makes of it (check), and making its first model (train-starter).
+    #[command(subcommand)]
+    Spam(spam::Verb),
     /// What became of a message: search the record by its id, Message-ID or an address.
     Trace(trace::Arguments),
     /// docker-mailserver's own words: `setup email add …`, `setup alias …`, `setup quota …`.
@@ -139,6 +143,7 @@ impl Command {
             Verb::Dns(verb) => return dns::run(&verb, &config, json),
             Verb::Dkim(verb) => return dkim::run(verb, &config, json),
             Verb::Sieve(verb) => return sieve::run(verb, &config, json),
+            Verb::Spam(verb) => return spam::run(&verb, json),
             Verb::Setup(verb) => return setup::run(verb, &config, json),
             Verb::Account(verb) => verb.into_request()?,
             Verb::Alias(verb) => verb.to_request(),

@@ -1,0 +1,43 @@
+//! From a message's octets to its features.
+
+use std::collections::HashMap;
+
+use message::{Limits, Scanner};
+
+use crate::collector::{Collector, Features};
+use crate::{body, header};
+
+/// Octets of a message that are looked at; a caller need not hold more of it.
+pub const MESSAGE_OCTETS_MAX: usize = 256 * 1024;
+
+/// The features of a message, of which only the first [`MESSAGE_OCTETS_MAX`] octets count.
+pub fn features(message: &[u8]) -> Features {
+    extract(message, Collector::default()).0
+}
+
+/// The same with what each feature of words means.
+pub(crate) fn named_features(message: &[u8]) -> (Features, HashMap<u32, String>) {
+    extract(message, Collector::with_names())
+}
+
+fn extract(message: &[u8], mut collector: Collector) -> (Features, HashMap<u32, String>) {
+    let message = message.get(..MESSAGE_OCTETS_MAX).unwrap_or(message);
+    let mut scanner = Scanner::new(limits());
+    scanner.feed(message);
+    let summary = scanner.finish();
+    let header_octets =
+        usize::try_from(summary.structure.header.end).unwrap_or(usize::MAX).min(message.len());
+    header::take(message.get(..header_octets).unwrap_or_default(), &mut collector);
+    body::take(message, &summary.structure, &mut collector);
+    collector.finish()
+}
+
+fn limits() -> Limits {
+    Limits {
+        header_octets_max: header::HEADER_OCTETS_MAX,
+        part_header_octets_max: 8 * 1024,
+        parts_max: 64,
+        depth_max: 16,
+        ..Limits::default()
+    }
+}

@@ -1,0 +1,250 @@
+//! The shared model: for each view of a message a table of weights, in a fixed layout that can be read where it lies, as from a
+//! mapped file. `docs/internals/spam.md` has the layout and the reasons.
+
+use crate::collector::{Features, View};
+
+/// What a model's file begins with.
+const MAGIC: [u8; 8] = *b"MSTDSPAM";
+
+/// Changes with the layout, with the features and with their hashes.
+const VERSION: u16 = 1;
+
+/// Binary logarithm of the cells of one view.
+const CELL_BITS: u32 = 18;
+
+/// Cells of one view.
+pub(crate) const CELLS: usize = 1 << CELL_BITS;
+
+/// Octets before the cells.
+const HEADER_OCTETS: usize = 128;
+
+/// A weight and how much has been learned into it, two octets each.
+const CELL_OCTETS: usize = 4;
+
+/// Octets of a model: 4 MiB and its header.
+pub const MODEL_OCTETS: usize = HEADER_OCTETS + View::COUNT * CELLS * CELL_OCTETS;
+
+/// Units of a weight in one; weights reach ±16.
+pub(crate) const WEIGHT_SCALE: f32 = 2_048.0;
+
+/// Units of heat in one; heat reaches 256.
+pub(crate) const HEAT_SCALE: f32 = 256.0;
+
+/// Places in the header.
+mod place {
+    pub(super) const VERSION: usize = 8;
+    pub(super) const CELL_BITS: usize = 10;
+    pub(super) const CHECKSUM: usize = 16;
+    pub(super) const WANTED: usize = 24;
+    pub(super) const UNWANTED: usize = 32;
+    pub(super) const AGED: usize = 40;
+    pub(super) const DAY: usize = 44;
+    pub(super) const SPENT: usize = 48;
+    pub(super) const FUSION: usize = 52;
+}
+
+/// What a message is to who receives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Wanted mail: ham.
+    Wanted,
+    /// Unwanted mail: spam.
+    Unwanted,
+}
+
+/// Octets that are no model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    /// Written by another version of this program: start anew from the starter model.
+    #[error("the model is of another version")]
+    Version,
+    /// Not what was written: start anew from the starter model.
+    #[error("the model is damaged")]
+    Damaged,
+}
+
+/// A shared model over octets that are owned, borrowed or mapped.
+#[derive(Clone, Debug)]
+pub struct Model<O> {
+    octets: O,
+}
+
+/// One cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cell {
+    pub(crate) weight: i16,
+    pub(crate) heat: u16,
+}
+
+/// How the views' log-odds become one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Fusion {
+    pub(crate) weights: [f32; View::COUNT],
+    pub(crate) bias: f32,
+}
+
+impl Fusion {
+    pub(crate) const NEUTRAL: Fusion = Fusion { weights: [0.5; View::COUNT], bias: 0.0 };
+
+    pub(crate) fn log_odds(&self, views: &[f32; View::COUNT]) -> f32 {
+        self.weights.iter().zip(views).map(|(weight, view)| weight * view).sum::<f32>() + self.bias
+    }
+}
+
+impl Model<Vec<u8>> {
+    /// A model that knows nothing.
+    pub fn empty() -> Model<Vec<u8>> {
+        let mut model = Model { octets: vec![0; MODEL_OCTETS] };
+        model.write(0, MAGIC);
+        model.write(place::VERSION, VERSION.to_le_bytes());
+        model.write(place::CELL_BITS, [CELL_BITS as u8]);
+        model.set_fusion(&Fusion::NEUTRAL);
+        model.seal();
+        model
+    }
+}
+
+impl<O: AsRef<[u8]>> Model<O> {
+    /// Opens a model where it lies; its checksum is compared.
+    pub fn open(octets: O) -> Result<Model<O>, ModelError> {
+        let model = Model { octets };
+        let all = model.octets.as_ref();
+        if all.get(..MAGIC.len()) != Some(&MAGIC) {
+            return Err(ModelError::Damaged);
+        }
+        if u16::from_le_bytes(model.read(place::VERSION)) != VERSION {
+            return Err(ModelError::Version);
+        }
+        let is_whole = all.len() == MODEL_OCTETS && model.read(place::CELL_BITS) == [CELL_BITS as u8];
+        let is_sound = is_whole && u64::from_le_bytes(model.read(place::CHECKSUM)) == checksum(all);
+        let fusion = model.fusion();
+        let is_finite = fusion.weights.iter().chain([&fusion.bias]).all(|number| number.is_finite());
+        if is_sound && is_finite { Ok(model) } else { Err(ModelError::Damaged) }
+    }
+
+    /// All octets, to be written to a file; sealed first where something was learned.
+    pub fn octets(&self) -> &[u8] {
+        self.octets.as_ref()
+    }
+
+    /// How many messages of a class it has learned from.
+    pub fn learned(&self, class: Class) -> u64 {
+        u64::from_le_bytes(self.read(count_place(class)))
+    }
+
+    /// The log-odds of each view by itself.
+    pub(crate) fn views(&self, features: &Features) -> [f32; View::COUNT] {
+        let mut log_odds = [0.0; View::COUNT];
+        for (view, (sum, hashes)) in log_odds.iter_mut().zip(&features.views).enumerate() {
+            let weights: i64 = hashes.iter().map(|&hash| i64::from(self.cell(view, hash).weight)).sum();
+            *sum = weights as f32 / WEIGHT_SCALE / norm(hashes.len());
+        }
+        log_odds
+    }
+
+    pub(crate) fn fusion(&self) -> Fusion {
+        let number = |index: usize| f32::from_le_bytes(self.read(place::FUSION + 4 * index));
+        Fusion { weights: std::array::from_fn(number), bias: number(View::COUNT) }
+    }
+
+    pub(crate) fn cell(&self, view: usize, hash: u32) -> Cell {
+        let start = cell_place(view, hash);
+        let Some(&[a, b, c, d]) = self.octets.as_ref().get(start..start + CELL_OCTETS) else {
+            return Cell::default();
+        };
+        Cell { weight: i16::from_le_bytes([a, b]), heat: u16::from_le_bytes([c, d]) }
+    }
+
+    pub(crate) fn aged(&self) -> u32 {
+        u32::from_le_bytes(self.read(place::AGED))
+    }
+
+    pub(crate) fn day(&self) -> u32 {
+        u32::from_le_bytes(self.read(place::DAY))
+    }
+
+    pub(crate) fn spent(&self) -> f32 {
+        f32::from_le_bytes(self.read(place::SPENT))
+    }
+
+    fn read<const N: usize>(&self, start: usize) -> [u8; N] {
+        let octets = self.octets.as_ref().get(start..start + N);
+        octets.and_then(|octets| octets.try_into().ok()).unwrap_or([0; N])
+    }
+}
+
+impl<O: AsRef<[u8]> + AsMut<[u8]>> Model<O> {
+    /// Writes the checksum, without which the octets cannot be opened again after something was learned.
+    pub fn seal(&mut self) {
+        let sum = checksum(self.octets.as_ref());
+        self.write(place::CHECKSUM, sum.to_le_bytes());
+    }
+
+    pub(crate) fn set_fusion(&mut self, fusion: &Fusion) {
+        for (index, number) in fusion.weights.iter().chain([&fusion.bias]).enumerate() {
+            self.write(place::FUSION + 4 * index, number.to_le_bytes());
+        }
+    }
+
+    pub(crate) fn set_cell(&mut self, view: usize, hash: u32, cell: Cell) {
+        let ([a, b], [c, d]) = (cell.weight.to_le_bytes(), cell.heat.to_le_bytes());
+        self.write(cell_place(view, hash), [a, b, c, d]);
+    }
+
+    pub(crate) fn set_learned(&mut self, class: Class, count: u64) {
+        self.write(count_place(class), count.to_le_bytes());
+    }
+
+    pub(crate) fn set_aged(&mut self, cell: u32) {
+        self.write(place::AGED, cell.to_le_bytes());
+    }
+
+    pub(crate) fn set_day(&mut self, day: u32, spent: f32) {
+        self.write(place::DAY, day.to_le_bytes());
+        self.write(place::SPENT, spent.to_le_bytes());
+    }
+
+    fn write<const N: usize>(&mut self, start: usize, octets: [u8; N]) {
+        if let Some(place) = self.octets.as_mut().get_mut(start..start + N) {
+            place.copy_from_slice(&octets);
+        }
+    }
+}
+
+/// The length of a vector of so many ones. A message that says very little must not say it very loud.
+pub(crate) fn norm(features: usize) -> f32 {
+    const FEATURES_MIN: usize = 32;
+    (features.max(FEATURES_MIN) as f32).sqrt()
+}
+
+/// The probability that log-odds stand for.
+pub(crate) fn probability(log_odds: f32) -> f32 {
+    1.0 / (1.0 + (-log_odds).exp())
+}
+
+fn cell_place(view: usize, hash: u32) -> usize {
+    HEADER_OCTETS + (view * CELLS + (hash as usize & (CELLS - 1))) * CELL_OCTETS
+}
+
+fn count_place(class: Class) -> usize {
+    match class {
+        Class::Wanted => place::WANTED,
+        Class::Unwanted => place::UNWANTED,
+    }
+}
+
+/// A fast sum against accidents; not against who can write the file.
+pub(crate) fn checksum(octets: &[u8]) -> u64 {
+    let mut state: u64 = 0xcbf2_9ce4_8422_2325;
+    for (index, chunk) in octets.chunks(8).enumerate() {
+        if index * 8 == place::CHECKSUM {
+            continue;
+        }
+        let mut eight = [0; 8];
+        for (to, from) in eight.iter_mut().zip(chunk) {
+            *to = *from;
+        }
+        state = (state ^ u64::from_le_bytes(eight)).wrapping_mul(0x9fb2_1c65_1e98_df25).rotate_left(29);
+    }
+    state
+}
