@@ -135,6 +135,8 @@ impl Question {
             MessageLimits { address_form: self.settings.dialect.address_form, ..MessageLimits::default() };
         let mut message = Message::open(Box::new(self.source.clone()), limits)
             .map_err(|_| StoreError::Corrupt("a message that has come cannot be read".to_owned()))?;
+        // As it came: a script that takes the mark off would send it round and round.
+        let was_redirected = self.was_redirected(&message);
         let stages = std::mem::take(&mut self.stages);
         let mut outcome = {
             let world = DeliveryWorld {
@@ -152,16 +154,19 @@ impl Question {
         };
         outcome.faults.splice(0..0, std::mem::take(&mut self.broken));
         let mut told = Vec::new();
-        let written =
-            outcome.actions.iter().map(|decided| self.write(decided, &message, &mut told)).collect();
+        let written = outcome.actions.iter().map(|decided| match &decided.action {
+            Action::Redirect(_) if was_redirected => ForAction::Loop,
+            _ => self.write(decided, &message, &mut told),
+        });
+        let written = written.collect();
         Ok(Answer { outcome, written })
     }
 
     fn write(&self, decided: &Decided, message: &Message, told: &mut Vec<Address>) -> ForAction {
         match &decided.action {
-            Action::Keep { .. } | Action::FileInto(_) | Action::Discard => ForAction::Nothing,
-            Action::Redirect(_) if self.was_redirected(message) => ForAction::Loop,
-            Action::Redirect(_) => ForAction::Nothing,
+            Action::Keep { .. } | Action::FileInto(_) | Action::Redirect(_) | Action::Discard => {
+                ForAction::Nothing
+            }
             Action::Vacation(vacation) => self.vacation(vacation, message),
             Action::Reject(reject) => {
                 let letter = self.with_office(|office| rejection_letter(reject, message, office));
