@@ -22,6 +22,7 @@ use tokio::runtime::Handle;
 use super::envelope::{envelope_of, is_sender_proven};
 use super::letters::Desk;
 use super::memory::Claim;
+use super::programs::ProgramTime;
 use super::refusal::Refusal;
 use super::run::{Octets, Question};
 use super::world::{Acts, Facts};
@@ -155,6 +156,8 @@ pub(super) struct Planner<'a> {
     pub(super) waiting: VecDeque<Copy>,
     /// Copies so far.
     pub(super) copies: usize,
+    /// For the programs of all who get it.
+    program_time: Arc<ProgramTime>,
     /// Messages that were made of this one.
     pub(super) made: Made,
     pub(super) refusals: Vec<Refusal>,
@@ -185,6 +188,7 @@ pub(crate) async fn plan(
         },
         waiting: VecDeque::new(),
         copies: 0,
+        program_time: Arc::new(ProgramTime::new(rooms.filters.settings().program_bounds)),
         made: Made::default(),
         refusals: Vec::new(),
         editions: Vec::new(),
@@ -290,6 +294,7 @@ impl Planner<'_> {
             settings,
             detail: Detail::Actions,
             acts: Acts::Yes,
+            program_time: Arc::clone(&self.program_time),
         })
     }
 

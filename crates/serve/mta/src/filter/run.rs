@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use super::Filters;
 use super::memory::{Claim, Kind, key};
 use super::operator::FilterSettings;
-use super::programs::{self, Input};
+use super::programs::{self, Input, ProgramTime};
 use super::world::{Acts, DeliveryWorld, Facts, circumstances, own_addresses};
 
 /// The mark that what is sent on by scripts has, one for each account that sent it (RFC 5228 §10).
@@ -103,6 +103,7 @@ pub(crate) struct Question {
     pub(crate) host: DomainName,
     pub(crate) detail: Detail,
     pub(crate) acts: Acts,
+    pub(crate) program_time: Arc<ProgramTime>,
 }
 
 /// What a run comes to.
@@ -149,6 +150,7 @@ impl Question {
                 source: &self.source,
                 runtime,
                 acts: self.acts,
+                program_time: &self.program_time,
             };
             run(&stages, &mut message, &world, &self.settings.dialect, self.detail)
         };
@@ -285,8 +287,14 @@ impl Question {
         }
         let input = Input::Message { source: &self.source, edition };
         let bounds = self.settings.program_bounds;
-        let (is_success, _) =
-            programs::run(path, &pipe.arguments, &circumstances(&self.facts), &input, bounds)?;
+        let (is_success, _) = programs::run(
+            path,
+            &pipe.arguments,
+            &circumstances(&self.facts),
+            &input,
+            bounds,
+            &self.program_time,
+        )?;
         if is_success { Ok(()) } else { Err(format!("the program {} failed", pipe.program)) }
     }
 }
