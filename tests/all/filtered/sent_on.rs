@@ -181,3 +181,58 @@ fn a_chain_of_redirects_has_eight_links() -> Result<()> {
     ensure!(house.subjects(&people[8], "INBOX")? == ["nine"]);
     Ok(())
 }
+
+#[test]
+fn who_has_no_room_is_sent_nothing() -> Result<()> {
+    let house = House::new(&[(ANN, "redirect \"bob@example.test\";")])?;
+    house.server.command(&["account", "quota", BOB, "4K"])?;
+    let large = format!("{}{}", letter(EVE, ANN, "large"), "0123456789\r\n".repeat(400));
+    house.take(EVE, ANN, &large)?;
+    ensure!(house.subjects(BOB, "INBOX")?.is_empty(), "{}", house.server.log());
+    ensure!(house.subjects(ANN, "INBOX")? == ["large"]);
+    house.take(EVE, ANN, &letter(EVE, ANN, "small"))?;
+    ensure!(house.subjects(BOB, "INBOX")? == ["small"]);
+    Ok(())
+}
+
+#[test]
+fn more_addresses_than_the_queue_takes_are_sent_nothing() -> Result<()> {
+    let internet = Internet::start()?;
+    let list: String = (0..5).map(|number| format!("many{number}@example.test\n")).collect();
+    let house = House::build(Plan {
+        scripts: &[(ANN, "require \"extlists\"; redirect :list \"urn:test:many\";")],
+        sieve: "lists = [\"urn:test:many=PLACE/many\"]",
+        files: &[("many", &list)],
+        tables: &internet.settings("", ""),
+        ..Plan::default()
+    })?;
+    for alias in list.lines() {
+        let targets: Vec<String> = (0..500)
+            .map(|number| format!("p{number}-{}", alias.replace("example.test", "far.example")))
+            .collect();
+        let mut command = vec!["alias", "add", alias];
+        command.extend(targets.iter().map(String::as_str));
+        house.server.command(&command)?;
+    }
+    let (code, text) = house.bring(EVE, &[ANN, BOB], &letter(EVE, ANN, "many"))?;
+    ensure!(code == "250", "{code} {text}");
+    ensure!(house.subjects(ANN, "INBOX")? == ["many"] && house.subjects(BOB, "INBOX")? == ["many"]);
+    Ok(())
+}
+
+#[test]
+fn a_script_cannot_take_the_mark_off_and_send_it_on_again() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let _far = internet.domain("far.example")?;
+    let script =
+        "require \"editheader\"; deleteheader \"X-Sieve-Redirected-From\"; redirect \"pal@far.example\";";
+    let house = House::build(Plan {
+        scripts: &[(ANN, script)],
+        tables: &internet.settings("", ""),
+        ..Plan::default()
+    })?;
+    let back = format!("X-Sieve-Redirected-From: {ANN}\r\n{}", letter(EVE, ANN, "back"));
+    house.take(EVE, ANN, &back)?;
+    ensure!(house.subjects(ANN, "INBOX")? == ["back"], "{}", house.server.log());
+    Ok(())
+}

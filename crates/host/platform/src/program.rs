@@ -3,13 +3,14 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::ioctl_fionbio;
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal, kill_process_group, pidfd_open, prlimit};
 
 /// What a run may take.
@@ -90,18 +91,18 @@ pub fn run<S: AsRef<OsStr>>(
             }
             output.unwrap_or(Ok(Vec::new()))
         });
-        let mut fed = Ok(());
-        if let Some(mut stdin) = stdin {
-            fed = feed(&mut Pipe(&mut stdin));
-        }
+        let fed = match stdin {
+            Some(stdin) => Pipe::new(stdin, group, deadline).and_then(|mut pipe| feed(&mut pipe)),
+            None => Ok(()),
+        };
         let output = reading.join().unwrap_or(Ok(Vec::new()));
         (fed, output, watch.join().unwrap_or(false))
     });
     let status = end(&mut child);
     match (fed, output) {
         (_, Err(error)) => Err(error),
-        (Err(error), _) => Err(ProgramError::Input(error)),
-        (Ok(()), Ok(_)) if !is_over => Err(ProgramError::TooLong),
+        (_, Ok(_)) if !is_over => Err(ProgramError::TooLong),
+        (Err(error), Ok(_)) => Err(ProgramError::Input(error)),
         (Ok(()), Ok(output)) => Ok(Ended { status, output }),
     }
 }
@@ -130,10 +131,12 @@ impl Group {
 
     /// Waits for the end of the first process; whether it came in time.
     fn ends_by(self, deadline: Instant) -> bool {
-        let Some(pidfd) = self.0.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else {
-            return true;
-        };
-        wait(&pidfd, deadline)
+        self.first().is_none_or(|first| wait(&mut [PollFd::new(&first, PollFlags::IN)], deadline))
+    }
+
+    /// The first process, to wait for.
+    fn first(self) -> Option<OwnedFd> {
+        self.0.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
     }
 
     fn kill(self) {
@@ -144,15 +147,15 @@ impl Group {
     }
 }
 
-/// Waits until there is something to read, or an end; whether that was in time.
-fn wait(what: &impl AsFd, deadline: Instant) -> bool {
+/// Waits until one of them is ready, or at its end; whether that was in time.
+fn wait(what: &mut [PollFd<'_>], deadline: Instant) -> bool {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: left.subsec_nanos().into(),
         };
-        match poll(&mut [PollFd::new(what, PollFlags::IN)], Some(&timeout)) {
+        match poll(what, Some(&timeout)) {
             Ok(0) => return false,
             Err(rustix::io::Errno::INTR) => {}
             _ => return true,
@@ -167,7 +170,7 @@ fn read_until(
 ) -> Result<Vec<u8>, ProgramError> {
     let mut output = Vec::new();
     let mut piece = [0; 8_192];
-    while wait(&from, deadline) {
+    while wait(&mut [PollFd::new(&from, PollFlags::IN)], deadline) {
         let read = from.read(&mut piece).unwrap_or(0);
         if read == 0 {
             return Ok(output);
@@ -180,14 +183,44 @@ fn read_until(
     Err(ProgramError::TooLong)
 }
 
-/// A program that has read enough is told nothing more.
-struct Pipe<'a>(&'a mut dyn Write);
+/// What a program reads. One that has read enough, or is over, is told nothing more: what it left behind, out of our
+/// reach, must not keep us waiting.
+struct Pipe {
+    stdin: ChildStdin,
+    /// The first process.
+    first: Option<OwnedFd>,
+    deadline: Instant,
+}
 
-impl Write for Pipe<'_> {
+impl Pipe {
+    fn new(stdin: ChildStdin, group: Group, deadline: Instant) -> io::Result<Self> {
+        ioctl_fionbio(&stdin, true)?;
+        Ok(Self { stdin, first: group.first(), deadline })
+    }
+
+    /// Waits until it takes more; whether it ever will.
+    fn takes_more(&self) -> io::Result<bool> {
+        let Some(first) = &self.first else { return Ok(false) };
+        let mut either = [PollFd::new(&self.stdin, PollFlags::OUT), PollFd::new(first, PollFlags::IN)];
+        if !wait(&mut either, self.deadline) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(either.first().is_some_and(|stdin| !stdin.revents().is_empty()))
+    }
+}
+
+impl Write for Pipe {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        match self.0.write(octets) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(octets.len()),
-            written => written,
+        loop {
+            match self.stdin.write(octets) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(octets.len()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !self.takes_more()? {
+                        return Ok(octets.len());
+                    }
+                }
+                written => return written,
+            }
         }
     }
 
@@ -198,6 +231,8 @@ impl Write for Pipe<'_> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::kill_process;
+
     use super::*;
 
     const BOUNDS: Bounds =
@@ -245,5 +280,18 @@ mod tests {
     fn what_is_left_behind_is_ended() {
         // The one in the background would keep the pipe open for ever.
         assert_eq!(sh("sleep 1000 & echo done", b"", BOUNDS).unwrap(), said("done\n"));
+    }
+
+    #[test]
+    fn what_has_left_its_group_keeps_nobody_waiting() {
+        // It has a session of its own, the pipe, and reads nothing from it.
+        let script = "exec 3<&0; (setsid sh -c 'echo $$; exec sleep 1000 >/dev/null' <&3 &) | { read pid; echo $pid; }";
+        let begin = Instant::now();
+        let ended = sh(script, &[b'x'; 1 << 20], BOUNDS).unwrap();
+        let waited = begin.elapsed();
+        let left: i32 = String::from_utf8(ended.output).unwrap().trim().parse().unwrap();
+        kill_process(Pid::from_raw(left).unwrap(), Signal::KILL).unwrap();
+        assert_eq!(ended.status, Some(0));
+        assert!(waited < BOUNDS.time_max, "{waited:?}");
     }
 }

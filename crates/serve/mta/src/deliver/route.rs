@@ -206,7 +206,7 @@ fn elsewhere(rooms: &Rooms, settings: &Settings, question: Question<'_>) -> Resu
 
 /// Refuses a recipient whose mailbox is full. This is the only gate: a message whose recipients were accepted is filed
 /// for all of them, even if it then crosses the line, because one reply cannot refuse some of them.
-async fn check_quota(
+pub(crate) async fn check_quota(
     rooms: &Rooms,
     settings: &Settings,
     account: AccountId,

@@ -1,5 +1,7 @@
 //! From each action to what has to be written for it. Whatever cannot be done as a script says is kept in the inbox.
 
+use std::sync::Arc;
+
 use directory::fill_random;
 use mail_types::{AccountId, Keyword, MailboxName, SpecialUse, SystemFlag};
 use mailstore::{Filing, FilingTarget, FlagNames, QuotaLimit, StoreError};
@@ -214,6 +216,10 @@ impl Planner<'_> {
             }
             _ => return Ok(()),
         };
+        if !self.made.may_be(letter.content.octets()) {
+            self.note(copy.recipient, format!("{what}{by}: nothing sent, too much is made of one message"));
+            return Ok(());
+        }
         let copy_filing = match fcc {
             Some(into) => {
                 let (target, _) = self.place(owner, into).await;
@@ -243,12 +249,14 @@ impl Planner<'_> {
     async fn tell_of_faults(&mut self, owner: &Owner, faults: &[RunFault]) {
         let Some(first) = faults.first() else { return };
         tracing::warn!(account = %owner.facts.owner, fault = notice::words(first), "a filter failed");
-        let memory = &self.filters.0.memory;
+        let memory = Arc::clone(&self.filters.0.memory);
         let (account, now) = (owner.facts.account, self.desk.brought.now);
-        let claim = match memory.claim(account, key(Kind::ToldOfFault, &[]), notice::QUIET_SECONDS, now) {
-            Ok(Some(claim)) => claim,
-            Ok(None) => return,
-            Err(error) => {
+        // It may have to wait for the disk.
+        let claiming = move || memory.claim(account, key(Kind::ToldOfFault, &[]), notice::QUIET_SECONDS, now);
+        let claim = match self.filters.0.workers.run(claiming).await {
+            Ok(Ok(Some(claim))) => claim,
+            Ok(Ok(None)) | Err(_) => return,
+            Ok(Err(error)) => {
                 tracing::error!(%error, "the memory of filters cannot be read");
                 return;
             }

@@ -22,6 +22,7 @@ use tokio::runtime::Handle;
 use super::envelope::{envelope_of, is_sender_proven};
 use super::letters::Desk;
 use super::memory::Claim;
+use super::programs::ProgramTime;
 use super::refusal::Refusal;
 use super::run::{Octets, Question};
 use super::world::{Acts, Facts};
@@ -34,8 +35,10 @@ use crate::receive::judgement::Judged;
 use crate::receive::replies;
 use crate::settings::Settings;
 
-/// Octets in memory of all messages that are made of one: changed, sent on. Beyond, mail is kept as it came.
+/// Octets in memory of all messages that are made of one: changed, sent on, letters. Beyond, mail is kept as it came.
 const MADE_OCTETS_MAX: u64 = 64 * 1024 * 1024;
+/// Octets of all messages that are made of one, on the disk: a large one that everybody's script changes must not fill it.
+const MADE_ON_DISK_MAX: u64 = 1024 * 1024 * 1024;
 /// What of one message is in memory at most: larger ones lie in a file until they are filed.
 const IN_MEMORY_OCTETS: u64 = 256 * 1024;
 /// Lines about one recipient in the record of a message.
@@ -122,19 +125,22 @@ pub(super) struct Copy {
     pub(super) senders: Vec<AccountId>,
 }
 
-/// How much memory is taken by messages that were made of one: changed, sent on. An alias of thousands must not fill it.
+/// How much memory and disk is taken by messages that were made of one: changed, sent on, letters. An alias of thousands
+/// must not fill them.
 #[derive(Default)]
 pub(super) struct Made {
-    octets: u64,
+    in_memory: u64,
+    on_disk: u64,
 }
 
 impl Made {
     /// Whether one more message of this length may be made; it counts then.
     pub(super) fn may_be(&mut self, octets: u64) -> bool {
-        let made = self.octets.saturating_add(octets.min(IN_MEMORY_OCTETS));
-        let may = made <= MADE_OCTETS_MAX;
+        let in_memory = self.in_memory.saturating_add(octets.min(IN_MEMORY_OCTETS));
+        let on_disk = self.on_disk.saturating_add(octets);
+        let may = in_memory <= MADE_OCTETS_MAX && on_disk <= MADE_ON_DISK_MAX;
         if may {
-            self.octets = made;
+            (self.in_memory, self.on_disk) = (in_memory, on_disk);
         }
         may
     }
@@ -150,6 +156,8 @@ pub(super) struct Planner<'a> {
     pub(super) waiting: VecDeque<Copy>,
     /// Copies so far.
     pub(super) copies: usize,
+    /// For the programs of all who get it.
+    program_time: Arc<ProgramTime>,
     /// Messages that were made of this one.
     pub(super) made: Made,
     pub(super) refusals: Vec<Refusal>,
@@ -180,6 +188,7 @@ pub(crate) async fn plan(
         },
         waiting: VecDeque::new(),
         copies: 0,
+        program_time: Arc::new(ProgramTime::new(rooms.filters.settings().program_bounds)),
         made: Made::default(),
         refusals: Vec::new(),
         editions: Vec::new(),
@@ -285,6 +294,7 @@ impl Planner<'_> {
             settings,
             detail: Detail::Actions,
             acts: Acts::Yes,
+            program_time: Arc::clone(&self.program_time),
         })
     }
 
@@ -349,11 +359,15 @@ mod tests {
     #[test]
     fn so_much_is_made_of_one_message_and_no_more() {
         for (octets, may) in [(99, true), (100, true), (101, false)] {
-            let mut made = Made { octets: MADE_OCTETS_MAX - 100 };
+            let mut made = Made { in_memory: MADE_OCTETS_MAX - 100, on_disk: 0 };
+            assert_eq!(made.may_be(octets), may, "{octets}");
+            let mut made = Made { in_memory: 0, on_disk: MADE_ON_DISK_MAX - 100 };
             assert_eq!(made.may_be(octets), may, "{octets}");
         }
         let mut made = Made::default();
         // Large ones lie in files.
-        assert_eq!((0..1_000).filter(|_| made.may_be(50 << 20)).count(), 256);
+        assert_eq!((0..1_000).filter(|_| made.may_be(4 << 20)).count(), 256);
+        let mut made = Made::default();
+        assert_eq!((0..1_000).filter(|_| made.may_be(50 << 20)).count(), 20);
     }
 }

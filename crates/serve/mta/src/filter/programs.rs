@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use platform::program::{self, Bounds};
 use sieve::message::Edition;
 
@@ -28,6 +29,35 @@ impl Default for ProgramBounds {
             memory_octets_max: 256 * 1024 * 1024,
             output_octets_max: 1024 * 1024,
         }
+    }
+}
+
+/// All programs that run for one message may take so many times what one may: its sender waits for ten minutes at most
+/// (RFC 5321 §4.5.3.2.6), and comes again.
+const RUNS_TIME_FACTOR: u32 = 6;
+
+/// The time that is left for the programs of one message.
+pub(crate) struct ProgramTime(Mutex<Duration>);
+
+impl ProgramTime {
+    pub(crate) fn new(bounds: ProgramBounds) -> Self {
+        Self(Mutex::new(bounds.time_max.saturating_mul(RUNS_TIME_FACTOR)))
+    }
+
+    /// Lets something run, no longer than it may and there is time.
+    fn spend<T>(
+        &self,
+        time_max: Duration,
+        run: impl FnOnce(Duration) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let left = *self.0.lock();
+        if left.is_zero() {
+            return Err("the programs of this message took longer than they may".to_owned());
+        }
+        let begin = Instant::now();
+        let result = run(time_max.min(left));
+        *self.0.lock() = left.saturating_sub(begin.elapsed());
+        result
     }
 }
 
@@ -56,6 +86,7 @@ pub(crate) fn run(
     circumstances: &Circumstances,
     input: &Input<'_>,
     bounds: ProgramBounds,
+    time: &ProgramTime,
 ) -> Result<(bool, Vec<u8>), String> {
     let environment = [
         ("PATH", "/usr/bin:/bin".to_owned()),
@@ -77,12 +108,36 @@ pub(crate) fn run(
             written
         }
     };
-    let bounds = Bounds {
-        time_max: bounds.time_max,
-        memory_octets_max: bounds.memory_octets_max,
-        output_octets_max: bounds.output_octets_max,
-    };
-    let ended =
-        program::run(path, arguments, &environment, feed, bounds).map_err(|error| error.to_string())?;
+    let ended = time.spend(bounds.time_max, |time_max| {
+        let ProgramBounds { memory_octets_max, output_octets_max, .. } = bounds;
+        let bounds = Bounds { time_max, memory_octets_max, output_octets_max };
+        program::run(path, arguments, &environment, feed, bounds).map_err(|error| error.to_string())
+    })?;
     Ok((ended.status == Some(0), ended.output))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_programs_of_one_message_share_its_time() {
+        let time_max = Duration::from_millis(10);
+        let time = ProgramTime::new(ProgramBounds { time_max, ..ProgramBounds::default() });
+        // Each takes what it is given.
+        let busy = |given: Duration| {
+            let begin = Instant::now();
+            while begin.elapsed() < given {
+                std::hint::spin_loop();
+            }
+            Ok(given)
+        };
+        let mut given = Duration::ZERO;
+        while let Ok(one) = time.spend(time_max, busy) {
+            assert!(one <= time_max);
+            given += one;
+        }
+        assert!(given <= RUNS_TIME_FACTOR * time_max, "{given:?}");
+        assert!(time.0.lock().is_zero());
+    }
 }

@@ -5,14 +5,14 @@ use directory::{LocalTarget, Recipients, Resolution};
 use mail_types::{Address, ForwardPath};
 use mailstore::{FlagNames, StoreError};
 use platform::clock::Timestamp;
-use queue::{BodyNeeds, DeliverBy, DeliverByMode, ReturnContent};
+use queue::{BodyNeeds, DeliverBy, DeliverByMode, RECIPIENTS_MAX, ReturnContent};
 use sieve::RedirectTo;
 use sieve::message::Edition;
 
 use super::letters::{Desk, needs};
 use super::plan::{Copy, Entry, Owner, Planner};
 use crate::deliver::queued;
-use crate::deliver::route::RemoteTarget;
+use crate::deliver::route::{RemoteTarget, check_quota};
 
 /// Copies that redirects among our own people may make of one message.
 const COPIES_MAX: usize = 100;
@@ -74,7 +74,7 @@ impl Planner<'_> {
     }
 
     /// Sends a copy on to an account here, whose own scripts it goes through; whether that is possible: not to who has
-    /// sent it on already.
+    /// sent it on already, nor to who has no room for it.
     async fn send_on_here(
         &mut self,
         copy: &Copy,
@@ -89,6 +89,12 @@ impl Planner<'_> {
         {
             return Ok(false);
         }
+        let octets = edition.map_or_else(|| owner.source.0.octets(), Edition::octets);
+        let Desk { rooms, known, .. } = self.desk;
+        // Nobody has asked at RCPT.
+        if check_quota(rooms, known.settings, target.account, octets).await.is_err() {
+            return Ok(false);
+        }
         self.copies += 1;
         let entry = self.edition(copy, owner, edition).await?;
         let mut senders = copy.senders.clone();
@@ -98,7 +104,7 @@ impl Planner<'_> {
         Ok(true)
     }
 
-    /// Queues a copy for addresses elsewhere; whether there is a queue.
+    /// Queues a copy for addresses elsewhere; whether that is possible: there is a queue, and it takes so many.
     async fn send_on(
         &mut self,
         copy: &Copy,
@@ -110,7 +116,8 @@ impl Planner<'_> {
         let Desk { rooms, known, brought } = self.desk;
         let Some(named) = self.envelope.recipients.get(copy.recipient) else { return Ok(false) };
         let octets = edition.map_or_else(|| owner.source.0.octets(), Edition::octets);
-        if rooms.queue.is_none() || !self.made.may_be(octets) {
+        let is_too_many = addresses.len() > RECIPIENTS_MAX;
+        if rooms.queue.is_none() || is_too_many || !self.made.may_be(octets) {
             return Ok(false);
         }
         let by = &owner.facts.owner;

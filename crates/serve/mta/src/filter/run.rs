@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use super::Filters;
 use super::memory::{Claim, Kind, key};
 use super::operator::FilterSettings;
-use super::programs::{self, Input};
+use super::programs::{self, Input, ProgramTime};
 use super::world::{Acts, DeliveryWorld, Facts, circumstances, own_addresses};
 
 /// The mark that what is sent on by scripts has, one for each account that sent it (RFC 5228 §10).
@@ -103,6 +103,7 @@ pub(crate) struct Question {
     pub(crate) host: DomainName,
     pub(crate) detail: Detail,
     pub(crate) acts: Acts,
+    pub(crate) program_time: Arc<ProgramTime>,
 }
 
 /// What a run comes to.
@@ -135,6 +136,8 @@ impl Question {
             MessageLimits { address_form: self.settings.dialect.address_form, ..MessageLimits::default() };
         let mut message = Message::open(Box::new(self.source.clone()), limits)
             .map_err(|_| StoreError::Corrupt("a message that has come cannot be read".to_owned()))?;
+        // As it came: a script that takes the mark off would send it round and round.
+        let was_redirected = self.was_redirected(&message);
         let stages = std::mem::take(&mut self.stages);
         let mut outcome = {
             let world = DeliveryWorld {
@@ -147,21 +150,25 @@ impl Question {
                 source: &self.source,
                 runtime,
                 acts: self.acts,
+                program_time: &self.program_time,
             };
             run(&stages, &mut message, &world, &self.settings.dialect, self.detail)
         };
         outcome.faults.splice(0..0, std::mem::take(&mut self.broken));
         let mut told = Vec::new();
-        let written =
-            outcome.actions.iter().map(|decided| self.write(decided, &message, &mut told)).collect();
+        let written = outcome.actions.iter().map(|decided| match &decided.action {
+            Action::Redirect(_) if was_redirected => ForAction::Loop,
+            _ => self.write(decided, &message, &mut told),
+        });
+        let written = written.collect();
         Ok(Answer { outcome, written })
     }
 
     fn write(&self, decided: &Decided, message: &Message, told: &mut Vec<Address>) -> ForAction {
         match &decided.action {
-            Action::Keep { .. } | Action::FileInto(_) | Action::Discard => ForAction::Nothing,
-            Action::Redirect(_) if self.was_redirected(message) => ForAction::Loop,
-            Action::Redirect(_) => ForAction::Nothing,
+            Action::Keep { .. } | Action::FileInto(_) | Action::Redirect(_) | Action::Discard => {
+                ForAction::Nothing
+            }
             Action::Vacation(vacation) => self.vacation(vacation, message),
             Action::Reject(reject) => {
                 let letter = self.with_office(|office| rejection_letter(reject, message, office));
@@ -280,8 +287,14 @@ impl Question {
         }
         let input = Input::Message { source: &self.source, edition };
         let bounds = self.settings.program_bounds;
-        let (is_success, _) =
-            programs::run(path, &pipe.arguments, &circumstances(&self.facts), &input, bounds)?;
+        let (is_success, _) = programs::run(
+            path,
+            &pipe.arguments,
+            &circumstances(&self.facts),
+            &input,
+            bounds,
+            &self.program_time,
+        )?;
         if is_success { Ok(()) } else { Err(format!("the program {} failed", pipe.program)) }
     }
 }

@@ -11,6 +11,7 @@ use sieve::{Action, Decided, Detail, Envelope, FileInto, Origin, RedirectTo, Sta
 use tokio::runtime::Handle;
 
 use super::plan::{own_stage, postmaster};
+use super::programs::ProgramTime;
 use super::refusal::kind_word;
 use super::run::{Answer, ForAction, Octets, Question};
 use super::scripts::compiled;
@@ -103,6 +104,7 @@ impl Filters {
             address: owner.address.clone(),
             detail: message.detail.clone(),
         };
+        let program_time = Arc::new(ProgramTime::new(settings.program_bounds));
         let question = Question {
             facts: facts(rooms, &target, &message, &settings.dialect.detail_delimiters),
             directory: rooms.directory.clone(),
@@ -117,6 +119,7 @@ impl Filters {
             settings,
             detail: Detail::Steps,
             acts: Acts::No,
+            program_time,
         };
         let mailboxes = Arc::clone(&question.mailboxes);
         let runtime = Handle::current();

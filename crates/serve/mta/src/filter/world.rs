@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use super::memory::{Kind, key};
 use super::operator::FilterSettings;
-use super::programs::{self, Circumstances, Input};
+use super::programs::{self, Circumstances, Input, ProgramTime};
 use super::run::Octets;
 use super::{Filters, scripts};
 
@@ -48,6 +48,7 @@ pub(crate) struct DeliveryWorld<'a> {
     /// To wait for the store on a thread that may.
     pub(crate) runtime: &'a Handle,
     pub(crate) acts: Acts,
+    pub(crate) program_time: &'a ProgramTime,
 }
 
 /// Whether what a run asks for may be done at once.
@@ -143,7 +144,8 @@ impl World for DeliveryWorld<'_> {
         };
         let circumstances = circumstances(self.facts);
         let bounds = self.settings.program_bounds;
-        let (is_success, output) = programs::run(path, program.arguments, &circumstances, &input, bounds)?;
+        let (is_success, output) =
+            programs::run(path, program.arguments, &circumstances, &input, bounds, self.program_time)?;
         Ok(Finished { is_success, output })
     }
 }
