@@ -88,7 +88,7 @@ fn a_second_server_on_the_same_data_is_refused() -> Result<()> {
     let other = server.directory().join("other.toml");
     let moved = testkit::free_offset()?;
     let line = text.lines().find(|line| line.starts_with("port_offset")).context("no offset")?;
-    std::fs::write(&other, text.replace(line, &format!("port_offset = {moved}")))?;
+    std::fs::write(&other, text.replace(line, &format!("port_offset = {}", moved.number())))?;
     let output =
         Command::new(testkit::mailstead_binary()?).arg("--config").arg(&other).arg("serve").output()?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

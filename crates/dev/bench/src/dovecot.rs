@@ -19,7 +19,7 @@ pub(crate) enum Format {
 pub(crate) struct Dovecot {
     directory: PathBuf,
     format: Format,
-    pub(crate) offset: u16,
+    pub(crate) offset: testkit::Offset,
 }
 
 impl Dovecot {
@@ -40,7 +40,7 @@ impl Dovecot {
     }
 
     pub(crate) fn address(&self, port: u16) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], port + self.offset))
+        SocketAddr::from(([127, 0, 0, 1], port + self.offset.number()))
     }
 
     pub(crate) fn lmtp_socket(&self) -> PathBuf {
@@ -85,8 +85,8 @@ impl Dovecot {
             location = self.location(),
             user = user.trim(),
             group = group.trim(),
-            imap = 143 + self.offset,
-            imaps = 993 + self.offset,
+            imap = 143 + self.offset.number(),
+            imaps = 993 + self.offset.number(),
         ))
     }
 

@@ -112,6 +112,7 @@ pub(crate) struct PostfixAlone {
     postfix: Postfix,
     group: Group,
     _directory: tempfile::TempDir,
+    _ports: testkit::Offset,
 }
 
 impl PostfixAlone {
@@ -125,9 +126,10 @@ impl PostfixAlone {
             table.display()
         );
         let group = Group::make("postfix")?;
-        let port = 25 + testkit::free_offset()?;
+        let ports = testkit::free_offset()?;
+        let port = 25 + ports.number();
         let postfix = Postfix::start(&directory.path().join("postfix"), port, &settings, &group)?;
-        let alone = Self { postfix, group, _directory: directory };
+        let alone = Self { postfix, group, _directory: directory, _ports: ports };
         alone.wait_until_up()?;
         Ok(alone)
     }

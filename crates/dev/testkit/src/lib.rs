@@ -30,7 +30,7 @@ pub use imap_client::{Answer, ImapClient};
 pub use internet::Internet;
 pub use name_server::{NameServer, Record};
 pub use name_world::{Humour, NameWorld, Question, Signing, Transport};
-pub use ports::free_offset;
+pub use ports::{Offset, free_offset};
 pub use remote_host::{RemoteHost, Temper};
 pub use server::{Server, ServerOptions, mailstead_binary};
 pub use smtp_client::SmtpClient;

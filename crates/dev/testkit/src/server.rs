@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::dialogue::WAIT_MAX;
 use crate::imap_client::ImapClient;
-use crate::ports::free_offset;
+use crate::ports::{Offset, free_offset};
 use crate::smtp_client::SmtpClient;
 
 /// How a server is made.
@@ -30,7 +30,7 @@ pub struct ServerOptions {
 #[derive(Debug)]
 pub struct Server {
     directory: TempDir,
-    offset: u16,
+    offset: Offset,
     options: ServerOptions,
     running: Option<Running>,
 }
@@ -101,7 +101,7 @@ impl Server {
                 "--dir",
             ])
             .arg(self.directory.path())
-            .args(["--port-offset", &self.offset.to_string(), Self::ANN])
+            .args(["--port-offset", &self.offset.number().to_string(), Self::ANN])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -248,7 +248,7 @@ impl Server {
     /// The address of a listener, by its usual port.
     #[must_use]
     pub fn address(&self, port: u16) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, port + self.offset))
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port + self.offset.number()))
     }
 
     /// The configuration file.

@@ -33,7 +33,8 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let directory = tempfile::tempdir().context("making a temporary directory")?;
-    let offset = testkit::free_offset()?;
+    let ports = testkit::free_offset()?;
+    let offset = ports.number();
     let mut internet = Internet::start()?;
     let host = internet.domain("faraway.example")?;
     host.set_tls(Some(internet.certified(&[host.name()])?));
