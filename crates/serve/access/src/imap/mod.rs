@@ -19,6 +19,7 @@ mod idle;
 mod list;
 mod login;
 mod mailbox;
+mod metadata;
 mod namespace;
 mod octets;
 mod person;

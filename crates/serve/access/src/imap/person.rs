@@ -6,7 +6,7 @@ use directory::Authenticated;
 use imap::command::Opening;
 use imap::{Numbering, SequenceSet};
 use mail_types::{MailboxId, MailboxName, ModSeq, Uid, UidSet};
-use mailstore::{Account, MailboxInfo, QuotaLimit, View};
+use mailstore::{Account, Annotations, MailboxInfo, QuotaLimit, View};
 use platform::metrics::GaugeHold;
 use tokio::sync::watch;
 
@@ -23,6 +23,8 @@ pub(crate) struct Person {
     pub(crate) account: Account,
     pub(crate) enabled: Enabled,
     pub(crate) selected: Option<Box<Selected>>,
+    /// The annotations that the client has heard of, if it wants to hear of changes.
+    pub(crate) annotations_told: Option<Arc<Annotations>>,
     pub(crate) _counted: GaugeHold,
     pub(crate) _place: SessionPlace,
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use directory::{AliasTarget, Directory};
-use mail_types::{AccountId, Address, MailboxId, MailboxName, ScriptName, SpecialUse};
-use mailstore::{Account, MailboxList};
+use mail_types::{AccountId, Address, AnnotationName, MailboxId, MailboxName, ScriptName, SpecialUse};
+use mailstore::{Account, MailboxList, SPECIAL_USE_ANNOTATION};
 use platform::clock::Timestamp;
 use sieve::{Envelope, Finished, Now, Program, ProgramInput, Score, Script, ScriptPlace, World};
 use tokio::runtime::Handle;
@@ -99,6 +99,24 @@ impl World for DeliveryWorld<'_> {
     fn mailboxes_with_use(&self, special_use: &str) -> Vec<MailboxName> {
         let Some(special_use) = SpecialUse::parse(special_use) else { return Vec::new() };
         self.mailboxes.by_special_use(special_use).map(|mailbox| mailbox.name.clone()).into_iter().collect()
+    }
+
+    fn metadata(&self, mailbox: Option<&MailboxName>, annotation: &str) -> Option<String> {
+        let name = AnnotationName::parse(annotation).ok()?;
+        let mailbox = match mailbox {
+            Some(name) => Some(self.mailboxes.by_name(name)?),
+            None => None,
+        };
+        if let (Some(mailbox), SPECIAL_USE_ANNOTATION) = (mailbox, name.as_str()) {
+            return mailbox.special_use.map(|special_use| special_use.attribute().to_owned());
+        }
+        let place = mailbox.map(|mailbox| mailbox.id);
+        // Most accounts have none: known without waiting.
+        self.account.annotations().ok()?.find(place, &name)?;
+        let values = self.runtime.block_on(self.account.annotation_values(place, vec![name]));
+        let values = values.inspect_err(|error| tracing::error!(%error, "an annotation cannot be read"));
+        let (_, value) = values.ok()?.pop()?;
+        value.map(|value| String::from_utf8_lossy(&value).into_owned())
     }
 
     fn was_seen(&self, identifier: &[u8]) -> bool {
