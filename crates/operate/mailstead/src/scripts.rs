@@ -18,8 +18,7 @@ pub(crate) fn limits(settings: &Settings) -> ScriptLimits {
 /// What a script may say.
 pub(crate) fn dialect(settings: &Settings) -> Dialect {
     let seconds = |key: &str| settings.time(key).as_secs();
-    // No event of IMAP's runs a script here (RFC 6785).
-    let mut dialect = Dialect::default().without(Extension::ImapSieve);
+    let mut dialect = Dialect::default();
     dialect.bounds = Bounds {
         script_octets_max: settings.count("sieve.script_octets_max"),
         actions_max: settings.count("sieve.actions_max"),

@@ -104,7 +104,7 @@ async fn carry_out(
     let wire = &mut connection.wire;
     match command {
         Command::Capability => {
-            let names = capability::after_login(person.settings.message_octets_max);
+            let names = capability::after_login(&person.settings);
             response::write_capability(wire.output(), &names);
             Ok(Done::plain("CAPABILITY completed"))
         }

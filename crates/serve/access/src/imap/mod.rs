@@ -11,6 +11,7 @@ mod connection;
 mod copy_move;
 mod dispatch;
 mod enable;
+mod event;
 mod expunge;
 mod fetch;
 mod filings;
@@ -32,6 +33,8 @@ mod status;
 mod store;
 mod stranger;
 mod updates;
+
+pub use event::{EventCause, EventSink, MailboxEvent};
 
 use std::fmt;
 use std::sync::Arc;
@@ -65,6 +68,8 @@ pub struct Rooms {
     pub acceptor: Option<Acceptor>,
     /// Names the way of each appended message.
     pub next_transaction: Box<dyn Fn() -> TransactionId + Send + Sync>,
+    /// Hears of what clients do to messages.
+    pub events: EventSink,
 }
 
 /// The IMAP door. Clones share it.

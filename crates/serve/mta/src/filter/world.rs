@@ -9,6 +9,7 @@ use platform::clock::Timestamp;
 use sieve::{Envelope, Finished, Now, Program, ProgramInput, Score, Script, ScriptPlace, World};
 use tokio::runtime::Handle;
 
+use super::event::EventFacts;
 use super::memory::{Kind, key};
 use super::operator::FilterSettings;
 use super::programs::{self, Circumstances, Input};
@@ -34,6 +35,8 @@ pub(crate) struct Facts {
     pub(crate) hostname: String,
     pub(crate) remote_host: Option<String>,
     pub(crate) remote_address: Option<String>,
+    /// What has happened in a mailbox, where it is not the message's coming.
+    pub(crate) event: Option<EventFacts>,
 }
 
 /// The world of one run.
@@ -73,14 +76,23 @@ impl World for DeliveryWorld<'_> {
         match item {
             "host" => Some(facts.hostname.clone()),
             "domain" => Some(facts.hostname.split_once('.').map_or("", |(_, domain)| domain).to_owned()),
-            "location" => Some("MTA".to_owned()),
-            "phase" => Some("during".to_owned()),
+            "location" => Some(facts.event.as_ref().map_or("MTA", |_| "MS").to_owned()),
+            "phase" => Some(facts.event.as_ref().map_or("during", |_| "post").to_owned()),
+            // People log in by their address.
+            "imap.user" | "imap.email" => facts.event.as_ref().map(|_| facts.owner.to_string()),
+            "imap.cause" => facts.event.as_ref().map(|event| event.cause.to_owned()),
+            "imap.mailbox" => facts.event.as_ref().map(|event| event.mailbox.to_string()),
+            "imap.changedflags" => facts.event.as_ref().map(|event| event.changed_flags.clone()),
             "remote-host" => facts.remote_host.clone(),
             "remote-ip" => facts.remote_address.clone(),
             "vnd.dovecot.default-mailbox" => Some("INBOX".to_owned()),
             "vnd.dovecot.username" => Some(facts.owner.to_string()),
             _ => None,
         }
+    }
+
+    fn flags(&self) -> Vec<String> {
+        self.facts.event.as_ref().map(|event| event.flags.clone()).unwrap_or_default()
     }
 
     fn own_addresses(&self) -> Vec<String> {
