@@ -123,6 +123,34 @@ if environment "imap.cause" "APPEND" {
 }
 
 #[test]
+fn nobody_sends_more_by_flags_than_by_mail() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let far = internet.domain("far.example")?;
+    let script = r#"require ["imapsieve", "environment", "imap4flags"];
+if environment "imap.cause" "APPEND" { addflag "$Tried"; redirect "pal@far.example"; }
+"#;
+    let house = House::build(Plan {
+        scripts: &[(ANN, script)],
+        tables: &format!("{}[submission]\nmessages_an_hour = 1\n", internet.settings("", "")),
+        ..Plan::default()
+    })?;
+    name_script(&house, "Drafts", "seeded")?;
+    let mut imap = house.server.imap(ANN)?;
+    imap.append("Drafts", "", letter(ANN, EVE, "first").as_bytes())?;
+    ensure!(far.wait_for(1)?.swap_remove(0).text().contains("This is first."));
+    imap.append("Drafts", "", letter(ANN, EVE, "second").as_bytes())?;
+    let begun = Instant::now();
+    while !house.server.log().contains("it has sent enough") {
+        ensure!(begun.elapsed() < testkit::WAIT_MAX, "{}", house.server.log());
+        std::thread::yield_now();
+    }
+    let drafts = house.lying(ANN, "Drafts")?;
+    ensure!(drafts[0].0.contains("\\Deleted") && !drafts[1].0.contains("\\Deleted"), "{drafts:?}");
+    ensure!(far.received().len() == 1);
+    Ok(())
+}
+
+#[test]
 fn a_script_that_refuses_or_fails_changes_nothing_and_its_owner_is_told() -> Result<()> {
     let script = r#"require ["imapsieve", "environment", "reject", "imap4flags"];
 if not environment "location" "MS" { stop; }

@@ -29,6 +29,7 @@ use super::notice;
 use super::plan::{Answers, Copy, Known, Owner, Planner, compiled_stage, postmaster};
 use super::run::{Answer, ForAction, Octets, Question};
 use super::world::{Acts, Facts};
+use crate::deliver::limits::Sent;
 use crate::deliver::local::describe;
 use crate::deliver::queued::{Brought, Place};
 use crate::deliver::route::{Route, Targets};
@@ -107,7 +108,7 @@ impl SmtpDoor {
     pub async fn run_event(&self, event: MailboxEvent) {
         let rooms = &self.0.rooms;
         let live = self.0.live.load_full();
-        let running = Running { rooms, settings: &live.settings, event: &event };
+        let running = Running { rooms, settings: &live.settings, sent: &self.0.sent, event: &event };
         if let Err(error) = running.run().await {
             tracing::warn!(error = describe(&error), "scripts of an event were not run");
         }
@@ -118,6 +119,8 @@ impl SmtpDoor {
 struct Running<'a> {
     rooms: &'a Rooms,
     settings: &'a Settings,
+    /// What accounts have sent lately.
+    sent: &'a Sent,
     event: &'a MailboxEvent,
 }
 
@@ -365,11 +368,26 @@ impl Running<'_> {
             }
         }
         planner.work_off().await?;
+        if !self.may_send(&planner) {
+            tracing::warn!(account = %subject.facts.owner, "it has sent enough: a script of an event sends nothing");
+            return Ok(true);
+        }
         let stays = planner.stays_in_place();
         let lines = planner.plan.recipients.iter().flat_map(|plan| &plan.lines).cloned().collect::<Vec<_>>();
         planner.plan.write(self.rooms).await.map_err(|_| StoreError::Busy)?;
         tracing::info!(account = %subject.facts.owner, what = lines.join(" | "), "a script of an event acted");
         Ok(stays)
+    }
+
+    /// Whether the account may send so much, which counts then as if it had sent it itself: the mail is its own, and comes
+    /// whenever it likes.
+    fn may_send(&self, planner: &Planner<'_>) -> bool {
+        let queued = planner.plan.entries.iter().filter_map(|entry| entry.queued.as_ref());
+        let recipients: usize = queued.map(|queued| queued.recipients.len()).sum();
+        let limits = self.settings.routing.limits;
+        let (account, now) = (self.event.account.id(), self.rooms.clock.now());
+        let recipients = u32::try_from(recipients).unwrap_or(u32::MAX);
+        recipients == 0 || self.sent.charge(account, recipients, limits, now).is_ok()
     }
 
     /// The message itself: with the flags that the script leaves it, or to be expunged (RFC 6785 §2.2.3).
