@@ -2,6 +2,7 @@
 
 mod answered;
 mod broken;
+mod events;
 mod placed;
 mod programs;
 mod refused;

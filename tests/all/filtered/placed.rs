@@ -45,6 +45,31 @@ if envelope :detail :matches "to" "*" { set :upperfirst "box" "${1}"; fileinto :
 }
 
 #[test]
+fn scripts_ask_for_annotations() -> Result<()> {
+    let house = House::new(&[(
+        ANN,
+        r#"require ["fileinto", "mboxmetadata", "servermetadata"];
+if metadata "Archive" "/private/comment" "on" { fileinto "Archive"; }
+elsif servermetadata :contains "/shared/comment" "hol" { fileinto "Trash"; }
+elsif metadataexists "Junk" ["/private/specialuse", "/private/never"] { fileinto "Sent"; }
+elsif metadata "Junk" "/private/specialuse" "\\Junk" { keep; }
+else { discard; }
+"#,
+    )])?;
+    house.take(EVE, ANN, &letter(EVE, ANN, "first"))?;
+    let mut imap = house.server.imap(ANN)?;
+    imap.ok("SETMETADATA \"\" (/shared/comment \"holidays\")")?;
+    house.take(EVE, ANN, &letter(EVE, ANN, "second"))?;
+    imap.ok("SETMETADATA Archive (/private/comment \"on\")")?;
+    house.take(EVE, ANN, &letter(EVE, ANN, "third"))?;
+    for (mailbox, expected) in [("INBOX", "first"), ("Trash", "second"), ("Archive", "third")] {
+        let subjects = house.subjects(ANN, mailbox)?;
+        ensure!(subjects == [expected], "{mailbox}: {subjects:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn scripts_of_the_operator_stand_around_everybodys_own() -> Result<()> {
     let house = House::build(Plan {
         scripts: &[(

@@ -281,7 +281,7 @@ fn what_is_not_there_is_not_offered() -> Result<()> {
     let server = Server::start(ServerOptions::default())?;
     let mut imap = server.imap(Server::ANN)?;
     let capability = imap.ok("CAPABILITY")?.untagged.concat();
-    for absent in ["THREAD", "SORT", "COMPRESS", "ACL", "NOTIFY", "URLAUTH", "CATENATE", "METADATA"] {
+    for absent in ["THREAD", "SORT", "COMPRESS", "ACL", "NOTIFY", "URLAUTH", "CATENATE"] {
         ensure!(!capability.split([' ', '=']).any(|word| word == absent), "{capability}");
     }
     imap.ok("SELECT INBOX")?;
@@ -291,7 +291,6 @@ fn what_is_not_there_is_not_offered() -> Result<()> {
         "COMPRESS DEFLATE",
         "SETACL INBOX anyone lrs",
         "GETACL INBOX",
-        "GETMETADATA INBOX /private",
         "XAPPLEPUSHSERVICE x",
         "SETQUOTA \"\" (STORAGE 1)",
     ] {

@@ -250,7 +250,12 @@ impl Drop for Barred<'_> {
 
 fn load(index: &SqliteIndex) -> Result<AccountState, StorageError> {
     let (mailboxes, subscriptions) = (index.mailboxes()?, index.subscriptions()?);
-    Ok(AccountState::new(index.account()?, mailboxes, subscriptions, index.scripts()?))
+    Ok(AccountState::new(
+        index.account()?,
+        mailboxes,
+        subscriptions,
+        (index.scripts()?, index.annotations()?),
+    ))
 }
 
 /// A new account gets its INBOX and a mailbox for each special use, all subscribed (RFC 6154 §2).

@@ -43,6 +43,12 @@ pub enum StoreError {
     /// The account has as many scripts as it may have.
     #[error("too many scripts")]
     TooManyScripts,
+    /// The annotation is longer than annotations may be.
+    #[error("the annotation is too large")]
+    AnnotationTooLarge,
+    /// The mailbox has as many annotations as it may have.
+    #[error("too many annotations")]
+    TooManyAnnotations,
     /// The account was removed.
     #[error("no such account")]
     NoSuchAccount,

@@ -4,6 +4,7 @@
 //! takes what the log already holds, and questions. `SqliteIndex` keeps it in a file; `ModelIndex` in plain maps, for
 //! tests that compare the two.
 
+mod annotations;
 mod batch;
 mod check;
 mod emails;
@@ -20,10 +21,13 @@ mod tombstones;
 
 use std::ops::{ControlFlow, RangeInclusive};
 
-use mail_types::{EmailId, MailboxId, MailboxName, ModSeq, ScriptName, ThreadId, Uid, UidSet};
+use mail_types::{
+    AnnotationName, EmailId, MailboxId, MailboxName, ModSeq, ScriptName, ThreadId, Uid, UidSet,
+};
 use platform::clock::Timestamp;
 use storage::{BlobRef, LogPosition, PackId, StorageError};
 
+use crate::annotations::{Annotations, Place, Value};
 use crate::digest::Digest;
 use crate::fetch::{Row, Want};
 use crate::note::{MailboxState, Record};
@@ -143,6 +147,12 @@ pub(crate) trait AccountIndex {
 
     /// What a script says; `None` if there is none of that name.
     fn script(&self, name: &ScriptName) -> Result<Option<Script>, StorageError>;
+
+    /// Every annotation, without what it says.
+    fn annotations(&self) -> Result<Annotations, StorageError>;
+
+    /// What an annotation says; `None` if there is none of that name at that place.
+    fn annotation(&self, place: Place, name: &AnnotationName) -> Result<Option<Value>, StorageError>;
 
     /// The mailbox as it is now; `None` if it does not exist.
     fn snapshot(&self, mailbox: MailboxId) -> Result<Option<Snapshot>, StorageError>;

@@ -6,6 +6,7 @@
 
 mod account;
 mod accounts;
+mod annotations;
 mod append;
 mod apply;
 mod checkpoint;
@@ -45,6 +46,10 @@ mod verify;
 mod view;
 
 pub use account::Account;
+pub use annotations::{
+    ANNOTATION_OCTETS_MAX, ANNOTATIONS_OCTETS_MAX, ANNOTATIONS_PER_PLACE_MAX, AnnotationInfo, Annotations,
+    Place, SPECIAL_USE_ANNOTATION, Value,
+};
 pub use append::{Append, Filed};
 pub use copy_move::CopyOutcome;
 pub use deliver::{Filing, FilingTarget, Writing, WritingEntry};

@@ -4,6 +4,7 @@
 //! asked: the later mod-sequence wins for each message, mailbox and name, so reading them twice, or in another
 //! order than they were written, ends in the same place. The format is in docs/internals/account-index.md.
 
+mod annotation;
 mod script;
 
 use mail_types::{
@@ -12,6 +13,7 @@ use mail_types::{
 };
 use platform::clock::Timestamp;
 
+pub(crate) use annotation::AnnotationRecord;
 pub(crate) use script::{ActiveScript, ScriptRecord};
 
 use crate::varint::{Damaged, Reader, put_number, put_octets, put_signed};
@@ -31,6 +33,7 @@ pub(crate) enum Record {
     Subscription(Subscription),
     Script(ScriptRecord),
     ActiveScript(ActiveScript),
+    Annotation(AnnotationRecord),
     AccountRemoved,
 }
 
@@ -114,6 +117,7 @@ const SUBSCRIPTION: u8 = 7;
 const ACCOUNT_REMOVED: u8 = 8;
 const SCRIPT: u8 = 9;
 const ACTIVE_SCRIPT: u8 = 10;
+const ANNOTATION: u8 = 11;
 
 /// Writes a note.
 pub(crate) fn encode<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<u8> {
@@ -153,6 +157,7 @@ impl Record {
             Self::Subscription(subscription) => subscription.modseq,
             Self::Script(script) => script.modseq,
             Self::ActiveScript(active) => active.modseq,
+            Self::Annotation(annotation) => annotation.modseq,
             Self::AccountRemoved => ModSeq(0),
         }
     }
@@ -196,6 +201,10 @@ impl Record {
                 into.push(ACTIVE_SCRIPT);
                 active.encode(into);
             }
+            Self::Annotation(annotation) => {
+                into.push(ANNOTATION);
+                annotation.encode(into);
+            }
             Self::AccountRemoved => into.push(ACCOUNT_REMOVED),
         }
     }
@@ -229,6 +238,7 @@ impl Record {
             }),
             SCRIPT => Self::Script(ScriptRecord::decode(reader)?),
             ACTIVE_SCRIPT => Self::ActiveScript(ActiveScript::decode(reader)?),
+            ANNOTATION => Self::Annotation(AnnotationRecord::decode(reader)?),
             ACCOUNT_REMOVED => Self::AccountRemoved,
             _ => return Err(Damaged),
         })
@@ -398,7 +408,7 @@ pub fn fuzz(octets: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use mail_types::ScriptName;
+    use mail_types::{AnnotationName, ScriptName};
 
     use super::*;
 
@@ -406,6 +416,7 @@ mod tests {
         let flags = Flags { system: 31, keywords: KeywordSet(1 << 127 | 5) };
         let name = MailboxName::parse("Lists/é").unwrap();
         let script = ScriptName::parse("main é").unwrap();
+        let comment = AnnotationName::parse("/private/comment").unwrap();
         vec![
             Record::Stored(Stored { email: EmailId(7), octets: 1 << 40, thread: None }),
             Record::Stored(Stored { email: EmailId(u64::MAX), octets: 0, thread: Some(ThreadId(3)) }),
@@ -458,6 +469,18 @@ mod tests {
             Record::Script(ScriptRecord { name: script.clone(), modseq: ModSeq(7), text: None }),
             Record::ActiveScript(ActiveScript { name: Some(script), modseq: ModSeq(8) }),
             Record::ActiveScript(ActiveScript { name: None, modseq: ModSeq(9) }),
+            Record::Annotation(AnnotationRecord {
+                mailbox: Some(MailboxId(3)),
+                name: comment.clone(),
+                modseq: ModSeq(10),
+                value: Some((*b"\0\xff").into()),
+            }),
+            Record::Annotation(AnnotationRecord {
+                mailbox: None,
+                name: comment,
+                modseq: ModSeq(11),
+                value: None,
+            }),
             Record::AccountRemoved,
         ]
     }

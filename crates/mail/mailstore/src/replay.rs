@@ -239,9 +239,13 @@ pub(crate) enum Digests {
     None,
 }
 
-/// Octets of the scripts that records bring along; the rest of a record is small.
+/// Octets of the scripts and annotations that records bring along; the rest of a record is small.
 fn text_octets(records: &[Record]) -> usize {
-    let text = |record: &Record| if let Record::Script(script) = record { script.octets() } else { 0 };
+    let text = |record: &Record| match record {
+        Record::Script(script) => script.octets(),
+        Record::Annotation(annotation) => annotation.octets(),
+        _ => 0,
+    };
     records.iter().map(text).sum()
 }
 

@@ -226,8 +226,8 @@ impl OpenAccount {
         Ok(script.is_some_and(|script| *script.text == *text))
     }
 
-    /// A change that brings the text of a script along, which takes its share of what may wait for the index.
-    async fn change_text(
+    /// A change that brings the text of a script or annotations along, which takes its share of what may wait for the index.
+    pub(crate) async fn change_text(
         self: &Arc<Self>,
         turn: Turn,
         octets: usize,
@@ -238,6 +238,9 @@ impl OpenAccount {
             let mut state = self.state();
             self.check()?;
             let records = decide(&mut state)?;
+            if records.is_empty() {
+                return Ok(());
+            }
             let share = Share { core: Arc::clone(self), records, reservations: Vec::new() };
             let entry = Entry { blob: None, digest: None, shares: vec![share], note: None };
             self.submit_applied(vec![entry], Some(room), turn)

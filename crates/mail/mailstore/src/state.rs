@@ -12,6 +12,7 @@ use mail_types::{Keyword, MailboxId, MailboxName, ModSeq, SpecialUse, Uid, UidVa
 use platform::clock::Timestamp;
 use storage::LogPosition;
 
+use crate::annotations::Annotations;
 use crate::error::StoreError;
 use crate::index::{AccountRow, Applied, MailboxRow, shared_keywords};
 use crate::keywords::KeywordTable;
@@ -36,6 +37,7 @@ pub(crate) struct AccountState {
     names: BTreeMap<MailboxName, MailboxId>,
     subscriptions: BTreeSet<MailboxName>,
     scripts: ScriptList,
+    annotations: Arc<Annotations>,
     /// The sum over all mailboxes.
     usage: QuotaUsage,
     list: Option<Arc<MailboxList>>,
@@ -63,7 +65,7 @@ impl AccountState {
         account: AccountRow,
         rows: Vec<MailboxRow>,
         subscriptions: Vec<MailboxName>,
-        scripts: ScriptList,
+        (scripts, annotations): (ScriptList, Annotations),
     ) -> Self {
         let mut state = Self {
             account,
@@ -74,6 +76,7 @@ impl AccountState {
             names: BTreeMap::new(),
             subscriptions: subscriptions.into_iter().collect(),
             scripts,
+            annotations: Arc::new(annotations),
             usage: QuotaUsage::default(),
             list: None,
         };
@@ -163,6 +166,10 @@ impl AccountState {
         &self.scripts
     }
 
+    pub(crate) fn annotations(&self) -> Arc<Annotations> {
+        Arc::clone(&self.annotations)
+    }
+
     pub(crate) fn usage(&self) -> QuotaUsage {
         self.usage
     }
@@ -211,6 +218,9 @@ impl AccountState {
         self.take_rows(applied.mailboxes.clone());
         for record in records {
             self.scripts.take(record);
+            if matches!(record, Record::Annotation(_) | Record::MailboxDeleted(_)) {
+                Arc::make_mut(&mut self.annotations).take(record);
+            }
             if let Record::Subscription(subscription) = record {
                 if subscription.is_subscribed {
                     self.subscriptions.insert(subscription.name.clone());
@@ -377,6 +387,7 @@ fn mailbox_of(record: &Record) -> Option<MailboxId> {
         | Record::Subscription(_)
         | Record::Script(_)
         | Record::ActiveScript(_)
+        | Record::Annotation(_)
         | Record::AccountRemoved => None,
     }
 }
@@ -399,6 +410,7 @@ fn change(draft: &mut Draft, record: &Record) {
         | Record::Subscription(_)
         | Record::Script(_)
         | Record::ActiveScript(_)
+        | Record::Annotation(_)
         | Record::AccountRemoved => {}
     }
 }

@@ -29,6 +29,7 @@ pub(crate) fn filter_settings(settings: &Settings) -> anyhow::Result<FilterSetti
     let files = FilterFiles {
         before: path("sieve.before"),
         after: path("sieve.after"),
+        events: path("sieve.imap_events"),
         global: path("sieve.include_directory"),
         lists: named("sieve.lists"),
     };

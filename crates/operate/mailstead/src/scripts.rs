@@ -15,15 +15,11 @@ pub(crate) fn limits(settings: &Settings) -> ScriptLimits {
     }
 }
 
-/// What the language has and this server not: no event of IMAP's runs a script (RFC 6785), and mailboxes have no
-/// annotations (RFC 5464).
-const NOT_HERE: [Extension; 4] =
-    [Extension::ImapSieve, Extension::DovecotImapSieve, Extension::MboxMetadata, Extension::ServerMetadata];
-
 /// What a script may say.
 pub(crate) fn dialect(settings: &Settings) -> Dialect {
     let seconds = |key: &str| settings.time(key).as_secs();
-    let mut dialect = NOT_HERE.into_iter().fold(Dialect::default(), Dialect::without);
+    // The environment's items of Dovecot's own for IMAP's events are not told here, those of RFC 6785 are.
+    let mut dialect = Dialect::default().without(Extension::DovecotImapSieve);
     dialect.bounds = Bounds {
         script_octets_max: settings.count("sieve.script_octets_max"),
         actions_max: settings.count("sieve.actions_max"),
@@ -61,7 +57,7 @@ mod tests {
     fn programs_are_off_unless_some_are_named() {
         let plain = dialect(&settings(""));
         assert!(!plain.allows(Extension::DovecotPipe) && plain.allows(Extension::Reject));
-        assert!(NOT_HERE.iter().all(|extension| !plain.allows(*extension)));
+        assert!(plain.allows(Extension::ImapSieve) && !plain.allows(Extension::DovecotImapSieve));
         let text = "[sieve]\nprograms = [\"scan=/usr/bin/scan\"]\nextensions_off = [\"reject\"]";
         let chosen = dialect(&settings(text));
         assert!(chosen.allows(Extension::DovecotPipe) && !chosen.allows(Extension::Reject));

@@ -40,6 +40,8 @@ use crate::settings::Settings;
 const OPEN_FILES: u64 = 65_536;
 /// How often certificate files are looked at.
 const CERTIFICATES_EVERY: Duration = Duration::from_secs(60);
+/// What clients of IMAP did that may wait for its scripts; beyond, scripts are not run.
+const EVENTS_MAX: usize = 1_024;
 /// How often dead weight is looked for.
 const PURGE_EVERY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -96,12 +98,14 @@ impl Running {
         let transactions = Transactions::new(&clock);
         let resolver = Resolver::new(&dns_settings(&settings), clock.clone(), &metrics)?;
         let (report_mail, report_mails) = mpsc::channel(WAITING_MAX);
+        let (events, waiting_events) = mpsc::channel(EVENTS_MAX);
         let judges = Workers::start("scripts", WorkersSettings { threads: 1, queue_max: 64 }, &metrics)?;
         let means = Means {
             clock: &clock,
             transactions: &transactions,
             resolver: &resolver,
             report_mail: &report_mail,
+            events: &events,
             judges: &judges,
         };
         let doors = Doors::new(&settings, &house, &guard, acceptor, means, &metrics);
@@ -123,6 +127,7 @@ impl Running {
         );
         running.doors.keep_sent(&running.house, &running.tasks).await;
         filters::seed(&running.settings, &running.house.store, &running.house.directory).await;
+        running.doors.run_events(waiting_events, &running.tasks);
         running.care();
         let sender = reports::sender(&running.house, running.resolver.clone(), &transactions)?;
         running.report(sender, report_mails);

@@ -3,14 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
 use imap::command::{
-    Authenticate, Copy, Create, Fetch, FlagNames, IdParameters, List, ListReturn, ListSelection, Login,
-    Opening, Qresync, SaslAnswer, Select, SequenceMatch, StatusItems, Store, StoreAction, StoreAnswer,
-    is_idle_done,
+    Authenticate, Copy, Create, Fetch, FlagNames, GetMetadata, IdParameters, List, ListReturn, ListSelection,
+    Login, MetadataDepth, MetadataQuestion, Opening, Qresync, SaslAnswer, Select, SequenceMatch, SetMetadata,
+    StatusItems, Store, StoreAction, StoreAnswer, is_idle_done,
 };
 use imap::{
     BadCommand, Command, Dialect, ListPattern, NameEncoding, Numbering, Separator, SequenceSet, TaggedCommand,
 };
-use mail_types::{Keyword, MailboxName, ModSeq, Secret, SpecialUse, SystemFlag, UidSet, UidValidity};
+use mail_types::{
+    AnnotationName, Keyword, MailboxName, ModSeq, Secret, SpecialUse, SystemFlag, UidSet, UidValidity,
+};
 
 const PLAIN: Dialect = Dialect { encoding: NameEncoding::ModifiedUtf7, separator: Separator::Slash };
 const UTF8: Dialect = Dialect { encoding: NameEncoding::Utf8, separator: Separator::Slash };
@@ -297,6 +299,7 @@ fn list_is_plain_or_extended() {
         selection: ListSelection::default(),
         patterns: patterns.iter().map(|text| ListPattern::new(text)).collect(),
         returns: ListReturn::default(),
+        metadata: None,
         extended: false,
     };
     let extended = |patterns: &[&str]| List { extended: true, ..list(patterns) };
@@ -451,6 +454,94 @@ fn messages_are_copied_moved_and_expunged() {
     );
     assert_eq!(read("MOVE 2:4 MEETING"), Command::Move(copy));
     assert_eq!(read("UID EXPUNGE 3000:3002"), Command::Expunge(Some(set(&[(3_000, 3_002)]))));
+}
+
+fn question(names: &[&str], depth: MetadataDepth, octets_max: Option<u64>) -> MetadataQuestion {
+    let names = names.iter().map(|text| AnnotationName::parse(text).unwrap()).collect();
+    MetadataQuestion { names, depth, octets_max }
+}
+
+#[test]
+fn annotations_are_asked_for() {
+    let (a, b) = ("/shared/comment", "/private/comment");
+    let inbox = |question| Command::GetMetadata(GetMetadata { mailbox: Some(name("INBOX")), question });
+    let server = |question| Command::GetMetadata(GetMetadata { mailbox: None, question });
+    use MetadataDepth::{AllBelow, Named, OneBelow};
+    for (text, expected) in [
+        ("GETMETADATA \"\" /shared/comment", server(question(&[a], Named, None))),
+        ("GETMETADATA INBOX (/shared/comment /Private/Comment)", inbox(question(&[a, b], Named, None))),
+        ("GETMETADATA inbox (/shared/comment /SHARED/comment)", inbox(question(&[a], Named, None))),
+        ("GETMETADATA (MAXSIZE 1024) INBOX \"/shared/comment\"", inbox(question(&[a], Named, Some(1024)))),
+        (
+            "GETMETADATA (DEPTH 1 MAXSIZE 0) INBOX (/private)",
+            inbox(question(&["/private"], OneBelow, Some(0))),
+        ),
+        ("GETMETADATA INBOX (DEPTH infinity) ( /shared/comment )", inbox(question(&[a], AllBelow, None))),
+        ("GETMETADATA \"INBOX\" (depth 0) /shared/comment", inbox(question(&[a], Named, None))),
+    ] {
+        assert_eq!(read(text), expected, "{text}");
+    }
+    for text in [
+        "GETMETADATA INBOX",
+        "GETMETADATA INBOX ()",
+        "GETMETADATA INBOX /other/comment",
+        "GETMETADATA INBOX /shared/",
+        "GETMETADATA INBOX /shared/com*",
+        "GETMETADATA (DEPTH 2) INBOX /shared/comment",
+        "GETMETADATA (MAXSIZE) INBOX /shared/comment",
+        "GETMETADATA (WIDTH 1) INBOX /shared/comment",
+        "GETMETADATA INBOX (/shared/comment",
+    ] {
+        assert!(parse(text.as_bytes(), PLAIN).is_err(), "{text}");
+    }
+    let asked = |count: usize| {
+        let names: Vec<String> = (0..count).map(|number| format!("/shared/{number}")).collect();
+        parse(format!("GETMETADATA INBOX ({})", names.join(" ")).as_bytes(), PLAIN)
+    };
+    for (count, fits) in [(63, true), (64, true), (65, false)] {
+        assert_eq!(asked(count).is_ok(), fits, "{count}");
+    }
+    let list = read("LIST \"\" % RETURN (METADATA (MAXSIZE 9) (/shared/comment) CHILDREN)");
+    let Command::List(list) = list else { panic!("{list:?}") };
+    assert_eq!(list.metadata, Some(question(&[a], Named, Some(9))));
+    assert!(list.returns.children);
+}
+
+#[test]
+fn annotations_are_set() {
+    let set = |changes: &[(&str, Option<&[u8]>)]| {
+        let changes = changes
+            .iter()
+            .map(|(text, value)| (AnnotationName::parse(text).unwrap(), value.map(<[u8]>::to_vec)));
+        Command::SetMetadata(SetMetadata { mailbox: Some(name("INBOX")), changes: changes.collect() })
+    };
+    for (text, expected) in [
+        ("SETMETADATA INBOX (/private/comment \"x\")", set(&[("/private/comment", Some(b"x"))])),
+        (
+            "SETMETADATA INBOX ( /private/a NIL /private/b {3}\r\na\0b )",
+            set(&[("/private/a", None), ("/private/b", Some(b"a\0b"))]),
+        ),
+        ("SETMETADATA INBOX (/private/a ~{0}\r\n)", set(&[("/private/a", Some(b""))])),
+        ("SETMETADATA INBOX (/private/a \"1\" /Private/A \"2\")", set(&[("/private/a", Some(b"2"))])),
+    ] {
+        assert_eq!(read(text), expected, "{text}");
+    }
+    for text in [
+        "SETMETADATA INBOX ()",
+        "SETMETADATA INBOX /private/comment \"x\"",
+        "SETMETADATA INBOX (/private \"x\")",
+        "SETMETADATA INBOX (/private/comment)",
+        "SETMETADATA INBOX (/private/comment x)",
+    ] {
+        assert!(parse(text.as_bytes(), PLAIN).is_err(), "{text}");
+    }
+    let many = |count: usize| {
+        let changes: Vec<String> = (0..count).map(|number| format!("/private/{number} NIL")).collect();
+        parse(format!("SETMETADATA \"\" ({})", changes.join(" ")).as_bytes(), PLAIN)
+    };
+    for (count, fits) in [(63, true), (64, true), (65, false)] {
+        assert_eq!(many(count).is_ok(), fits, "{count}");
+    }
 }
 
 #[test]

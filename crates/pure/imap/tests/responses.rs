@@ -9,13 +9,13 @@ use imap::response::{
     Code, Condition, Esearch, FetchResponse, ListAttributes, ListEntry, PermanentFlags, QuotaResource,
     StatusValues, Vanished, write_bad, write_bye, write_capability, write_challenge, write_continuation,
     write_enabled, write_esearch, write_exists, write_expunge, write_flags, write_id, write_list,
-    write_list_root, write_lsub, write_namespace, write_quota, write_quota_root, write_recent, write_search,
-    write_status, write_tagged, write_untagged, write_vanished,
+    write_list_root, write_lsub, write_metadata, write_metadata_changes, write_namespace, write_quota,
+    write_quota_root, write_recent, write_search, write_status, write_tagged, write_untagged, write_vanished,
 };
 use imap::{Command, DateTime, Dialect, NameEncoding, Numbering, Separator, SequenceSet, Tag, TaggedCommand};
 use mail_types::{
-    EmailId, Flags, Keyword, KeywordSet, MailboxId, MailboxName, ModSeq, SpecialUse, SystemFlag, ThreadId,
-    Uid, UidSet, UidValidity,
+    AnnotationName, EmailId, Flags, Keyword, KeywordSet, MailboxId, MailboxName, ModSeq, SpecialUse,
+    SystemFlag, ThreadId, Uid, UidSet, UidValidity,
 };
 use message::{Addressee, Content, Disposition, EmbeddedMessage, Envelope, Parameter, Part, Span};
 use proptest::prelude::*;
@@ -85,6 +85,9 @@ fn codes_are_written_with_their_arguments() {
             Code::CopyUid { uid_validity: UidValidity(38_505), from: &from, to: &to },
             "COPYUID 38505 304,319:320 3956:3958",
         ),
+        (Code::MetadataLongEntries(2_199), "METADATA LONGENTRIES 2199"),
+        (Code::MetadataMaxSize(1_024), "METADATA MAXSIZE 1024"),
+        (Code::MetadataTooMany, "METADATA TOOMANY"),
         (Code::Modified(&[(7, 7), (9, 9)]), "MODIFIED 7,9"),
         (Code::Capability("IMAP4rev1 IDLE"), "CAPABILITY IMAP4rev1 IDLE"),
         (Code::BadCharset, "BADCHARSET (US-ASCII UTF-8)"),
@@ -243,6 +246,33 @@ fn server_and_account_are_told_of() {
     assert_eq!(
         written(|out| write_quota_root(out, &name("INBOX"), &["", "a b"], PLAIN)),
         "* QUOTAROOT INBOX \"\" \"a b\"\r\n"
+    );
+}
+
+#[test]
+fn annotations_are_written_with_and_without_values() {
+    let names = ["/private/comment", "/shared/a b"].map(|text| AnnotationName::parse(text).unwrap());
+    let [comment, other] = &names;
+    for (value, expected) in [
+        (Some(&b"a \"word\""[..]), "\"a \\\"word\\\"\""),
+        (Some(b""), "\"\""),
+        (Some(b"a\r\nb"), "{4}\r\na\r\nb"),
+        (Some(b"a\0b"), "~{3}\r\na\0b"),
+        (None, "NIL"),
+    ] {
+        assert_eq!(
+            written(|out| write_metadata(out, Some(&name("a b")), [(comment, value)], PLAIN)),
+            format!("* METADATA \"a b\" (/private/comment {expected})\r\n")
+        );
+    }
+    let values = [(comment, Some(&b"1"[..])), (other, Some(b"2"))];
+    assert_eq!(
+        written(|out| write_metadata(out, None, values, PLAIN)),
+        "* METADATA \"\" (/private/comment \"1\" \"/shared/a b\" \"2\")\r\n"
+    );
+    assert_eq!(
+        written(|out| write_metadata_changes(out, Some(&name("INBOX")), &names, PLAIN)),
+        "* METADATA INBOX /private/comment \"/shared/a b\"\r\n"
     );
 }
 

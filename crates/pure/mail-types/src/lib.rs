@@ -3,6 +3,7 @@
 //! Stands on no other room of the house; every other room speaks these words (RFC 5598, 5321, 9051).
 
 mod address;
+mod annotation_name;
 mod deliver_by;
 mod domain;
 mod dsn;
@@ -20,6 +21,7 @@ mod xtext;
 pub use address::{
     ADDRESS_OCTETS_MAX, Address, AddressDomain, AddressError, ForwardPath, LOCAL_PART_OCTETS_MAX, ReversePath,
 };
+pub use annotation_name::{ANNOTATION_NAME_OCTETS_MAX, AnnotationName, AnnotationNameError};
 pub use deliver_by::{DELIVER_BY_SECONDS_MAX, DeadlineMode, DeliverBy};
 pub use domain::{AddressLiteral, DOMAIN_OCTETS_MAX, DomainError, DomainName};
 pub use dsn::{

@@ -194,7 +194,7 @@ impl<'r> Run<'r> {
             virus_status: dialect.virus_status.clone(),
             frames: Vec::new(),
             globals: HashMap::new(),
-            flags: Vec::new(),
+            flags: world.flags(),
             included: Vec::new(),
             includes: 0,
             outcome: Outcome::default(),

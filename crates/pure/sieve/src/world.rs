@@ -26,6 +26,11 @@ pub trait World {
         None
     }
 
+    /// The flags that the message has: what the variable of imap4flags holds when the scripts begin (RFC 6785 §4.4).
+    fn flags(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The addresses of the one the script runs for, the main one first: who a reply may be for and is from.
     fn own_addresses(&self) -> Vec<String> {
         Vec::new()

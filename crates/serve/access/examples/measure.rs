@@ -75,6 +75,7 @@ async fn measure(messages: u32) {
         guard,
         clock,
         acceptor: None,
+        events: Box::new(drop),
         next_transaction: Box::new(move || TransactionId(transactions.fetch_add(1, Ordering::Relaxed))),
     };
     let door = ImapDoor::new(rooms, Settings::default(), &metrics);

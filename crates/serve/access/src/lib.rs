@@ -10,7 +10,7 @@ mod security;
 mod sessions;
 mod settings;
 
-pub use crate::imap::{ImapDoor, Rooms};
+pub use crate::imap::{EventCause, EventSink, ImapDoor, MailboxEvent, Rooms};
 pub use crate::managesieve::{ManageSieveDoor, ScriptRooms, ScriptSettings};
 pub use security::Security;
 pub use settings::Settings;

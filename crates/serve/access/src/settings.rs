@@ -24,6 +24,8 @@ pub struct Settings {
     pub errors_max: u32,
     /// What accounts may keep that have no quota of their own.
     pub quota_default: QuotaLimit,
+    /// Where scripts are kept that may run on what clients do to messages (RFC 6785 §3.7); `None` where none run.
+    pub script_url: Option<String>,
     /// How long one SEARCH or LIST may take before it is given up.
     pub search_time_max: Duration,
 }
@@ -40,6 +42,7 @@ impl Default for Settings {
             sessions_per_account_max: 100,
             errors_max: 50,
             quota_default: QuotaLimit::NONE,
+            script_url: None,
             search_time_max: Duration::from_secs(60),
         }
     }

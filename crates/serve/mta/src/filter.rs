@@ -3,10 +3,11 @@
 //!
 //! `scripts.rs` has the compiled scripts at hand, `run.rs` runs them on a thread of its own in the world of `world.rs`,
 //! `plan.rs` makes of what they decide one durable write, `letters.rs` the mail that answers and tells, `memory.rs`
-//! remembers who was answered.
+//! remembers who was answered. `event.rs` does the same for what clients do to messages that are there (RFC 6785).
 
 mod act;
 mod envelope;
+mod event;
 mod letters;
 mod memory;
 mod notice;
@@ -33,6 +34,7 @@ use storage::StorageError;
 use memory::Memory;
 use scripts::Shelf;
 
+pub use event::{EventCause, MailboxEvent};
 pub use operator::{FilterFileError, FilterFiles, FilterSettings, SEED_RULE};
 pub(crate) use plan::{Answers, Known, RecipientPlan, is_needed, plan};
 pub use programs::ProgramBounds;

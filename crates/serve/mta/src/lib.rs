@@ -43,8 +43,8 @@ use settings::{Live, QueueBehind};
 pub use deliver::limits::SentHour;
 pub use deliver::routing::{Routing, SendingLimits};
 pub use filter::{
-    FilterError, FilterFileError, FilterFiles, FilterSettings, Filters, ProgramBounds, SEED_RULE, Trial,
-    TrialAction, TrialMessage, TrialRooms,
+    EventCause, FilterError, FilterFileError, FilterFiles, FilterSettings, Filters, MailboxEvent,
+    ProgramBounds, SEED_RULE, Trial, TrialAction, TrialMessage, TrialRooms,
 };
 pub use inspect::{
     Applied, CheckSink, CheckedMessage, Checks, Enforcement, Findings, OnDnsFailure, Override, WithoutAuthor,

@@ -79,6 +79,7 @@ impl<'a> Batch<'a> {
             | Record::Subscription(_)
             | Record::Script(_)
             | Record::ActiveScript(_)
+            | Record::Annotation(_)
             | Record::AccountRemoved => phase == Phase::Mailboxes,
         }
     }
@@ -100,6 +101,7 @@ impl<'a> Batch<'a> {
             Record::Subscription(subscription) => self.subscription(subscription),
             Record::Script(script) => self.script(script),
             Record::ActiveScript(active) => self.active_script(active),
+            Record::Annotation(annotation) => self.annotation(annotation),
             Record::AccountRemoved => self.account_removed(),
         }
     }
@@ -323,6 +325,7 @@ impl<'a> Batch<'a> {
         }
         self.expunge_range(deleted.id, (1, u32::MAX), deleted.at)?;
         self.statement("DELETE FROM tombstones WHERE mailbox = ?1")?.execute([deleted.id.0])?;
+        self.drop_annotations(deleted.id)?;
         if let Some(touched) = self.mailbox(deleted.id)? {
             touched.row.highest_modseq = touched.row.highest_modseq.max(deleted.modseq);
             touched.row.deleted_at = Some(deleted.at);
@@ -357,7 +360,7 @@ impl<'a> Batch<'a> {
         self.connection.execute_batch(
             "DELETE FROM mailboxes; DELETE FROM messages; DELETE FROM expunged_messages; DELETE FROM tombstones; \
              DELETE FROM emails; DELETE FROM headers; DELETE FROM threads; DELETE FROM links_to_thread; \
-             DELETE FROM subscriptions; DELETE FROM scripts; DELETE FROM active_script;",
+             DELETE FROM subscriptions; DELETE FROM scripts; DELETE FROM active_script; DELETE FROM annotations;",
         )
     }
 
@@ -457,6 +460,10 @@ impl<'a> Batch<'a> {
 }
 
 impl Touched {
+    pub(super) fn is_deleted(&self) -> bool {
+        self.row.deleted_at.is_some()
+    }
+
     fn new(state: MailboxState) -> Self {
         let row = MailboxRow {
             uid_next: Uid(1),

@@ -43,6 +43,7 @@ impl SqliteIndex {
         }
         self.compare_mailboxes(anew, tell)?;
         self.compare_scripts(anew, tell)?;
+        self.compare_annotations(anew, tell)?;
         self.compare_messages(anew, same_octets, tell)?;
         self.compare_counters(tell)
     }
@@ -88,6 +89,26 @@ impl SqliteIndex {
                 None => tell(None, format!("script {name:?} is only in the log")),
                 script if script != anew.script(name)? => {
                     tell(None, format!("script {name:?} is not what the log has"));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_annotations(&self, anew: &Self, tell: Tell<'_>) -> Result<(), StorageError> {
+        let (there, log) = (self.annotations()?, anew.annotations()?);
+        for key in there.rows.keys().filter(|key| !log.rows.contains_key(*key)) {
+            tell(None, format!("annotation {key:?} is not in the log"));
+        }
+        for (key, info) in &log.rows {
+            let (place, name) = key;
+            match there.rows.get(key) {
+                None => tell(None, format!("annotation {key:?} is only in the log")),
+                Some(here)
+                    if here != info || self.annotation(*place, name)? != anew.annotation(*place, name)? =>
+                {
+                    tell(None, format!("annotation {key:?} is not what the log has"));
                 }
                 Some(_) => {}
             }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use mail_types::{
-    EmailId, Flags, MailboxId, MailboxName, ModSeq, ScriptName, SystemFlag, ThreadId, Uid, UidSet,
+    AnnotationName, EmailId, Flags, MailboxId, MailboxName, ModSeq, ScriptName, SystemFlag, ThreadId, Uid,
+    UidSet,
 };
 use platform::clock::Timestamp;
 use storage::{BlobRef, PackId, StorageError};
@@ -15,6 +16,7 @@ use super::{
     AccountIndex, AccountRow, Applied, EmailPlace, MailboxRow, Move, Order, StoredEmail, ToApply, Vanished,
     VisitHeader,
 };
+use crate::annotations::{AnnotationInfo, Annotations, Place, Value};
 use crate::digest::{self, Digest};
 use crate::fetch::{Row, Want};
 use crate::note::{ActiveScript, FiledRecord, FlagsSet, MailboxState, Record, Subscription};
@@ -33,6 +35,7 @@ pub(crate) struct ModelIndex {
     subscriptions: BTreeMap<MailboxName, Subscription>,
     scripts: BTreeMap<ScriptName, Script>,
     active: Option<ActiveScript>,
+    annotations: BTreeMap<(Place, AnnotationName), (ModSeq, Value)>,
 }
 
 #[derive(Clone, Debug)]
@@ -74,6 +77,7 @@ impl ModelIndex {
             subscriptions: BTreeMap::new(),
             scripts: BTreeMap::new(),
             active: None,
+            annotations: BTreeMap::new(),
         }
     }
 
@@ -121,6 +125,15 @@ impl ModelIndex {
                 None => drop(self.scripts.remove(&script.name)),
             },
             Record::ActiveScript(active) => self.active = Some(active.clone()),
+            Record::Annotation(annotation) => {
+                let key = (annotation.mailbox, annotation.name.clone());
+                match &annotation.value {
+                    Some(value) if self.is_place(annotation.mailbox) => {
+                        self.annotations.insert(key, (annotation.modseq, value.clone()));
+                    }
+                    _ => drop(self.annotations.remove(&key)),
+                }
+            }
             Record::FlagsSet(set) => {
                 let Some(mailbox) = self.mailboxes.get_mut(&set.mailbox) else { return };
                 mailbox.highest_modseq = mailbox.highest_modseq.max(set.modseq);
@@ -141,6 +154,7 @@ impl ModelIndex {
             }
             Record::MailboxDeleted(deleted) => {
                 self.expunge(deleted.id, &UidSet::from_ranges([(1, u32::MAX)]), deleted.at);
+                self.annotations.retain(|(place, _), _| *place != Some(deleted.id));
                 if let Some(mailbox) = self.mailboxes.get_mut(&deleted.id) {
                     mailbox.deleted_at = Some(deleted.at);
                     mailbox.highest_modseq = mailbox.highest_modseq.max(deleted.modseq);
@@ -150,6 +164,11 @@ impl ModelIndex {
                 *self = Self { account: AccountRow { is_removed: true, ..self.account }, ..Self::new() };
             }
         }
+    }
+
+    fn is_place(&self, place: Place) -> bool {
+        let mailbox = place.map(|id| self.mailboxes.get(&id));
+        mailbox.is_none_or(|mailbox| mailbox.is_some_and(|mailbox| mailbox.deleted_at.is_none()))
     }
 
     fn filed(&mut self, filed: &FiledRecord) {
@@ -209,6 +228,19 @@ impl AccountIndex for ModelIndex {
 
     fn script(&self, name: &ScriptName) -> Result<Option<Script>, StorageError> {
         Ok(self.scripts.get(name).cloned())
+    }
+
+    fn annotations(&self) -> Result<Annotations, StorageError> {
+        let info = |(modseq, value): &(ModSeq, Value)| AnnotationInfo {
+            modseq: *modseq,
+            octets: value.len() as u64,
+        };
+        let rows = self.annotations.iter().map(|(key, row)| (key.clone(), info(row))).collect();
+        Ok(Annotations { rows })
+    }
+
+    fn annotation(&self, place: Place, name: &AnnotationName) -> Result<Option<Value>, StorageError> {
+        Ok(self.annotations.get(&(place, name.clone())).map(|(_, value)| value.clone()))
     }
 
     fn snapshot(&self, mailbox: MailboxId) -> Result<Option<Snapshot>, StorageError> {
@@ -332,6 +364,15 @@ impl AccountIndex for ModelIndex {
                 }
             }
             Record::ActiveScript(active) => self.active.as_ref() == Some(active),
+            Record::Annotation(annotation) => {
+                let key = (annotation.mailbox, annotation.name.clone());
+                let known = self.annotations.get(&key).map(|(modseq, _)| *modseq);
+                self.is_place(annotation.mailbox)
+                    && match annotation.value {
+                        Some(_) => known == Some(annotation.modseq),
+                        None => known.is_none_or(|modseq| modseq < annotation.modseq),
+                    }
+            }
             Record::MailboxDeleted(_) | Record::AccountRemoved => true,
         };
         Ok(is_kept.then(|| record.clone()))

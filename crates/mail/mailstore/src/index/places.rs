@@ -6,7 +6,7 @@ use storage::rusqlite::{Connection, OptionalExtension, params};
 use storage::{BlobRef, StorageError};
 
 use super::sqlite::{SqliteIndex, number};
-use super::{AccountIndex, EmailPlace, Move, scripts, tombstones};
+use super::{AccountIndex, EmailPlace, Move, annotations, scripts, tombstones};
 use crate::note::{FlagsSet, Record, Stored};
 
 /// How many links to threads are kept for each email, at most, before those of dead threads are dropped.
@@ -102,6 +102,7 @@ pub(super) fn still_needed(
         }
         Record::Script(script) => scripts::is_script_needed(index.connection(), script)?,
         Record::ActiveScript(active) => scripts::is_active_needed(index.connection(), active)?,
+        Record::Annotation(annotation) => annotations::is_needed(index.connection(), annotation)?,
         Record::MailboxDeleted(_) | Record::AccountRemoved => true,
     };
     Ok(is_kept.then(|| record.clone()))
@@ -185,6 +186,7 @@ impl SqliteIndex {
              DELETE FROM mailboxes WHERE deleted_at IS NOT NULL \
                 AND id NOT IN (SELECT DISTINCT mailbox FROM expunged_messages);",
         )?;
+        transaction.execute_batch(annotations::FINISH)?;
         transaction.commit()?;
         Ok(())
     }

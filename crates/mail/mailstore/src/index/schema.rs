@@ -59,4 +59,10 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     CREATE TABLE scripts(name TEXT PRIMARY KEY, modseq INTEGER NOT NULL, text BLOB);
     CREATE TABLE active_script(id INTEGER PRIMARY KEY CHECK(id = 1), modseq INTEGER NOT NULL, name TEXT);
 ",
+    "
+    CREATE TABLE annotations(
+        mailbox INTEGER NOT NULL, name TEXT NOT NULL, modseq INTEGER NOT NULL, value BLOB,
+        PRIMARY KEY(mailbox, name)
+    );
+",
 ];

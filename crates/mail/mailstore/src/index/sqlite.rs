@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mail_types::{
-    EmailId, Keyword, MailboxId, MailboxName, ModSeq, ScriptName, SpecialUse, ThreadId, Uid, UidSet,
-    UidValidity,
+    AnnotationName, EmailId, Keyword, MailboxId, MailboxName, ModSeq, ScriptName, SpecialUse, ThreadId, Uid,
+    UidSet, UidValidity,
 };
 use platform::clock::Timestamp;
 use storage::rusqlite::config::DbConfig;
@@ -17,8 +17,9 @@ use super::batch::Batch;
 use super::schema::MIGRATIONS;
 use super::{
     AccountIndex, AccountRow, Applied, EmailPlace, MailboxRow, Move, Order, StoredEmail, ToApply, Vanished,
-    VisitHeader, places, question, scripts,
+    VisitHeader, annotations, places, question, scripts,
 };
+use crate::annotations::{Annotations, Place, Value};
 use crate::fetch::{Row, Want};
 use crate::note::{MailboxState, Record};
 use crate::scripts::{Script, ScriptList};
@@ -114,6 +115,14 @@ impl AccountIndex for SqliteIndex {
 
     fn script(&self, name: &ScriptName) -> Result<Option<Script>, StorageError> {
         scripts::script(self.connection(), name)
+    }
+
+    fn annotations(&self) -> Result<Annotations, StorageError> {
+        annotations::list(self.connection())
+    }
+
+    fn annotation(&self, place: Place, name: &AnnotationName) -> Result<Option<Value>, StorageError> {
+        annotations::value(self.connection(), place, name)
     }
 
     fn snapshot(&self, mailbox: MailboxId) -> Result<Option<Snapshot>, StorageError> {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use mail_types::{
-    EmailId, Flags, Keyword, KeywordSet, MailboxId, MailboxName, ModSeq, ScriptName, SpecialUse,
-    TransactionId, Uid, UidSet, UidValidity,
+    AnnotationName, EmailId, Flags, Keyword, KeywordSet, MailboxId, MailboxName, ModSeq, ScriptName,
+    SpecialUse, TransactionId, Uid, UidSet, UidValidity,
 };
 use platform::clock::Timestamp;
 use proptest::prelude::*;
@@ -20,8 +20,8 @@ use super::{AccountIndex, ModelIndex, Move, Order, Phase, SqliteIndex, ToApply};
 use crate::digest::Digest;
 use crate::fetch::Want;
 use crate::note::{
-    ActiveScript, Expunged, FiledRecord, FlagsSet, MailboxDeleted, MailboxState, Record, ScriptRecord,
-    Stored, Subscription,
+    ActiveScript, AnnotationRecord, Expunged, FiledRecord, FlagsSet, MailboxDeleted, MailboxState, Record,
+    ScriptRecord, Stored, Subscription,
 };
 use crate::search::HeaderField;
 
@@ -38,6 +38,7 @@ enum Step {
     Subscribe { name: u8, is_subscribed: bool },
     Put { script: u8, text: Option<u8> },
     Activate { script: Option<u8> },
+    Annotate { mailbox: Option<u8>, name: u8, value: Option<u8> },
     Forget { age: u8 },
     Purge { keep: u8 },
     Replay,
@@ -61,6 +62,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0_u8..4, any::<bool>()).prop_map(|(name, is_subscribed)| Step::Subscribe { name, is_subscribed }),
         1 => (0_u8..3, proptest::option::of(any::<u8>())).prop_map(|(script, text)| Step::Put { script, text }),
         1 => proptest::option::of(0_u8..3).prop_map(|script| Step::Activate { script }),
+        1 => (proptest::option::of(0_u8..4), 0_u8..2, proptest::option::of(any::<u8>()))
+            .prop_map(|(mailbox, name, value)| Step::Annotate { mailbox, name, value }),
         1 => (0_u8..30).prop_map(|age| Step::Forget { age }),
         1 => any::<u8>().prop_map(|keep| Step::Purge { keep }),
         1 => Just(Step::Replay),
@@ -102,6 +105,10 @@ fn name(number: u8) -> MailboxName {
 
 fn script_name(number: u8) -> ScriptName {
     ScriptName::parse(&format!("s{number}")).unwrap()
+}
+
+fn annotation_name(number: u8) -> AnnotationName {
+    AnnotationName::parse(&format!("/private/a{number}")).unwrap()
 }
 
 impl Pair {
@@ -237,6 +244,21 @@ impl Pair {
                 let (name, modseq) = (script.map(script_name), self.next_modseq());
                 self.submit(vec![Record::ActiveScript(ActiveScript { name, modseq })], None);
             }
+            Step::Annotate { mailbox, name, value } => {
+                let mailbox = match mailbox {
+                    None => None,
+                    Some(number) => match self.mailbox(*number) {
+                        Some(state) => Some(state.id),
+                        None => return Ok(()),
+                    },
+                };
+                let (name, modseq) = (annotation_name(*name), self.next_modseq());
+                let value = value.map(|octet| vec![octet; usize::from(octet)].into());
+                self.submit(
+                    vec![Record::Annotation(AnnotationRecord { mailbox, name, modseq, value })],
+                    None,
+                );
+            }
             Step::Forget { age } => {
                 let before = Timestamp::from_unix_millis(self.modseq as i64 - i64::from(*age));
                 prop_assert_eq!(
@@ -342,7 +364,7 @@ impl Pair {
         let all = UidSet::from_ranges([(1, u32::MAX)]);
         prop_assert_eq!(model.mailboxes().unwrap(), sqlite.mailboxes().unwrap());
         prop_assert_eq!(model.subscriptions().unwrap(), sqlite.subscriptions().unwrap());
-        self.compare_scripts(sqlite)?;
+        self.compare_scripts_and_annotations(sqlite)?;
         for id in (1..=self.mailboxes).map(MailboxId) {
             let entries = |snapshot: Option<crate::view::Snapshot>| {
                 snapshot.map(|snapshot| {
@@ -392,11 +414,17 @@ impl Pair {
         Ok(())
     }
 
-    fn compare_scripts(&self, sqlite: &SqliteIndex) -> Result<(), TestCaseError> {
+    fn compare_scripts_and_annotations(&self, sqlite: &SqliteIndex) -> Result<(), TestCaseError> {
         let (one, other) = (self.model.scripts().unwrap(), sqlite.scripts().unwrap());
         prop_assert_eq!(&one, &other);
         for name in (0..3).map(script_name) {
             prop_assert_eq!(self.model.script(&name).unwrap(), sqlite.script(&name).unwrap());
+        }
+        let (one, other) = (self.model.annotations().unwrap(), sqlite.annotations().unwrap());
+        prop_assert_eq!(&one, &other);
+        for (place, name) in one.rows.keys() {
+            let values = (self.model.annotation(*place, name), sqlite.annotation(*place, name));
+            prop_assert_eq!(values.0.unwrap(), values.1.unwrap());
         }
         Ok(())
     }
@@ -424,7 +452,7 @@ impl Pair {
         let all = UidSet::from_ranges([(1, u32::MAX)]);
         prop_assert_eq!(self.model.mailboxes().unwrap(), anew.mailboxes().unwrap());
         prop_assert_eq!(self.model.subscriptions().unwrap(), anew.subscriptions().unwrap());
-        self.compare_scripts(anew)?;
+        self.compare_scripts_and_annotations(anew)?;
         let given = |index: &dyn AccountIndex| {
             let account = index.account().unwrap();
             (account.modseq_last, account.mailbox_last, account.uid_validity_last)

@@ -1040,6 +1040,13 @@ pub(crate) static TABLE: &[Row] = &[
         "The same for after; empty: the rule that files what is taken for junk into `Junk`, else into `Spam` if that exists.",
     ),
     row(
+        "sieve.imap_events",
+        Text,
+        "\"\"",
+        Live,
+        "The same for what clients of IMAP do to messages: append, copy, move, change flags; before the script that a mailbox's `/shared/imapsieve/script` names.",
+    ),
+    row(
         "sieve.include_directory",
         Text,
         "\"\"",

@@ -16,6 +16,7 @@ use platform::listener::{Accepted, ConnectionNumbers, Listener};
 use platform::metrics::Metrics;
 use platform::tasks::Tasks;
 use platform::workers::Workers;
+use sieve::Extension;
 use smtp::framing::BareNewlines;
 use tls::Acceptor;
 use tokio::sync::mpsc;
@@ -44,6 +45,8 @@ pub(super) struct Means<'a> {
     pub(super) resolver: &'a Resolver,
     /// Takes mail in which a report may be.
     pub(super) report_mail: &'a mpsc::Sender<ReportMail>,
+    /// Takes what clients of IMAP have done to messages.
+    pub(super) events: &'a mpsc::Sender<mta::MailboxEvent>,
     /// Where people's scripts are compiled.
     pub(super) judges: &'a Workers,
 }
@@ -67,7 +70,7 @@ impl Doors {
         house: &House,
         guard: &Guard,
         acceptor: Option<Acceptor>,
-        Means { clock, transactions, resolver, report_mail, judges }: Means<'_>,
+        Means { clock, transactions, resolver, report_mail, events, judges }: Means<'_>,
         metrics: &Metrics,
     ) -> Self {
         let (book, counted) = (house.way.clone(), house.reports.clone());
@@ -111,6 +114,7 @@ impl Doors {
             clock: clock.clone(),
             acceptor,
             next_transaction: transactions.giver(),
+            events: event_sink(house.filters.clone(), events.clone()),
         };
         Self {
             smtp: SmtpDoor::new(smtp, smtp_settings(settings, &house.srs), metrics),
@@ -143,6 +147,26 @@ impl Doors {
                     () = stop.triggered() => return,
                     () = tokio::time::sleep(way::KEEP_EVERY) => book.keep_sent(door.sent_since()).await,
                 }
+            }
+        });
+    }
+
+    /// Runs the scripts that wait for what clients of IMAP do, until no more is done.
+    pub(super) fn run_events(&self, mut waiting: mpsc::Receiver<mta::MailboxEvent>, tasks: &Tasks) {
+        let (door, stop) = (self.smtp.clone(), tasks.shutdown());
+        tasks.spawn("scripts of imap", async move {
+            loop {
+                // Neither arm loses anything when cancelled: what waits is looked at below.
+                tokio::select! {
+                    () = stop.triggered() => break,
+                    event = waiting.recv() => match event {
+                        Some(event) => door.run_event(event).await,
+                        None => return,
+                    },
+                }
+            }
+            while let Ok(event) = waiting.try_recv() {
+                door.run_event(event).await;
             }
         });
     }
@@ -247,6 +271,24 @@ fn trusted(
     } else {
         security
     }
+}
+
+/// Hands what clients of IMAP do to those who run scripts on it: doors know nothing of each other.
+fn event_sink(filters: mta::Filters, events: mpsc::Sender<mta::MailboxEvent>) -> access::EventSink {
+    Box::new(move |event| {
+        let access::MailboxEvent { account, mailbox, uids, cause } = event;
+        if !filters.hears_of(&account, mailbox) {
+            return;
+        }
+        let cause = match cause {
+            access::EventCause::Append => mta::EventCause::Append,
+            access::EventCause::Copy => mta::EventCause::Copy,
+            access::EventCause::Flag(flags) => mta::EventCause::Flag(flags),
+        };
+        if events.try_send(mta::MailboxEvent { account, mailbox, uids, cause }).is_err() {
+            tracing::warn!("too much is done at once: scripts of an event are not run");
+        }
+    })
 }
 
 /// Our policy, for each domain whose mail we take.
@@ -355,7 +397,23 @@ fn imap_settings(settings: &Settings) -> access::Settings {
         sessions_per_account_max: settings.count("imap.sessions_per_account_max"),
         errors_max: small(settings.number("imap.errors_max")),
         quota_default: quota_default(settings),
+        script_url: script_url(settings),
     }
+}
+
+/// Where people keep the scripts that may run on what they do by IMAP (RFC 6785 §3.7, RFC 5804 §3).
+fn script_url(settings: &Settings) -> Option<String> {
+    /// The port that needs no naming (RFC 5804 §1.8).
+    const PORT: u64 = 4_190;
+    let runs = scripts::dialect(settings).allows(Extension::ImapSieve);
+    if !runs || !settings.switch("listen.managesieve.enabled") {
+        return None;
+    }
+    let host = settings.hostname();
+    Some(match settings.number("listen.managesieve.port") {
+        PORT => format!("sieve://{host}"),
+        port => format!("sieve://{host}:{port}"),
+    })
 }
 
 fn script_settings(settings: &Settings) -> access::ScriptSettings {

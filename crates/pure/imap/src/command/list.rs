@@ -3,7 +3,7 @@
 use mail_types::MAILBOX_NAME_OCTETS_MAX;
 
 use super::cursor::{Cursor, Parsed};
-use super::{List, ListReturn, ListSelection, Lsub, status};
+use super::{List, ListReturn, ListSelection, Lsub, MetadataQuestion, metadata, status};
 use crate::list_pattern::ListPattern;
 use crate::mailbox_name;
 
@@ -28,11 +28,12 @@ pub(super) fn list(cursor: &mut Cursor<'_>) -> Parsed<List> {
         patterns.extend(pattern(cursor, &reference)?);
     }
     let mut returns = ListReturn::default();
+    let mut metadata = None;
     if cursor.take_space_before_more() {
         extended = true;
-        returns = return_options(cursor)?;
+        (returns, metadata) = return_options(cursor)?;
     }
-    Ok(List { selection, patterns, returns, extended })
+    Ok(List { selection, patterns, returns, metadata, extended })
 }
 
 /// `lsub = "LSUB" SP mailbox SP list-mailbox`
@@ -102,8 +103,9 @@ fn selection_options(cursor: &mut Cursor<'_>) -> Parsed<ListSelection> {
 }
 
 /// `list-return-opts = "RETURN" SP "(" [return-option *(SP return-option)] ")"`
-fn return_options(cursor: &mut Cursor<'_>) -> Parsed<ListReturn> {
+fn return_options(cursor: &mut Cursor<'_>) -> Parsed<(ListReturn, Option<MetadataQuestion>)> {
     let mut returns = ListReturn::default();
+    let mut metadata = None;
     if !cursor.take_word("RETURN") {
         return Err(cursor.complain("Expected RETURN"));
     }
@@ -120,9 +122,13 @@ fn return_options(cursor: &mut Cursor<'_>) -> Parsed<ListReturn> {
                 cursor.space()?;
                 returns.status = Some(status::items(cursor)?);
             }
+            "METADATA" => {
+                cursor.space()?;
+                metadata = Some(metadata::question(cursor)?);
+            }
             _ => return Err(start.complain("Unknown return option")),
         }
         cursor.take_spaces();
     }
-    Ok(returns)
+    Ok((returns, metadata))
 }

@@ -2,7 +2,7 @@
 //!
 //! APPEND is not here: its messages stream, so the [`Receiver`](crate::Receiver) hands it over in pieces.
 
-use mail_types::{Keyword, MailboxName, ModSeq, Secret, SpecialUse, UidSet, UidValidity};
+use mail_types::{AnnotationName, Keyword, MailboxName, ModSeq, Secret, SpecialUse, UidSet, UidValidity};
 
 use crate::date::DateTime;
 use crate::fetch::FetchAttribute;
@@ -17,6 +17,7 @@ mod id;
 mod list;
 mod login;
 mod mailbox;
+mod metadata;
 mod parse;
 mod quota;
 mod search;
@@ -26,7 +27,7 @@ mod store;
 mod tag;
 
 pub use bad::{BadCommand, BadKind};
-pub(crate) use cursor::decimal;
+pub(crate) use cursor::{decimal, is_atom_octet};
 pub use login::is_idle_done;
 pub use tag::Tag;
 
@@ -122,6 +123,51 @@ pub enum Command {
         /// Resource names in capitals and their new limits.
         limits: Vec<(String, u64)>,
     },
+    /// `GETMETADATA` (RFC 5464 §4.2)
+    GetMetadata(GetMetadata),
+    /// `SETMETADATA` (RFC 5464 §4.3)
+    SetMetadata(SetMetadata),
+}
+
+/// The arguments of GETMETADATA (RFC 5464 §4.2).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GetMetadata {
+    /// Which mailbox; `None` for the server.
+    pub mailbox: Option<MailboxName>,
+    /// What to tell.
+    pub question: MetadataQuestion,
+}
+
+/// Which annotations are to be told (RFC 5464 §4.2, RFC 9590 §3).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MetadataQuestion {
+    /// Their names, at least one, none twice, at most [`MetadataQuestion::NAMES_MAX`].
+    pub names: Vec<AnnotationName>,
+    /// How far below the names.
+    pub depth: MetadataDepth,
+    /// `MAXSIZE`: values with more octets are left out.
+    pub octets_max: Option<u64>,
+}
+
+/// How many levels below the names asked for are told as well (RFC 5464 §4.2.2).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum MetadataDepth {
+    /// `DEPTH 0`
+    #[default]
+    Named,
+    /// `DEPTH 1`
+    OneBelow,
+    /// `DEPTH infinity`
+    AllBelow,
+}
+
+/// The arguments of SETMETADATA (RFC 5464 §4.3).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SetMetadata {
+    /// Which mailbox; `None` for the server.
+    pub mailbox: Option<MailboxName>,
+    /// New values, `None` for none, each name once, at most [`MetadataQuestion::NAMES_MAX`].
+    pub changes: Vec<(AnnotationName, Option<Vec<u8>>)>,
 }
 
 /// The arguments of AUTHENTICATE.
@@ -218,6 +264,8 @@ pub struct List {
     pub patterns: Vec<crate::ListPattern>,
     /// What to tell of each.
     pub returns: ListReturn,
+    /// `METADATA (…)` among what to tell (RFC 9590 §3).
+    pub metadata: Option<MetadataQuestion>,
     /// Whether it is more than the LIST of RFC 3501: only then is `\Subscribed` and the like told.
     pub extended: bool,
 }
@@ -398,6 +446,11 @@ pub enum AppendForm {
     Binary,
     /// `UTF8 (~{…})` (RFC 6855 §4): a literal8 whose header may be in UTF-8.
     Utf8,
+}
+
+impl MetadataQuestion {
+    /// Most names in one command.
+    pub const NAMES_MAX: usize = 64;
 }
 
 impl IdParameters {

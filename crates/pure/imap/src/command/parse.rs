@@ -4,7 +4,7 @@ use super::bad::{BadCommand, BadKind};
 use super::cursor::{Cursor, Parsed};
 use super::tag::Tag;
 use super::{Command, Copy, Opening, StatusItems, TaggedCommand};
-use super::{fetch, id, list, login, mailbox, quota, search, select, status, store};
+use super::{fetch, id, list, login, mailbox, metadata, quota, search, select, status, store};
 use crate::dialect::Dialect;
 use crate::sequence::Numbering;
 
@@ -77,6 +77,8 @@ fn with_arguments(verb: &str, cursor: &mut Cursor<'_>) -> Parsed<Command> {
         "GETQUOTA" => quota::get_quota(cursor),
         "GETQUOTAROOT" => cursor.mailbox().map(Command::GetQuotaRoot),
         "SETQUOTA" => quota::set_quota(cursor),
+        "GETMETADATA" => metadata::get_metadata(cursor).map(Command::GetMetadata),
+        "SETMETADATA" => metadata::set_metadata(cursor).map(Command::SetMetadata),
         "UID" => {
             let verb = cursor.word("Expected a command after UID")?;
             cursor.space_before_arguments()?;

@@ -7,6 +7,7 @@ mod extension;
 mod fetch;
 mod list;
 mod mailbox;
+mod metadata;
 mod search;
 mod status_response;
 mod string;
@@ -20,6 +21,7 @@ pub use mailbox::{
     StatusValues, Vanished, write_exists, write_expunge, write_flags, write_recent, write_status,
     write_vanished,
 };
+pub use metadata::{write_metadata, write_metadata_changes};
 pub use search::{Esearch, write_esearch, write_search};
 pub use status_response::{
     Code, Condition, PermanentFlags, write_bad, write_bye, write_challenge, write_continuation, write_tagged,

@@ -70,6 +70,12 @@ pub enum Code<'a> {
     Limit,
     /// `MAILBOXID` (RFC 8474 §4)
     MailboxId(MailboxId),
+    /// `METADATA LONGENTRIES`: the octets of the longest value that was left out (RFC 5464 §4.2.1)
+    MetadataLongEntries(u64),
+    /// `METADATA MAXSIZE`: the octets of the longest value that can be kept (RFC 5464 §4.3)
+    MetadataMaxSize(u64),
+    /// `METADATA TOOMANY` (RFC 5464 §4.3)
+    MetadataTooMany,
     /// `MODIFIED`: messages that STORE left alone, sequence numbers or identifiers as the command had them (RFC 7162 §3.1.3).
     Modified(&'a [(u32, u32)]),
     /// `NOMODSEQ`
@@ -234,6 +240,8 @@ fn write_code(out: &mut Vec<u8>, code: &Code<'_>) {
         }
         Code::PermanentFlags(flags) => write_permanent_flags(out, flags),
         Code::HighestModSeq(mod_seq) => write_numbered(out, "HIGHESTMODSEQ", mod_seq.0),
+        Code::MetadataLongEntries(octets) => write_numbered(out, "METADATA LONGENTRIES", octets),
+        Code::MetadataMaxSize(octets) => write_numbered(out, "METADATA MAXSIZE", octets),
         Code::UidNext(uid) => write_numbered(out, "UIDNEXT", u64::from(uid.0)),
         Code::UidValidity(uid_validity) => write_numbered(out, "UIDVALIDITY", u64::from(uid_validity.0)),
         Code::Unseen(number) => write_numbered(out, "UNSEEN", u64::from(number)),
@@ -283,6 +291,9 @@ const fn plain_name(code: &Code<'_>) -> &'static str {
         Code::InUse => "INUSE",
         Code::Limit => "LIMIT",
         Code::MailboxId(_) => "MAILBOXID",
+        Code::MetadataLongEntries(_) => "METADATA LONGENTRIES",
+        Code::MetadataMaxSize(_) => "METADATA MAXSIZE",
+        Code::MetadataTooMany => "METADATA TOOMANY",
         Code::Modified(_) => "MODIFIED",
         Code::NoModSeq => "NOMODSEQ",
         Code::NonExistent => "NONEXISTENT",

@@ -48,6 +48,18 @@ pub(crate) fn write_string(out: &mut Vec<u8>, octets: &[u8], encoding: NameEncod
     }
 }
 
+/// Writes any octets, unchanged: where they have a NUL, as a literal8 (RFC 5464 §5, RFC 9051 §9).
+pub(crate) fn write_value(out: &mut Vec<u8>, octets: &[u8], encoding: NameEncoding) {
+    if octets.contains(&0) {
+        out.extend_from_slice(b"~{");
+        write_number(out, octets.len() as u64);
+        out.extend_from_slice(b"}\r\n");
+        out.extend_from_slice(octets);
+    } else {
+        write_string(out, octets, encoding);
+    }
+}
+
 /// Writes a mailbox name as the client's dialect has it.
 pub(crate) fn write_mailbox(out: &mut Vec<u8>, name: &MailboxName, dialect: Dialect) {
     if name.is_inbox() {

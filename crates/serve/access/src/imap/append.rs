@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::connection::{Connection, Event};
 use super::dispatch::{self, Answered};
+use super::event::{EventCause, MailboxEvent};
 use super::filings::Filings;
 use super::person::Person;
 use super::replies::{Done, DoneCode, Ending, Farewell, Refusal, Stop};
@@ -104,6 +105,8 @@ fn file(
         door.counts.appended.add(count);
         tracing::info!(way = %way.to_text(), messages = count, "appended");
         let uids: UidSet = filed.iter().map(|filed| filed.uid).collect();
+        let event = MailboxEvent { account, mailbox: target, uids: uids.clone(), cause: EventCause::Append };
+        (door.rooms.events)(event);
         match filed.first() {
             Some(first) => Ok(Done::with(DoneCode::AppendUid(first.uid_validity, uids), "APPEND completed")),
             None => Ok(Done::plain("APPEND completed")),

@@ -2,6 +2,8 @@
 
 use directory::sasl::{Channel, Mechanism};
 
+use crate::settings::Settings;
+
 /// Whether TLS can still be started on a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum StartTls {
@@ -30,16 +32,18 @@ pub(crate) fn before_login(channel: &Channel, start_tls: StartTls, mechanisms: &
     names
 }
 
-/// After login: everything else.
-pub(crate) fn after_login(append_octets_max: u64) -> String {
-    format!("{AFTER_LOGIN} APPENDLIMIT={append_octets_max}")
+/// After login: everything else; where the scripts are kept that run on what clients do, if any run (RFC 6785 §3.7).
+pub(crate) fn after_login(settings: &Settings) -> String {
+    let script_url = settings.script_url.as_ref();
+    let scripts = script_url.map_or_else(String::new, |url| format!(" IMAPSIEVE={url}"));
+    format!("{AFTER_LOGIN}{scripts} APPENDLIMIT={}", settings.message_octets_max)
 }
 
 /// One name for each extension that is complete. IMAP4rev2 includes many of them; clients of IMAP4rev1 look for each.
 const AFTER_LOGIN: &str = "IMAP4rev1 IMAP4rev2 LITERAL+ ID ENABLE IDLE NAMESPACE CHILDREN SPECIAL-USE \
      CREATE-SPECIAL-USE UNSELECT UIDPLUS MOVE CONDSTORE QRESYNC ESEARCH SEARCHRES LIST-EXTENDED LIST-STATUS \
      STATUS=SIZE QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE BINARY MULTIAPPEND WITHIN OBJECTID SAVEDATE PREVIEW \
-     UTF8=ACCEPT";
+     UTF8=ACCEPT METADATA LIST-METADATA";
 
 #[cfg(test)]
 mod tests {
@@ -53,7 +57,12 @@ mod tests {
 
     #[test]
     fn names_stand_once_and_one_space_apart() {
-        let names = after_login(10);
+        let settings = Settings { message_octets_max: 10, ..Settings::default() };
+        let names = after_login(&settings);
+        assert!(!names.contains("IMAPSIEVE"));
+        let settings = Settings { script_url: Some("sieve://mail.example.org".to_owned()), ..settings };
+        let names_with_scripts = after_login(&settings);
+        assert!(names_with_scripts.contains(" IMAPSIEVE=sieve://mail.example.org "));
         let mut words: Vec<_> = names.split(' ').collect();
         assert!(words.iter().all(|word| !word.is_empty()));
         words.sort_unstable();

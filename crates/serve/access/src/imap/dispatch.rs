@@ -11,8 +11,8 @@ use super::person::Person;
 use super::replies::{Done, Ending, Refusal, Stop};
 use super::updates::{self, AlreadyTold, Telling};
 use super::{
-    capability, close, copy_move, enable, expunge, fetch, id, idle, list, mailbox, namespace, quota, search,
-    select, status, store, stranger,
+    capability, close, copy_move, enable, expunge, fetch, id, idle, list, mailbox, metadata, namespace,
+    quota, search, select, status, store, stranger,
 };
 
 /// How a command was answered.
@@ -104,7 +104,7 @@ async fn carry_out(
     let wire = &mut connection.wire;
     match command {
         Command::Capability => {
-            let names = capability::after_login(person.settings.message_octets_max);
+            let names = capability::after_login(&person.settings);
             response::write_capability(wire.output(), &names);
             Ok(Done::plain("CAPABILITY completed"))
         }
@@ -133,6 +133,12 @@ async fn carry_out(
         Command::Store(arguments) => boxed(store::store(wire, dialect, person, arguments, already)).await,
         Command::Copy(arguments) => boxed(copy_move::copy(person, arguments)).await,
         Command::Move(arguments) => boxed(copy_move::move_messages(wire, dialect, person, arguments)).await,
+        Command::GetMetadata(arguments) => {
+            boxed(metadata::get_metadata(wire, dialect, person, arguments)).await
+        }
+        Command::SetMetadata(arguments) => {
+            boxed(metadata::set_metadata(wire, dialect, person, arguments)).await
+        }
         Command::GetQuota { root } => quota::get_quota(wire.output(), person, &root),
         Command::GetQuotaRoot(name) => boxed(quota::get_quota_root(wire, dialect, person, &name)).await,
         Command::SetQuota { .. } => Err(Refusal::QuotaIsTheOperators.into()),

@@ -4,6 +4,7 @@ use imap::response::{Code, Condition};
 use imap::{Dialect, NameEncoding, response};
 
 use super::connection::Connection;
+use super::metadata;
 use super::person::Person;
 use super::replies::Done;
 
@@ -31,6 +32,15 @@ pub(crate) fn enable(connection: &mut Connection, person: &mut Person, names: &[
             "UTF8=ACCEPT" => {
                 enabled.utf8 = true;
                 "UTF8=ACCEPT"
+            }
+            // The first includes the second; a client that knows only that one asks for it (RFC 5464 §1).
+            "METADATA" => {
+                metadata::begin_to_tell(person);
+                "METADATA"
+            }
+            "METADATA-SERVER" => {
+                metadata::begin_to_tell(person);
+                "METADATA-SERVER"
             }
             _ => continue,
         };

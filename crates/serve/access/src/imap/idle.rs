@@ -22,7 +22,9 @@ pub(crate) async fn idle(
     connection.expect_line();
     let dialect = connection.dialect();
     let deadline = Instant::now() + person.settings.idle_timeout;
-    let mut changes = person.selected.as_ref().map(|selected| selected.changes.clone());
+    let selected = person.selected.as_ref().map(|selected| selected.changes.clone());
+    // Annotations change where no mailbox is selected, too.
+    let mut changes = selected.or_else(|| person.annotations_told.is_some().then(|| person.account.watch()));
     let mut people = person.door.rooms.directory.changes();
     loop {
         let already = AlreadyTold::default();
@@ -52,7 +54,7 @@ fn finish(event: Event) -> Result<Done, Stop> {
     }
 }
 
-/// Waits for a change; for ever where no mailbox is selected.
+/// Waits for a change; for ever where nothing is watched.
 async fn changed(changes: Option<&mut watch::Receiver<u64>>) {
     let is_open = match changes {
         Some(changes) => changes.changed().await.is_ok(),

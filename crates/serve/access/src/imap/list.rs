@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::person::Person;
 use super::replies::{Done, Refusal, Stop};
-use super::{enable, status};
+use super::{enable, metadata, status};
 
 /// Names held against the patterns before others get the thread: ten thousand names of the longest, against as many
 /// patterns as one LIST may have, would take it for minutes.
@@ -34,6 +34,7 @@ pub(crate) async fn list(
         enable::imply_condstore(wire.output(), person);
     }
     let matcher = Matcher::new(&arguments.patterns, person);
+    let mut longest = 0;
     for found in find(&mailboxes, &arguments, matcher).await? {
         let attributes = ListAttributes {
             // Clients that know nothing of LIST-EXTENDED know this word (RFC 5258 §3.4).
@@ -50,9 +51,12 @@ pub(crate) async fn list(
             let values = status::values(person, mailbox, items).await?;
             response::write_status(wire.output(), &mailbox.name, &values, dialect);
         }
+        if let (Some(question), Some(mailbox)) = (&arguments.metadata, found.mailbox) {
+            metadata::tell(wire, dialect, person, Some(mailbox), question, &mut longest).await?;
+        }
         wire.relieve().await?;
     }
-    Ok(Done::plain("LIST completed"))
+    Ok(metadata::done(longest, "LIST completed"))
 }
 
 /// LSUB: subscribed names; where a pattern ends in `%`, also the superior names of those it does not reach, as

@@ -77,6 +77,7 @@ fn enter(stranger: &Stranger, Admitted { who, account, place }: Admitted) -> Box
         account,
         enabled: Enabled::default(),
         selected: None,
+        annotations_told: None,
         _counted: door.counts.sessions.hold(),
         _place: place,
     })

@@ -11,6 +11,7 @@ mod connection;
 mod copy_move;
 mod dispatch;
 mod enable;
+mod event;
 mod expunge;
 mod fetch;
 mod filings;
@@ -19,6 +20,7 @@ mod idle;
 mod list;
 mod login;
 mod mailbox;
+mod metadata;
 mod namespace;
 mod octets;
 mod person;
@@ -31,6 +33,8 @@ mod status;
 mod store;
 mod stranger;
 mod updates;
+
+pub use event::{EventCause, EventSink, MailboxEvent};
 
 use std::fmt;
 use std::sync::Arc;
@@ -64,6 +68,8 @@ pub struct Rooms {
     pub acceptor: Option<Acceptor>,
     /// Names the way of each appended message.
     pub next_transaction: Box<dyn Fn() -> TransactionId + Send + Sync>,
+    /// Hears of what clients do to messages.
+    pub events: EventSink,
 }
 
 /// The IMAP door. Clones share it.

@@ -6,10 +6,11 @@ use directory::Authenticated;
 use imap::command::Opening;
 use imap::{Numbering, SequenceSet};
 use mail_types::{MailboxId, MailboxName, ModSeq, Uid, UidSet};
-use mailstore::{Account, MailboxInfo, QuotaLimit, View};
+use mailstore::{Account, Annotations, CopyOutcome, MailboxInfo, QuotaLimit, View};
 use platform::metrics::GaugeHold;
 use tokio::sync::watch;
 
+use super::event::{EventCause, MailboxEvent};
 use super::replies::Refusal;
 use super::{Door, replies, updates};
 use crate::sessions::SessionPlace;
@@ -23,6 +24,8 @@ pub(crate) struct Person {
     pub(crate) account: Account,
     pub(crate) enabled: Enabled,
     pub(crate) selected: Option<Box<Selected>>,
+    /// The annotations that the client has heard of, if it wants to hear of changes.
+    pub(crate) annotations_told: Option<Arc<Annotations>>,
     pub(crate) _counted: GaugeHold,
     pub(crate) _place: SessionPlace,
 }
@@ -97,6 +100,12 @@ impl Person {
     pub(crate) async fn target(&self, name: &MailboxName) -> Result<MailboxId, replies::Stop> {
         let list = self.account.mailboxes().await?;
         Ok(list.by_name(name).map(|mailbox| mailbox.id).ok_or(Refusal::TryCreate)?)
+    }
+
+    /// Tells who waits for it that messages were copied or moved.
+    pub(crate) fn copied(&self, mailbox: MailboxId, outcome: &CopyOutcome) {
+        let (account, uids) = (self.account.clone(), outcome.to.clone());
+        (self.door.rooms.events)(MailboxEvent { account, mailbox, uids, cause: EventCause::Copy });
     }
 
     /// What the account may hold.

@@ -4,7 +4,7 @@
 use imap::command::{BadCommand, Tag};
 use imap::response::{self, Code, Condition};
 use mail_types::{MailboxId, ModSeq, UidSet, UidValidity};
-use mailstore::StoreError;
+use mailstore::{ANNOTATION_OCTETS_MAX, StoreError};
 use platform::lines::WireError;
 
 /// A command that was carried out.
@@ -33,6 +33,8 @@ pub(crate) enum DoneCode {
     AppendUid(UidValidity, UidSet),
     /// Where copied messages went.
     CopyUid(UidValidity, UidSet, UidSet),
+    /// The longest annotation that was left out, in octets.
+    MetadataLongEntries(u64),
     /// Messages that STORE left alone.
     Modified(Vec<(u32, u32)>),
 }
@@ -61,6 +63,7 @@ impl Done {
             DoneCode::CopyUid(uid_validity, from, to) => {
                 Some(Code::CopyUid { uid_validity: *uid_validity, from, to })
             }
+            DoneCode::MetadataLongEntries(octets) => Some(Code::MetadataLongEntries(*octets)),
             DoneCode::Modified(ranges) => Some(Code::Modified(ranges)),
         };
         response::write_tagged(out, tag, Condition::Ok, code.as_ref(), self.text);
@@ -118,6 +121,8 @@ pub(crate) enum Refusal {
     UnknownEncoding,
     /// A search that took too long.
     SearchTooCostly,
+    /// SETMETADATA does not change what a mailbox is for.
+    SpecialUseIsGivenByCreate,
     /// Only one special use fits a mailbox.
     OneSpecialUse,
     /// Only one mailbox has a special use.
@@ -254,6 +259,7 @@ impl Refusal {
             Self::UnknownEncoding => (No, Some(Code::UnknownCte), "Transfer encoding is unknown"),
             Self::SearchTooCostly => (No, Some(Code::Limit), "Search took too long; ask for less"),
             Self::SpecialUseTaken => (No, Some(Code::UseAttr), "Another mailbox has that special use"),
+            Self::SpecialUseIsGivenByCreate => (No, Some(Code::NoPerm), "CREATE says what a mailbox is for"),
             Self::OneSpecialUse => (No, Some(Code::UseAttr), "A mailbox has one special use at most"),
             Self::Store(error) => store_answer(error),
         }
@@ -276,6 +282,10 @@ fn store_answer(error: &StoreError) -> (Condition, Option<Code<'static>>, &'stat
         | StoreError::ScriptIsActive
         | StoreError::ScriptTooLarge
         | StoreError::TooManyScripts => (No, Some(Code::Cannot), "Scripts are not kept in mailboxes"),
+        StoreError::AnnotationTooLarge => {
+            (No, Some(Code::MetadataMaxSize(ANNOTATION_OCTETS_MAX as u64)), "Annotation is too large")
+        }
+        StoreError::TooManyAnnotations => (No, Some(Code::MetadataTooMany), "Too many annotations"),
         StoreError::NotAllowed(text) => (No, Some(Code::Cannot), text),
         StoreError::Limit(text) => (No, Some(Code::Limit), text),
         StoreError::Corrupt(_) => (No, Some(Code::Corruption), "Stored data is damaged; ask the operator"),

@@ -8,6 +8,7 @@ use mailstore::{Entry, FlagChange, FlagChangeMode, FlagNames, StoreOutcome, View
 use platform::lines::Wire;
 
 use super::enable;
+use super::event::{self, EventCause, MailboxEvent};
 use super::person::{Enabled, Named, Person};
 use super::replies::{Done, DoneCode, Refusal, Stop};
 use super::updates::AlreadyTold;
@@ -38,6 +39,10 @@ pub(crate) async fn store(
     let since = arguments.unchanged_since;
     let outcome = person.account.store_flags(mailbox, &uids, &change, since).await?;
     let now = person.account.open_mailbox(mailbox).await?;
+    for (flags, uids) in event::changed_flags(&person.selected()?.view, &now, &outcome.changed) {
+        let (account, cause) = (person.account.clone(), EventCause::Flag(flags));
+        (person.door.rooms.events)(MailboxEvent { account, mailbox, uids, cause });
+    }
 
     let answers = Answers { dialect, arguments: &arguments, outcome: &outcome, now: &now };
     let all_exist = answers.write(wire, person, &named).await?;

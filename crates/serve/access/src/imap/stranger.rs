@@ -181,7 +181,7 @@ impl Stranger {
 }
 
 fn welcome(person: Box<Person>) -> (Progress, Done) {
-    let names = capability::after_login(person.settings.message_octets_max);
+    let names = capability::after_login(&person.settings);
     (Progress::Welcome(person), Done::with(DoneCode::Capability(names), "Logged in"))
 }
 

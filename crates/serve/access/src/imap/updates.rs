@@ -10,6 +10,7 @@ use mail_types::{Flags, ModSeq, Uid, UidSet};
 use mailstore::{Changes, Entry, StoreError, View};
 use platform::lines::Wire;
 
+use super::metadata;
 use super::person::{Enabled, Person, Selected};
 use super::replies::{Farewell, Stop};
 
@@ -48,6 +49,9 @@ pub(crate) async fn tell(
     telling: Telling,
     already: &AlreadyTold,
 ) -> Result<(), Stop> {
+    if telling != Telling::Nothing {
+        metadata::tell_changes(wire, dialect, person).await?;
+    }
     let Person { account, enabled, selected: Some(selected), .. } = person else { return Ok(()) };
     if telling == Telling::Nothing || !selected.may_have_news(telling) {
         return Ok(());

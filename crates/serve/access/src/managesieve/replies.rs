@@ -188,6 +188,8 @@ fn store_answer(error: &StoreError) -> Answer<'static> {
         StoreError::NoSuchMailbox
         | StoreError::MailboxExists
         | StoreError::NoSuchMessage
+        | StoreError::AnnotationTooLarge
+        | StoreError::TooManyAnnotations
         | StoreError::NotAllowed(_) => (None, "That cannot be done"),
     }
 }

@@ -5,9 +5,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use access::{ImapDoor, ManageSieveDoor, Rooms, ScriptRooms, ScriptSettings, Security, Settings};
+use access::{
+    ImapDoor, MailboxEvent, ManageSieveDoor, Rooms, ScriptRooms, ScriptSettings, Security, Settings,
+};
 use directory::{Directory, NewAccount, NewPassword, PasswordCost, Quota};
 use mail_types::{AccountId, Address, DomainName, Secret, TransactionId};
 use mailstore::Store;
@@ -32,6 +35,8 @@ pub(crate) struct House {
     pub(crate) clock: Clock,
     pub(crate) door: ImapDoor,
     pub(crate) scripts: ManageSieveDoor,
+    /// What clients have done to messages.
+    events: Arc<Mutex<Vec<MailboxEvent>>>,
     shutdown: Shutdown,
     trigger: ShutdownTrigger,
     guard: Guard,
@@ -52,6 +57,8 @@ impl House {
         let directory = directory(data.path(), &clock, &metrics, quota);
         let guard = Guard::new(guard_settings(), clock.clone(), &metrics);
         let transactions = AtomicU64::new(1);
+        let events: Arc<Mutex<Vec<MailboxEvent>>> = Arc::default();
+        let heard = Arc::clone(&events);
         let acceptor = acceptor(&clock, &metrics);
         let script_rooms = ScriptRooms {
             store: store.clone(),
@@ -68,10 +75,16 @@ impl House {
             clock: clock.clone(),
             acceptor: Some(acceptor),
             next_transaction: Box::new(move || TransactionId(transactions.fetch_add(1, Ordering::Relaxed))),
+            events: Box::new(move |event| heard.lock().unwrap().push(event)),
         };
         let door = ImapDoor::new(rooms, settings, &metrics);
         let (trigger, shutdown) = Shutdown::channel();
-        Self { store, directory, clock, door, scripts, shutdown, trigger, guard, _data: data }
+        Self { events, store, directory, clock, door, scripts, shutdown, trigger, guard, _data: data }
+    }
+
+    /// What clients have done to messages since this was last asked.
+    pub(crate) fn heard(&self) -> Vec<MailboxEvent> {
+        std::mem::take(&mut *self.events.lock().unwrap())
     }
 
     /// A connection at its greeting.

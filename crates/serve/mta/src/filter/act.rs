@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use directory::fill_random;
 use mail_types::{AccountId, Keyword, MailboxName, SpecialUse, SystemFlag};
-use mailstore::{Filing, FilingTarget, FlagNames, QuotaLimit, StoreError};
+use mailstore::{Account, Filing, FilingTarget, FlagNames, MailboxList, QuotaLimit, StoreError};
 use sieve::message::Edition;
 use sieve::{Action, Decided, FileInto, Origin, RunFault};
 
 use super::memory::{Kind, key};
 use super::notice;
-use super::plan::{Copy, Entry, Owner, Planner, postmaster};
+use super::plan::{Copy, Entry, MessageOrigin, Owner, Planner, postmaster};
 use super::refusal::{Refusal, kind_word};
 use super::run::{Answer, ForAction};
 use super::world::mailbox_id;
@@ -41,7 +41,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    async fn act(
+    pub(super) async fn act(
         &mut self,
         copy: &Copy,
         owner: &Owner,
@@ -58,7 +58,7 @@ impl Planner<'_> {
                 self.keep(copy, owner, edition.as_ref(), flag_names(&flags)).await
             }
             Action::FileInto(into) => {
-                let (target, said) = self.place(owner, &into).await;
+                let (target, said) = place(&owner.account, &owner.mailboxes, &into).await;
                 self.note(copy.recipient, format!("fileinto {said}{by}"));
                 let entry = self.edition(copy, owner, edition.as_ref()).await?;
                 self.file(copy, entry, target, flag_names(&into.flags));
@@ -118,6 +118,11 @@ impl Planner<'_> {
     }
 
     pub(super) fn file(&mut self, copy: &Copy, entry: usize, mailbox: FilingTarget, flags: FlagNames) {
+        // Who has it in a mailbox keeps it by leaving it there.
+        if self.origin != MessageOrigin::Coming && copy.senders.is_empty() && entry == copy.entry {
+            self.origin = MessageOrigin::Staying;
+            return;
+        }
         let filing = self.filing(copy.target.account, mailbox, flags);
         if let Some(entry) = self.plan.entries.get_mut(entry) {
             entry.filings.push((Some(copy.recipient), filing));
@@ -140,33 +145,6 @@ impl Planner<'_> {
             // Checked at RCPT; see `deliver/route.rs`.
             quota: QuotaLimit::NONE,
             way: self.desk.brought.way,
-        }
-    }
-
-    /// The mailbox that is meant, and its name for the record: the inbox, where it is not there and may not be made.
-    async fn place(&self, owner: &Owner, into: &FileInto) -> (FilingTarget, String) {
-        let by_id = into.mailbox_id.as_deref().and_then(mailbox_id);
-        let by_id = by_id.and_then(|id| owner.mailboxes.by_id(id));
-        let special_use = into.special_use.as_deref().and_then(SpecialUse::parse);
-        let by_use = special_use.and_then(|special| owner.mailboxes.by_special_use(special));
-        let by_name = || owner.mailboxes.by_name(&into.mailbox);
-        if let Some(found) = by_id.or(by_use).or_else(by_name) {
-            return (FilingTarget::Id(found.id), found.name.to_string());
-        }
-        if into.mailbox.is_inbox() {
-            return (FilingTarget::Name(MailboxName::inbox()), into.mailbox.to_string());
-        }
-        let inbox =
-            |why: &str| (FilingTarget::Name(MailboxName::inbox()), format!("{}: {why}, kept", into.mailbox));
-        if !into.create {
-            return inbox("no such mailbox");
-        }
-        match owner.account.create_mailbox(&into.mailbox, special_use).await {
-            Ok(id) => (FilingTarget::Id(id), into.mailbox.to_string()),
-            Err(StoreError::MailboxExists) => {
-                (FilingTarget::Name(into.mailbox.clone()), into.mailbox.to_string())
-            }
-            Err(error) => inbox(&format!("it cannot be made ({error})")),
         }
     }
 
@@ -222,7 +200,7 @@ impl Planner<'_> {
         }
         let copy_filing = match fcc {
             Some(into) => {
-                let (target, _) = self.place(owner, into).await;
+                let (target, _) = place(&owner.account, &owner.mailboxes, into).await;
                 Some(self.filing(copy.target.account, target, flag_names(&into.flags)))
             }
             None => None,
@@ -246,7 +224,7 @@ impl Planner<'_> {
     }
 
     /// Tells the owner of scripts that fail, once a day. Mail counts more than telling of it: what fails here is logged.
-    async fn tell_of_faults(&mut self, owner: &Owner, faults: &[RunFault]) {
+    pub(super) async fn tell_of_faults(&mut self, owner: &Owner, faults: &[RunFault]) {
         let Some(first) = faults.first() else { return };
         tracing::warn!(account = %owner.facts.owner, fault = notice::words(first), "a filter failed");
         let memory = Arc::clone(&self.filters.0.memory);
@@ -275,6 +253,37 @@ impl Planner<'_> {
     }
 }
 
+/// The mailbox that is meant, and its name for the record: the inbox, where it is not there and may not be made.
+pub(super) async fn place(
+    account: &Account,
+    mailboxes: &MailboxList,
+    into: &FileInto,
+) -> (FilingTarget, String) {
+    let by_id = into.mailbox_id.as_deref().and_then(mailbox_id);
+    let by_id = by_id.and_then(|id| mailboxes.by_id(id));
+    let special_use = into.special_use.as_deref().and_then(SpecialUse::parse);
+    let by_use = special_use.and_then(|special| mailboxes.by_special_use(special));
+    let by_name = || mailboxes.by_name(&into.mailbox);
+    if let Some(found) = by_id.or(by_use).or_else(by_name) {
+        return (FilingTarget::Id(found.id), found.name.to_string());
+    }
+    if into.mailbox.is_inbox() {
+        return (FilingTarget::Name(MailboxName::inbox()), into.mailbox.to_string());
+    }
+    let inbox =
+        |why: &str| (FilingTarget::Name(MailboxName::inbox()), format!("{}: {why}, kept", into.mailbox));
+    if !into.create {
+        return inbox("no such mailbox");
+    }
+    match account.create_mailbox(&into.mailbox, special_use).await {
+        Ok(id) => (FilingTarget::Id(id), into.mailbox.to_string()),
+        Err(StoreError::MailboxExists) => {
+            (FilingTarget::Name(into.mailbox.clone()), into.mailbox.to_string())
+        }
+        Err(error) => inbox(&format!("it cannot be made ({error})")),
+    }
+}
+
 /// Who asked for an action, for the record.
 fn by(origin: &Origin) -> String {
     match origin {
@@ -284,7 +293,7 @@ fn by(origin: &Origin) -> String {
 }
 
 /// Flags as scripts name them; those that nobody could have set are left out.
-fn flag_names(names: &[String]) -> FlagNames {
+pub(super) fn flag_names(names: &[String]) -> FlagNames {
     let mut flags = FlagNames::default();
     for name in names {
         match SystemFlag::parse(name) {

@@ -47,6 +47,11 @@ impl Desk<'_> {
         Box::pin(self.compose(source, Some(edition), Treatment::None)).await
     }
 
+    /// A message of a mailbox once more, as it is.
+    pub(crate) async fn again(&self, source: &Octets) -> Result<Arriving, StoreError> {
+        Box::pin(self.compose(source, None, Treatment::None)).await
+    }
+
     /// The message as it is sent on by an account.
     pub(crate) async fn sent_on(
         &self,

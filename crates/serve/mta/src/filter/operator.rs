@@ -41,6 +41,8 @@ pub struct FilterSettings {
     pub before: Vec<Stage>,
     /// Scripts that run after.
     pub after: Vec<Stage>,
+    /// Scripts that run on what clients do to messages that are there (RFC 6785), before the one that a mailbox names.
+    pub events: Vec<Stage>,
     /// Scripts that everybody may include (RFC 6609).
     pub global: HashMap<String, Arc<Script>>,
     /// Lists that scripts may look into (RFC 6134), their entries in lower case.
@@ -60,6 +62,8 @@ pub struct FilterFiles {
     pub before: Option<PathBuf>,
     /// The same for those that run after; without it, [`SEED_RULE`].
     pub after: Option<PathBuf>,
+    /// A script or a directory, as before, that runs on what clients of IMAP do.
+    pub events: Option<PathBuf>,
     /// The directory of the scripts that everybody may include.
     pub global: Option<PathBuf>,
     /// The file of each list, an entry a line.
@@ -93,6 +97,7 @@ impl FilterSettings {
             after: seed_rule().into_iter().collect(),
             dialect,
             before: Vec::new(),
+            events: Vec::new(),
             global: HashMap::new(),
             lists: HashMap::new(),
             programs: HashMap::new(),
@@ -118,6 +123,9 @@ impl FilterSettings {
         if let Some(path) = &files.after {
             settings.after = stages(path, &settings.dialect)?;
             settings.has_own_after = true;
+        }
+        if let Some(path) = &files.events {
+            settings.events = stages(path, &settings.dialect)?;
         }
         if let Some(path) = &files.global {
             for file in scripts_in(path)? {
@@ -212,6 +220,7 @@ mod tests {
         let files = FilterFiles {
             before: Some(path.to_owned()),
             after: Some(path.join("20-b.sieve")),
+            events: None,
             global: Some(path.to_owned()),
             lists: vec![("friends".to_owned(), path.join("list"))],
         };

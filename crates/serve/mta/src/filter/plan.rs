@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use directory::LocalTarget;
 use mail_types::{AccountId, Address, AddressDomain, DomainName, MailboxName};
-use mailstore::{Account, Arriving, Filing, FilingTarget, FlagNames, MailboxList, StoreError};
+use mailstore::{Account, Arriving, Filing, FilingTarget, FlagNames, MailboxList, ScriptInfo, StoreError};
 use platform::workers::WorkError;
 use queue::NewMessage;
 use sieve::message::Edition;
@@ -163,6 +163,18 @@ pub(super) struct Planner<'a> {
     pub(super) refusals: Vec<Refusal>,
     /// Copies that scripts have changed: of which entry, how, and where they are.
     pub(super) editions: Vec<(usize, AccountId, Edition, usize)>,
+    pub(super) origin: MessageOrigin,
+}
+
+/// Where the message is that a plan is made for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum MessageOrigin {
+    /// On its way in: who keeps it has it filed.
+    Coming,
+    /// In a mailbox of its owner, as far as is known to be expunged.
+    Leaving,
+    /// In a mailbox of its owner, who keeps it there.
+    Staying,
 }
 
 /// Makes the plan for a message.
@@ -192,20 +204,60 @@ pub(crate) async fn plan(
         made: Made::default(),
         refusals: Vec::new(),
         editions: Vec::new(),
+        origin: MessageOrigin::Coming,
     };
     planner.begin();
-    while let Some(copy) = planner.waiting.pop_front() {
-        let recipient = copy.recipient;
-        planner.deliver(copy).await.map_err(|error| {
-            tracing::error!(recipient, error = describe(&error), "filters cannot be run");
-            replies::store_error(&error)
-        })?;
-    }
-    planner.refuse().await.map_err(|error| replies::store_error(&error))?;
+    planner.work_off().await.map_err(|error| replies::store_error(&error))?;
     Ok(planner.plan)
 }
 
+impl<'a> Planner<'a> {
+    /// For a message that lies in a mailbox of the envelope's only recipient.
+    pub(super) fn of_event(
+        desk: Desk<'a>,
+        envelope: &'a Envelope<Route>,
+        message: Arriving,
+        program_time: Arc<ProgramTime>,
+    ) -> Self {
+        let first = Entry { message, queued: None, caused_by: None, filings: Vec::new() };
+        // It is nobody's to refuse any more.
+        let recipient = RecipientPlan { is_wanted: true, ..RecipientPlan::default() };
+        let plan =
+            Plan { entries: vec![first], recipients: vec![recipient], claims: Vec::new(), marks: Vec::new() };
+        Self {
+            desk,
+            envelope,
+            filters: &desk.rooms.filters,
+            runtime: Handle::current(),
+            plan,
+            waiting: VecDeque::new(),
+            copies: 0,
+            program_time,
+            made: Made::default(),
+            refusals: Vec::new(),
+            editions: Vec::new(),
+            origin: MessageOrigin::Leaving,
+        }
+    }
+}
+
 impl Planner<'_> {
+    /// Whether the message, which lies in a mailbox, is kept there because something could not be done as a script says.
+    pub(super) fn stays_in_place(&self) -> bool {
+        self.origin == MessageOrigin::Staying
+    }
+
+    /// Runs the scripts of all whom a copy has come to, then says refusals.
+    pub(super) async fn work_off(&mut self) -> Result<(), StoreError> {
+        while let Some(copy) = self.waiting.pop_front() {
+            let recipient = copy.recipient;
+            self.deliver(copy).await.inspect_err(|error| {
+                tracing::error!(recipient, error = describe(error), "filters cannot be run");
+            })?;
+        }
+        self.refuse().await
+    }
+
     fn begin(&mut self) {
         for (number, recipient) in self.envelope.recipients.iter().enumerate() {
             for target in recipient.route.local() {
@@ -314,6 +366,7 @@ impl Planner<'_> {
             hostname: known.settings.hostname.to_string(),
             remote_host: iprev.map(ToString::to_string),
             remote_address: known.peer.map(|peer| peer.to_string()),
+            event: None,
         }
     }
 }
@@ -333,6 +386,16 @@ pub(super) async fn own_stage(
     account: &Account,
 ) -> Result<(Option<Stage>, Vec<RunFault>), StoreError> {
     let Some(active) = account.active_script()? else { return Ok((None, Vec::new())) };
+    compiled_stage(filters, settings, account, &active).await
+}
+
+/// One of the account's scripts, compiled; a fault where it cannot be.
+pub(super) async fn compiled_stage(
+    filters: &Filters,
+    settings: &FilterSettings,
+    account: &Account,
+    active: &ScriptInfo,
+) -> Result<(Option<Stage>, Vec<RunFault>), StoreError> {
     let shelf = &filters.0.shelf;
     let name = active.name.to_string();
     match shelf.personal(account, &active.name, active.modseq, &settings.dialect).await {

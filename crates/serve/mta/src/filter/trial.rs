@@ -150,6 +150,7 @@ fn facts(rooms: &TrialRooms, target: &LocalTarget, message: &TrialMessage, delim
         hostname: rooms.hostname.to_string(),
         remote_host: None,
         remote_address: None,
+        event: None,
     }
 }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use directory::{AliasTarget, Directory};
-use mail_types::{AccountId, Address, MailboxId, MailboxName, ScriptName, SpecialUse};
-use mailstore::{Account, MailboxList};
+use mail_types::{AccountId, Address, AnnotationName, MailboxId, MailboxName, ScriptName, SpecialUse};
+use mailstore::{Account, MailboxList, SPECIAL_USE_ANNOTATION};
 use platform::clock::Timestamp;
 use sieve::{Envelope, Finished, Now, Program, ProgramInput, Score, Script, ScriptPlace, World};
 use tokio::runtime::Handle;
 
+use super::event::EventFacts;
 use super::memory::{Kind, key};
 use super::operator::FilterSettings;
 use super::programs::{self, Circumstances, Input, ProgramTime};
@@ -34,6 +35,8 @@ pub(crate) struct Facts {
     pub(crate) hostname: String,
     pub(crate) remote_host: Option<String>,
     pub(crate) remote_address: Option<String>,
+    /// What has happened in a mailbox, where it is not the message's coming.
+    pub(crate) event: Option<EventFacts>,
 }
 
 /// The world of one run.
@@ -74,14 +77,23 @@ impl World for DeliveryWorld<'_> {
         match item {
             "host" => Some(facts.hostname.clone()),
             "domain" => Some(facts.hostname.split_once('.').map_or("", |(_, domain)| domain).to_owned()),
-            "location" => Some("MTA".to_owned()),
-            "phase" => Some("during".to_owned()),
+            "location" => Some(facts.event.as_ref().map_or("MTA", |_| "MS").to_owned()),
+            "phase" => Some(facts.event.as_ref().map_or("during", |_| "post").to_owned()),
+            // People log in by their address.
+            "imap.user" | "imap.email" => facts.event.as_ref().map(|_| facts.owner.to_string()),
+            "imap.cause" => facts.event.as_ref().map(|event| event.cause.to_owned()),
+            "imap.mailbox" => facts.event.as_ref().map(|event| event.mailbox.to_string()),
+            "imap.changedflags" => facts.event.as_ref().map(|event| event.changed_flags.clone()),
             "remote-host" => facts.remote_host.clone(),
             "remote-ip" => facts.remote_address.clone(),
             "vnd.dovecot.default-mailbox" => Some("INBOX".to_owned()),
             "vnd.dovecot.username" => Some(facts.owner.to_string()),
             _ => None,
         }
+    }
+
+    fn flags(&self) -> Vec<String> {
+        self.facts.event.as_ref().map(|event| event.flags.clone()).unwrap_or_default()
     }
 
     fn own_addresses(&self) -> Vec<String> {
@@ -100,6 +112,24 @@ impl World for DeliveryWorld<'_> {
     fn mailboxes_with_use(&self, special_use: &str) -> Vec<MailboxName> {
         let Some(special_use) = SpecialUse::parse(special_use) else { return Vec::new() };
         self.mailboxes.by_special_use(special_use).map(|mailbox| mailbox.name.clone()).into_iter().collect()
+    }
+
+    fn metadata(&self, mailbox: Option<&MailboxName>, annotation: &str) -> Option<String> {
+        let name = AnnotationName::parse(annotation).ok()?;
+        let mailbox = match mailbox {
+            Some(name) => Some(self.mailboxes.by_name(name)?),
+            None => None,
+        };
+        if let (Some(mailbox), SPECIAL_USE_ANNOTATION) = (mailbox, name.as_str()) {
+            return mailbox.special_use.map(|special_use| special_use.attribute().to_owned());
+        }
+        let place = mailbox.map(|mailbox| mailbox.id);
+        // Most accounts have none: known without waiting.
+        self.account.annotations().ok()?.find(place, &name)?;
+        let values = self.runtime.block_on(self.account.annotation_values(place, vec![name]));
+        let values = values.inspect_err(|error| tracing::error!(%error, "an annotation cannot be read"));
+        let (_, value) = values.ok()?.pop()?;
+        value.map(|value| String::from_utf8_lossy(&value).into_owned())
     }
 
     fn was_seen(&self, identifier: &[u8]) -> bool {

@@ -90,6 +90,8 @@ pub(crate) fn store_error(error: &StoreError) -> Reply {
         | StoreError::ScriptIsActive
         | StoreError::ScriptTooLarge
         | StoreError::TooManyScripts
+        | StoreError::AnnotationTooLarge
+        | StoreError::TooManyAnnotations
         | StoreError::NotAllowed(_)
         | StoreError::Corrupt(_)
         | StoreError::Io { .. } => STORE_BUSY,
