@@ -110,6 +110,22 @@ enum Key {
     Plain(Box<[u8]>),
 }
 
+impl Key {
+    /// What it costs to hold a value of so many octets against it.
+    fn cost(&self, octets: usize, comparator: Comparator) -> u64 {
+        let an_octet = match self {
+            Self::Glob(glob) => glob.cost(),
+            Self::Regex(_, cost) => *cost,
+            _ => 1,
+        };
+        let folding = match self {
+            Self::Plain(key) => comparator.cost(octets + key.len()),
+            _ => 0,
+        };
+        folding + (octets as u64).saturating_mul(an_octet) / 8
+    }
+}
+
 /// Makes a test's tags and its key list (its last argument) ready.
 pub(crate) fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
     let words = node.spec;
@@ -344,16 +360,7 @@ impl<'n> Matching<'n> {
             _ => Cow::Borrowed(value.text),
         };
         for key in &self.keys {
-            let cost = match key.as_ref() {
-                Key::Glob(glob) => glob.cost(),
-                Key::Regex(_, cost) => *cost,
-                _ => 1,
-            };
-            let fold_cost = match key.as_ref() {
-                Key::Plain(key) => self.comparator.cost(folded.len() + key.len()),
-                _ => 0,
-            };
-            run.charge(COMPARISON_COST + fold_cost + (folded.len() as u64).saturating_mul(cost) / 8)?;
+            run.charge(COMPARISON_COST + key.cost(folded.len(), self.comparator))?;
             let found = match key.as_ref() {
                 Key::Is(key) => **key == *folded,
                 Key::Contains(finder) => finder.find(&folded).is_some(),

@@ -96,7 +96,8 @@ enum Verb {
     /// The message store: purge, rebuild, statistics.
     #[command(subcommand)]
     Store(store::Verb),
-    /// Scripts that sort people's mail: put, get, list, activate, deactivate, rename, delete, check, testsuite.
+    /// Scripts that sort people's mail: put, get, list, activate, deactivate, rename, delete, check,
+    /// test, replay, testsuite.
     #[command(subcommand)]
     Sieve(sieve::Verb),
     /// The content of messages: what the spam filter makes of it (check), and making its first model (train-starter).

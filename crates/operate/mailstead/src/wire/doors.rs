@@ -209,10 +209,8 @@ impl Doors {
                 tasks.spawn("smtp", listener.serve(owner, guard, numbers, stop, smtp(mta::Listener::Relay)))
             }
             Purpose::Submission => {
-                tasks.spawn(
-                    "submission",
-                    listener.serve(owner, guard, numbers, stop, smtp(mta::Listener::Submission)),
-                );
+                let door = smtp(mta::Listener::Submission);
+                tasks.spawn("submission", listener.serve(owner, guard, numbers, stop, door));
             }
             Purpose::Submissions => {
                 let door = smtp(mta::Listener::ImplicitSubmission);
@@ -222,16 +220,12 @@ impl Doors {
                 tasks.spawn("lmtp", listener.serve(owner, guard, numbers, stop, smtp(mta::Listener::Lmtp)))
             }
             Purpose::Imap => {
-                tasks.spawn(
-                    "imap",
-                    listener.serve(owner, guard, numbers, stop, imap(access::Security::StartTls)),
-                );
+                let door = imap(access::Security::StartTls);
+                tasks.spawn("imap", listener.serve(owner, guard, numbers, stop, door));
             }
             Purpose::Imaps => {
-                tasks.spawn(
-                    "imaps",
-                    listener.serve(owner, guard, numbers, stop, imap(access::Security::ImplicitTls)),
-                );
+                let door = imap(access::Security::ImplicitTls);
+                tasks.spawn("imaps", listener.serve(owner, guard, numbers, stop, door));
             }
             Purpose::ManageSieve => {
                 let (door, plaintext) = (self.managesieve.clone(), Arc::clone(&self.plaintext_on_loopback));
