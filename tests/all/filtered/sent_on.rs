@@ -127,6 +127,49 @@ if header :list \"from\" \"urn:test:friends\" { fileinto :create \"Friends\"; re
 }
 
 #[test]
+fn an_account_keeps_lists_of_its_own() -> Result<()> {
+    let script = "require [\"extlists\", \"fileinto\", \"mailbox\"];
+if not valid_ext_list \":addrbook:default\" { discard; }
+elsif address :list \"from\" \"urn:ietf:params:sieve:addrbook:default\" { fileinto :create \"Friends\"; }
+elsif header :list \"subject\" \"urn:test:words\" { fileinto :create \"Words\"; }";
+    let house = House::build(Plan {
+        scripts: &[(ANN, script)],
+        sieve: "lists = [\"urn:test:words=PLACE/words\"]",
+        files: &[
+            ("words", "everybody's\n"),
+            ("book", "# whom I know\nEVE@strangers.example\n"),
+            ("own", "mine\n"),
+        ],
+        ..Plan::default()
+    })?;
+    let put = |name: &str, file: &str| {
+        let file = house.place.path().join(file);
+        house.server.command(&["sieve", "lists", ANN, name, "--put", &file.to_string_lossy()])
+    };
+    house.take(EVE, ANN, &letter(EVE, ANN, "everybody's"))?;
+    ensure!(house.subjects(ANN, "Words")? == ["everybody's"], "{}", house.server.log());
+    let said = put(":addrbook:default", "book")?;
+    ensure!(said.contains("1 entries"), "{said}");
+    put("urn:test:words", "own")?;
+    house.take(EVE, ANN, &letter(EVE, ANN, "a friend's"))?;
+    ensure!(house.subjects(ANN, "Friends")? == ["a friend's"], "{}", house.server.log());
+    // One's own goes before everybody's.
+    for subject in ["everybody's", "mine"] {
+        house.take("mal@strangers.example", ANN, &letter("mal@strangers.example", ANN, subject))?;
+    }
+    ensure!(house.subjects(ANN, "Words")? == ["everybody's", "mine"]);
+    ensure!(house.subjects(ANN, "INBOX")? == ["everybody's"]);
+    let lists = house.server.command(&["--json", "sieve", "lists", ANN])?;
+    ensure!(lists.contains(":addrbook:default") && lists.contains("urn:test:words"), "{lists}");
+    let entries = house.server.command(&["sieve", "lists", ANN, ":addrbook:default"])?;
+    ensure!(entries.trim() == "EVE@strangers.example", "{entries}");
+    house.server.command(&["sieve", "lists", ANN, "urn:test:words", "--delete"])?;
+    house.take("mal@strangers.example", ANN, &letter("mal@strangers.example", ANN, "everybody's"))?;
+    ensure!(house.subjects(ANN, "Words")?.len() == 3);
+    Ok(())
+}
+
+#[test]
 fn abuse_is_reported_with_the_message() -> Result<()> {
     let script = "require \"vnd.dovecot.report\"; report \"abuse\" \"This is spam.\" \"bob@example.test\";";
     let house = House::new(&[(ANN, script)])?;

@@ -9,6 +9,7 @@ mod act;
 mod envelope;
 mod event;
 mod letters;
+mod lists;
 mod memory;
 mod notice;
 mod operator;
@@ -35,6 +36,7 @@ use memory::Memory;
 use scripts::Shelf;
 
 pub use event::{EventCause, MailboxEvent};
+pub use lists::{list_annotation, list_entries, list_of_annotation};
 pub use operator::{FilterFileError, FilterFiles, FilterSettings, SEED_RULE};
 pub(crate) use plan::{Answers, Known, RecipientPlan, is_needed, plan};
 pub use programs::ProgramBounds;

@@ -44,7 +44,8 @@ pub use deliver::limits::SentHour;
 pub use deliver::routing::{Routing, SendingLimits};
 pub use filter::{
     EventCause, FilterError, FilterFileError, FilterFiles, FilterSettings, Filters, MailboxEvent,
-    ProgramBounds, SEED_RULE, Trial, TrialAction, TrialMessage, TrialRooms,
+    ProgramBounds, SEED_RULE, Trial, TrialAction, TrialMessage, TrialRooms, list_annotation, list_entries,
+    list_of_annotation,
 };
 pub use inspect::{
     Applied, CheckSink, CheckedMessage, Checks, Enforcement, Findings, OnDnsFailure, Override, WithoutAuthor,

@@ -9,7 +9,7 @@ use mailstore::MailboxInfo;
 use platform::clock::Timestamp;
 
 use super::{AccountLine, AliasLine, Answer, DomainLine, Hidden, MailboxLine, Request, StoreStatus};
-use super::{keys, queue, reports, sieve, sieve_trial};
+use super::{keys, queue, reports, sieve, sieve_lists, sieve_trial};
 use crate::house::House;
 use crate::keys::KeyKind;
 
@@ -80,6 +80,9 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
         Request::SieveActivate { address, name } => sieve::activate(house, &address, name.as_deref()).await,
         Request::SieveRename { address, from, to } => sieve::rename(house, &address, &from, &to).await,
         Request::SieveDelete { address, name } => sieve::delete(house, &address, &name).await,
+        Request::SieveLists { address, name, change } => {
+            sieve_lists::run(house, &address, name.as_deref(), change).await
+        }
         Request::Trace { what, most } => Ok(Answer::Trace { steps: house.way.search(&what, most).await? }),
     }
 }

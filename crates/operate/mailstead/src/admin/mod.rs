@@ -7,6 +7,7 @@ mod published;
 mod queue;
 mod reports;
 mod sieve;
+mod sieve_lists;
 mod sieve_trial;
 mod socket;
 
@@ -177,6 +178,22 @@ pub(crate) enum Request {
         address: String,
         name: String,
     },
+    /// The lists that an account's scripts look into: all of them, one, or a change of one.
+    SieveLists {
+        address: String,
+        name: Option<String>,
+        change: Option<ListChange>,
+    },
+}
+
+/// What becomes of an account's list.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) enum ListChange {
+    /// It has this text from now on, an entry a line.
+    Put {
+        text: String,
+    },
+    Delete,
 }
 
 /// A message that an account's scripts are tried on.
@@ -319,6 +336,14 @@ pub(crate) enum Answer {
     },
     SieveScripts {
         scripts: Vec<ScriptLine>,
+    },
+    /// An account's lists.
+    SieveLists {
+        lists: Vec<ListLine>,
+    },
+    /// What stands in one of them.
+    SieveEntries {
+        entries: Vec<String>,
     },
     SieveScript {
         /// In base64.
@@ -496,6 +521,13 @@ pub(crate) struct SieveDifference {
 pub(crate) struct ScriptLine {
     pub(crate) name: String,
     pub(crate) active: bool,
+    pub(crate) octets: u64,
+}
+
+/// A list that scripts look into.
+#[derive(Serialize, Deserialize, Debug)]
+pub(crate) struct ListLine {
+    pub(crate) name: String,
     pub(crate) octets: u64,
 }
 

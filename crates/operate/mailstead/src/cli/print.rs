@@ -59,6 +59,10 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
                 .iter()
                 .map(|s| [s.name.clone(), if s.active { "yes" } else { "no" }.into(), amount(s.octets)]),
         ),
+        Answer::SieveLists { lists } => {
+            columns(["LIST", "SIZE"], lists.iter().map(|list| [list.name.clone(), amount(list.octets)]));
+        }
+        Answer::SieveEntries { entries } => lines(entries),
         Answer::SieveTested { tested } => super::sieve_trial::print_test(tested),
         Answer::SieveReplayed { replayed } => super::sieve_trial::print_replay(replayed),
         Answer::SieveScript { script } => std::io::stdout().write_all(&script_of(script)?)?,

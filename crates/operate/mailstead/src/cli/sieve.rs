@@ -9,7 +9,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{sieve_testsuite, sieve_trial};
-use crate::admin::{self, FaultLine, Request};
+use crate::admin::{self, FaultLine, ListChange, Request};
 use crate::scripts;
 use crate::settings::Settings;
 
@@ -46,6 +46,21 @@ pub(super) enum Verb {
     /// Remove a script that is not active.
     #[command(after_help = "Example: mailstead sieve delete ann@example.org old")]
     Delete { address: String, name: String },
+    /// Show and change the lists of addresses that an account's scripts look into (extlists).
+    #[command(
+        after_help = "Examples:\n  mailstead sieve lists ann@example.org\n  mailstead sieve lists ann@example.org :addrbook:default --put friends.txt\n  mailstead sieve lists ann@example.org :addrbook:default\n\nA script asks: if address :list \"from\" \":addrbook:default\" { keep; stop; }\nClients that know METADATA find a list under /private/vendor/mailstead/lists/NAME."
+    )]
+    Lists {
+        address: String,
+        /// The list to show or change; without it, all are named.
+        name: Option<String>,
+        /// Let it have these entries, one a line; `-` for standard input.
+        #[arg(long, requires = "name", conflicts_with = "delete")]
+        put: Option<PathBuf>,
+        /// Remove it.
+        #[arg(long, requires = "name")]
+        delete: bool,
+    },
     /// Say whether files are scripts that would be taken, or everything that is wrong with them, with its place.
     #[command(
         after_help = "Example: mailstead sieve check rules.sieve\n\nNeeds neither a server nor an account. Exit status 1 where a script has faults."
@@ -87,6 +102,13 @@ pub(super) fn run(verb: Verb, config: &Path, json: bool) -> anyhow::Result<ExitC
         Verb::Deactivate { address } => Request::SieveActivate { address, name: None },
         Verb::Rename { address, from, to } => Request::SieveRename { address, from, to },
         Verb::Delete { address, name } => Request::SieveDelete { address, name },
+        Verb::Lists { address, name, put, delete } => {
+            let change = match put {
+                Some(file) => Some(ListChange::Put { text: entries(&file)? }),
+                None => delete.then_some(ListChange::Delete),
+            };
+            Request::SieveLists { address, name, change }
+        }
     };
     super::print::answer(&admin::ask(config, request)?, json)
 }
@@ -104,6 +126,11 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     outcome.with_context(|| format!("cannot read {}", file.display()))?;
     anyhow::ensure!(script.len() as u64 <= FILE_OCTETS_MAX, "{} is too large for a script", file.display());
     Ok(script)
+}
+
+/// The text of a list.
+fn entries(file: &Path) -> anyhow::Result<String> {
+    String::from_utf8(read(file)?).with_context(|| format!("{} is not UTF-8", file.display()))
 }
 
 fn check(files: &[PathBuf], settings: &Settings, json: bool) -> anyhow::Result<ExitCode> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use sieve::{Dialect, Script, Stage};
 
+use super::lists;
 use super::programs::ProgramBounds;
 use super::scripts::compiled;
 
@@ -45,7 +46,7 @@ pub struct FilterSettings {
     pub events: Vec<Stage>,
     /// Scripts that everybody may include (RFC 6609).
     pub global: HashMap<String, Arc<Script>>,
-    /// Lists that scripts may look into (RFC 6134), their entries in lower case.
+    /// Lists that everybody's scripts may look into (RFC 6134), their entries in lower case.
     pub lists: HashMap<String, Arc<HashSet<String>>>,
     /// Programs that scripts may run, by the name they use.
     pub programs: HashMap<String, PathBuf>,
@@ -134,7 +135,7 @@ impl FilterSettings {
             }
         }
         for (name, path) in &files.lists {
-            settings.lists.insert(name.clone(), Arc::new(list(path)?));
+            settings.lists.insert(lists::short(name), Arc::new(list(path)?));
         }
         Ok(settings)
     }
@@ -192,8 +193,7 @@ fn list(path: &Path) -> Result<HashSet<String>, FilterFileError> {
         return Err(FilterFileError::new(path, format!("more than {LIST_OCTETS_MAX} octets")));
     }
     let text = fs::read_to_string(path).map_err(failed)?;
-    let entries = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let entries: HashSet<String> = entries.map(str::to_lowercase).collect();
+    let entries = lists::entries_of(&text);
     if entries.len() > ENTRIES_MAX {
         return Err(FilterFileError::new(path, format!("more than {ENTRIES_MAX} entries")));
     }

@@ -3,13 +3,14 @@
 
 use directory::{LocalTarget, Recipients, Resolution};
 use mail_types::{Address, ForwardPath};
-use mailstore::{FlagNames, StoreError};
+use mailstore::{Account, FlagNames, StoreError};
 use platform::clock::Timestamp;
 use queue::{BodyNeeds, DeliverBy, DeliverByMode, RECIPIENTS_MAX, ReturnContent};
 use sieve::RedirectTo;
 use sieve::message::Edition;
 
 use super::letters::{Desk, needs};
+use super::lists;
 use super::plan::{Copy, Entry, Owner, Planner};
 use crate::deliver::queued;
 use crate::deliver::route::{RemoteTarget, check_quota};
@@ -32,7 +33,7 @@ impl Planner<'_> {
     ) -> Result<(), StoreError> {
         let addresses = match &redirect.to {
             RedirectTo::Address(address) => vec![address.clone()],
-            RedirectTo::List(list) => self.listed(list),
+            RedirectTo::List(list) => self.listed(&owner.account, list).await?,
         };
         let mut remote = Vec::new();
         let mut is_lost = addresses.is_empty();
@@ -61,16 +62,16 @@ impl Planner<'_> {
     }
 
     /// The addresses of a list; none, if there are more than one message may go to.
-    fn listed(&self, list: &str) -> Vec<Address> {
-        let settings = self.filters.0.settings.load();
-        let Some(entries) = settings.lists.get(list) else { return Vec::new() };
+    async fn listed(&self, account: &Account, list: &str) -> Result<Vec<Address>, StoreError> {
+        let settings = self.filters.settings();
+        let Some(entries) = lists::find(account, &settings, list).await? else { return Ok(Vec::new()) };
         let mut addresses: Vec<Address> =
             entries.iter().filter_map(|entry| Address::parse(entry).ok()).take(LISTED_MAX + 1).collect();
         if addresses.len() > LISTED_MAX {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         addresses.sort_by_key(ToString::to_string);
-        addresses
+        Ok(addresses)
     }
 
     /// Sends a copy on to an account here, whose own scripts it goes through; whether that is possible: not to who has

@@ -18,6 +18,7 @@ use storage::StorageError;
 use tokio::runtime::Handle;
 
 use super::Filters;
+use super::lists::ListsRead;
 use super::memory::{Claim, Kind, key};
 use super::operator::FilterSettings;
 use super::programs::{self, Input, ProgramTime};
@@ -151,6 +152,7 @@ impl Question {
                 runtime,
                 acts: self.acts,
                 program_time: &self.program_time,
+                lists: ListsRead::default(),
             };
             run(&stages, &mut message, &world, &self.settings.dialect, self.detail)
         };

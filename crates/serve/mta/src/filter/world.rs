@@ -10,6 +10,7 @@ use sieve::{Envelope, Finished, Now, Program, ProgramInput, Score, Script, Scrip
 use tokio::runtime::Handle;
 
 use super::event::EventFacts;
+use super::lists::{self, Entries, ListsRead};
 use super::memory::{Kind, key};
 use super::operator::FilterSettings;
 use super::programs::{self, Circumstances, Input, ProgramTime};
@@ -52,6 +53,7 @@ pub(crate) struct DeliveryWorld<'a> {
     pub(crate) runtime: &'a Handle,
     pub(crate) acts: Acts,
     pub(crate) program_time: &'a ProgramTime,
+    pub(crate) lists: ListsRead,
 }
 
 /// Whether what a run asks for may be done at once.
@@ -142,11 +144,11 @@ impl World for DeliveryWorld<'_> {
     }
 
     fn is_listed(&self, list: &str, value: &str) -> bool {
-        self.settings.lists.get(list).is_some_and(|entries| entries.contains(&value.to_lowercase()))
+        self.list(list).is_some_and(|entries| entries.contains(&value.to_lowercase()))
     }
 
     fn has_list(&self, list: &str) -> bool {
-        self.settings.lists.contains_key(list)
+        self.list(list).is_some()
     }
 
     fn spam(&self) -> Score {
@@ -181,6 +183,16 @@ impl World for DeliveryWorld<'_> {
 }
 
 impl DeliveryWorld<'_> {
+    fn list(&self, name: &str) -> Option<Entries> {
+        self.lists.get(name, || {
+            let found = self.runtime.block_on(lists::find(self.account, self.settings, name));
+            found.unwrap_or_else(|error| {
+                tracing::error!(%error, "a list cannot be read");
+                None
+            })
+        })
+    }
+
     fn personal(&self, name: &str) -> Result<Option<Arc<Script>>, String> {
         let Ok(name) = ScriptName::parse(name) else { return Ok(None) };
         let scripts = self.account.scripts().map_err(|error| error.to_string())?;
