@@ -139,6 +139,7 @@ fn parts_are_tested() {
         ("exists :mime :anychild \"Content-Disposition\"", "fileinto found"),
         ("exists :mime \"Content-Disposition\"", "keep"),
         ("address :mime :anychild \"from\" \"ann@example.org\"", "fileinto found"),
+        ("address :mime :is :all \"content-from\" \"tim@example.com\"", "keep"),
         ("header :mime :anychild :count \"eq\" :type \"Content-Type\" \"6\"", "fileinto found"),
     ] {
         let script =

@@ -144,7 +144,8 @@ fn envelopes_are_read() {
         ("envelope \"ret\" \"full\"", false),
         ("envelope :localpart \"orcpt\" \"bob\"", true),
         ("envelope \"bymode\" \"R\"", true),
-        ("envelope \"bytimeabsolute\" \"1970-01-01T00:01:40Z\"", true),
+        ("envelope \"bytimeabsolute\" \"1970-01-01T00:01:40+00:00\"", true),
+        ("envelope :zone \"+0130\" \"bytimeabsolute\" \"1970-01-01T01:31:40+01:30\"", true),
         ("envelope \"bytimerelative\" \"60\"", true),
         ("envelope :count \"eq\" \"bytrace\" \"0\"", true),
     ] {
@@ -156,6 +157,14 @@ fn envelopes_are_read() {
     faults(
         "require \"envelope\"; if envelope \"notify\" \"x\" {}",
         &["1:24: unknown envelope part \"notify\""],
+    );
+    faults(
+        "require \"envelope\"; if envelope :zone \"+0000\" \"from\" \"x\" {}",
+        &["1:24: unknown tagged argument ':zone' for the envelope test"],
+    );
+    faults(
+        "require [\"envelope\", \"envelope-deliverby\"]; if envelope :zone \"UTC\" \"bymode\" \"x\" {}",
+        &["1:48: \"UTC\" is no time zone like \"+0200\""],
     );
 }
 

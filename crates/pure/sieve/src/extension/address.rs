@@ -19,7 +19,7 @@ pub(super) static SPECS: &[Spec] = &[Spec {
 }];
 
 /// Fields that hold addresses: the only ones the test may look at.
-const ADDRESS_FIELDS: [&str; 39] = [
+const ADDRESS_FIELDS: [&str; 40] = [
     "from",
     "to",
     "cc",
@@ -38,6 +38,8 @@ const ADDRESS_FIELDS: [&str; 39] = [
     "x-original-to",
     "errors-to",
     "apparently-to",
+    // A part's author (RFC 5703 §4.2, whose example asks for it).
+    "content-from",
     "mail-followup-to",
     "mail-reply-to",
     "disposition-notification-to",

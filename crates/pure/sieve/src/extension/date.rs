@@ -36,7 +36,7 @@ pub(super) static SPECS: &[Spec] = &[
     },
 ];
 
-const ZONE: &[Tag] = &[Tag::valued("zone", Kind::String).of("zone")];
+pub(super) const ZONE: &[Tag] = &[Tag::valued("zone", Kind::String).of("zone")];
 const ORIGINAL_ZONE: &[Tag] = &[Tag::plain("originalzone").of("zone")];
 
 /// What each octet of a field costs in which a date is looked for.
@@ -66,13 +66,19 @@ fn check(compiler: &mut Compiler<'_>, node: &mut Node, part: usize) {
         compiler.fault(node.place, format!("unknown date part \"{}\"", part.escape_debug()));
         return;
     }
-    if let Some(zone) = node.tag("zone").and_then(Arg::text).and_then(Text::constant_str)
-        && zone_minutes(zone).is_none()
-    {
-        compiler.fault(node.place, format!("\"{}\" is no time zone like \"+0200\"", zone.escape_debug()));
-        return;
+    if check_zone(compiler, node) {
+        matching::check(compiler, node);
     }
-    matching::check(compiler, node);
+}
+
+/// Whether the zone that a test's tags name is one; a fault if not.
+pub(super) fn check_zone(compiler: &mut Compiler<'_>, node: &Node) -> bool {
+    let Some(zone) = node.tag("zone").and_then(Arg::text).and_then(Text::constant_str) else { return true };
+    let is_one = zone_minutes(zone).is_some();
+    if !is_one {
+        compiler.fault(node.place, format!("\"{}\" is no time zone like \"+0200\"", zone.escape_debug()));
+    }
+    is_one
 }
 
 /// `+hhmm` or `-hhmm`.
@@ -90,7 +96,7 @@ fn zone_minutes(zone: &str) -> Option<i16> {
 }
 
 /// The zone that a test's tags ask for; `None` for the one the date was written in.
-fn zone(run: &Run<'_>, node: &Node) -> Result<Option<i16>, Stop> {
+pub(super) fn zone(run: &Run<'_>, node: &Node) -> Result<Option<i16>, Stop> {
     match node.tag("zone").and_then(Arg::text) {
         Some(text) => {
             let zone = run.string(text);
@@ -138,7 +144,7 @@ fn current_date(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
 }
 
 /// One part of a date, in its zone.
-fn part_of(date: Date, part: &str) -> Option<String> {
+pub(super) fn part_of(date: Date, part: &str) -> Option<String> {
     let civil: Civil = date.local();
     let zone = i32::from(date.zone_minutes).abs();
     let sign = if date.zone_minutes < 0 { '-' } else { '+' };

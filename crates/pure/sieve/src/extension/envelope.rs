@@ -1,5 +1,6 @@
 //! `envelope` (RFC 5228 §5.4), with what servers ask of each other about delivery (RFC 6009).
 
+use super::date::{self, ZONE};
 use super::mime::LOOKUP_COST;
 use crate::compiler::Compiler;
 use crate::dialect::Extension as E;
@@ -14,7 +15,7 @@ use crate::world::Envelope;
 pub(super) static SPECS: &[Spec] = &[Spec {
     name: "envelope",
     need: Some(E::Envelope),
-    tags: &[MATCH, ADDRESS_PART],
+    tags: &[MATCH, ADDRESS_PART, ZONE],
     arguments: &[Positional::new("envelope part", Kind::Strings), Positional::new("key list", Kind::Strings)],
     check,
     action: Does::Test(envelope),
@@ -49,8 +50,15 @@ fn check(compiler: &mut Compiler<'_>, node: &mut Node) {
             return;
         }
     }
+    // RFC 6009 §5: the zone is that extension's.
+    if node.has("zone") && !compiler.has(E::EnvelopeDeliverBy) {
+        compiler.fault(node.place, "unknown tagged argument ':zone' for the envelope test".to_owned());
+        return;
+    }
     node.part = AddressPart::of(node);
-    matching::check(compiler, node);
+    if date::check_zone(compiler, node) {
+        matching::check(compiler, node);
+    }
 }
 
 fn envelope(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
@@ -58,9 +66,10 @@ fn envelope(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
     let mut is_found = false;
     let names = run.strings(node.arg(0))?;
     let envelope = run.envelope().clone();
+    let zone_minutes = date::zone(run, node)?.unwrap_or_default();
     'names: for name in names {
         run.charge(LOOKUP_COST)?;
-        for value in values(run, node, &envelope, &name.to_ascii_lowercase()) {
+        for value in values(run, node, &envelope, zone_minutes, &name.to_ascii_lowercase()) {
             // RFC 5231 §4.2: what is empty does not count.
             if matching.counts() && value.is_empty() {
                 continue;
@@ -75,7 +84,7 @@ fn envelope(run: &mut Run<'_>, node: &Node) -> Result<bool, Stop> {
 }
 
 /// What a part of the envelope says, as the test's address part has it.
-fn values(run: &Run<'_>, node: &Node, envelope: &Envelope, name: &str) -> Vec<String> {
+fn values(run: &Run<'_>, node: &Node, envelope: &Envelope, zone_minutes: i16, name: &str) -> Vec<String> {
     let need = PARTS.iter().find(|(known, _)| *known == name).and_then(|(_, need)| *need);
     if need.is_some_and(|need| !run.has(need)) {
         return Vec::new();
@@ -101,7 +110,12 @@ fn values(run: &Run<'_>, node: &Node, envelope: &Envelope, name: &str) -> Vec<St
             (Some(orcpt), _) => path(&orcpt.split_once(';').map(|(_, address)| address.to_owned())),
             (None, _) => Vec::new(),
         },
-        "bytimeabsolute" => whole(envelope.by_unix_seconds.map(rfc3339)),
+        // RFC 6009 §5: written as `date` writes it, so that both can be held against each other.
+        "bytimeabsolute" => {
+            whole(envelope.by_unix_seconds.and_then(|unix_seconds| {
+                date::part_of(message::Date { unix_seconds, zone_minutes }, "iso8601")
+            }))
+        }
         "bytimerelative" => whole(envelope.by_unix_seconds.map(|by| by.saturating_sub(now).to_string())),
         "bymode" => whole(envelope.by_mode.map(String::from)),
         "bytrace" => whole(envelope.by_trace.then(|| "T".to_owned())),
@@ -119,13 +133,4 @@ fn part_of(run: &Run<'_>, node: &Node, path: &Path) -> Option<String> {
         }
         Path::Invalid => None,
     }
-}
-
-/// RFC 6009 §5.1: the moment as RFC 3339 has it, in Greenwich.
-fn rfc3339(unix_seconds: i64) -> String {
-    let civil = message::Civil::from_unix_seconds(unix_seconds);
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-        civil.year, civil.month, civil.day, civil.hour, civil.minute, civil.second
-    )
 }
