@@ -20,6 +20,7 @@ mod refusal;
 mod run;
 mod scripts;
 mod trial;
+mod turns;
 mod world;
 mod written;
 
@@ -34,6 +35,7 @@ use storage::StorageError;
 
 use memory::Memory;
 use scripts::Shelf;
+use turns::Turns;
 
 pub use event::{EventCause, MailboxEvent};
 pub use lists::{list_annotation, list_entries, list_of_annotation};
@@ -46,6 +48,8 @@ pub use trial::{Trial, TrialAction, TrialMessage, TrialRooms};
 const THREADS: usize = 4;
 /// Messages that may wait for one of them; beyond, their senders are told to come again.
 const WAITING_MAX: usize = 512;
+/// Messages of which is remembered what was done, while they wait for their answers: more than there are connections.
+const REMEMBERED_MAX: usize = 16_384;
 
 /// The room where scripts are at home. Clones share it.
 #[derive(Clone)]
@@ -56,6 +60,10 @@ pub(crate) struct Inner {
     pub(crate) shelf: Shelf,
     pub(crate) memory: Arc<Memory>,
     pub(crate) workers: Workers,
+    /// Whose scripts they run.
+    turns: Turns,
+    /// Remembers what was done.
+    scribe: Workers,
 }
 
 /// Why filters cannot be opened.
@@ -77,11 +85,15 @@ impl Filters {
     pub fn open(path: &Path, settings: FilterSettings, metrics: &Metrics) -> Result<Self, FilterError> {
         let workers = WorkersSettings { threads: THREADS, queue_max: WAITING_MAX };
         let workers = Workers::start("filters", workers, metrics).map_err(FilterError::Threads)?;
+        let scribe = WorkersSettings { threads: 1, queue_max: REMEMBERED_MAX };
+        let scribe = Workers::start("filters' memory", scribe, metrics).map_err(FilterError::Threads)?;
         Ok(Self(Arc::new(Inner {
             settings: ArcSwap::from_pointee(settings),
             shelf: Shelf::default(),
             memory: Arc::new(Memory::open(path)?),
             workers,
+            turns: Turns::default(),
+            scribe,
         })))
     }
 

@@ -231,7 +231,7 @@ impl Planner<'_> {
         let (account, now) = (owner.facts.account, self.desk.brought.now);
         // It may have to wait for the disk.
         let claiming = move || memory.claim(account, key(Kind::ToldOfFault, &[]), notice::QUIET_SECONDS, now);
-        let claim = match self.filters.0.workers.run(claiming).await {
+        let claim = match self.filters.0.scribe.run(claiming).await {
             Ok(Ok(Some(claim))) => claim,
             Ok(Ok(None)) | Err(_) => return,
             Ok(Err(error)) => {

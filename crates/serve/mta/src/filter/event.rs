@@ -202,6 +202,7 @@ impl Running<'_> {
             program_time: Arc::clone(&subject.program_time),
         };
         let runtime = Handle::current();
+        let _turn = self.rooms.filters.0.turns.wait(self.event.account.id()).await;
         let answer = match self.rooms.filters.0.workers.run(move || question.answer(&runtime)).await {
             Ok(answer) => answer?,
             Err(WorkError::Panicked) => return Ok(()),

@@ -39,6 +39,9 @@ pub(crate) enum Kind {
 /// The key of something remembered: of one length, however long what it stands for.
 pub(crate) type Key = [u8; 32];
 
+/// Something to be remembered: whose it is, what it is, and for how many seconds.
+pub(crate) type Marked = (AccountId, Key, u64);
+
 /// The key of something.
 pub(crate) fn key(kind: Kind, parts: &[&[u8]]) -> Key {
     let mut hasher = storage::blake3::Hasher::new();
@@ -88,26 +91,31 @@ impl Memory {
         Ok(Some(Claim { memory: Arc::clone(self), account, key, seconds }))
     }
 
-    /// Remembers something for some seconds.
-    pub(crate) fn mark(
+    /// Remembers things, each for some seconds: all of them, with one sync, or none.
+    pub(crate) fn remember(
         &self,
-        account: AccountId,
-        key: &Key,
-        seconds: u64,
+        marks: impl Iterator<Item = Marked>,
         now: Timestamp,
     ) -> Result<(), StorageError> {
         let mut state = self.0.lock();
-        let until = now.unix_seconds().saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX));
-        state.database.connection().execute(
-            "INSERT INTO kept (account, key, until) VALUES (?1, ?2, ?3)
-             ON CONFLICT (account, key) DO UPDATE SET until = ?3",
-            params![account.0, key, until],
-        )?;
-        state.marks += 1;
-        if state.marks.is_multiple_of(TIDY_EVERY) {
-            state.tidy(account, now)?;
+        let before = state.marks;
+        let (mut last, mut count) = (None, 0);
+        let transaction = state.database.transaction()?;
+        for (account, key, seconds) in marks {
+            let until = now.unix_seconds().saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX));
+            transaction.execute(
+                "INSERT INTO kept (account, key, until) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (account, key) DO UPDATE SET until = ?3",
+                params![account.0, key, until],
+            )?;
+            (last, count) = (Some(account), count + 1);
         }
-        Ok(())
+        transaction.commit()?;
+        state.marks = before.wrapping_add(count);
+        match last {
+            Some(account) if state.marks / TIDY_EVERY != before / TIDY_EVERY => state.tidy(account, now),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -145,9 +153,9 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// It is done: remembered from now on.
-    pub(crate) fn keep(&self, now: Timestamp) -> Result<(), StorageError> {
-        self.memory.mark(self.account, &self.key, self.seconds, now)
+    /// What is to be remembered once it is done.
+    pub(crate) fn mark(&self) -> Marked {
+        (self.account, self.key, self.seconds)
     }
 }
 
@@ -177,7 +185,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("filters.db");
         let memory = Memory::open(&path).unwrap();
-        memory.mark(ANN, &seen("a"), 100, at(1_000)).unwrap();
+        memory.remember([(ANN, seen("a"), 100)].into_iter(), at(1_000)).unwrap();
         drop(memory);
         let memory = Memory::open(&path).unwrap();
         for (who, what, when, expected) in [
@@ -199,7 +207,7 @@ mod tests {
         assert!(claim(0).is_none(), "somebody is at it");
         drop(first);
         let second = claim(0).unwrap();
-        second.keep(at(0)).unwrap();
+        memory.remember([second.mark()].into_iter(), at(0)).unwrap();
         drop(second);
         assert!(claim(99).is_none());
         assert!(claim(100).is_some());
@@ -209,7 +217,7 @@ mod tests {
     fn an_account_remembers_so_much_and_no_more() {
         let directory = tempfile::tempdir().unwrap();
         let memory = Memory::open(&directory.path().join("filters.db")).unwrap();
-        memory.mark(BOB, &seen("b"), 1, at(0)).unwrap();
+        memory.remember([(BOB, seen("b"), 1)].into_iter(), at(0)).unwrap();
         {
             let mut state = memory.0.lock();
             let transaction = state.database.transaction().unwrap();

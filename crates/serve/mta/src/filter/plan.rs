@@ -303,6 +303,7 @@ impl Planner<'_> {
         let question = self.question(&copy, &account, &mailboxes, &source).await?;
         let facts = question.facts.clone();
         let runtime = self.runtime.clone();
+        let _turn = self.filters.0.turns.wait(copy.target.account).await;
         let answer = match self.filters.0.workers.run(move || question.answer(&runtime)).await {
             Ok(answer) => answer?,
             Err(WorkError::Panicked) => {

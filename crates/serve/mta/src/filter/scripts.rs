@@ -15,6 +15,9 @@ const KEPT_OCTETS_MAX: usize = 4 * 1024 * 1024;
 /// Scripts of accounts that are known by their last change, so that their text need not be read.
 const KNOWN_MAX: usize = 20_000;
 
+/// Octets of a script that is compiled at once: below a millisecond.
+const AT_ONCE_OCTETS_MAX: usize = 16 * 1024;
+
 /// What came of a script: compiled, or the faults that it has.
 pub(crate) type Compiled = Result<Arc<Script>, Arc<str>>;
 
@@ -59,7 +62,7 @@ impl Shelf {
         let compiled = match found {
             Some(compiled) => compiled,
             None => {
-                let compiled = compiled(&script.text, dialect);
+                let compiled = compiled_aside(&script.text, dialect).await;
                 self.0.lock().keep(hash, compiled.clone(), script.text.len());
                 compiled
             }
@@ -72,6 +75,16 @@ impl Shelf {
     pub(crate) fn clear(&self) {
         *self.0.lock() = Shelves::default();
     }
+}
+
+/// Compiles a script; a long one where nobody else waits for the thread.
+async fn compiled_aside(text: &Arc<[u8]>, dialect: &Dialect) -> Compiled {
+    if text.len() <= AT_ONCE_OCTETS_MAX {
+        return compiled(text, dialect);
+    }
+    let (text, dialect) = (Arc::clone(text), dialect.clone());
+    let compiling = tokio::task::spawn_blocking(move || compiled(&text, &dialect));
+    compiling.await.unwrap_or_else(|error| Err(error.to_string().into()))
 }
 
 impl Shelves {

@@ -94,13 +94,12 @@ async fn remember(rooms: &Rooms, claims: Vec<Claim>, marks: Vec<(AccountId, Mark
     }
     let (memory, now) = (Arc::clone(&rooms.filters.0.memory), rooms.clock.now());
     let remembering = move || {
-        let kept = claims.iter().try_for_each(|claim| claim.keep(now));
-        let marked = marks.iter().try_for_each(|(account, mark)| {
-            memory.mark(*account, &key(Kind::Seen, &[&mark.identifier]), mark.seconds, now)
-        });
-        kept.and(marked)
+        let seen = marks
+            .iter()
+            .map(|(account, mark)| (*account, key(Kind::Seen, &[&mark.identifier]), mark.seconds));
+        memory.remember(claims.iter().map(Claim::mark).chain(seen), now)
     };
-    match rooms.filters.0.workers.run(remembering).await {
+    match rooms.filters.0.scribe.run(remembering).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "what filters did is not remembered"),
         Err(error) => tracing::error!(%error, "what filters did is not remembered"),
