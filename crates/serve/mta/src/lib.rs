@@ -15,6 +15,7 @@ mod own_mail;
 mod receive;
 mod remote;
 mod report;
+pub mod screen;
 mod settings;
 mod submit;
 mod way;
