@@ -6,6 +6,7 @@ mod keys;
 mod published;
 mod queue;
 mod reports;
+mod screen;
 mod sieve;
 mod sieve_trial;
 mod socket;
@@ -18,6 +19,7 @@ use crate::reports::Told;
 pub(crate) use client::ask;
 pub(crate) use execute::execute;
 pub(crate) use queue::time;
+pub(crate) use screen::{ListLine, ScreenStatus, TrapLine};
 pub(crate) use sieve::{judge, script_for, script_of};
 pub(crate) use socket::AdminSocket;
 
@@ -137,6 +139,15 @@ pub(crate) enum Request {
         change: QueueChange,
     },
     QueueStatus,
+    /// How lists of senders are, and what is remembered.
+    ScreenStatus,
+    TrapAdd {
+        address: String,
+    },
+    TrapList,
+    TrapRemove {
+        address: String,
+    },
     /// What reports say that came lately.
     ReportsList {
         domain: Option<String>,
@@ -304,6 +315,12 @@ pub(crate) enum Answer {
     },
     QueueStatus {
         status: QueueStatus,
+    },
+    Screen {
+        status: ScreenStatus,
+    },
+    Traps {
+        traps: Vec<TrapLine>,
     },
     /// What scripts would do with a message.
     SieveTested {

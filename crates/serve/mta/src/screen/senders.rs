@@ -22,7 +22,7 @@ use storage::StorageError;
 
 use book::{Book, Key, Kind, key};
 
-pub(crate) use greylist::{Attempt, GreyBounds, Greylisted, Origin};
+pub(crate) use greylist::{Attempt, GreyBounds, Greylisted, Origin, constant_sender};
 
 /// Questions and notes that may wait for the book; beyond, they are not asked and not noted.
 const WAITING_MAX: usize = 1_024;
@@ -215,8 +215,19 @@ impl Senders {
     }
 
     /// Mail was taken that a stranger brought: he is not asked to come again next time.
-    pub(crate) async fn succeeded(&self, origin: Origin, sender_domain: String) {
-        self.write(move |book, now| book.allow(&origin, &sender_domain, now)).await;
+    pub(crate) async fn succeeded(&self, origin: Origin, address: IpAddr, sender_domain: String) {
+        self.write(move |book, now| {
+            book.allow(&origin, &sender_domain, now)?;
+            let network = Origin::network(address).filter(|network| *network != origin);
+            network.map_or(Ok(()), |network| book.count_success(&network, now))
+        })
+        .await;
+    }
+
+    /// Whether mail was taken that came from this network.
+    pub(crate) async fn has_brought_mail(&self, address: IpAddr) -> bool {
+        let Some(network) = Origin::network(address) else { return false };
+        self.read(move |book, now| book.has_succeeded(&network, now)).await
     }
 
     /// Somebody has written to a trap.
@@ -306,8 +317,8 @@ impl Senders {
 const NOBODY: AccountId = AccountId(0);
 
 /// The prefix lengths of what counts as one client and as one network.
-const CLIENT: (u8, u8) = (32, 64);
-const NETWORK: (u8, u8) = (24, 48);
+pub(crate) const CLIENT: (u8, u8) = (32, 64);
+pub(crate) const NETWORK: (u8, u8) = (24, 48);
 
 /// The block of addresses around one, by a prefix length for each family.
 pub(crate) fn block(address: IpAddr, (four, six): (u8, u8)) -> Option<Network> {

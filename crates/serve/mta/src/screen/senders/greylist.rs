@@ -4,13 +4,15 @@
 //! Large senders try again from other addresses. Where SPF proves the sender's domain, any address that passes counts as the
 //! same; otherwise its network does, and after a while a sender who keeps trying is taken wherever he comes from.
 
+use std::net::IpAddr;
+
 use mail_types::{Address, ReversePath};
 use platform::clock::Timestamp;
 use platform::network::Network;
 use storage::StorageError;
 
-use super::NOBODY;
 use super::book::{Book, Key, Kind, Row, key};
+use super::{NOBODY, block};
 
 /// Where mail comes from, as far as that stays the same when it is tried again.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,7 +23,14 @@ pub(crate) enum Origin {
     Network(Network),
 }
 
+/// Prefix lengths of the networks within which mail is expected to come again.
+const AROUND: (u8, u8) = (24, 64);
+
 impl Origin {
+    pub(crate) fn network(address: IpAddr) -> Option<Self> {
+        block(address, AROUND).map(Self::Network)
+    }
+
     fn text(&self) -> String {
         match self {
             Self::Domain(domain) => format!("domain {domain}"),
@@ -120,7 +129,15 @@ impl Book {
         now: Timestamp,
     ) -> Result<(), StorageError> {
         self.see(Kind::Allowed, NOBODY, &pair(origin, sender_domain), now)?;
+        self.count_success(origin, now)
+    }
+
+    pub(super) fn count_success(&mut self, origin: &Origin, now: Timestamp) -> Result<(), StorageError> {
         self.count(Kind::Allowed, &alone(origin), 1.0, 0.0, now)
+    }
+
+    pub(super) fn has_succeeded(&self, origin: &Origin, now: Timestamp) -> Result<bool, StorageError> {
+        self.has(Kind::Allowed, NOBODY, &alone(origin), now)
     }
 }
 

@@ -142,13 +142,16 @@ async fn who_has_brought_mail_is_known_by_domain_or_by_network() {
     let senders = desk.open();
     let big = Origin::Domain("big.example".to_owned());
     assert!(!senders.is_allowed(&big, "big.example").await);
-    senders.succeeded(big.clone(), "big.example".to_owned()).await;
+    senders.succeeded(big.clone(), "192.0.2.7".parse().unwrap(), "big.example".to_owned()).await;
     assert!(senders.is_allowed(&big, "big.example").await);
     // One success of a network says nothing of its other senders; five do.
-    let network = Origin::Network("192.0.2.0/24".parse().unwrap());
+    assert!(senders.has_brought_mail("192.0.2.9".parse().unwrap()).await);
+    let client = "198.51.100.7".parse().unwrap();
+    assert!(!senders.has_brought_mail(client).await);
+    let network = Origin::network(client).unwrap();
     for success in 1..=5 {
         assert!(!senders.is_allowed(&network, "other.example").await, "{success}");
-        senders.succeeded(network.clone(), "elsewhere.example".to_owned()).await;
+        senders.succeeded(network.clone(), client, "elsewhere.example".to_owned()).await;
     }
     assert!(senders.is_allowed(&network, "other.example").await);
     desk.clock.advance(DAY * 65);
