@@ -4,6 +4,7 @@ use anyhow::Context;
 use directory::Directory;
 use mail_types::{Address, DomainName};
 use mailstore::Store;
+use mta::screen::Screen;
 use mta::{Filters, TlsTally};
 use platform::clock::Clock;
 use platform::metrics::Metrics;
@@ -37,6 +38,8 @@ pub(crate) struct House {
     pub(crate) missed: Vec<MissedListener>,
     /// People's scripts.
     pub(crate) filters: Filters,
+    /// What judges strangers, and remembers them.
+    pub(crate) screen: Screen,
     /// Held as long as anybody works on the data directory.
     _lock: std::sync::Arc<DataLock>,
 }
@@ -65,6 +68,8 @@ impl House {
         let reports = ReportBook::open(&data.join("reports.db")).with_context(|| place("reports.db"))?;
         let filters = Filters::open(&data.join("filters.db"), filter_settings(settings)?, metrics)
             .with_context(|| place("filters.db"))?;
+        let screen = Screen::open(&data.join("senders.db"), clock.clone(), metrics)
+            .with_context(|| place("senders.db"))?;
         Ok(Self {
             directory,
             store,
@@ -77,6 +82,7 @@ impl House {
             srs,
             missed: Vec::new(),
             filters,
+            screen,
             _lock: lock.into(),
         })
     }

@@ -5,6 +5,7 @@ mod listeners;
 mod names;
 mod own_policy;
 mod reports;
+mod screen;
 mod sending;
 mod site;
 
@@ -165,6 +166,7 @@ impl Running {
         };
         self.tasks.spawn("keys", keep(keeper, self.tasks.shutdown()));
         self.tasks.spawn("dns", self.resolver.clone().tend(self.tasks.shutdown()));
+        self.tasks.spawn("lists", self.house.screen.lists().clone().tend(self.tasks.shutdown()));
         self.tasks.spawn("purge", purge(self.house.clone(), self.tasks.shutdown()));
     }
 

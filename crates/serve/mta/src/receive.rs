@@ -6,6 +6,7 @@ pub(crate) mod judgement;
 pub(crate) mod login;
 pub(crate) mod policy;
 pub(crate) mod replies;
+pub(crate) mod screening;
 pub(crate) mod session;
 pub(crate) mod trace;
 pub(crate) mod transaction;

@@ -6,6 +6,7 @@ mod keys;
 mod published;
 mod queue;
 mod reports;
+mod screen;
 mod sieve;
 mod sieve_lists;
 mod sieve_trial;
@@ -19,6 +20,7 @@ use crate::reports::Told;
 pub(crate) use client::ask;
 pub(crate) use execute::execute;
 pub(crate) use queue::time;
+pub(crate) use screen::{ListLine, ScreenStatus, TrapLine};
 pub(crate) use sieve::{judge, script_for, script_of};
 pub(crate) use socket::AdminSocket;
 
@@ -138,6 +140,15 @@ pub(crate) enum Request {
         change: QueueChange,
     },
     QueueStatus,
+    /// How lists of senders are, and what is remembered.
+    ScreenStatus,
+    TrapAdd {
+        address: String,
+    },
+    TrapList,
+    TrapRemove {
+        address: String,
+    },
     /// What reports say that came lately.
     ReportsList {
         domain: Option<String>,
@@ -321,6 +332,12 @@ pub(crate) enum Answer {
     },
     QueueStatus {
         status: QueueStatus,
+    },
+    Screen {
+        status: ScreenStatus,
+    },
+    Traps {
+        traps: Vec<TrapLine>,
     },
     /// What scripts would do with a message.
     SieveTested {

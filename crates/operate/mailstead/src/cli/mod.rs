@@ -15,6 +15,7 @@ mod mailbox;
 mod print;
 mod queue;
 mod quickstart;
+mod screen;
 mod serve;
 mod setup;
 mod sieve;
@@ -88,6 +89,9 @@ enum Verb {
     /// Mail on its way to other servers: list, show, retry, hold, release, drop, status.
     #[command(subcommand)]
     Queue(queue::Verb),
+    /// Strangers before their mail is seen: the lists that are asked and what is remembered (status), traps.
+    #[command(subcommand)]
+    Screen(screen::Verb),
     /// Read the whole store and prove every index entry and every octet.
     #[command(
         after_help = "Example: mailstead verify\n\nExit status 1 with a list of faults where anything is wrong."
@@ -151,6 +155,7 @@ impl Command {
             Verb::Domain(verb) => verb.to_request(),
             Verb::Mailbox(verb) => verb.to_request(),
             Verb::Queue(verb) => verb.into_request(),
+            Verb::Screen(verb) => verb.into_request(),
             Verb::Verify => Request::Verify,
             Verb::Store(verb) => verb.to_request(),
             Verb::Trace(arguments) => arguments.to_request(),

@@ -209,6 +209,7 @@ impl World {
             resolver: None,
             checked: Arc::new(|_| {}),
             filters: filters.clone(),
+            screen: None,
         };
         let settings = Settings {
             plaintext_on_loopback: true,
@@ -331,6 +332,7 @@ impl World {
             resolver: None,
             checked: Arc::new(|_| {}),
             filters: self.filters.clone(),
+            screen: None,
         };
         let settings = Settings::new(domain("mail.example.org"));
         self.street.to(SmtpDoor::new(rooms, settings, &Metrics::new()))
