@@ -160,9 +160,10 @@ fn guard_settings() -> GuardSettings {
         failures_free: 3,
         delay_first: Duration::from_millis(1),
         delay_max: Duration::from_millis(4),
-        failures_before_block: 10,
-        failures_window: Duration::from_secs(600),
-        block: Duration::from_secs(600),
+        points_before_ban: 100,
+        window: Duration::from_secs(600),
+        ban_first: Duration::from_secs(600),
+        ban_longest: Duration::from_secs(600),
         trusted: Vec::new(),
     }
 }

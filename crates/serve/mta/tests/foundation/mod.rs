@@ -86,9 +86,10 @@ pub(crate) fn guard_settings() -> GuardSettings {
         failures_free: 100,
         delay_first: Duration::from_secs(1),
         delay_max: Duration::from_secs(1),
-        failures_before_block: 1_000,
-        failures_window: Duration::from_secs(60),
-        block: Duration::from_secs(60),
+        points_before_ban: 10_000,
+        window: Duration::from_secs(60),
+        ban_first: Duration::from_secs(60),
+        ban_longest: Duration::from_secs(60),
         trusted: Vec::new(),
     }
 }
