@@ -4,19 +4,21 @@ use anyhow::Context;
 use directory::Directory;
 use mail_types::{Address, DomainName};
 use mailstore::Store;
-use mta::{Filters, TlsTally};
+use mta::{Breaker, Filters, TlsTally};
 use platform::clock::Clock;
+use platform::guard::Guard;
 use platform::metrics::Metrics;
 use queue::Queue;
 use storage::DataLock;
 
 use crate::admin::MissedListener;
+use crate::bans::{GuardBook, guard_settings};
 use crate::filters::filter_settings;
 use crate::keys::Srs;
 use crate::reports::{self, ReportBook};
 use crate::settings::Settings;
 use crate::way::WayBook;
-use crate::wire::queue_settings;
+use crate::wire::{breaker_settings, queue_settings};
 
 /// What a server, or a command without one, works on.
 #[derive(Clone, Debug)]
@@ -37,6 +39,12 @@ pub(crate) struct House {
     pub(crate) missed: Vec<MissedListener>,
     /// People's scripts.
     pub(crate) filters: Filters,
+    /// Who may connect, and who is banned.
+    pub(crate) guard: Guard,
+    /// Where that is remembered.
+    pub(crate) bans: GuardBook,
+    /// Who may send, and who is stopped.
+    pub(crate) breaker: Breaker,
     /// Held as long as anybody works on the data directory.
     _lock: std::sync::Arc<DataLock>,
 }
@@ -65,6 +73,17 @@ impl House {
         let reports = ReportBook::open(&data.join("reports.db")).with_context(|| place("reports.db"))?;
         let filters = Filters::open(&data.join("filters.db"), filter_settings(settings)?, metrics)
             .with_context(|| place("filters.db"))?;
+        let guard = Guard::new(guard_settings(settings), clock.clone(), metrics);
+        let bans =
+            GuardBook::open(&data.join("guard.db"), &guard, clock).with_context(|| place("guard.db"))?;
+        let breaker = Breaker::open(
+            &data.join("breaker.db"),
+            breaker_settings(settings),
+            directory.clone(),
+            clock.clone(),
+            metrics,
+        )
+        .with_context(|| place("breaker.db"))?;
         Ok(Self {
             directory,
             store,
@@ -77,6 +96,9 @@ impl House {
             srs,
             missed: Vec::new(),
             filters,
+            guard,
+            bans,
+            breaker,
             _lock: lock.into(),
         })
     }
@@ -87,6 +109,9 @@ impl House {
         // What was tried in the last moment is written down.
         self.queue.look().await.context("closing the queue")?;
         self.way.close().await;
+        if let Err(error) = self.bans.keep().await {
+            tracing::warn!(error = format!("{error:#}"), "bans of the last moment are not kept");
+        }
         if let Err(error) = reports::save_tls(&self.reports, &self.tls_tally, self.clock.now()).await {
             tracing::warn!(error = format!("{error:#}"), "what was seen of TLS is not reported");
         }

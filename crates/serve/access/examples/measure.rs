@@ -73,6 +73,7 @@ async fn measure(messages: u32) {
         store,
         directory,
         guard,
+        new_places: std::sync::Arc::new(|_, _| {}),
         clock,
         acceptor: None,
         events: Box::new(drop),

@@ -6,6 +6,7 @@
 //! streams the octets into the mailstore, `inspect/` finds out who really sent them, `filter/` asks people's scripts, `deliver/` files and queues them, and `receive/replies.rs` has every word we
 //! say. What was queued leaves by [`Outbound`]: `remote/` finds its host and speaks to it, `report/` tells its sender.
 
+mod breaker;
 mod counts;
 mod deliver;
 mod filter;
@@ -40,6 +41,7 @@ use counts::Counts;
 use deliver::limits::Sent;
 use settings::{Live, QueueBehind};
 
+pub use breaker::{Breaker, BreakerError, BreakerSettings, RecipientKey, Signal, Stopped};
 pub use deliver::limits::SentHour;
 pub use deliver::routing::{Routing, SendingLimits};
 pub use filter::{
@@ -133,6 +135,8 @@ pub struct Rooms {
     pub checked: CheckSink,
     /// Runs people's scripts.
     pub filters: Filters,
+    /// Stops stolen accounts.
+    pub breaker: Breaker,
 }
 
 impl Rooms {

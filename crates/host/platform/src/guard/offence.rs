@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn other_protocols_are_told_from_ours() {
-        for line in [&b"GET / HTTP/1.1"[..], b"\x16\x03\x01\x02\0\x01", b"SSH-2.0-Go", b"OPTIONS * HTTP/1.0"] {
+        for line in [&b"GET / HTTP/1.1"[..], b"\x16\x03\x01\x02\0\x01", b"SSH-2.0-Go", b"OPTIONS * HTTP/1.0"]
+        {
             assert!(is_foreign(line));
         }
         for line in [&b"EHLO get.example"[..], b"a1 LOGIN x y", b"\x16", b"", b"GET", b"LOGOUT"] {

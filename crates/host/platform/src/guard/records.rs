@@ -107,12 +107,8 @@ impl Records {
         let window = settings.window;
         let amount = u64::from(offence.points()) * 1_000;
         let none = Points { thousandths: 0, last: now };
-        let new = || Record {
-            points: none,
-            failures: Failures { count: 0, last: now },
-            account,
-            forgivable: 0,
-        };
+        let new =
+            || Record { points: none, failures: Failures { count: 0, last: now }, account, forgivable: 0 };
         let record = self.by_address.touch_or_insert(culprit.address, new);
         if let Some(account) = account {
             record.count_failure(account, amount, settings, now);

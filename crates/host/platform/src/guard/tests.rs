@@ -280,7 +280,11 @@ fn an_operators_ban_is_for_everybody_until_it_is_lifted() {
     let _ = guard.succeeded(ip("192.0.2.7"), "ann");
     guard.ban("192.0.2.0/24".parse().unwrap(), None, "no reason").unwrap();
     guard.ban("10.0.0.0/8".parse().unwrap(), Some(clock.now().saturating_add(HOUR)), "").unwrap();
-    assert!(is_banned(&guard, "192.0.2.7") && is_banned(&guard, "::ffff:192.0.2.8") && is_banned(&guard, "10.1.1.1"));
+    assert!(
+        is_banned(&guard, "192.0.2.7")
+            && is_banned(&guard, "::ffff:192.0.2.8")
+            && is_banned(&guard, "10.1.1.1")
+    );
     clock.advance(1000 * 24 * HOUR);
     assert!(is_banned(&guard, "192.0.2.7") && !is_banned(&guard, "10.1.1.1"));
     assert_eq!(guard.bans().len(), 1);
@@ -299,8 +303,14 @@ fn an_operators_bans_are_bounded() {
     assert_eq!(ban("2000::/16", ""), Ok(()));
     assert_eq!(ban("4.0.0.0/8", &"x".repeat(REASON_OCTETS_MAX)), Ok(()));
     assert_eq!(ban("4.0.0.0/8", &"x".repeat(REASON_OCTETS_MAX + 1)), Err(BanError::Reason));
-    assert_eq!(ban("4.0.0.0/8", "a
-b"), Err(BanError::Reason));
+    assert_eq!(
+        ban(
+            "4.0.0.0/8",
+            "a
+b"
+        ),
+        Err(BanError::Reason)
+    );
     let address = |number: u32| Network::single(IpAddr::V4((0x0a00_0000 + number).into()));
     for number in 2..10_000 {
         guard.ban(address(number), None, "").unwrap();

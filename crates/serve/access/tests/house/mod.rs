@@ -64,6 +64,7 @@ impl House {
             store: store.clone(),
             directory: directory.clone(),
             guard: guard.clone(),
+            new_places: std::sync::Arc::new(|_, _| {}),
             acceptor: Some(acceptor.clone()),
             judges: Workers::start("judges", WorkersSettings { threads: 1, queue_max: 4 }, &metrics).unwrap(),
         };
@@ -72,6 +73,7 @@ impl House {
             store: store.clone(),
             directory: directory.clone(),
             guard: guard.clone(),
+            new_places: std::sync::Arc::new(|_, _| {}),
             clock: clock.clone(),
             acceptor: Some(acceptor),
             next_transaction: Box::new(move || TransactionId(transactions.fetch_add(1, Ordering::Relaxed))),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use directory::{Account, AliasSource, AliasTarget, Directory, NewAccount, NewPassword, PasswordCost, Quota};
 use mail_types::{Address, DomainName, TransactionId};
 use mailstore::MessageReader;
-use mta::{FilterSettings, Filters, Listener, SmtpDoor};
+use mta::{Breaker, BreakerSettings, FilterSettings, Filters, Listener, SmtpDoor};
 use platform::clock::{Clock, Timestamp};
 use platform::guard::{Guard, GuardSettings};
 use platform::listener::{Accepted, ConnectionNumber};
@@ -72,6 +72,12 @@ pub(crate) fn add_person(directory: &Directory, who: &str) -> Arc<Account> {
 /// A room for scripts, with the rule that files junk.
 pub(crate) fn filters(data: &Path, metrics: &Metrics) -> Filters {
     Filters::open(&data.join("filters.db"), FilterSettings::default(), metrics).unwrap()
+}
+
+/// A breaker that remembers nothing yet.
+pub(crate) fn breaker(data: &Path, directory: &Directory, clock: &Clock, metrics: &Metrics) -> Breaker {
+    let settings = BreakerSettings::default();
+    Breaker::open(&data.join("breaker.db"), settings, directory.clone(), clock.clone(), metrics).unwrap()
 }
 
 pub(crate) fn add_alias(directory: &Directory, source: &str, targets: &[&str]) {
