@@ -1,29 +1,44 @@
-//! Who may connect and who may try a password: counts by address, delays that grow, blocks that end.
+//! Who may connect and who may try a password: offences counted by address, network and account, delays that grow, bans
+//! that end.
 //!
-//! All doors share one [`Guard`]. Memory is constant: tables are bounded, the least recently seen leave first.
-//! IPv6 peers are counted by /64, the smallest block a household gets (RFC 6177).
+//! All doors share one [`Guard`] and tell it what peers do that they should not ([`Offence`]). Memory is constant: tables
+//! are bounded, the least recently seen leave first. IPv6 peers are counted by /64, the smallest block a household gets
+//! (RFC 6177), and by the /48 around it; IPv4 peers by address and by /24.
 //!
-//! Three rules keep guessing slow without locking anyone out of their own account: failures of an *address* delay
-//! it and in the end block it; failures of an *account* (a guess from each of a thousand addresses) only delay;
-//! and an address from which the account's owner has logged in does not feel the account's delay.
+//! Four rules keep guessing slow without locking anyone out of their own account: offences of an *address* ban it, for
+//! longer each time, and failed passwords delay it before; many offences of a *network* ban all of it, but for addresses
+//! from which somebody has logged in; failures of an *account* (a guess from each of a thousand addresses) only delay;
+//! and where the account's owner has logged in from before, the account's delay is not felt.
+//!
+//! Bans and known places outlive the process where somebody keeps them: [`Guard::take_changes`], [`Guard::restore`].
 
-mod failures;
+mod bans;
+mod keyed;
+mod known;
+mod offence;
 mod recent;
+mod records;
 
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::metrics::{Counter, Gauge, GaugeHold, Metrics};
 use crate::network::Network;
 
-use failures::{Failures, Hash};
+use bans::Bans;
+use known::Known;
+use records::{Culprit, Hash, Records};
+
+pub use bans::{Ban, BanError, REASON_OCTETS_MAX, SetBy};
+pub use keyed::HashKey;
+pub use known::{KNOWN_DAYS, KnownPlace};
+pub use offence::{Offence, is_foreign};
 
 /// The guard's bounds.
 #[derive(Clone, Debug)]
@@ -38,13 +53,15 @@ pub struct GuardSettings {
     pub delay_first: Duration,
     /// The longest delay.
     pub delay_max: Duration,
-    /// Failures from one address that block it.
-    pub failures_before_block: u32,
-    /// How long after the last one failures are forgotten.
-    pub failures_window: Duration,
-    /// How long a block lasts.
-    pub block: Duration,
-    /// Networks that are neither counted nor blocked (a webmail host, a monitor).
+    /// Points of offences that ban an address; eight times as many ban a network.
+    pub points_before_ban: u32,
+    /// The time in which so many points drain away, and after which failed passwords are forgotten.
+    pub window: Duration,
+    /// How long a first ban lasts; each further one lasts four times as long.
+    pub ban_first: Duration,
+    /// How long a ban lasts at most.
+    pub ban_longest: Duration,
+    /// Networks that are neither counted nor banned by counting (a webmail host, a monitor).
     pub trusted: Vec<Network>,
 }
 
@@ -55,18 +72,22 @@ pub struct Guard(Arc<Post>);
 #[derive(Debug)]
 struct Post {
     clock: Clock,
-    /// Account names are kept as keyed hashes: of one length, and nobody can make two of them meet.
-    hasher: RandomState,
     state: Mutex<State>,
     counts: Counts,
+    /// Woken when a ban has changed.
+    changed: Notify,
 }
 
 #[derive(Debug)]
 struct State {
     settings: GuardSettings,
+    /// Names and places are kept as keyed hashes.
+    key: HashKey,
     connections: usize,
     by_address: HashMap<Network, usize>,
-    failures: Failures,
+    records: Records,
+    bans: Bans,
+    known: Known,
 }
 
 #[derive(Debug)]
@@ -74,9 +95,11 @@ struct Counts {
     connections: Gauge,
     server_full: Counter,
     address_full: Counter,
-    blocked: Counter,
+    banned: Counter,
     failures: Counter,
-    blocks: Counter,
+    offences: [Counter; Offence::ALL.len()],
+    bans: Counter,
+    in_force: Gauge,
 }
 
 /// Why a connection is refused.
@@ -86,8 +109,8 @@ pub enum Refusal {
     ServerFull,
     /// This address has as many connections as it may have.
     AddressFull,
-    /// This address failed too often and is blocked for now.
-    Blocked,
+    /// This address, or the network around it, is banned for now.
+    Banned,
 }
 
 /// A connection's place among those admitted; given back when dropped.
@@ -104,20 +127,56 @@ pub enum Attempt {
     /// Try it, after waiting so long (often zero).
     After(Duration),
     /// Too many failures: refuse without looking at the password.
-    Blocked,
+    Banned,
+}
+
+/// Where somebody has logged in from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// An address from which this account's owner has logged in before.
+    Known,
+    /// One from which not yet.
+    New,
+}
+
+/// What has to outlive the process.
+#[derive(Clone, Default, Debug)]
+pub struct Kept {
+    /// The key under which places are hashed; a new one without it.
+    pub key: Option<HashKey>,
+    /// Bans, those too that have ended and make the next one longer.
+    pub bans: Vec<Ban>,
+    /// Places from which owners have logged in, those seen last at the end.
+    pub known: Vec<KnownPlace>,
+}
+
+/// What has changed of it.
+#[derive(Clone, Default, Debug)]
+pub struct Changes {
+    /// Bans by their network's text; `None` is gone.
+    pub bans: Vec<(String, Option<Ban>)>,
+    /// Places that were seen.
+    pub known: Vec<KnownPlace>,
 }
 
 impl Guard {
     /// A guard with empty tables.
     #[must_use]
     pub fn new(settings: GuardSettings, clock: Clock, metrics: &Metrics) -> Self {
-        let state =
-            State { settings, connections: 0, by_address: HashMap::new(), failures: Failures::default() };
+        let state = State {
+            settings,
+            key: HashKey::random(),
+            connections: 0,
+            by_address: HashMap::new(),
+            records: Records::default(),
+            bans: Bans::default(),
+            known: Known::default(),
+        };
         Self(Arc::new(Post {
             clock,
-            hasher: RandomState::new(),
             state: Mutex::new(state),
             counts: Counts::new(metrics),
+            changed: Notify::new(),
         }))
     }
 
@@ -126,73 +185,196 @@ impl Guard {
         self.0.state.lock().settings = settings;
     }
 
+    /// Takes up what was kept, before anybody is let in; the answer is the key to keep.
+    pub fn restore(&self, kept: Kept) -> HashKey {
+        let now = self.0.clock.now();
+        let mut state = self.0.state.lock();
+        state.key = kept.key.unwrap_or(state.key);
+        state.bans.restore(kept.bans, now);
+        state.known.restore(kept.known);
+        self.0.show(&state.bans);
+        state.key
+    }
+
+    /// What has changed since this was last asked, for whoever keeps it.
+    #[must_use]
+    pub fn take_changes(&self) -> Changes {
+        let mut state = self.0.state.lock();
+        self.0.show(&state.bans);
+        Changes { bans: state.bans.take_changed(), known: state.known.take_changed() }
+    }
+
+    /// Waits until a ban has changed. One such is kept for who comes late.
+    pub async fn changed(&self) {
+        self.0.changed.notified().await;
+    }
+
+    /// The bans in force, oldest first.
+    #[must_use]
+    pub fn bans(&self) -> Vec<Ban> {
+        self.0.state.lock().bans.in_force(self.0.clock.now())
+    }
+
+    /// Bans a network by an operator's word: whoever is in it, known or trusted.
+    ///
+    /// # Errors
+    /// [`BanError`].
+    pub fn ban(&self, network: Network, until: Option<Timestamp>, reason: &str) -> Result<(), BanError> {
+        let now = self.0.clock.now();
+        let ban =
+            Ban { network, since: now, until, set_by: SetBy::Operator, reason: reason.into(), times: 0 };
+        self.0.state.lock().bans.set(ban, now)?;
+        tracing::warn!(%network, reason, "banned by an operator");
+        self.0.changed.notify_one();
+        Ok(())
+    }
+
+    /// Lifts a network's ban, and forgets what led to it. Whether there was one in force.
+    #[must_use]
+    pub fn lift(&self, network: Network) -> bool {
+        let mut state = self.0.state.lock();
+        let was_banned = state.bans.lift(network, self.0.clock.now());
+        state.records.forget(network);
+        drop(state);
+        if was_banned {
+            tracing::warn!(%network, "ban lifted");
+            self.0.changed.notify_one();
+        }
+        was_banned
+    }
+
     /// Admits a connection. `None` is a Unix socket: only the total counts.
     ///
     /// # Errors
     /// Why not.
     pub fn admit(&self, peer: Option<IpAddr>) -> Result<Visit, Refusal> {
         let counts = &self.0.counts;
-        let counted =
-            self.0.state.lock().admit(peer, &self.0.clock).inspect_err(|refusal| match refusal {
-                Refusal::ServerFull => counts.server_full.increment(),
-                Refusal::AddressFull => counts.address_full.increment(),
-                Refusal::Blocked => counts.blocked.increment(),
-            })?;
+        let now = self.0.clock.now();
+        let counted = self.0.state.lock().admit(peer, now).inspect_err(|refusal| match refusal {
+            Refusal::ServerFull => counts.server_full.increment(),
+            Refusal::AddressFull => counts.address_full.increment(),
+            Refusal::Banned => counts.banned.increment(),
+        })?;
         Ok(Visit { post: Arc::clone(&self.0), counted, _open: counts.connections.hold() })
     }
 
     /// Whether `peer` may try a password for `account` (the name as typed, normalised by the caller).
     #[must_use]
     pub fn attempt(&self, peer: Option<IpAddr>, account: &str) -> Attempt {
-        let account = self.hash(account);
-        let now = self.0.clock.monotonic();
+        let (now, calendar) = (self.0.clock.monotonic(), self.0.clock.now());
         let mut state = self.0.state.lock();
-        let address = state.judged(peer);
-        let State { settings, failures, .. } = &mut *state;
-        failures.attempt(address, account, settings, now)
+        if state.is_banned(peer, calendar) {
+            return Attempt::Banned;
+        }
+        let account = state.hash(account);
+        let (culprit, today) = (state.judged(peer), day_of(calendar));
+        let State { settings, records, known, key, .. } = &mut *state;
+        let Some(Culprit { address, network }) = culprit else {
+            return Attempt::After(records.delay_of_account(account, settings, now));
+        };
+        let delay = records.delay_of_address(address, settings, now);
+        if known.is_owners(key, (address, network), account, today) {
+            return Attempt::After(delay);
+        }
+        Attempt::After(delay.max(records.delay_of_account(account, settings, now)))
     }
 
-    /// A password was wrong.
-    pub fn failed(&self, peer: Option<IpAddr>, account: &str) {
-        let account = self.hash(account);
+    /// A password was wrong, or the name is nobody's: `offence` says which.
+    pub fn failed(&self, peer: Option<IpAddr>, account: &str, offence: Offence) {
         let now = self.0.clock.monotonic();
         self.0.counts.failures.increment();
         let mut state = self.0.state.lock();
-        let address = state.judged(peer);
-        let State { settings, failures, .. } = &mut *state;
-        if let (Some(address), true) = (address, failures.failed(address, account, settings, now)) {
-            self.0.counts.blocks.increment();
-            let seconds = settings.block.as_secs();
-            drop(state);
-            tracing::warn!(%address, seconds, "blocked after too many failed passwords");
+        let account = state.hash(account);
+        let State { settings, records, .. } = &mut *state;
+        records.failed(account, settings, now);
+        self.count(state, peer, offence, Some(account));
+    }
+
+    /// A peer did what it should not.
+    pub fn offended(&self, peer: Option<IpAddr>, offence: Offence) {
+        self.count(self.0.state.lock(), peer, offence, None);
+    }
+
+    /// A password was right: the typing errors before it are forgiven, and from here the account's delay is no longer
+    /// felt. What an address failed with other accounts stays, or a guesser could wash himself with an account of his
+    /// own. Says whether the account's owner has been here before.
+    pub fn succeeded(&self, peer: Option<IpAddr>, account: &str) -> Place {
+        let (now, today) = (self.0.clock.monotonic(), day_of(self.0.clock.now()));
+        let mut state = self.0.state.lock();
+        let account = state.hash(account);
+        let Some(culprit) = state.judged(peer) else { return Place::Known };
+        let State { records, known, key, .. } = &mut *state;
+        records.forgive(culprit, account, now);
+        match known.learn(key, (culprit.address, culprit.network), account, today) {
+            true => Place::New,
+            false => Place::Known,
         }
     }
 
-    /// A password was right: the typing errors before it are forgiven, and the account's delay no longer concerns
-    /// this address. What an address failed with other accounts stays, or a guesser could wash himself with an
-    /// account of his own.
-    pub fn succeeded(&self, peer: Option<IpAddr>, account: &str) {
-        let account = self.hash(account);
-        let mut state = self.0.state.lock();
-        let address = state.judged(peer);
-        state.failures.succeeded(address, account);
+    /// Counts an offence, and bans whom it is one too many of.
+    fn count(
+        &self,
+        mut state: parking_lot::MutexGuard<'_, State>,
+        peer: Option<IpAddr>,
+        offence: Offence,
+        account: Option<Hash>,
+    ) {
+        let counts = &self.0.counts;
+        for (_, counter) in Offence::ALL.iter().zip(&counts.offences).filter(|(kind, _)| **kind == offence) {
+            counter.increment();
+        }
+        let (Some(culprit), Some(peer)) = (state.judged(peer), peer) else { return };
+        let (now, calendar) = (self.0.clock.monotonic(), self.0.clock.now());
+        let State { settings, records, bans, .. } = &mut *state;
+        let mut banned = Vec::new();
+        for network in records.count(culprit, offence, account, settings, now) {
+            // What began before a ban may be counted after it: that is no new ban.
+            let Some(ban) = bans.count(network, offence.as_str(), settings, calendar) else { continue };
+            let seconds = ban.until.unwrap_or(calendar).since(calendar).as_secs();
+            banned.push((network, seconds, ban.times));
+            records.hold(network, now.saturating_add(Duration::from_secs(seconds)));
+        }
+        drop(state);
+        // Filters outside read these lines: their form is a promise (docs/internals/guard.md).
+        tracing::info!(peer = %peer.to_canonical(), kind = offence.as_str(), "offence");
+        for (network, seconds, times) in banned {
+            counts.bans.increment();
+            tracing::warn!(%network, seconds, times, reason = offence.as_str(), "banned");
+            self.0.changed.notify_one();
+        }
     }
+}
 
-    fn hash(&self, account: &str) -> Hash {
-        Hash(self.0.hasher.hash_one(account))
+impl Post {
+    fn show(&self, bans: &Bans) {
+        let in_force = bans.in_force(self.clock.now()).len();
+        self.counts.in_force.set(i64::try_from(in_force).unwrap_or(i64::MAX));
     }
+}
+
+/// The network in which addresses are likely to be of one provider's household or office: a /24, a /48.
+#[must_use]
+pub fn neighbourhood(address: IpAddr) -> Network {
+    let address = address.to_canonical();
+    let prefix = if address.is_ipv4() { 24 } else { 48 };
+    Network::around(address, prefix).unwrap_or_else(|| Network::single(address))
+}
+
+/// The day, counted from the beginning of 1970.
+fn day_of(now: Timestamp) -> u32 {
+    u32::try_from(now.unix_seconds().div_euclid(24 * 3_600)).unwrap_or(0)
 }
 
 impl State {
     /// Counts a connection in; tells under which block of addresses.
-    fn admit(&mut self, peer: Option<IpAddr>, clock: &Clock) -> Result<Option<Network>, Refusal> {
-        let address = self.judged(peer);
-        if address.is_some_and(|address| self.failures.is_blocked(address, clock.monotonic())) {
-            return Err(Refusal::Blocked);
+    fn admit(&mut self, peer: Option<IpAddr>, now: Timestamp) -> Result<Option<Network>, Refusal> {
+        if self.is_banned(peer, now) {
+            return Err(Refusal::Banned);
         }
         if self.connections >= self.settings.connections_max {
             return Err(Refusal::ServerFull);
         }
+        let address = self.judged(peer).map(|culprit| culprit.address);
         if let Some(address) = address {
             // As many entries as connections at most.
             let connections = self.by_address.entry(address).or_insert(0);
@@ -220,10 +402,34 @@ impl State {
         }
     }
 
-    /// The block of addresses that a peer counts as: none for trusted networks and Unix sockets.
-    fn judged(&self, peer: Option<IpAddr>) -> Option<Network> {
+    /// Whether a peer is kept out: by an operator's word, by its own ban, or by its network's, unless somebody has logged
+    /// in from there.
+    fn is_banned(&mut self, peer: Option<IpAddr>, now: Timestamp) -> bool {
+        let Some(peer) = peer else { return false };
+        let culprit = self.judged(peer.into());
+        let today = day_of(now);
+        let State { bans, known, key, .. } = self;
+        let mut is_by_network = false;
+        for ban in bans.around(peer, now) {
+            match (ban.set_by, culprit) {
+                (SetBy::Operator, _) => return true,
+                (SetBy::Counting, None) => {}
+                (SetBy::Counting, Some(culprit)) if culprit.address.covers(&ban.network) => return true,
+                (SetBy::Counting, Some(_)) => is_by_network = true,
+            }
+        }
+        is_by_network && culprit.is_some_and(|culprit| !known.is_somebodys(key, culprit.address, today))
+    }
+
+    /// What a peer counts as: nothing for trusted networks and Unix sockets.
+    fn judged(&self, peer: Option<IpAddr>) -> Option<Culprit> {
         let is_trusted = |address| self.settings.trusted.iter().any(|trusted| trusted.contains(address));
-        peer.filter(|address| !is_trusted(*address)).map(block_of)
+        let peer = peer.filter(|address| !is_trusted(*address))?;
+        Some(Culprit { address: block_of(peer), network: neighbourhood(peer) })
+    }
+
+    fn hash(&self, account: &str) -> Hash {
+        Hash(self.key.hash(&[account.as_bytes()]))
     }
 }
 
@@ -244,13 +450,19 @@ impl Counts {
                 &[("reason", reason)],
             )
         };
+        let offences = |offence: Offence| {
+            let help = "What peers did that they should not, by kind.";
+            metrics.counter("mailstead_offences_total", help, &[("kind", offence.as_str())])
+        };
         Self {
             connections: metrics.gauge("mailstead_connections_open", "Connections open now.", &[]),
             server_full: refused("server_full"),
             address_full: refused("address_full"),
-            blocked: refused("blocked"),
+            banned: refused("banned"),
             failures: metrics.counter("mailstead_login_failures_total", "Wrong passwords.", &[]),
-            blocks: metrics.counter("mailstead_address_blocks_total", "Addresses blocked.", &[]),
+            offences: Offence::ALL.map(offences),
+            bans: metrics.counter("mailstead_bans_total", "Addresses and networks banned by counting.", &[]),
+            in_force: metrics.gauge("mailstead_bans_in_force", "Bans in force.", &[]),
         }
     }
 }

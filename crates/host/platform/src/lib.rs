@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod durable;
 pub mod egress;
+pub mod firewall;
 pub mod guard;
 pub mod lines;
 pub mod listener;

@@ -101,6 +101,24 @@ impl Network {
         Self { address: Ipv6Addr::from_bits(bits).into(), prefix: 64 }
     }
 
+    /// Its first address.
+    #[must_use]
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// How many leading bits its addresses have in common.
+    #[must_use]
+    pub const fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
+    /// Whether all of another network lies in this one.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.prefix <= other.prefix && self.contains(other.address)
+    }
+
     /// Whether `address` lies in this network. An IPv4 address in IPv6 clothes (`::ffff:192.0.2.1`) counts as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -222,6 +240,21 @@ mod tests {
         assert!(!block.contains("2001:db8:8000::".parse().unwrap()));
         assert!(!block.contains("192.0.2.1".parse().unwrap()));
         assert!(network("::/0").contains("2001:db8::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn covers_itself_and_what_is_narrower() {
+        let block = network("192.0.2.0/24");
+        for (text, covered) in [
+            ("192.0.2.0/24", true),
+            ("192.0.2.128/25", true),
+            ("192.0.2.7", true),
+            ("192.0.2.0/23", false),
+            ("192.0.3.0/24", false),
+            ("::/0", false),
+        ] {
+            assert_eq!(block.covers(&network(text)), covered, "{text}");
+        }
     }
 
     #[test]

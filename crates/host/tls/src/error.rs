@@ -87,6 +87,16 @@ impl CertificateFault {
 }
 
 /// The library has no words of its own for what only we look for.
+impl TlsError {
+    /// Whether what came was no TLS at all: another protocol's client, or a scanner.
+    #[must_use]
+    pub fn is_no_tls(&self) -> bool {
+        let Self::Handshake(error) = self else { return false };
+        let library = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        matches!(library, Some(rustls::Error::InvalidMessage(_)))
+    }
+}
+
 fn reason(error: &io::Error) -> String {
     let library = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match library {

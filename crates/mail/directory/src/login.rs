@@ -118,6 +118,12 @@ impl Directory {
         })
     }
 
+    /// Whether a user name means somebody. Never for what a client is told.
+    #[must_use]
+    pub fn is_user(&self, user: &str) -> bool {
+        self.find_user(user).is_some()
+    }
+
     /// The account a user name means.
     fn find_user(&self, user: &str) -> Option<Entry> {
         let address = match (Address::parse(user), &self.settings().default_domain) {

@@ -1,6 +1,6 @@
 //! The operator's view of the queue: which messages wait, why, and for how long.
 
-use mail_types::{Address, QueueId, ReversePath};
+use mail_types::{AccountId, Address, QueueId, ReversePath};
 use platform::clock::Timestamp;
 use storage::StorageError;
 use storage::rusqlite::{OptionalExtension, params};
@@ -31,6 +31,8 @@ pub struct Filter {
     pub before: Option<Timestamp>,
     /// In this state.
     pub state: Option<MessageState>,
+    /// That this account has submitted.
+    pub submitter: Option<AccountId>,
 }
 
 /// One message in a listing.
@@ -281,6 +283,7 @@ impl Filter {
             && self.recipient.as_ref().is_none_or(is_to)
             && self.before.is_none_or(|before| row.message.arrived < before)
             && self.state.is_none_or(|state| state == row.hold.state())
+            && self.submitter.is_none_or(|submitter| row.message.submitter == Some(submitter))
     }
 }
 

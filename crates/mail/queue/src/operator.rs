@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use mail_types::QueueId;
+use mail_types::{AccountId, QueueId};
 
 use crate::destination::Destination;
 use crate::error::QueueError;
@@ -84,6 +84,37 @@ impl Queue {
     pub async fn release(&self, filter: Filter) -> Result<u64, QueueError> {
         let free = |row: &MessageRow, sequence| Record::Changed { id: row.id, sequence, hold: Hold::None };
         self.change(filter, |row, sequence| (row.hold != Hold::None).then(|| free(row, sequence))).await
+    }
+
+    /// Holds everything that an account has submitted until [`Self::release_held_of`], what waits for a later moment too.
+    /// How many were not held before.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn hold_all_of(&self, submitter: AccountId) -> Result<u64, QueueError> {
+        let filter = Filter { submitter: Some(submitter), ..Filter::default() };
+        self.change(filter, |row, sequence| {
+            let held = Record::Changed { id: row.id, sequence, hold: Hold::Operator };
+            (row.hold != Hold::Operator).then_some(held)
+        })
+        .await
+    }
+
+    /// Releases what is held of an account's mail; what its sender wanted to wait for a later moment waits for it again.
+    /// How many.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn release_held_of(&self, submitter: AccountId) -> Result<u64, QueueError> {
+        let state = Some(MessageState::Held);
+        let filter = Filter { submitter: Some(submitter), state, ..Filter::default() };
+        let now = self.inner.shared.clock.now();
+        self.change(filter, |row, sequence| {
+            let later = row.message.hold_until.filter(|until| *until > now);
+            let hold = later.map_or(Hold::None, Hold::Until);
+            (row.hold == Hold::Operator).then_some(Record::Changed { id: row.id, sequence, hold })
+        })
+        .await
     }
 
     /// Takes the recipients that are meant out of the queue without a report, and messages that are left with none. A

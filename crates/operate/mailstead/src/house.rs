@@ -5,19 +5,21 @@ use directory::Directory;
 use mail_types::{Address, DomainName};
 use mailstore::Store;
 use mta::screen::Screen;
-use mta::{Filters, TlsTally};
+use mta::{Breaker, Filters, TlsTally};
 use platform::clock::Clock;
+use platform::guard::Guard;
 use platform::metrics::Metrics;
 use queue::Queue;
 use storage::DataLock;
 
 use crate::admin::MissedListener;
+use crate::bans::{GuardBook, guard_settings};
 use crate::filters::filter_settings;
 use crate::keys::Srs;
 use crate::reports::{self, ReportBook};
 use crate::settings::Settings;
 use crate::way::WayBook;
-use crate::wire::queue_settings;
+use crate::wire::{breaker_settings, queue_settings};
 
 /// What a server, or a command without one, works on.
 #[derive(Clone, Debug)]
@@ -40,6 +42,12 @@ pub(crate) struct House {
     pub(crate) filters: Filters,
     /// What judges strangers, and remembers them.
     pub(crate) screen: Screen,
+    /// Who may connect, and who is banned.
+    pub(crate) guard: Guard,
+    /// Where that is remembered.
+    pub(crate) bans: GuardBook,
+    /// Who may send, and who is stopped.
+    pub(crate) breaker: Breaker,
     /// Held as long as anybody works on the data directory.
     _lock: std::sync::Arc<DataLock>,
 }
@@ -70,6 +78,17 @@ impl House {
             .with_context(|| place("filters.db"))?;
         let screen = Screen::open(&data.join("senders.db"), clock.clone(), metrics)
             .with_context(|| place("senders.db"))?;
+        let guard = Guard::new(guard_settings(settings), clock.clone(), metrics);
+        let bans =
+            GuardBook::open(&data.join("guard.db"), &guard, clock).with_context(|| place("guard.db"))?;
+        let breaker = Breaker::open(
+            &data.join("breaker.db"),
+            breaker_settings(settings),
+            directory.clone(),
+            clock.clone(),
+            metrics,
+        )
+        .with_context(|| place("breaker.db"))?;
         Ok(Self {
             directory,
             store,
@@ -83,6 +102,9 @@ impl House {
             missed: Vec::new(),
             filters,
             screen,
+            guard,
+            bans,
+            breaker,
             _lock: lock.into(),
         })
     }
@@ -93,6 +115,9 @@ impl House {
         // What was tried in the last moment is written down.
         self.queue.look().await.context("closing the queue")?;
         self.way.close().await;
+        if let Err(error) = self.bans.keep().await {
+            tracing::warn!(error = format!("{error:#}"), "bans of the last moment are not kept");
+        }
         if let Err(error) = reports::save_tls(&self.reports, &self.tls_tally, self.clock.now()).await {
             tracing::warn!(error = format!("{error:#}"), "what was seen of TLS is not reported");
         }

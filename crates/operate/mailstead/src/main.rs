@@ -4,6 +4,7 @@
 //! one place that knows who gets what ([`wire`]).
 
 mod admin;
+mod bans;
 mod cli;
 mod filters;
 mod house;

@@ -1,6 +1,7 @@
 //! Who gets what: the one place that knows every room. Opens the house, opens the doors, keeps them open, closes them.
 
 mod doors;
+mod firewall;
 mod listeners;
 mod names;
 mod own_policy;
@@ -15,22 +16,24 @@ use anyhow::Context;
 use dns::Resolver;
 use mta::Outbound;
 use platform::clock::Clock;
-use platform::guard::{Guard, GuardSettings};
+use platform::firewall::Firewall;
 use platform::listener::ConnectionNumbers;
 use platform::metrics::Metrics;
 use platform::tasks::{Shutdown, Tasks};
 use platform::telemetry::{LogFormat, Logging};
 use platform::workers::{Workers, WorkersSettings};
 use tls::{Acceptor, AcceptorSettings, CertificateFiles, Certificates};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use self::doors::{Doors, Means, Transactions};
+use self::firewall::Mirror;
 pub(crate) use self::names::dns_settings;
 pub(crate) use self::own_policy::{own_policy, policy_id};
 pub(crate) use self::reports::send_reports;
-pub(crate) use self::sending::queue_settings;
+pub(crate) use self::sending::{breaker_settings, queue_settings};
 pub(crate) use self::site::{probes, site, world};
 use crate::admin::AdminSocket;
+use crate::bans::guard_settings;
 use crate::filters::{self, filter_settings};
 use crate::house::{House, directory_settings};
 use crate::keys::Keeper;
@@ -61,7 +64,6 @@ pub(crate) fn start_logging(settings: &Settings) -> anyhow::Result<()> {
 pub(crate) struct Running {
     settings: Settings,
     house: House,
-    guard: Guard,
     certificates: Certificates,
     doors: Doors,
     outbound: Outbound,
@@ -79,6 +81,7 @@ impl Running {
         let certificates = Certificates::open(&certificate_files(&settings), clock.clone(), &metrics)?;
         let listeners::Bound { listeners, missed } = listeners::bind(&settings)?;
         let names = names::local_service(&settings)?;
+        let firewall = firewall::start(&settings);
         let user = settings.text("user");
         if !user.is_empty() {
             platform::privileges::become_user(&user)?;
@@ -91,7 +94,6 @@ impl Running {
         };
         house.missed = missed;
         let tasks = Tasks::new(&metrics);
-        let guard = Guard::new(guard_settings(&settings), clock.clone(), &metrics);
         let workers = Workers::start("care", WorkersSettings { threads: 1, queue_max: 16 }, &metrics)?;
         let handshake_timeout = settings.time("tls.handshake_timeout");
         let acceptor = (!certificate_files(&settings).is_empty())
@@ -109,7 +111,7 @@ impl Running {
             events: &events,
             judges: &judges,
         };
-        let doors = Doors::new(&settings, &house, &guard, acceptor, means, &metrics);
+        let doors = Doors::new(&settings, &house, acceptor, means, &metrics);
         let outbound = {
             let rooms = sending::rooms(&settings, &house, means, &metrics)?;
             let sts = sending::sts_rooms(&settings);
@@ -119,8 +121,7 @@ impl Running {
                 .await
                 .context("reading what other domains ask for")??
         };
-        let running =
-            Self { settings, house, guard, certificates, doors, outbound, resolver, tasks, workers };
+        let running = Self { settings, house, certificates, doors, outbound, resolver, tasks, workers };
         let admin = AdminSocket::bind(&running.settings)?;
         running.tasks.spawn(
             "admin socket",
@@ -129,7 +130,9 @@ impl Running {
         running.doors.keep_sent(&running.house, &running.tasks).await;
         filters::seed(&running.settings, &running.house.store, &running.house.directory).await;
         running.doors.run_events(waiting_events, &running.tasks);
+        running.doors.tend_breaker(&running.tasks);
         running.care();
+        running.watch_bans(firewall);
         let sender = reports::sender(&running.house, running.resolver.clone(), &transactions)?;
         running.report(sender, report_mails);
         running.outbound.start(&running.tasks);
@@ -137,7 +140,7 @@ impl Running {
         running.tasks.spawn("dns for programs", serving);
         let numbers = ConnectionNumbers::new();
         for listener in listeners {
-            running.doors.open(listener, &running.tasks, &running.guard, &numbers, &metrics);
+            running.doors.open(listener, &running.tasks, &running.house.guard, &numbers, &metrics);
         }
         tracing::info!(version = env!("CARGO_PKG_VERSION"), hostname = %running.settings.hostname(), open_files = files, "mailstead is up");
         Ok(running)
@@ -170,6 +173,16 @@ impl Running {
         self.tasks.spawn("purge", purge(self.house.clone(), self.tasks.shutdown()));
     }
 
+    /// Keeps bans over a restart, and in the kernel where it takes them.
+    fn watch_bans(&self, firewall: Option<Firewall>) {
+        let (changes, changed) = watch::channel(0);
+        if let Some(firewall) = firewall {
+            let (mirror, clock) = (Mirror::new(firewall, &self.house.guard), self.house.clock.clone());
+            self.tasks.spawn("firewall", mirror.follow(changed, move || clock.now()));
+        }
+        self.tasks.spawn("bans", keep_bans(self.house.clone(), changes, self.tasks.shutdown()));
+    }
+
     /// Sends reports and reads those that come.
     fn report(&self, sender: Sender, waiting: mpsc::Receiver<ReportMail>) {
         self.tasks.spawn("reports sent", reports::keep_sending(sender, self.tasks.shutdown()));
@@ -179,6 +192,8 @@ impl Running {
             directory: house.directory.clone(),
             book: house.reports.clone(),
             clock: house.clock.clone(),
+            way: house.way.clone(),
+            breaker: house.breaker.clone(),
         };
         self.tasks.spawn("reports read", reader.read_all(waiting, self.tasks.shutdown()));
     }
@@ -192,7 +207,8 @@ impl Running {
         {
             tracing::warn!(%error, "the log level stays as it was");
         }
-        self.guard.reconfigure(guard_settings(&settings));
+        self.house.guard.reconfigure(guard_settings(&settings));
+        self.house.breaker.reconfigure(breaker_settings(&settings));
         self.doors.reconfigure(&settings, &self.house.srs);
         let outbound = sending::outbound_settings(&settings, &self.house.srs)
             .and_then(|outbound| Ok(self.outbound.reconfigure(outbound)?));
@@ -246,20 +262,8 @@ fn certificate_files(settings: &Settings) -> Vec<CertificateFiles> {
     settings.certificates().into_iter().map(|(chain, key)| CertificateFiles { chain, key }).collect()
 }
 
-fn guard_settings(settings: &Settings) -> GuardSettings {
-    GuardSettings {
-        connections_max: settings.count("listen.connections_max"),
-        connections_per_address_max: settings.count("listen.connections_per_address_max"),
-        failures_free: 2,
-        delay_first: Duration::from_millis(500),
-        delay_max: Duration::from_secs(8),
-        failures_before_block: u32::try_from(settings.number("auth.failures_max")).unwrap_or(u32::MAX),
-        failures_window: settings.time("auth.block"),
-        block: settings.time("auth.block"),
-        trusted: settings.networks("listen.trusted_networks"),
-    }
-}
-
+/// How often places are written down from where people have logged in: what a sudden end forgets.
+const PLACES_EVERY: Duration = Duration::from_secs(60);
 /// How often keys are looked after: a record that was published a moment ago is soon taken up.
 const KEYS_EVERY: Duration = Duration::from_secs(300);
 
@@ -271,6 +275,21 @@ async fn keep(keeper: Keeper, stop: Shutdown) {
         tokio::select! {
             () = stop.triggered() => return,
             () = tokio::time::sleep(KEYS_EVERY) => {}
+        }
+    }
+}
+
+/// Writes bans down as they come, and places that were seen every now and then.
+async fn keep_bans(house: House, changes: watch::Sender<u64>, stop: Shutdown) {
+    loop {
+        // No arm loses anything when cancelled: the rest is written when the house is closed.
+        tokio::select! {
+            () = stop.triggered() => return,
+            () = house.guard.changed() => changes.send_modify(|count| *count += 1),
+            () = tokio::time::sleep(PLACES_EVERY) => {}
+        }
+        if let Err(error) = house.bans.keep().await {
+            tracing::error!(error = format!("{error:#}"), "bans are not kept over a restart");
         }
     }
 }

@@ -97,6 +97,14 @@ pub struct EndOfData {
     pub(crate) text: TextFault,
 }
 
+impl EndOfData {
+    /// Whether the message is refused for a CR or LF that stood alone.
+    #[must_use]
+    pub fn has_bare_newline(&self) -> bool {
+        self.text == TextFault::BareNewline
+    }
+}
+
 /// Why a message is refused although its end was found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TextFault {

@@ -251,6 +251,12 @@ impl<R> Session<R> {
         !matches!(self.transaction, Transaction::Idle)
     }
 
+    /// Whether the session was ended for its errors.
+    #[must_use]
+    pub fn has_erred_too_often(&self) -> bool {
+        self.counts.errors >= self.settings.errors_max
+    }
+
     fn on_command(&mut self, command: Command<'_>, out: &mut Vec<u8>) -> Step<R> {
         if !matches!(command, Command::Rcpt(..) | Command::Data | Command::Bdat { .. } | Command::Quit)
             && self.is_idle_too_long()

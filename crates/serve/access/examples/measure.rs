@@ -73,6 +73,7 @@ async fn measure(messages: u32) {
         store,
         directory,
         guard,
+        new_places: std::sync::Arc::new(|_, _| {}),
         clock,
         acceptor: None,
         events: Box::new(drop),
@@ -173,9 +174,10 @@ fn guard_settings() -> GuardSettings {
         failures_free: 3,
         delay_first: Duration::from_secs(1),
         delay_max: Duration::from_secs(1),
-        failures_before_block: 10,
-        failures_window: Duration::from_secs(600),
-        block: Duration::from_secs(600),
+        points_before_ban: 100,
+        window: Duration::from_secs(600),
+        ban_first: Duration::from_secs(600),
+        ban_longest: Duration::from_secs(600),
         trusted: Vec::new(),
     }
 }

@@ -3,6 +3,7 @@
 //! In a message's path the last stop: what `mailstore` keeps, this room shows, streams and changes at its owner's
 //! word. Grammar and borders of commands are `imap`'s and `managesieve`'s, who somebody is `directory`'s.
 
+mod first_words;
 mod imap;
 mod login;
 mod managesieve;
@@ -11,6 +12,7 @@ mod sessions;
 mod settings;
 
 pub use crate::imap::{EventCause, EventSink, ImapDoor, MailboxEvent, Rooms};
+pub use crate::login::NewPlaceSink;
 pub use crate::managesieve::{ManageSieveDoor, ScriptRooms, ScriptSettings};
 pub use security::Security;
 pub use settings::Settings;

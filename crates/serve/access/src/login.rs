@@ -2,25 +2,30 @@
 //! failures are counted and slowed down, and sessions get their places.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use directory::sasl::{Channel, Mechanism};
 use directory::{Authenticated, AuthenticationError, Directory, Login, LoginStep, PasswordClaim};
+use mail_types::AccountId;
 use mailstore::{Account, Store, StoreError};
-use platform::guard::{Attempt, Guard};
+use platform::guard::{Attempt, Guard, Offence, Place};
 use platform::metrics::{Counter, Metrics};
 
 use crate::sessions::{SessionPlace, Sessions};
 
 /// What of a door lets people in. Each door counts its own sessions.
-#[derive(Debug)]
 pub(crate) struct Entrance {
     pub(crate) store: Store,
     pub(crate) directory: Directory,
     pub(crate) guard: Guard,
+    new_places: NewPlaceSink,
     sessions: Sessions,
     accepted: Counter,
     refused: Counter,
 }
+
+/// Hears of a log-in from where the account's owner has not been before.
+pub type NewPlaceSink = Arc<dyn Fn(AccountId, IpAddr) + Send + Sync>;
 
 /// Who knocks.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +92,7 @@ pub(crate) enum Turn {
 impl Entrance {
     /// A door's entrance. The metric is named for the door.
     pub(crate) fn new(
-        (store, directory, guard): (&Store, &Directory, &Guard),
+        (store, directory, guard, new_places): (&Store, &Directory, &Guard, &NewPlaceSink),
         metrics: &Metrics,
         (name, help): (&'static str, &'static str),
     ) -> Self {
@@ -95,6 +100,7 @@ impl Entrance {
             store: store.clone(),
             directory: directory.clone(),
             guard: guard.clone(),
+            new_places: Arc::clone(new_places),
             sessions: Sessions::default(),
             accepted: metrics.counter(name, help, &[("result", "accepted")]),
             refused: metrics.counter(name, help, &[("result", "refused")]),
@@ -181,7 +187,7 @@ impl Entrance {
                 }
                 Ok(())
             }
-            Attempt::Blocked => {
+            Attempt::Banned => {
                 self.refused.increment();
                 tracing::info!(user, "login refused: too many failures");
                 Err(LoginRefusal::Blocked)
@@ -200,7 +206,9 @@ impl Entrance {
         tracing::info!(user, mechanism, %error, "login refused");
         match error {
             AuthenticationError::Refused => {
-                self.guard.failed(caller.peer, user);
+                let is_somebody = self.directory.is_user(user);
+                let offence = if is_somebody { Offence::WrongPassword } else { Offence::UnknownName };
+                self.guard.failed(caller.peer, user, offence);
                 LoginRefusal::Failed
             }
             AuthenticationError::Busy => LoginRefusal::Busy,
@@ -216,7 +224,9 @@ impl Entrance {
         user: &str,
         mechanism: &str,
     ) -> Result<Box<Admitted>, LoginRefusal> {
-        self.guard.succeeded(caller.peer, user);
+        if let (Place::New, Some(peer)) = (self.guard.succeeded(caller.peer, user), caller.peer) {
+            (self.new_places)(who.account(), peer);
+        }
         let place = self.sessions.enter(who.account(), caller.sessions_max);
         let place = place.ok_or(LoginRefusal::TooManySessions)?;
         let account = self.store.account(who.account()).await?;

@@ -1,6 +1,9 @@
 //! What lies between a client and us: TLS from the start, TLS when the client asks, or a machine's own wires.
 
+use std::net::IpAddr;
+
 use directory::sasl::{Channel, ChannelBindings};
+use platform::guard::{Guard, Offence};
 use platform::stream::Stream;
 use tls::Acceptor;
 
@@ -16,11 +19,12 @@ pub enum Security {
     Trusted,
 }
 
-/// Lays TLS over the stream where it comes first. `None` when that failed.
+/// Lays TLS over the stream where it comes first. `None` when that failed; the guard hears of what is no TLS.
 pub(crate) async fn secure(
     acceptor: Option<&Acceptor>,
     stream: Stream,
     security: Security,
+    (guard, peer): (&Guard, Option<IpAddr>),
 ) -> Option<(Stream, Channel)> {
     match security {
         Security::StartTls => return Some((stream, Channel::Clear)),
@@ -31,6 +35,9 @@ pub(crate) async fn secure(
         Ok((stream, session)) => Some((stream, bound(session))),
         Err(error) => {
             tracing::info!(%error, "TLS handshake failed");
+            if error.is_no_tls() {
+                guard.offended(peer, Offence::Probe);
+            }
             None
         }
     }

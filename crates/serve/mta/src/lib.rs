@@ -6,6 +6,7 @@
 //! streams the octets into the mailstore, `screen/` judges strangers before that, `inspect/` finds out who really sent them, `filter/` asks people's scripts, `deliver/` files and queues them, and `receive/replies.rs` has every word we
 //! say. What was queued leaves by [`Outbound`]: `remote/` finds its host and speaks to it, `report/` tells its sender.
 
+mod breaker;
 mod counts;
 mod deliver;
 mod filter;
@@ -42,6 +43,7 @@ use deliver::limits::Sent;
 use screen::Screen;
 use settings::{Live, QueueBehind};
 
+pub use breaker::{Breaker, BreakerError, BreakerSettings, RecipientKey, Signal, Stopped};
 pub use deliver::limits::SentHour;
 pub use deliver::routing::{Routing, SendingLimits};
 pub use filter::{
@@ -138,6 +140,8 @@ pub struct Rooms {
     pub filters: Filters,
     /// Judges strangers before their mail is seen; without it nobody does.
     pub screen: Option<Screen>,
+    /// Stops stolen accounts.
+    pub breaker: Breaker,
 }
 
 impl Rooms {

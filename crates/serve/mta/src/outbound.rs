@@ -24,6 +24,7 @@ use platform::workers::Workers;
 use queue::Queue;
 use tls::{Connector, ConnectorTrust, TlsError};
 
+use crate::breaker::Breaker;
 use crate::remote::broken_tls::BrokenTls;
 use crate::way::AttemptSink;
 use counts::OutCounts;
@@ -47,6 +48,8 @@ pub struct OutboundRooms {
     pub next_transaction: Box<dyn Fn() -> TransactionId + Send + Sync>,
     /// Does the arithmetic of logging in at relays; as many jobs should be able to wait as there may be connections.
     pub workers: Workers,
+    /// Hears how many of an account's recipients nobody has.
+    pub breaker: Breaker,
     /// Takes the record of each attempt.
     pub attempts: AttemptSink,
     /// Takes what becomes of the protection of each connection.

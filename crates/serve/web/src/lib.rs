@@ -13,7 +13,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use platform::guard::{Guard, Refusal};
+use platform::guard::{Guard, Offence, Refusal};
 use platform::listener::{Accepted, ConnectionNumbers, Listener};
 use platform::metrics::Metrics;
 use platform::tasks::{Shutdown, Tasks};
@@ -71,12 +71,13 @@ pub async fn serve(
     numbers: ConnectionNumbers,
     stop: Shutdown,
 ) {
-    let door = move |accepted| converse(accepted, settings, site.clone());
+    let watch = guard.clone();
+    let door = move |accepted| converse(accepted, settings, site.clone(), watch.clone());
     listener.serve(tasks, guard, numbers, stop, door).await;
 }
 
 /// One connection's life.
-async fn converse(accepted: Accepted, settings: Settings, site: Site) {
+async fn converse(accepted: Accepted, settings: Settings, site: Site, guard: Guard) {
     let Accepted { stream, number, peer, visit: _visit, shutdown, .. } = accepted;
     let stream = match &site {
         Site::Monitor(_) => stream,
@@ -84,6 +85,9 @@ async fn converse(accepted: Accepted, settings: Settings, site: Site) {
             Ok((stream, _)) => stream,
             Err(error) => {
                 tracing::debug!(connection = number.0, %peer, %error, "HTTPS connection ended");
+                if error.is_no_tls() {
+                    guard.offended(peer.address(), Offence::Probe);
+                }
                 return;
             }
         },
@@ -111,7 +115,12 @@ async fn converse(accepted: Accepted, settings: Settings, site: Site) {
     };
     match tokio::time::timeout(settings.connection_timeout, lasting).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(connection = number.0, %peer, %error, "HTTP connection ended"),
+        Ok(Err(error)) => {
+            tracing::debug!(connection = number.0, %peer, %error, "HTTP connection ended");
+            if error.is_parse() {
+                guard.offended(peer.address(), Offence::Abuse);
+            }
+        }
         Err(_) => tracing::debug!(connection = number.0, %peer, "HTTP connection lasted too long"),
     }
 }

@@ -45,9 +45,10 @@ fn serve_site(connections_max: usize, site: impl FnOnce(&Metrics) -> Site) -> Se
         failures_free: 0,
         delay_first: Duration::ZERO,
         delay_max: Duration::ZERO,
-        failures_before_block: 1,
-        failures_window: Duration::ZERO,
-        block: Duration::ZERO,
+        points_before_ban: 10,
+        window: Duration::ZERO,
+        ban_first: Duration::ZERO,
+        ban_longest: Duration::ZERO,
         trusted: Vec::new(),
     };
     let guard = Guard::new(guard, Clock::system(), &metrics);

@@ -23,7 +23,7 @@ fn settings(address: ListenAddress) -> ListenerSettings {
         refusal: |refusal| match refusal {
             Refusal::ServerFull => b"full\r\n",
             Refusal::AddressFull => b"too many\r\n",
-            Refusal::Blocked => b"blocked\r\n",
+            Refusal::Banned => b"blocked\r\n",
         },
     }
 }
@@ -39,9 +39,10 @@ fn guard(per_address: usize) -> Guard {
         failures_free: 0,
         delay_first: Duration::ZERO,
         delay_max: Duration::ZERO,
-        failures_before_block: 1,
-        failures_window: Duration::from_secs(60),
-        block: Duration::from_secs(60),
+        points_before_ban: 10,
+        window: Duration::from_secs(60),
+        ban_first: Duration::from_secs(60),
+        ban_longest: Duration::from_secs(60),
         trusted: Vec::new(),
     };
     Guard::new(settings, Clock::system(), &Metrics::new())
@@ -144,7 +145,7 @@ async fn an_address_gets_its_share() {
     drop(served.accepted.recv().await.unwrap());
     let mut third = served.connect().await;
     assert_eq!(line(&mut third).await, "hello\r\n");
-    guard.failed("127.0.0.1".parse().ok(), "ann");
+    guard.failed("127.0.0.1".parse().ok(), "ann", crate::guard::Offence::WrongPassword);
     let mut fourth = served.connect().await;
     assert_eq!(line(&mut fourth).await, "blocked\r\n");
     served.end().await;

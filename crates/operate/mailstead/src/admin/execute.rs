@@ -9,7 +9,7 @@ use mailstore::MailboxInfo;
 use platform::clock::Timestamp;
 
 use super::{AccountLine, AliasLine, Answer, DomainLine, Hidden, MailboxLine, Request, StoreStatus};
-use super::{keys, queue, reports, screen, sieve, sieve_lists, sieve_trial};
+use super::{StoppedLine, bans, keys, queue, reports, screen, sieve, sieve_lists, sieve_trial, time, unlock};
 use crate::house::House;
 use crate::keys::KeyKind;
 
@@ -36,6 +36,12 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
                 .await
         }
         Request::AccountRemove { address, keep_mail } => remove_account(house, &address, keep_mail).await,
+        Request::AccountUnlock { address, mail } => unlock::unlock(house, &address, mail).await,
+        Request::BanList => Ok(bans::list(house)),
+        Request::BanAdd { network, for_seconds, reason } => {
+            bans::add(house, &network, for_seconds, &reason).await
+        }
+        Request::BanRemove { network } => bans::remove(house, &network).await,
         Request::AccountQuota { address, quota } => set_quota(house, &address, quota).await,
         Request::AliasAdd { alias, targets } => add_alias(house, &alias, &targets).await,
         Request::AliasList { of } => Ok(list_aliases(house, of.as_deref())),
@@ -244,13 +250,18 @@ async fn account_line(house: &House, account: &directory::Account) -> anyhow::Re
         created: jiff::Timestamp::from_millisecond(account.created.unix_millis())
             .map(|t| t.to_string())
             .unwrap_or_default(),
+        stopped: house
+            .breaker
+            .stopped(account.id)
+            .map(|stopped| StoppedLine { since: time(stopped.since), reason: stopped.reason.to_string() }),
     })
 }
 
 async fn set_password(house: &House, text: &str, password: Hidden) -> anyhow::Result<Answer> {
     let id = account(house, text)?.id;
     change(house, move |directory| directory.set_password(id, new_password(&password))).await?;
-    done(format!("{text} has a new password"))
+    let sending = unlock::after_new_password(house, id).await?;
+    done(format!("{text} has a new password{sending}"))
 }
 
 async fn set_state(house: &House, text: &str, state: AccountState) -> anyhow::Result<Answer> {
@@ -267,6 +278,7 @@ async fn set_state(house: &House, text: &str, state: AccountState) -> anyhow::Re
 async fn remove_account(house: &House, text: &str, keep_mail: bool) -> anyhow::Result<Answer> {
     let id = account(house, text)?.id;
     change(house, move |directory| directory.remove_account(id)).await?;
+    house.breaker.forget(id).await?;
     if keep_mail {
         return done(format!("{text} is removed; its mail stays in the store as account {id}"));
     }

@@ -1,8 +1,10 @@
 //! What an operator can ask of a mailstead: one set of requests, answered alike by a running server and without one.
 
+mod bans;
 mod client;
 mod execute;
 mod keys;
+mod lines;
 mod published;
 mod queue;
 mod reports;
@@ -11,6 +13,7 @@ mod sieve;
 mod sieve_lists;
 mod sieve_trial;
 mod socket;
+mod unlock;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +22,7 @@ use crate::reports::Told;
 
 pub(crate) use client::ask;
 pub(crate) use execute::execute;
+pub(crate) use lines::{BanLine, QueueLine, QueueMessage, QueueRecipient, QueueStatus, StoppedLine};
 pub(crate) use queue::time;
 pub(crate) use screen::{ListLine, ScreenStatus, TrapLine};
 pub(crate) use sieve::{judge, script_for, script_of};
@@ -57,10 +61,25 @@ pub(crate) enum Request {
         address: String,
         keep_mail: bool,
     },
+    /// Let an account send again that was stopped.
+    AccountUnlock {
+        address: String,
+        mail: HeldMail,
+    },
     /// Set (`Some`) or lift (`None`) an account's quota.
     AccountQuota {
         address: String,
         quota: Option<u64>,
+    },
+    BanList,
+    /// Keep a network out, for so long or until it is removed.
+    BanAdd {
+        network: String,
+        for_seconds: Option<u64>,
+        reason: String,
+    },
+    BanRemove {
+        network: String,
     },
     AliasAdd {
         alias: String,
@@ -256,6 +275,18 @@ pub(crate) enum QueueChange {
     Drop,
 }
 
+/// What becomes of mail that is held of an account that was stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HeldMail {
+    /// It stays held.
+    Keep,
+    /// It is thrown away; nobody is told.
+    Drop,
+    /// It is sent.
+    Release,
+}
+
 /// What an operator can do with a key.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
 #[serde(rename_all = "snake_case")]
@@ -289,6 +320,9 @@ pub(crate) enum Answer {
     },
     Accounts {
         accounts: Vec<AccountLine>,
+    },
+    Bans {
+        bans: Vec<BanLine>,
     },
     Aliases {
         aliases: Vec<AliasLine>,
@@ -390,6 +424,8 @@ pub(crate) struct AccountLine {
     pub(crate) aliases: Vec<String>,
     /// RFC 3339, UTC.
     pub(crate) created: String,
+    /// Why it may not send, if it may not.
+    pub(crate) stopped: Option<StoppedLine>,
 }
 
 /// An alias and where it leads.
@@ -554,57 +590,6 @@ pub(crate) struct FaultLine {
     pub(crate) line: u32,
     pub(crate) column: u32,
     pub(crate) words: String,
-}
-
-/// A message in the queue.
-#[derive(Serialize, Deserialize, Debug)]
-pub(crate) struct QueueLine {
-    pub(crate) id: String,
-    /// RFC 3339, UTC; so are the times below.
-    pub(crate) arrived: String,
-    pub(crate) sender: String,
-    pub(crate) octets: u64,
-    pub(crate) state: String,
-    pub(crate) recipients_waiting: u64,
-    pub(crate) next_try: Option<String>,
-    /// What the last try came to.
-    pub(crate) last: Option<String>,
-}
-
-/// A message in the queue, in full.
-#[derive(Serialize, Deserialize, Debug)]
-pub(crate) struct QueueMessage {
-    #[serde(flatten)]
-    pub(crate) line: QueueLine,
-    /// The name of its way, for `trace`.
-    pub(crate) transaction: String,
-    pub(crate) expires: String,
-    pub(crate) recipients: Vec<QueueRecipient>,
-}
-
-/// One recipient of a message in the queue.
-#[derive(Serialize, Deserialize, Debug)]
-pub(crate) struct QueueRecipient {
-    pub(crate) address: String,
-    pub(crate) destination: String,
-    pub(crate) state: String,
-    pub(crate) attempts: u32,
-    pub(crate) next_try: Option<String>,
-    pub(crate) last: Option<String>,
-}
-
-/// The queue in figures.
-#[derive(Serialize, Deserialize, Debug)]
-pub(crate) struct QueueStatus {
-    pub(crate) messages: u64,
-    pub(crate) held: u64,
-    pub(crate) deferred: u64,
-    pub(crate) octets: u64,
-    pub(crate) destinations: u64,
-    pub(crate) destinations_unreachable: u64,
-    pub(crate) connections: u64,
-    /// When the oldest message came.
-    pub(crate) oldest: Option<String>,
 }
 
 /// The store in figures.

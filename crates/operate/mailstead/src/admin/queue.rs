@@ -110,6 +110,7 @@ fn filters(house: &House, which: &Which) -> anyhow::Result<Vec<Filter>> {
         recipient: which.recipient.as_deref().map(address).transpose()?,
         before,
         state: which.only_held.then_some(MessageState::Held),
+        submitter: None,
     };
     if which.ids.is_empty() {
         return Ok(vec![all]);

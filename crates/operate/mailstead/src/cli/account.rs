@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Subcommand;
 
-use crate::admin::{Hidden, Request};
+use crate::admin::{HeldMail, Hidden, Request};
 use crate::settings::read_octets;
 
 #[derive(Subcommand, Debug)]
@@ -47,6 +47,19 @@ pub(super) enum Verb {
     /// Take a disabled account up again.
     #[command(after_help = "Example: mailstead account enable ann@example.org")]
     Enable { address: String },
+    /// Let an account send again that was stopped because it looked stolen. A new password does the same.
+    #[command(
+        after_help = "Examples:\n  mailstead account unlock ann@example.org             # its held mail stays held\n  mailstead account unlock ann@example.org --drop      # throw that away\n  mailstead account unlock ann@example.org --release   # send it"
+    )]
+    Unlock {
+        address: String,
+        /// Throw its held mail away; nobody is told.
+        #[arg(long, conflicts_with = "release")]
+        drop: bool,
+        /// Send its held mail.
+        #[arg(long)]
+        release: bool,
+    },
     /// Remove an account and its mail.
     #[command(after_help = "Example: mailstead account remove ann@example.org")]
     Remove {
@@ -120,6 +133,14 @@ impl Verb {
             }
             Self::Disable { address } => Request::AccountDisable { address },
             Self::Enable { address } => Request::AccountEnable { address },
+            Self::Unlock { address, drop, release } => {
+                let mail = match (drop, release) {
+                    (true, _) => HeldMail::Drop,
+                    (false, true) => HeldMail::Release,
+                    (false, false) => HeldMail::Keep,
+                };
+                Request::AccountUnlock { address, mail }
+            }
             Self::Remove { address, keep_mail } => Request::AccountRemove { address, keep_mail },
             Self::Quota { address, quota } => Request::AccountQuota { address, quota: read_quota(&quota)? },
         })

@@ -2,6 +2,7 @@
 
 mod account;
 mod alias;
+mod ban;
 mod config;
 mod demo;
 mod dkim;
@@ -11,6 +12,7 @@ mod dns_check;
 mod dns_records;
 mod dns_report;
 mod domain;
+mod keep_firewall;
 mod mailbox;
 mod print;
 mod queue;
@@ -64,12 +66,15 @@ enum Verb {
     Serve,
     /// Show the whole way of a message on this machine: a server in a temporary directory, two people, real messages.
     Demo(demo::Arguments),
-    /// People: add, list, show, password, disable, enable, remove, quota.
+    /// People: add, list, show, password, disable, enable, unlock, remove, quota.
     #[command(subcommand)]
     Account(account::Verb),
     /// Aliases: add, list, remove; `@domain` is the catch-all, `/dev/null` a target that discards.
     #[command(subcommand)]
     Alias(alias::Verb),
+    /// Addresses and networks that are kept out: list, add, remove.
+    #[command(subcommand)]
+    Ban(ban::Verb),
     /// Domains whose mail we take: add, list, remove.
     #[command(subcommand)]
     Domain(domain::Verb),
@@ -109,6 +114,9 @@ enum Verb {
     Spam(spam::Verb),
     /// What became of a message: search the record by its id, Message-ID or an address.
     Trace(trace::Arguments),
+    /// Keep banned peers out by the kernel: started by the server itself.
+    #[command(hide = true)]
+    KeepFirewall(keep_firewall::Arguments),
     /// docker-mailserver's own words: `setup email add …`, `setup alias …`, `setup quota …`.
     #[command(subcommand)]
     Setup(setup::Verb),
@@ -143,6 +151,7 @@ impl Command {
         let request = match verb {
             Verb::Quickstart(arguments) => return quickstart::run(arguments, json),
             Verb::Serve => return serve::run(&config),
+            Verb::KeepFirewall(arguments) => return keep_firewall::run(&arguments),
             Verb::Demo(arguments) => return demo::run(&arguments),
             Verb::Config(verb) => return config::run(&verb, &config, json),
             Verb::Dns(verb) => return dns::run(&verb, &config, json),
@@ -152,6 +161,7 @@ impl Command {
             Verb::Setup(verb) => return setup::run(verb, &config, json),
             Verb::Account(verb) => verb.into_request()?,
             Verb::Alias(verb) => verb.to_request(),
+            Verb::Ban(verb) => verb.into_request(),
             Verb::Domain(verb) => verb.to_request(),
             Verb::Mailbox(verb) => verb.to_request(),
             Verb::Queue(verb) => verb.into_request(),

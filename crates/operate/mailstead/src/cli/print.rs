@@ -22,6 +22,19 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
         Answer::Aliases { aliases } => {
             columns(["ALIAS", "TARGETS"], aliases.iter().map(|a| [a.alias.clone(), a.targets.join(" ")]));
         }
+        Answer::Bans { bans } => columns(
+            ["NETWORK", "SINCE", "UNTIL", "BY", "TIMES", "REASON"],
+            bans.iter().map(|ban| {
+                [
+                    ban.network.clone(),
+                    ban.since.clone(),
+                    ban.until.clone().unwrap_or_else(|| "removed".into()),
+                    ban.set_by.clone(),
+                    ban.times.to_string(),
+                    ban.reason.clone(),
+                ]
+            }),
+        ),
         Answer::Domains { domains } => columns(
             ["DOMAIN", "ACCOUNTS", "ALIASES"],
             domains.iter().map(|d| [d.domain.clone(), d.accounts.to_string(), d.aliases.to_string()]),
@@ -91,7 +104,7 @@ fn account_list(accounts: &[AccountLine]) {
         accounts.iter().map(|a| {
             [
                 a.address.clone(),
-                if a.enabled { "enabled" } else { "disabled" }.into(),
+                state(a).into(),
                 amount(a.used_octets),
                 a.quota.map_or_else(|| "none".into(), amount),
                 a.messages.to_string(),
@@ -99,6 +112,14 @@ fn account_list(accounts: &[AccountLine]) {
             ]
         }),
     );
+}
+
+fn state(account: &AccountLine) -> &'static str {
+    match (account.enabled, &account.stopped) {
+        (false, _) => "disabled",
+        (true, Some(_)) => "may not send",
+        (true, None) => "enabled",
+    }
 }
 
 fn mailbox_list(mailboxes: &[MailboxLine]) {

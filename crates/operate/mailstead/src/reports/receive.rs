@@ -1,12 +1,14 @@
 //! Reports that come by mail: once a mail to a report address is filed, it is read again at leisure, and what it reports is
 //! kept. The mail stays where it is.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use anyhow::Context;
 use directory::Directory;
 use mail_types::{AccountId, Address, EmailId, ForwardPath, MailboxId, SpecialUse, TransactionId};
 use mailstore::{Filed, Store};
 use message::{Content, Part, Scanner, TransferEncoding, decode_transfer};
-use mta::{MessageWay, Outcome};
+use mta::{Breaker, MessageWay, Outcome, Signal};
 use platform::clock::{Clock, Timestamp};
 use platform::tasks::Shutdown;
 use sender_auth::reports::{self, Report, ReportError, ReportPart, UnpackLimits};
@@ -14,6 +16,7 @@ use tokio::sync::mpsc;
 
 use super::ReportBook;
 use super::book::ReceivedReport;
+use crate::way::WayBook;
 
 /// Mails that wait to be read; more are passed over, and told of in the log.
 pub(crate) const WAITING_MAX: usize = 256;
@@ -23,6 +26,8 @@ const MAIL_OCTETS_MAX: u64 = 16 << 20;
 const PARTS_MAX: usize = 32;
 /// Records of one report that are kept, the frequent ones.
 const RECORDS_KEPT_MAX: usize = 2_000;
+/// Steps of the record that are looked at for the message of a complaint.
+const STEPS_MAX: usize = 20;
 /// Octets of one report as it is kept.
 const KEPT_OCTETS_MAX: usize = 4 << 20;
 
@@ -68,6 +73,10 @@ pub(crate) struct Reader {
     pub(crate) directory: Directory,
     pub(crate) book: ReportBook,
     pub(crate) clock: Clock,
+    /// Where it is found whose a message was that somebody complains about.
+    pub(crate) way: WayBook,
+    /// Hears of such complaints.
+    pub(crate) breaker: Breaker,
 }
 
 impl Reader {
@@ -137,7 +146,32 @@ impl Reader {
             reporter = received.reporter,
             "a report came"
         );
+        if received.kind == FEEDBACK {
+            self.note_complaint(&received.report).await?;
+        }
         self.book.with(move |shelf| shelf.keep(&received)).await
+    }
+
+    /// Tells the breaker whose message somebody complains about. Anybody can write a complaint: it counts only where the
+    /// record knows the message as one that an account has submitted, and once for each message.
+    async fn note_complaint(&self, report: &str) -> anyhow::Result<()> {
+        let report: serde_json::Value = serde_json::from_str(report)?;
+        let is_complaint = ["abuse", "fraud", "virus"].map(Some).contains(&report["feedback_type"].as_str());
+        let message_id = report["original"]["message_id"].as_str().unwrap_or_default();
+        if !is_complaint || message_id.is_empty() {
+            return Ok(());
+        }
+        for step in self.way.search(message_id, STEPS_MAX).await? {
+            let user = step["user"].as_str().and_then(|user| Address::parse(user).ok());
+            let Some(account) = user.and_then(|user| self.directory.account_by_address(&user)) else {
+                continue;
+            };
+            let mut hasher = DefaultHasher::new();
+            message_id.hash(&mut hasher);
+            self.breaker.note(account.id, Signal::Complaint(hasher.finish()));
+            break;
+        }
+        Ok(())
     }
 
     /// Whether a domain is ours, below one of ours, or above one: policies stand at the organisation's domain.

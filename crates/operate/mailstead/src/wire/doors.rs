@@ -68,11 +68,12 @@ impl Doors {
     pub(super) fn new(
         settings: &Settings,
         house: &House,
-        guard: &Guard,
         acceptor: Option<Acceptor>,
         Means { clock, transactions, resolver, report_mail, events, judges }: Means<'_>,
         metrics: &Metrics,
     ) -> Self {
+        let guard = &house.guard;
+        let new_places = new_place_sink(house.breaker.clone());
         let (book, counted) = (house.way.clone(), house.reports.clone());
         let pick = reports::picker(settings, report_mail.clone());
         let smtp = mta::Rooms {
@@ -95,6 +96,7 @@ impl Doors {
             }),
             filters: house.filters.clone(),
             screen: Some(house.screen.clone()),
+            breaker: house.breaker.clone(),
         };
         let own_policy = Arc::new(RwLock::new(own_policy(settings).write()));
         let public = acceptor.clone().map(|acceptor| web::Public {
@@ -105,6 +107,7 @@ impl Doors {
             store: house.store.clone(),
             directory: house.directory.clone(),
             guard: guard.clone(),
+            new_places: Arc::clone(&new_places),
             acceptor: acceptor.clone(),
             judges: judges.clone(),
         };
@@ -112,6 +115,7 @@ impl Doors {
             store: house.store.clone(),
             directory: house.directory.clone(),
             guard: guard.clone(),
+            new_places,
             clock: clock.clone(),
             acceptor,
             next_transaction: transactions.giver(),
@@ -170,6 +174,12 @@ impl Doors {
                 door.run_event(event).await;
             }
         });
+    }
+
+    /// Does what has to be done about stolen accounts.
+    pub(super) fn tend_breaker(&self, tasks: &Tasks) {
+        let (door, stop) = (self.smtp.clone(), tasks.shutdown());
+        tasks.spawn("breaker", async move { door.tend_breaker(stop).await });
     }
 
     /// Gives the doors new settings, for sessions that begin afterwards.
@@ -284,6 +294,11 @@ fn event_sink(filters: mta::Filters, events: mpsc::Sender<mta::MailboxEvent>) ->
             tracing::warn!("too much is done at once: scripts of an event are not run");
         }
     })
+}
+
+/// A log-in from a new place is a sign that the breaker adds to others, whichever door it came by.
+fn new_place_sink(breaker: mta::Breaker) -> access::NewPlaceSink {
+    Arc::new(move |account, address| breaker.note(account, mta::Signal::NewPlace(address)))
 }
 
 /// Our policy, for each domain whose mail we take.

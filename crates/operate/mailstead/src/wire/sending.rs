@@ -10,8 +10,8 @@ use anyhow::{Context, bail};
 use dns::Families;
 use mail_types::{Address, AddressDomain, DomainName, Secret};
 use mta::{
-    Identity, Loopback, OutboundRooms, OutboundSettings, PolicyFetchError, RelayCredentials, ReportAuthor,
-    Routing, SendingLimits, StsRooms, Timeouts, TlsWish, TlsWishes,
+    BreakerSettings, Identity, Loopback, OutboundRooms, OutboundSettings, PolicyFetchError, RelayCredentials,
+    ReportAuthor, Routing, SendingLimits, StsRooms, Timeouts, TlsWish, TlsWishes,
 };
 use platform::egress::Egress;
 use platform::metrics::Metrics;
@@ -51,6 +51,7 @@ pub(super) fn rooms(
         next_transaction: transactions.giver(),
         workers: Workers::start("relay logins", WorkersSettings { threads: 1, queue_max }, metrics)
             .context("starting the threads that log in at relays")?,
+        breaker: house.breaker.clone(),
         attempts: Arc::new(move |attempt| book.record(step::attempt_step(&attempt))),
         tls_results: Arc::new(move |result| tally.record(result)),
     })
@@ -93,6 +94,22 @@ pub(super) fn routing(settings: &Settings, srs: &Srs) -> Routing {
             recipients_an_hour: limit(settings, "submission.recipients_an_hour"),
             recipients_a_day: limit(settings, "submission.recipients_a_day"),
         },
+    }
+}
+
+/// When an account is stopped, and how many new people it may write to.
+pub(crate) fn breaker_settings(settings: &Settings) -> BreakerSettings {
+    let number = |key: &str| u32::try_from(settings.number(key)).unwrap_or(u32::MAX);
+    BreakerSettings {
+        is_on: settings.switch("breaker.enabled"),
+        new_recipients_an_hour: limit(settings, "submission.new_recipients_an_hour"),
+        new_recipients_a_day: limit(settings, "submission.new_recipients_a_day"),
+        new_recipients: number("breaker.new_recipients"),
+        wrong_recipients: number("breaker.wrong_recipients"),
+        new_networks: number("breaker.new_networks"),
+        unwanted: number("breaker.unwanted"),
+        complaints: number("breaker.complaints"),
+        exempt: settings.list("breaker.exempt").iter().filter_map(|text| Address::parse(text).ok()).collect(),
     }
 }
 

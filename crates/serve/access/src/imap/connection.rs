@@ -9,6 +9,8 @@ use imap::{Dialect, Limits, Received, Receiver, TaggedCommand};
 use platform::lines::{Wire, WireError, WireSettings};
 use tokio::time::Instant;
 
+use crate::first_words::FirstWords;
+
 /// Octets of input looked at together: a command is assembled elsewhere, so this only sets the size of reads.
 const INPUT_OCTETS_MAX: usize = 32 * 1024;
 
@@ -18,6 +20,7 @@ pub(crate) struct Connection {
     pub(crate) wire: Wire,
     receiver: Receiver,
     dialect: Dialect,
+    pub(crate) first: FirstWords,
 }
 
 /// What was received. As [`Received`], without borrowing the input.
@@ -51,7 +54,12 @@ pub(crate) struct AppendOctets {
 impl Connection {
     /// A connection at its start, when the client is a stranger.
     pub(crate) fn new(wire: Wire, dialect: Dialect) -> Self {
-        Self { wire, receiver: Receiver::new(Limits::before_login(), dialect), dialect }
+        Self {
+            wire,
+            receiver: Receiver::new(Limits::before_login(), dialect),
+            dialect,
+            first: FirstWords::default(),
+        }
     }
 
     /// How wires of this door are set up.
@@ -114,6 +122,7 @@ impl Connection {
         loop {
             let before = self.wire.input().len();
             let mut rest = self.wire.input();
+            self.first.hear(rest);
             let received = self.receiver.receive(&mut rest);
             let consumed = before - rest.len();
             let event = match received {

@@ -50,7 +50,7 @@ use platform::metrics::{Counter, Gauge, Metrics};
 use tls::Acceptor;
 use tracing::Instrument as _;
 
-use crate::login::Entrance;
+use crate::login::{Entrance, NewPlaceSink};
 use crate::security::Security;
 use crate::settings::Settings;
 
@@ -62,6 +62,8 @@ pub struct Rooms {
     pub directory: Directory,
     /// Who tried passwords too often.
     pub guard: Guard,
+    /// Hears of log-ins from new places.
+    pub new_places: NewPlaceSink,
     /// What time it is.
     pub clock: Clock,
     /// TLS; without it nobody can log in over a network.
@@ -103,7 +105,7 @@ impl ImapDoor {
             ),
         };
         let entrance = Entrance::new(
-            (&rooms.store, &rooms.directory, &rooms.guard),
+            (&rooms.store, &rooms.directory, &rooms.guard, &rooms.new_places),
             metrics,
             ("mailstead_imap_logins_total", "IMAP logins."),
         );

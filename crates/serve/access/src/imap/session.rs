@@ -1,11 +1,13 @@
 //! One connection from greeting to farewell. The page of the IMAP door: read it first.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use imap::Dialect;
 use imap::command::BadKind;
 use imap::response;
 use mail_types::UidSet;
+use platform::guard::{Guard, Offence};
 use platform::lines::{Wire, WireError};
 use platform::listener::Accepted;
 use platform::tasks::Shutdown;
@@ -46,20 +48,36 @@ async fn welcome(
     security: Security,
 ) -> Option<Welcomed> {
     let Accepted { stream, peer, visit, shutdown, .. } = accepted;
-    let (stream, channel) = secure(door.rooms.acceptor.as_ref(), stream, security).await?;
+    let (stream, channel) =
+        secure(door.rooms.acceptor.as_ref(), stream, security, (&door.rooms.guard, peer.address())).await?;
     let wire = Wire::new(stream, Connection::wire_settings(settings.write_timeout));
     let dialect = Dialect { separator: settings.separator, ..Dialect::default() };
     let connection = Connection::new(wire, dialect);
-    let stranger = Stranger { door, settings, peer: peer.address(), channel, connection, shutdown };
+    let (guard, peer) = (door.rooms.guard.clone(), peer.address());
+    let stranger = Stranger { door, settings, peer, channel, connection, shutdown };
     match stranger::greet(stranger).await {
         Ok((connection, person)) => Some((Box::new(connection), Box::new(person), visit)),
         Err((connection, ending)) => {
             if let Some(connection) = connection {
+                tell_guard(&guard, peer, &connection, &ending);
                 part(Box::new(connection), ending).await;
             }
             None
         }
     }
+}
+
+/// What the guard should know of how a stranger's session ended.
+fn tell_guard(guard: &Guard, peer: Option<IpAddr>, connection: &Connection, ending: &Ending) {
+    let offence = match ending {
+        _ if connection.first.is_foreign() => Offence::Probe,
+        Ending::Bye(Farewell::TooManyErrors | Farewell::OutOfStep) => Offence::Abuse,
+        Ending::Wire(_) | Ending::Bye(Farewell::LoginTooSlow) if !connection.first.has_spoken() => {
+            Offence::Silence
+        }
+        Ending::Wire(_) | Ending::Bye(_) | Ending::Logout => return,
+    };
+    guard.offended(peer, offence);
 }
 
 /// Commands, one after the other, until the session ends.

@@ -82,10 +82,11 @@ async fn start_tls(stranger: Stranger) -> Result<Stranger, NobodyCame> {
     let Stranger { door, settings, peer, connection, shutdown, .. } = stranger;
     let Some(acceptor) = &door.rooms.acceptor else { return Err((None, Ending::Logout)) };
     let dialect = connection.dialect();
-    let wire_settings = Connection::wire_settings(settings.write_timeout);
+    let (wire_settings, first) = (Connection::wire_settings(settings.write_timeout), connection.first);
     match acceptor.start_tls(connection.wire, wire_settings).await {
         Ok((wire, session)) => {
-            let connection = Connection::new(wire, dialect);
+            let mut connection = Connection::new(wire, dialect);
+            connection.first = first;
             Ok(Stranger { door, settings, peer, channel: bound(session), connection, shutdown })
         }
         Err(error) => {

@@ -6,6 +6,8 @@ use managesieve::{Limits, Received, Receiver};
 use platform::lines::{Wire, WireError, WireSettings};
 use tokio::time::Instant;
 
+use crate::first_words::FirstWords;
+
 /// Octets of input looked at together: a command is assembled elsewhere, so this only sets the size of reads.
 const INPUT_OCTETS_MAX: usize = 32 * 1024;
 
@@ -14,12 +16,13 @@ const INPUT_OCTETS_MAX: usize = 32 * 1024;
 pub(crate) struct Connection {
     pub(crate) wire: Wire,
     receiver: Receiver,
+    pub(crate) first: FirstWords,
 }
 
 impl Connection {
     /// A connection at its start, when the client is a stranger.
     pub(crate) fn new(wire: Wire) -> Self {
-        Self { wire, receiver: Receiver::new(Limits::before_login()) }
+        Self { wire, receiver: Receiver::new(Limits::before_login()), first: FirstWords::default() }
     }
 
     /// How wires of this door are set up.
@@ -52,6 +55,7 @@ impl Connection {
             self.wire.relieve().await?;
             let before = self.wire.input().len();
             let mut rest = self.wire.input();
+            self.first.hear(rest);
             let received = self.receiver.receive(&mut rest);
             let taken = before - rest.len();
             self.wire.consume(taken);

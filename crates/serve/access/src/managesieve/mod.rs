@@ -25,7 +25,7 @@ use sieve::Dialect;
 use tls::Acceptor;
 use tracing::Instrument as _;
 
-use crate::login::Entrance;
+use crate::login::{Entrance, NewPlaceSink};
 use crate::security::Security;
 
 /// The rooms that the door leads to.
@@ -36,6 +36,8 @@ pub struct ScriptRooms {
     pub directory: Directory,
     /// Who tried passwords too often.
     pub guard: Guard,
+    /// Hears of log-ins from new places.
+    pub new_places: NewPlaceSink,
     /// TLS; without it nobody can log in over a network.
     pub acceptor: Option<Acceptor>,
     /// Where scripts are compiled: a long one takes longer than a session may hold its thread.
@@ -107,7 +109,7 @@ impl ManageSieveDoor {
             faulty: metrics.counter(puts.0, puts.1, &[("result", "faulty")]),
         };
         let entrance = Entrance::new(
-            (&rooms.store, &rooms.directory, &rooms.guard),
+            (&rooms.store, &rooms.directory, &rooms.guard, &rooms.new_places),
             metrics,
             ("mailstead_managesieve_logins_total", "ManageSieve logins."),
         );

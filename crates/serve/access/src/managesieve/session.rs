@@ -7,6 +7,7 @@ use directory::Authenticated;
 use directory::sasl::Channel;
 use mailstore::{Account, StoreError};
 use managesieve::{BadCommand, Command, Place, Received};
+use platform::guard::Offence;
 use platform::lines::{Wire, WireError};
 use platform::listener::Accepted;
 use platform::metrics::GaugeHold;
@@ -54,7 +55,9 @@ enum Progress {
 pub(crate) async fn run(door: Arc<Door>, accepted: Accepted, security: Security) {
     let Accepted { stream, peer, visit, shutdown, .. } = accepted;
     let settings = door.settings.load_full();
-    let Some((stream, channel)) = secure(door.rooms.acceptor.as_ref(), stream, security).await else {
+    let Some((stream, channel)) =
+        secure(door.rooms.acceptor.as_ref(), stream, security, (&door.rooms.guard, peer.address())).await
+    else {
         return;
     };
     let wire = Wire::new(stream, Connection::wire_settings(settings.write_timeout));
@@ -69,6 +72,7 @@ pub(crate) async fn run(door: Arc<Door>, accepted: Accepted, security: Security)
         door,
     };
     if let Some((client, ending)) = Box::pin(serve(client)).await {
+        client.tell_guard(&ending);
         client.part(ending).await;
     }
     drop(visit);
@@ -108,10 +112,11 @@ async fn serve(mut client: Client) -> Option<(Client, Ending)> {
 async fn start_tls(client: Client) -> Option<Client> {
     let Client { door, settings, connection, .. } = client;
     let acceptor = door.rooms.acceptor.as_ref()?;
-    let wire_settings = Connection::wire_settings(settings.write_timeout);
+    let (wire_settings, first) = (Connection::wire_settings(settings.write_timeout), connection.first);
     match acceptor.start_tls(connection.wire, wire_settings).await {
         Ok((wire, session)) => {
-            let connection = Connection::new(wire);
+            let mut connection = Connection::new(wire);
+            connection.first = first;
             let mut client = Client { channel: bound(session), connection, door, settings, ..client };
             client.greet();
             Some(client)
@@ -124,6 +129,19 @@ async fn start_tls(client: Client) -> Option<Client> {
 }
 
 impl Client {
+    /// What the guard should know of how a session ended.
+    fn tell_guard(&self, ending: &Ending) {
+        let offence = match ending {
+            _ if self.connection.first.is_foreign() => Offence::Probe,
+            Ending::Bye(Farewell::TooManyErrors | Farewell::OutOfStep) => Offence::Abuse,
+            Ending::Wire(_) | Ending::Bye(Farewell::LoginTooSlow) if !self.connection.first.has_spoken() => {
+                Offence::Silence
+            }
+            Ending::Wire(_) | Ending::Bye(_) | Ending::Logout => return,
+        };
+        self.door.rooms.guard.offended(self.peer, offence);
+    }
+
     /// The capabilities and an OK: the greeting, and the answer to CAPABILITY.
     fn greet(&mut self) {
         self.tell_capabilities();

@@ -64,6 +64,7 @@ impl House {
             store: store.clone(),
             directory: directory.clone(),
             guard: guard.clone(),
+            new_places: std::sync::Arc::new(|_, _| {}),
             acceptor: Some(acceptor.clone()),
             judges: Workers::start("judges", WorkersSettings { threads: 1, queue_max: 4 }, &metrics).unwrap(),
         };
@@ -72,6 +73,7 @@ impl House {
             store: store.clone(),
             directory: directory.clone(),
             guard: guard.clone(),
+            new_places: std::sync::Arc::new(|_, _| {}),
             clock: clock.clone(),
             acceptor: Some(acceptor),
             next_transaction: Box::new(move || TransactionId(transactions.fetch_add(1, Ordering::Relaxed))),
@@ -160,9 +162,10 @@ fn guard_settings() -> GuardSettings {
         failures_free: 3,
         delay_first: Duration::from_millis(1),
         delay_max: Duration::from_millis(4),
-        failures_before_block: 10,
-        failures_window: Duration::from_secs(600),
-        block: Duration::from_secs(600),
+        points_before_ban: 100,
+        window: Duration::from_secs(600),
+        ban_first: Duration::from_secs(600),
+        ban_longest: Duration::from_secs(600),
         trusted: Vec::new(),
     }
 }

@@ -27,6 +27,17 @@ pub(crate) struct Brought {
     pub(crate) undo_window: Duration,
     /// Where it is filed here.
     pub(crate) place: Place,
+    /// Who hears of what cannot be delivered.
+    pub(crate) reports: Reports,
+}
+
+/// Whether the sender of a message is told what becomes of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reports {
+    /// As the sender has asked.
+    AsAsked,
+    /// Never: who is named as its sender was proven by nothing, and must not hear of mail that somebody else has sent.
+    ToNobody,
 }
 
 /// Where a message is filed in the mailboxes here.
@@ -73,6 +84,10 @@ fn entry(
     brought: Brought,
 ) -> NewMessage {
     let asked = &envelope.parameters;
+    let mut recipients = recipients;
+    if brought.reports == Reports::ToNobody {
+        recipients.iter_mut().for_each(|recipient| recipient.notify = Notify::Never);
+    }
     NewMessage {
         way: brought.way,
         arrived: brought.now,

@@ -11,11 +11,10 @@ use crate::deliver::route::Route;
 /// Whether the sender of the envelope is no forgery: then it may be told of a refusal.
 pub(super) fn is_sender_proven(known: Known<'_>, reverse_path: &ReversePath) -> bool {
     let ReversePath::Address(sender) = reverse_path else { return false };
-    let (Some(judged), Some(domain)) = (known.judged, sender.domain_name()) else { return known.is_ours };
-    judged.findings.proven_domains(reverse_path).any(|proven| {
-        let above = domain.as_str().strip_suffix(proven.as_str());
-        above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
-    })
+    match known.judged {
+        Some(judged) if sender.domain_name().is_some() => judged.is_proven(reverse_path),
+        _ => known.is_ours,
+    }
 }
 
 /// The envelope as scripts see it.

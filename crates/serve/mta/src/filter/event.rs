@@ -32,7 +32,7 @@ use super::run::{Answer, ForAction, Octets, Question};
 use super::world::{Acts, Facts};
 use crate::deliver::limits::Sent;
 use crate::deliver::local::describe;
-use crate::deliver::queued::{Brought, Place};
+use crate::deliver::queued::{Brought, Place, Reports};
 use crate::deliver::route::{Route, Targets};
 use crate::settings::Settings;
 use crate::{Rooms, SmtpDoor};
@@ -341,6 +341,7 @@ impl Running<'_> {
         let brought = Brought {
             way: (self.rooms.next_transaction)(),
             submitter: None,
+            reports: Reports::AsAsked,
             now: subject.facts.now,
             undo_window: Duration::ZERO,
             place: Place::Inbox,
@@ -375,7 +376,7 @@ impl Running<'_> {
             }
         }
         planner.work_off().await?;
-        if !self.may_send(&planner) {
+        if !self.may_send(&planner).await {
             tracing::warn!(account = %subject.facts.owner, "it has sent enough: a script of an event sends nothing");
             return Ok(true);
         }
@@ -388,13 +389,21 @@ impl Running<'_> {
 
     /// Whether the account may send so much, which counts then as if it had sent it itself: the mail is its own, and comes
     /// whenever it likes.
-    fn may_send(&self, planner: &Planner<'_>) -> bool {
+    async fn may_send(&self, planner: &Planner<'_>) -> bool {
+        let breaker = &self.rooms.breaker;
         let queued = planner.plan.entries.iter().filter_map(|entry| entry.queued.as_ref());
-        let recipients: usize = queued.map(|queued| queued.recipients.len()).sum();
+        let to = queued.flat_map(|queued| &queued.recipients).map(|recipient| &recipient.forward_path);
+        let keys: Vec<_> = to.map(|to| breaker.key(self.event.account.id(), to)).collect();
+        let recipients = keys.len();
         let limits = self.settings.routing.limits;
         let (account, now) = (self.event.account.id(), self.rooms.clock.now());
         let recipients = u32::try_from(recipients).unwrap_or(u32::MAX);
-        recipients == 0 || self.sent.charge(account, recipients, limits, now).is_ok()
+        if recipients == 0 {
+            return true;
+        }
+        breaker.stopped(account).is_none()
+            && self.sent.charge(account, recipients, limits, now).is_ok()
+            && breaker.charge(account, keys).await.is_ok()
     }
 
     /// The message itself: with the flags that the script leaves it, or to be expunged (RFC 6785 §2.2.3).

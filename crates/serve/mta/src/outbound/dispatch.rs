@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mail_types::AccountId;
 use platform::tasks::{Shutdown, Tasks};
 use queue::{ConnectionEnd, Lease, Parcel, ParcelOutcome, RecipientOutcome};
 
 use super::{Gate, sts};
+use crate::breaker::Signal;
 use crate::deliver::local::describe;
 use crate::remote::courier::{Courier, Handed};
 use crate::report::told;
@@ -87,6 +89,9 @@ async fn settle(gate: &Gate, lease: &mut Lease, parcel: Parcel, mut handed: Hand
     }
     for (_, outcome) in &handed.outcomes {
         gate.counts.recipient(outcome);
+        if let Some(account) = parcel.message().submitter {
+            note(gate, account, outcome);
+        }
     }
     let id = parcel.id();
     let reports = match told::of_outcomes(gate, &parcel, &handed).await {
@@ -101,6 +106,16 @@ async fn settle(gate: &Gate, lease: &mut Lease, parcel: Parcel, mut handed: Hand
     if let Err(error) = lease.settle(parcel, outcome).await {
         tracing::error!(id = id.to_text(), error = describe(&error), "an outcome could not be written");
     }
+}
+
+/// Tells the breaker what became of a recipient: a stolen account writes to lists full of addresses that nobody has.
+fn note(gate: &Gate, account: AccountId, outcome: &RecipientOutcome) {
+    let signal = match outcome {
+        RecipientOutcome::Delivered | RecipientOutcome::Relayed => Signal::RecipientTaken,
+        RecipientOutcome::Failed(_) => Signal::RecipientRefused,
+        RecipientOutcome::Deferred(_) => return,
+    };
+    gate.rooms.breaker.note(account, signal);
 }
 
 /// What failed and cannot be told of now fails once more later: a sender who hears nothing takes mail for delivered.

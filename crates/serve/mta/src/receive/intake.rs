@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mailstore::{Arriving, Holding};
 use message::{Client, MailProtocol};
+use platform::guard::Offence;
 use platform::lines::Wire;
 use sender_auth::QueryName;
 use sender_auth::dkim::KeyFor;
@@ -92,6 +93,9 @@ impl Conversation {
             }
             wire.consume(taken);
         };
+        if end.has_bare_newline() {
+            self.offended(Offence::Abuse);
+        }
         let received = match end.refusal() {
             Some(reply) => Err(reply),
             None => Box::pin(self.finish_message(*receiving)).await,

@@ -21,6 +21,18 @@ pub(crate) struct Judged {
     received_spf: Vec<u8>,
 }
 
+impl Judged {
+    /// Whether the sender of the envelope is no forgery.
+    pub(crate) fn is_proven(&self, reverse_path: &ReversePath) -> bool {
+        let ReversePath::Address(sender) = reverse_path else { return false };
+        let Some(domain) = sender.domain_name() else { return false };
+        self.findings.proven_domains(reverse_path).any(|proven| {
+            let above = domain.as_str().strip_suffix(proven.as_str());
+            above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+        })
+    }
+}
+
 impl Conversation {
     /// Checks who really sent a message; a reply where it is not taken for that.
     pub(crate) async fn judge_message(&mut self, claims: &Claims) -> Result<Option<Judged>, Reply> {

@@ -3,12 +3,13 @@
 use directory::sasl::Mechanism;
 use directory::{Authenticated, AuthenticationError, LoginStep};
 use mail_types::Secret;
-use platform::guard::Attempt;
+use platform::guard::{Attempt, Offence, Place};
 use smtp::Reply;
 use smtp::server::{AuthAnswer, Step};
 
 use super::replies;
 use super::session::Conversation;
+use crate::breaker::Signal;
 use crate::deliver::route::Route;
 
 /// Longest user name that failures are counted by: as long as an address may be (RFC 5321 §4.5.3.1).
@@ -70,7 +71,10 @@ impl Conversation {
     }
 
     fn enter(&mut self, who: Authenticated, user: &str) {
-        self.door.rooms.guard.succeeded(self.client.peer.address(), user);
+        let peer = self.client.peer.address();
+        if let (Place::New, Some(peer)) = (self.door.rooms.guard.succeeded(peer, user), peer) {
+            self.door.rooms.breaker.note(who.account(), Signal::NewPlace(peer));
+        }
         self.door.counts.logins.increment();
         tracing::debug!(account = %who.address(), "logged in");
         self.client.who = Some(who);
@@ -80,7 +84,9 @@ impl Conversation {
         self.door.counts.logins_refused.increment();
         tracing::info!(user, %error, "login refused");
         if error == AuthenticationError::Refused {
-            self.door.rooms.guard.failed(self.client.peer.address(), user);
+            let is_somebody = self.door.rooms.directory.is_user(user);
+            let offence = if is_somebody { Offence::WrongPassword } else { Offence::UnknownName };
+            self.door.rooms.guard.failed(self.client.peer.address(), user, offence);
             if let Err(reply) = self.wait_for_attempt(user).await {
                 return reply;
             }
@@ -96,7 +102,7 @@ impl Conversation {
                 tokio::time::sleep(delay).await;
                 Ok(())
             }
-            Attempt::Blocked => Err(replies::LOGIN_BLOCKED),
+            Attempt::Banned => Err(replies::LOGIN_BLOCKED),
         }
     }
 }

@@ -2,12 +2,15 @@
 
 use smtp::server::{RecipientQuestion, SenderQuestion, Step};
 
+use directory::Authenticated;
 use mail_types::{Priority, ReversePath};
+use platform::guard::Offence;
 use smtp::Reply;
 
 use super::replies;
 use super::session::Conversation;
 use crate::Listener;
+use crate::breaker::Signal;
 use crate::deliver::route::{self, Asking, Route};
 
 impl Conversation {
@@ -36,11 +39,21 @@ impl Conversation {
         if !directory.is_current(who) {
             return Err(replies::LOGIN_OUTDATED);
         }
+        self.is_not_stopped()?;
         match reverse_path {
             // Reports of mail programs about mail (RFC 8098) have no sender to be told.
             ReversePath::Null => Ok(()),
             ReversePath::Address(address) if directory.may_send_as(who.account(), address) => Ok(()),
             ReversePath::Address(_) => Err(replies::SENDER_NOT_YOURS),
+        }
+    }
+
+    /// Whether the account that has logged in may send at all.
+    pub(crate) fn is_not_stopped(&self) -> Result<(), Reply> {
+        let Some(who) = &self.client.who else { return Ok(()) };
+        match self.door.rooms.breaker.stopped(who.account()) {
+            Some(_) => Err(replies::SENDING_STOPPED),
+            None => Ok(()),
         }
     }
 
@@ -65,7 +78,11 @@ impl Conversation {
             None => (0, ReversePath::Null),
         };
         let announced = envelope.and_then(|envelope| envelope.parameters.size);
-        let verdict = match self.has_sent_little(u32::try_from(named + 1).unwrap_or(u32::MAX)) {
+        let may_name = self.is_not_stopped().and_then(|()| {
+            let named = u32::try_from(named + 1).unwrap_or(u32::MAX);
+            self.has_sent_little(named)
+        });
+        let verdict = match may_name {
             Err(reply) => Err(reply),
             Ok(()) => {
                 let asked = route::Question {
@@ -78,13 +95,45 @@ impl Conversation {
             }
         };
         let verdict = self.screen_recipient(&question.forward_path, named, verdict).await;
-        let verdict = verdict.and_then(|route| self.fits(route));
+        let verdict = match verdict.and_then(|route| self.fits(route)) {
+            Ok(route) => self.may_write_to_new(route).await,
+            refused => refused,
+        };
         if let Err(reply) = &verdict {
             self.door.counts.recipients_refused.increment();
             tracing::info!(recipient = %question.forward_path, code = %reply.code, "recipient refused");
             self.note_refused_recipient(&question.forward_path, reply);
+            self.tell_of_refusal(reply);
         }
         self.session.on_recipient(question, verdict, &mut self.out)
+    }
+
+    /// Whether the account that has logged in may write to whom of this recipient's it has not written to before. Who is
+    /// here is not counted.
+    async fn may_write_to_new(&mut self, route: Route) -> Result<Route, Reply> {
+        let Some(account) = self.client.who.as_ref().map(Authenticated::account) else { return Ok(route) };
+        for target in route.remote() {
+            let named = self.transaction.as_ref().map_or(0, |transaction| transaction.new_recipients);
+            let written = self.door.rooms.breaker.may_write(account, &target.address, named).await;
+            let (key, is_new) = written.map_err(replies::new_enough)?;
+            if let Some(transaction) = self.transaction.as_mut() {
+                transaction.new_recipients += u32::from(is_new);
+                transaction.written_to.push(key);
+            }
+        }
+        Ok(route)
+    }
+
+    /// Tells those who watch of a recipient that was refused.
+    fn tell_of_refusal(&self, reply: &Reply) {
+        if *reply == replies::UNKNOWN_USER {
+            match &self.client.who {
+                Some(who) => self.door.rooms.breaker.note(who.account(), Signal::RecipientRefused),
+                None => self.offended(Offence::UnknownTarget),
+            }
+        } else if *reply == replies::RELAY_DENIED {
+            self.offended(Offence::Trespass);
+        }
     }
 
     /// Whether a further recipient's accounts may be added to those of the message.

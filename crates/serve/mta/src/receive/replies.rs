@@ -8,6 +8,7 @@ use platform::guard::Refusal;
 use queue::{Accepted, QueueError};
 use smtp::Reply;
 
+use crate::breaker::TooNew;
 use crate::deliver::limits::Exceeded;
 use crate::deliver::route::Discarded;
 
@@ -35,6 +36,17 @@ pub(crate) const SENT_ENOUGH_THIS_HOUR: Reply =
 /// A day's worth: trying again within minutes has no use.
 pub(crate) const SENT_ENOUGH_TODAY: Reply =
     Reply::fixed(550, (5, 7, 1), "Your account has sent as much as it may in a day");
+/// The same of addresses that were never written to before.
+pub(crate) const NEW_ENOUGH_THIS_HOUR: Reply = Reply::fixed(
+    450,
+    (4, 7, 1),
+    "Your account has written to as many new addresses as it may in an hour; try again later",
+);
+pub(crate) const NEW_ENOUGH_TODAY: Reply =
+    Reply::fixed(550, (5, 7, 1), "Your account has written to as many new addresses as it may in a day");
+/// Nobody should try again before an eye has looked at it; the mail program keeps the message for its owner.
+pub(crate) const SENDING_STOPPED: Reply =
+    Reply::fixed(550, (5, 7, 1), "Sending from your account is stopped; a message in your inbox says why");
 /// Not 552: whoever makes room gets the mail (RFC 5321 §4.5.3.1.10 has the same preference).
 pub(crate) const MAILBOX_FULL: Reply = Reply::fixed(452, (4, 2, 2), "Mailbox full");
 
@@ -132,6 +144,14 @@ pub(crate) fn greylisted(seconds: u32) -> Reply {
     Reply::fixed(451, (4, 7, 1), "").with_text(format!("Greylisted: come again in {seconds} seconds"))
 }
 
+/// An account has written to enough new addresses for now.
+pub(crate) fn new_enough(too_new: TooNew) -> Reply {
+    match too_new {
+        TooNew::Hour => NEW_ENOUGH_THIS_HOUR,
+        TooNew::Day => NEW_ENOUGH_TODAY,
+    }
+}
+
 /// A log-in did not succeed; never says why (RFC 4954 §6).
 pub(crate) fn login_error(error: AuthenticationError) -> Reply {
     match error {
@@ -147,6 +167,6 @@ pub(crate) fn connection_refused(refusal: Refusal) -> &'static [u8] {
     match refusal {
         Refusal::ServerFull => b"421 4.3.2 Too many connections; come again later\r\n",
         Refusal::AddressFull => b"421 4.7.0 Too many connections from your address\r\n",
-        Refusal::Blocked => b"421 4.7.0 Too many failed log-ins from your address; come again later\r\n",
+        Refusal::Banned => b"421 4.7.0 Too much came from your address that should not; come again later\r\n",
     }
 }

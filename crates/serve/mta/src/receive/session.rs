@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use directory::sasl::{Channel, ChannelBindings};
 use directory::{Authenticated, Directory, Login};
+use platform::guard::{Offence, is_foreign};
 use platform::lines::{Wire, WireError};
 use platform::listener::Accepted;
 use platform::stream::{Endpoint, Stream};
@@ -21,7 +22,7 @@ use super::intake::{Arrived, Receiving};
 use super::replies;
 use super::screening::Screening;
 use super::transaction::Transaction;
-use crate::deliver::route::Route;
+use crate::deliver::route::{Asking, Route};
 use crate::settings::{Live, Reach};
 use crate::way::TlsWay;
 use crate::{Door, Listener};
@@ -44,6 +45,8 @@ pub(crate) struct Conversation {
     pub(crate) screening: Option<Box<Screening>>,
     /// The message that has come whole.
     pub(crate) arrived: Option<Arrived>,
+    /// Whether a line has come.
+    has_spoken: bool,
     /// When the connection has lasted long enough.
     deadline: Instant,
     pub(super) shutdown: Shutdown,
@@ -87,7 +90,7 @@ impl From<WireError> for Stop {
 pub(crate) async fn run(door: Arc<Door>, accepted: Accepted, listener: Listener) {
     let Accepted { stream, number, peer, local, visit, shutdown } = accepted;
     let live = door.live.load_full();
-    let Some((stream, tls)) = greet_with_tls(&door, stream, listener).await else { return };
+    let Some((stream, tls)) = greet_with_tls(&door, stream, listener, peer).await else { return };
     let mut wire = Wire::new(stream, live.wire());
     let reach = reach_of(&live, peer);
     let channel = channel_of(tls.as_ref(), reach);
@@ -119,6 +122,7 @@ pub(crate) async fn run(door: Arc<Door>, accepted: Accepted, listener: Listener)
         receiving: None,
         screening,
         arrived: None,
+        has_spoken: false,
         deadline,
         shutdown,
     };
@@ -148,6 +152,7 @@ async fn greet_with_tls(
     door: &Door,
     stream: Stream,
     listener: Listener,
+    peer: Endpoint,
 ) -> Option<(Stream, Option<tls::Session>)> {
     if listener != Listener::ImplicitSubmission {
         return Some((stream, None));
@@ -158,6 +163,9 @@ async fn greet_with_tls(
         Err(error) => {
             door.counts.handshakes_failed.increment();
             tracing::debug!(%error, "TLS handshake failed");
+            if error.is_no_tls() {
+                door.rooms.guard.offended(peer.address(), Offence::Probe);
+            }
             None
         }
     }
@@ -186,6 +194,12 @@ pub(crate) fn tls_way(session: &tls::Session) -> TlsWay {
         tls::Version::Tls13 => "TLS1.3",
     };
     TlsWay { version, cipher: session.cipher }
+}
+
+/// Whether a line is of another protocol, or asks who exists (RFC 5321 §7.3).
+fn is_probe(line: &[u8]) -> bool {
+    let asks = |verb: &[u8]| line.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(verb));
+    is_foreign(line) || asks(b"VRFY") || asks(b"EXPN")
 }
 
 fn mechanisms(directory: &Directory, listener: Listener, channel: &Channel) -> Vec<&'static str> {
@@ -220,7 +234,13 @@ impl Conversation {
     /// Says the last words, if the client still hears them.
     async fn end(&mut self, stop: Stop, mut wire: Wire) {
         match stop {
-            Stop::Lost(error) => return tracing::debug!(%error, "connection lost"),
+            Stop::Lost(error) => {
+                if !self.has_spoken {
+                    let is_foreign = is_foreign(wire.input());
+                    self.offended(if is_foreign { Offence::Probe } else { Offence::Silence });
+                }
+                return tracing::debug!(%error, "connection lost");
+            }
             Stop::Farewell(reply) => reply.write_to(&mut self.out),
             Stop::Closed | Stop::StartTls => {}
         }
@@ -261,11 +281,21 @@ impl Conversation {
         let mut has_to_wait = false;
         let (consumed, step) = match self.lines.next(wire.input()) {
             LineFound::Line { line, consumed } => {
+                self.has_spoken = true;
                 has_to_wait = is_hello(line);
+                if is_probe(line) && self.login.is_none() {
+                    self.offended(Offence::Probe);
+                }
                 (consumed, self.session.on_line(line, &mut self.out))
             }
-            LineFound::TooLong { consumed } => (consumed, self.session.on_overlong_line(&mut self.out)),
-            LineFound::BareNewline => (0, self.session.on_bare_newline(&mut self.out)),
+            LineFound::TooLong { consumed } => {
+                self.offended(Offence::Abuse);
+                (consumed, self.session.on_overlong_line(&mut self.out))
+            }
+            LineFound::BareNewline => {
+                self.offended(Offence::Abuse);
+                (0, self.session.on_bare_newline(&mut self.out))
+            }
             LineFound::Incomplete { consumed } => {
                 wire.consume(consumed);
                 return self.await_command(wire).await;
@@ -298,8 +328,20 @@ impl Conversation {
                 Step::ReadData(reader) => Box::pin(self.read_data(reader, wire)).await?,
                 Step::ReadChunk(reader) => Box::pin(self.read_chunk(reader, wire)).await?,
                 Step::Deliver(envelope) => Box::pin(self.deliver(envelope)).await,
-                Step::Close => return Err(Stop::Closed),
+                Step::Close => {
+                    if self.session.has_erred_too_often() {
+                        self.offended(Offence::Abuse);
+                    }
+                    return Err(Stop::Closed);
+                }
             };
+        }
+    }
+
+    /// Tells the guard what a stranger did. Our own people and hosts, and servers in front of us, are no strangers.
+    pub(crate) fn offended(&self, offence: Offence) {
+        if self.client.listener != Listener::Lmtp && self.asking() == Asking::Stranger {
+            self.door.rooms.guard.offended(self.client.peer.address(), offence);
         }
     }
 

@@ -6,12 +6,14 @@ use smtp::Reply;
 use smtp::server::{Envelope, Recipient, Step};
 
 use super::intake::Arrived;
+use super::judgement::Judged;
 use super::replies;
 use super::screening::Screened;
 use super::session::Conversation;
 use crate::Listener;
+use crate::breaker::RecipientKey;
 use crate::deliver::local::{self, Delivery};
-use crate::deliver::queued::{Brought, Place};
+use crate::deliver::queued::{Brought, Place, Reports};
 use crate::deliver::route::{Asking, Route};
 use crate::filter::{Answers, Known};
 use crate::report::filed;
@@ -26,6 +28,10 @@ pub(crate) struct Transaction {
     pub(crate) targets: usize,
     /// Of these, addresses elsewhere, bounded by [`queue::RECIPIENTS_MAX`].
     pub(crate) remote_targets: usize,
+    /// Of these, how many were never written to before.
+    pub(crate) new_recipients: u32,
+    /// What stands for them, where somebody of ours writes; bounded as they are.
+    pub(crate) written_to: Vec<RecipientKey>,
     /// What was found about its sender.
     pub(crate) checks: Vec<String>,
     /// What was found before its content came.
@@ -56,6 +62,8 @@ impl Conversation {
             reverse_path: reverse_path.clone(),
             targets: 0,
             remote_targets: 0,
+            new_recipients: 0,
+            written_to: Vec::new(),
             checks: Vec::new(),
             screened: Screened::default(),
             refused: Vec::new(),
@@ -93,12 +101,13 @@ impl Conversation {
 
     /// Steps 7 to 10 of a message's way.
     pub(crate) async fn deliver(&mut self, envelope: Envelope<Route>) -> Step<Route> {
-        let (Some(arrived), Some(transaction)) = (self.arrived.take(), self.transaction.take()) else {
+        let (Some(arrived), Some(mut transaction)) = (self.arrived.take(), self.transaction.take()) else {
             return self.session.on_delivered(&[replies::STORE_BUSY], &mut self.out);
         };
         let place = arrived.place();
         let Arrived { message, judged } = arrived;
-        if let Err(reply) = self.charge(&envelope) {
+        let written_to = std::mem::take(&mut transaction.written_to);
+        if let Err(reply) = self.charge(&envelope, written_to).await {
             self.note_late_refusal(transaction, &envelope, &reply);
             return self.session.on_delivered(&[reply], &mut self.out);
         }
@@ -116,8 +125,10 @@ impl Conversation {
             now: self.door.rooms.clock.now(),
             undo_window: self.live.settings.routing.undo_window,
             place,
+            reports: self.reports(&envelope, judged.as_deref()),
         };
-        let remembered = filed::is_wanted(&envelope).then(|| message.summary().fields.octets().to_vec());
+        let is_told = brought.reports == Reports::AsAsked && filed::is_wanted(&envelope);
+        let remembered = is_told.then(|| message.summary().fields.octets().to_vec());
         let known = Known {
             settings: &self.live.settings,
             judged: judged.as_deref(),
@@ -129,6 +140,9 @@ impl Conversation {
             },
         };
         let deliveries = local::deliver(&self.door.rooms, known, message, &envelope, brought).await;
+        if let Some(account) = brought.submitter {
+            self.door.rooms.breaker.taken(account);
+        }
         self.door.counts.filing.observe_duration(self.door.rooms.clock.monotonic().since(begin));
 
         if let Some(header) = remembered {
@@ -177,10 +191,22 @@ impl Conversation {
         }
     }
 
+    /// A stranger's name on a message is told of nothing unless something proves that it is the sender's, where somebody
+    /// looked: else we would send reports to those whom others pretend to be.
+    fn reports(&self, envelope: &Envelope<Route>, judged: Option<&Judged>) -> Reports {
+        let is_stranger = self.asking() == Asking::Stranger;
+        match judged {
+            Some(judged) if is_stranger && !judged.is_proven(&envelope.reverse_path) => Reports::ToNobody,
+            _ => Reports::AsAsked,
+        }
+    }
+
     /// Counts a submitted message against what its account may send. Asked here once more, since other connections of the
     /// same account were asked at the same time.
-    fn charge(&self, envelope: &Envelope<Route>) -> Result<(), Reply> {
+    async fn charge(&self, envelope: &Envelope<Route>, written_to: Vec<RecipientKey>) -> Result<(), Reply> {
         let Some(who) = &self.client.who else { return Ok(()) };
+        self.is_not_stopped()?;
+        self.door.rooms.breaker.charge(who.account(), written_to).await.map_err(replies::new_enough)?;
         let recipients = u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX);
         let limits = self.live.settings.routing.limits;
         let now = self.door.rooms.clock.now();

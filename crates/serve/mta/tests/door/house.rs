@@ -15,8 +15,8 @@ use platform::metrics::Metrics;
 use platform::stream::Endpoint;
 
 use crate::foundation::{
-    Peer, Street, acceptor, add_alias, add_person, address, directory, domain, filters, guard_settings, now,
-    read_whole, transactions,
+    Peer, Street, acceptor, add_alias, add_person, address, breaker, directory, domain, filters,
+    guard_settings, now, read_whole, transactions,
 };
 
 pub(crate) struct House {
@@ -112,6 +112,7 @@ impl House {
             checked: Arc::new(|_| {}),
             filters: filters(data.path(), &metrics),
             screen: screen.clone(),
+            breaker: breaker(data.path(), &directory, &clock, &metrics),
         };
         let door = SmtpDoor::new(rooms, settings, &metrics);
         let street = Street::new(door.clone(), guard.clone());

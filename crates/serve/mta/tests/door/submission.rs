@@ -210,8 +210,9 @@ async fn malformed_exchanges_are_told_apart() {
 async fn an_address_that_failed_too_often_has_to_wait() {
     let house = House::new();
     house.guard.reconfigure(GuardSettings {
-        failures_before_block: 1,
-        block: Duration::from_secs(3_600),
+        points_before_ban: 10,
+        ban_first: Duration::from_secs(3_600),
+        ban_longest: Duration::from_secs(3_600),
         ..guard_settings()
     });
     let mut peer = house.connect_tls(Listener::ImplicitSubmission).await;

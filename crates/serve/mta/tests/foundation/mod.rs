@@ -11,7 +11,7 @@ use std::time::Duration;
 use directory::{Account, AliasSource, AliasTarget, Directory, NewAccount, NewPassword, PasswordCost, Quota};
 use mail_types::{Address, DomainName, TransactionId};
 use mailstore::MessageReader;
-use mta::{FilterSettings, Filters, Listener, SmtpDoor};
+use mta::{Breaker, BreakerSettings, FilterSettings, Filters, Listener, SmtpDoor};
 use platform::clock::{Clock, Timestamp};
 use platform::guard::{Guard, GuardSettings};
 use platform::listener::{Accepted, ConnectionNumber};
@@ -74,6 +74,12 @@ pub(crate) fn filters(data: &Path, metrics: &Metrics) -> Filters {
     Filters::open(&data.join("filters.db"), FilterSettings::default(), metrics).unwrap()
 }
 
+/// A breaker that remembers nothing yet.
+pub(crate) fn breaker(data: &Path, directory: &Directory, clock: &Clock, metrics: &Metrics) -> Breaker {
+    let settings = BreakerSettings::default();
+    Breaker::open(&data.join("breaker.db"), settings, directory.clone(), clock.clone(), metrics).unwrap()
+}
+
 pub(crate) fn add_alias(directory: &Directory, source: &str, targets: &[&str]) {
     let targets: Vec<_> = targets.iter().map(|text| AliasTarget::parse(text).unwrap()).collect();
     directory.add_alias(&AliasSource::parse(source).unwrap(), &targets).unwrap();
@@ -86,9 +92,10 @@ pub(crate) fn guard_settings() -> GuardSettings {
         failures_free: 100,
         delay_first: Duration::from_secs(1),
         delay_max: Duration::from_secs(1),
-        failures_before_block: 1_000,
-        failures_window: Duration::from_secs(60),
-        block: Duration::from_secs(60),
+        points_before_ban: 10_000,
+        window: Duration::from_secs(60),
+        ban_first: Duration::from_secs(60),
+        ban_longest: Duration::from_secs(60),
         trusted: Vec::new(),
     }
 }

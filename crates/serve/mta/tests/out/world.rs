@@ -11,7 +11,7 @@ use directory::Directory;
 use dns::{FixedRecords, MailExchanger, Name, RecordData, Resolver, Security, TlsaRecord};
 use mailstore::{Store, Want};
 use mta::{
-    Attempt, Filters, Listener, Loopback, Outbound, OutboundRooms, OutboundSettings, PolicyFetch,
+    Attempt, Breaker, Filters, Listener, Loopback, Outbound, OutboundRooms, OutboundSettings, PolicyFetch,
     PolicyFetchError, Rooms, Routing, Settings, SmtpDoor, StsRooms, Timeouts, TlsResult,
 };
 use parking_lot::Mutex;
@@ -30,8 +30,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::host::{Host, Manner};
 use crate::foundation::{
-    Peer, Street, acceptor, add_alias, add_person, address, directory, domain, filters, guard_settings, now,
-    read_whole, transactions,
+    Peer, Street, acceptor, add_alias, add_person, address, breaker, directory, domain, filters,
+    guard_settings, now, read_whole, transactions,
 };
 
 /// Beyond it a test is stuck.
@@ -52,6 +52,7 @@ pub(crate) struct World {
     results: UnboundedReceiver<TlsResult>,
     guard: Guard,
     filters: Filters,
+    pub(crate) breaker: Breaker,
     street: Street,
     /// Keeps the port of all hosts from other tests.
     keeper: Arc<TcpListener>,
@@ -170,6 +171,7 @@ impl World {
         if let Some(change) = wishes.outbound {
             change(&mut outbound);
         }
+        let breaker = breaker(data.path(), &directory, &clock, &metrics);
         let out = Outbound::new(
             OutboundRooms {
                 queue: queue.clone(),
@@ -180,6 +182,7 @@ impl World {
                 next_transaction: transactions(),
                 workers: Workers::start("logins", WorkersSettings { threads: 1, queue_max: 10 }, &metrics)
                     .unwrap(),
+                breaker: breaker.clone(),
                 attempts: Arc::new(move |attempt| {
                     // A test that is over listens no more.
                     let _ = sender.send(attempt);
@@ -210,6 +213,7 @@ impl World {
             checked: Arc::new(|_| {}),
             filters: filters.clone(),
             screen: None,
+            breaker: breaker.clone(),
         };
         let settings = Settings {
             plaintext_on_loopback: true,
@@ -231,6 +235,7 @@ impl World {
             results,
             guard,
             filters,
+            breaker,
             keeper: Arc::new(keeper),
             _data: data,
         }
@@ -333,6 +338,7 @@ impl World {
             checked: Arc::new(|_| {}),
             filters: self.filters.clone(),
             screen: None,
+            breaker: self.breaker.clone(),
         };
         let settings = Settings::new(domain("mail.example.org"));
         self.street.to(SmtpDoor::new(rooms, settings, &Metrics::new()))
