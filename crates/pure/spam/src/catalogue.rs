@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::hit::{Hit, bounded, rule_name};
 use crate::judgement::{Judgement, Signal};
+use crate::rule_file::RuleFiles;
 
 /// Points of rules that an operator may have set.
 pub const POINTS_SET_MAX: usize = 10_000;
@@ -110,6 +111,7 @@ pub struct Rule {
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     set: HashMap<String, f32>,
+    files: RuleFiles,
 }
 
 impl Catalogue {
@@ -121,6 +123,25 @@ impl Catalogue {
         }
         self.set.insert(name, bounded(points));
         true
+    }
+
+    /// Takes rules of files. Points that the files give to built-in rules are set; what is set later goes before.
+    pub fn take_files(&mut self, files: RuleFiles) {
+        for (name, score) in files.foreign_scores().filter(|(name, _)| rule(name).is_some()) {
+            // There are fewer built-in rules than points that can be set.
+            let _is_set = self.set_points(name, score);
+        }
+        self.files = files;
+    }
+
+    /// The rules of files.
+    pub fn files(&self) -> &RuleFiles {
+        &self.files
+    }
+
+    /// What the operator has set.
+    pub(crate) fn points_set(&self, name: &str) -> Option<f32> {
+        self.set.get(name).copied()
     }
 
     /// What a rule weighs; `None` if nobody has said.
