@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use spam::{Catalogue, Facts, MODEL_RULE, RuleReader, starter, weigh};
+use spam::{Catalogue, Class, Facts, MODEL_RULE, Model, RuleReader, features, train, weigh};
+
+/// Each is judged by what was learned from the others.
+const FOLDS: usize = 3;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -15,23 +18,35 @@ fn main() {
     if !files.is_empty() {
         take_files(&files, &mut catalogue);
     }
-    let model = starter();
     let mut fired: BTreeMap<String, (f32, usize, usize)> = BTreeMap::new();
     let (mut by_model, mut by_score) = (Vec::new(), Vec::new());
     let (mut elapsed, mut octets) = (Duration::ZERO, 0);
-    for (file, is_spam) in letters(&directory) {
-        let Ok(message) = std::fs::read(&file) else { continue };
-        let (judgement, signals) = model.explain(&message, None);
-        let before = Instant::now();
-        let verdict = weigh(&message, Some((judgement, &signals)), &Facts::default(), &catalogue);
-        elapsed += before.elapsed();
-        octets += message.len();
-        by_model.push((judgement.log_odds, is_spam));
-        by_score.push((verdict.score(), is_spam));
-        for hit in verdict.hits().iter().filter(|hit| hit.name() != MODEL_RULE) {
-            let counts = fired.entry(hit.name().to_owned()).or_insert((hit.points(), 0, 0));
-            counts.1 += usize::from(!is_spam);
-            counts.2 += usize::from(is_spam);
+    let letters = letters(&directory);
+    for fold in 0..FOLDS {
+        let model = learned(&letters, fold);
+        for (file, is_spam) in letters.iter().skip(fold).step_by(FOLDS) {
+            let Ok(message) = std::fs::read(file) else { continue };
+            let (judgement, signals) = model.explain(&message, None);
+            let content = Some((judgement, signals.as_slice()));
+            let weighed = || {
+                let before = Instant::now();
+                let verdict = weigh(&message, content, &Facts::default(), &catalogue);
+                (before.elapsed(), verdict)
+            };
+            // Others use this machine too: the fastest of a few is what it costs.
+            let (mut fastest, verdict) = weighed();
+            for _ in 0..3 {
+                fastest = fastest.min(weighed().0);
+            }
+            elapsed += fastest;
+            octets += message.len();
+            by_model.push((judgement.log_odds, *is_spam));
+            by_score.push((verdict.score(), *is_spam));
+            for hit in verdict.hits().iter().filter(|hit| hit.name() != MODEL_RULE) {
+                let counts = fired.entry(hit.name().to_owned()).or_insert((hit.points(), 0, 0));
+                counts.1 += usize::from(!is_spam);
+                counts.2 += usize::from(*is_spam);
+            }
         }
     }
     let letters = by_score.len().max(1);
@@ -44,7 +59,11 @@ fn main() {
         println!("{points:>8.2} {ham:>6} {spam:>6} {name}");
     }
     for (name, scores) in [("model", &mut by_model), ("score", &mut by_score)] {
-        println!("{name}: 1-ROCA {:.4} %", 100.0 * (1.0 - area(scores)));
+        println!(
+            "{name}: 1-ROCA {:.4} %, caught at 0.1 % false: {:.1} %",
+            100.0 * (1.0 - area(scores)),
+            100.0 * caught(scores)
+        );
     }
     for threshold in [2.0, 6.31, 10.0] {
         let above = |is_spam: bool| {
@@ -52,6 +71,18 @@ fn main() {
         };
         println!("at {threshold} and above: {} ham, {} spam", above(false), above(true));
     }
+}
+
+/// What is learned from all but one fold.
+fn learned(letters: &[(PathBuf, bool)], left_out: usize) -> Model<Vec<u8>> {
+    let others = letters.iter().enumerate().filter(|(index, _)| index % FOLDS != left_out);
+    let lessons: Vec<_> = others
+        .filter_map(|(_, (file, is_spam))| {
+            let class = if *is_spam { Class::Unwanted } else { Class::Wanted };
+            Some((features(&std::fs::read(file).ok()?), class))
+        })
+        .collect();
+    train(&lessons)
 }
 
 fn take_files(files: &[String], catalogue: &mut Catalogue) {
@@ -92,6 +123,14 @@ fn letters(directory: &Path) -> Vec<(PathBuf, bool)> {
     }
     letters.sort();
     letters
+}
+
+/// The share of spam above all but a thousandth of ham; scores ascend.
+fn caught(scores: &[(f32, bool)]) -> f64 {
+    let ham: Vec<f32> = scores.iter().filter(|(_, is_spam)| !is_spam).map(|(score, _)| *score).collect();
+    let Some(threshold) = ham.get((ham.len() - 1).saturating_sub(ham.len() / 1_000)) else { return 0.0 };
+    let spam = scores.iter().filter(|(_, is_spam)| *is_spam);
+    spam.clone().filter(|(score, _)| score > threshold).count() as f64 / spam.count().max(1) as f64
 }
 
 /// How likely a message of spam has more points than one of ham.
