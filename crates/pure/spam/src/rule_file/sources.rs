@@ -161,7 +161,7 @@ impl<'m> Sources<'m> {
                         Form::Raw => text.extend_from_slice(field.folded),
                         _ => {
                             text.push(b' ');
-                            push_decoded(&field.value, &mut text);
+                            push_decoded(field.folded, &mut text);
                         }
                     }
                     text.push(b'\n');
@@ -229,7 +229,7 @@ impl<'m> Sources<'m> {
                 let mut text = Vec::new();
                 match source.form {
                     Form::Raw => push_line(field.value, &mut text),
-                    _ => push_decoded(&field.unfolded(), &mut text),
+                    _ => push_decoded(field.value, &mut text),
                 }
                 found.push(text);
             }
@@ -248,7 +248,7 @@ impl<'m> Sources<'m> {
             match source.form {
                 Form::Raw => push_line(field.folded, text),
                 Form::Text => {
-                    push_decoded(&field.value, text);
+                    push_decoded(field.folded, text);
                     text.push(b'\n');
                 }
                 Form::Address | Form::Name => {
@@ -281,11 +281,22 @@ fn push_line(octets: &[u8], text: &mut Vec<u8>) {
     text.push(b'\n');
 }
 
-fn push_decoded(value: &[u8], text: &mut Vec<u8>) {
-    if value.windows(2).any(|two| two == b"=?") {
-        text.extend_from_slice(decode_field_text(value).as_bytes());
+/// Appends a value without folds, each of which counts as one blank.
+fn push_decoded(folded: &[u8], text: &mut Vec<u8>) {
+    let mut line = Vec::with_capacity(folded.len());
+    for (index, piece) in folded.trim_ascii().split(|octet| *octet == b'\n').enumerate() {
+        let piece = piece.strip_suffix(b"\r").unwrap_or(piece);
+        if index == 0 {
+            line.extend_from_slice(piece);
+        } else {
+            line.push(b' ');
+            line.extend_from_slice(piece.trim_ascii_start());
+        }
+    }
+    if line.windows(2).any(|two| two == b"=?") {
+        text.extend_from_slice(decode_field_text(&line).as_bytes());
     } else {
-        text.extend_from_slice(value);
+        text.append(&mut line);
     }
 }
 
