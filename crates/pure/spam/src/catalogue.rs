@@ -179,6 +179,21 @@ impl Catalogue {
     }
 }
 
+/// All built-in rules as tables of Markdown, one for each family.
+pub fn rule_table() -> String {
+    let mut table = String::new();
+    for family in Family::ALL {
+        table.push_str(&format!(
+            "\n### {}\n\n| rule | points | fires when |\n|---|---|---|\n",
+            family.title()
+        ));
+        for rule in RULES.iter().filter(|rule| rule.family == family) {
+            table.push_str(&format!("| `{}` | {} | {} |\n", rule.name, rule.points, rule.meaning));
+        }
+    }
+    table
+}
+
 /// A built-in rule.
 pub fn rule(name: &str) -> Option<&'static Rule> {
     let at = BY_NAME.binary_search_by(|&index| row(index).name.cmp(name)).ok()?;
@@ -381,6 +396,21 @@ mod tests {
             assert_eq!(rule_name(one.name), one.name);
         }
         assert_eq!(rule("NO_SUCH_RULE"), None);
+    }
+
+    #[test]
+    fn the_manual_has_all_rules() {
+        const HEADING: &str = "\n## Built-in rules\n";
+        let path =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/manual/spam-rules.md");
+        let manual = std::fs::read_to_string(&path).unwrap();
+        let (text, _) = manual.split_once(HEADING).unwrap();
+        let wanted = format!("{text}{HEADING}{}", rule_table());
+        if std::env::var_os("MAILSTEAD_BLESS").is_some() {
+            std::fs::write(&path, &wanted).unwrap();
+        }
+        let manual = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(manual, wanted, "MAILSTEAD_BLESS=1 cargo test -p spam manual writes it anew");
     }
 
     #[test]
