@@ -7,9 +7,14 @@ use message::{Content, Part, decode_field_text, fields};
 use super::draft::HeaderTest;
 use crate::facts::Facts;
 use crate::letter::{Letter, PARTS_MAX};
+use crate::link::LINKS_MAX;
 
 /// Octets of parts' headers that are looked at, in each.
 const PART_HEADER_OCTETS_MAX: usize = 8 * 1024;
+
+/// Octets of an address in a text, on either side of its `@` (RFC 5321 §4.5.3.1).
+const LOCAL_OCTETS_MAX: usize = 64;
+const DOMAIN_OCTETS_MAX: usize = 255;
 
 /// A field in one of its forms.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,7 +139,7 @@ impl<'m> Sources<'m> {
         })
     }
 
-    /// Links, a line each.
+    /// Links, and addresses in the text as links to them, a line each.
     pub(super) fn uris(&self) -> &[u8] {
         self.uris.get_or_init(|| {
             let mut uris = String::new();
@@ -144,6 +149,9 @@ impl<'m> Sources<'m> {
                 }
                 uris.push_str(&link.target);
                 uris.push('\n');
+            }
+            for text in &self.letter.texts {
+                addresses(text.shown(), &mut uris);
             }
             uris.into_bytes()
         })
@@ -276,6 +284,28 @@ impl<'m> Sources<'m> {
     }
 }
 
+/// Appends the addresses that stand in a text as links.
+fn addresses(text: &str, uris: &mut String) {
+    let is_local = |octet: &u8| octet.is_ascii_alphanumeric() || b".!#$%&'*+-/=?^_`{|}~".contains(octet);
+    let is_domain = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-');
+    for at in memchr::memchr_iter(b'@', text.as_bytes()).take(LINKS_MAX) {
+        let (before, behind) = (
+            text.as_bytes().get(..at).unwrap_or_default(),
+            text.as_bytes().get(at + 1..).unwrap_or_default(),
+        );
+        let local = before.iter().rev().take(LOCAL_OCTETS_MAX).take_while(|octet| is_local(octet)).count();
+        let domain = behind.iter().take(DOMAIN_OCTETS_MAX).take_while(|octet| is_domain(octet)).count();
+        let (Some(local), Some(domain)) = (text.get(at - local..at), text.get(at + 1..at + 1 + domain))
+        else {
+            continue;
+        };
+        let domain = domain.trim_matches(['.', '-']);
+        if !local.is_empty() && domain.contains('.') {
+            uris.push_str(&format!("mailto:{local}@{domain}\n"));
+        }
+    }
+}
+
 fn push_line(octets: &[u8], text: &mut Vec<u8>) {
     text.extend_from_slice(octets);
     text.push(b'\n');
@@ -335,6 +365,24 @@ fn part_headers<'m>(octets: &'m [u8], part: &Part, headers: &mut Vec<&'m [u8]>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_in_a_text_are_links() {
+        let found = |text: &str| {
+            let mut uris = String::new();
+            addresses(text, &mut uris);
+            uris
+        };
+        assert_eq!(
+            found("write to ann+x@b.example. or @c.example, d@e, \u{fc}f@g.example"),
+            "mailto:ann+x@b.example\nmailto:f@g.example\n"
+        );
+        for (given, kept) in
+            [(LINKS_MAX - 1, LINKS_MAX - 1), (LINKS_MAX, LINKS_MAX), (LINKS_MAX + 1, LINKS_MAX)]
+        {
+            assert_eq!(found(&"a@b.example ".repeat(given)).lines().count(), kept);
+        }
+    }
 
     #[test]
     fn paragraphs_stand_on_a_line_each() {
