@@ -8,6 +8,7 @@ mod expression;
 mod matcher;
 mod octets;
 mod pattern;
+mod places;
 mod read;
 mod run;
 mod sources;
