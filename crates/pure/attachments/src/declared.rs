@@ -133,12 +133,9 @@ fn ambiguity(types: &[ContentType], encodings: &[Vec<u8>], is_cut: bool) -> Opti
     if encodings.windows(2).any(|two| matches!(two, [one, other] if one != other)) {
         return Some("says twice how it is encoded, each time something else");
     }
+    // Quoted-printable is often said of parts as a whole by programs that mean nothing by it.
     let has_encoding = encodings.first().is_some_and(|word| {
-        matches!(
-            encoding(word),
-            Encoding::Transfer(TransferEncoding::Base64 | TransferEncoding::QuotedPrintable)
-                | Encoding::Uuencode
-        )
+        matches!(encoding(word), Encoding::Transfer(TransferEncoding::Base64) | Encoding::Uuencode)
     });
     if has_encoding && types.first().is_some_and(|found| found.media_type == b"multipart") {
         return Some("encodes its parts as a whole, which only some programs undo");

@@ -51,10 +51,6 @@ impl Examination {
         }
     }
 
-    pub(crate) fn has_found(&self, class: Class, place: &[String]) -> bool {
-        self.report.findings.iter().any(|known| known.class == class && known.place == place)
-    }
-
     /// Whether one more body part may be taken apart; counts it.
     pub(crate) fn count_part(&mut self) -> bool {
         let has_room = self.parts < self.limits.parts_max;

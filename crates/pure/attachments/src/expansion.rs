@@ -26,8 +26,8 @@ pub(crate) enum Progress {
     Ended(usize),
     /// These are no deflated octets, after so many of them.
     Damaged(usize),
-    /// A bound was reached, and has been told of.
-    Stopped,
+    /// A bound was reached after so many of them, and has been told of.
+    Stopped(usize),
 }
 
 impl std::fmt::Debug for Expansion {
@@ -82,14 +82,14 @@ impl Expansion {
             if examination.count_expanded(made) < made {
                 let words = "becomes more than is unpacked of one message";
                 examination.find(Class::Incomplete, place, words);
-                return Progress::Stopped;
+                return Progress::Stopped(taken);
             }
             take(self.step.get(..made).unwrap_or_default(), examination);
             if self.is_bomb(examination) {
-                let times = self.inflate.total_out() / self.inflate.total_in().max(1);
-                let words = format!("becomes {times} times as long when it is unpacked");
+                let times = examination.limits.ratio_max;
+                let words = format!("becomes more than {times} times as long when it is unpacked");
                 examination.find(Class::Bomb, place, words);
-                return Progress::Stopped;
+                return Progress::Stopped(taken);
             }
             match status {
                 Ok(Status::StreamEnd) => return Progress::Ended(taken),

@@ -76,7 +76,7 @@ impl GzipReader {
                         self.end_damaged(examination);
                         &[]
                     }
-                    Progress::Stopped => {
+                    Progress::Stopped(_) => {
                         self.state = State::Ended;
                         &[]
                     }

@@ -239,7 +239,7 @@ fn windows_or_dos(head: &[u8]) -> Option<Kind> {
     match new {
         Some(b"PE" | b"NE" | b"LE" | b"LX") => Some(Kind::WindowsProgram),
         // Its header is farther away, or it was cut off.
-        _ if offset.is_some_and(|offset| offset >= HEAD_OCTETS && offset < 1 << 24) => {
+        _ if offset.is_some_and(|offset| (HEAD_OCTETS..1 << 24).contains(&offset)) => {
             Some(Kind::WindowsProgram)
         }
         _ if looks_binary(head) || head.len() < 64 => Some(Kind::DosProgram),
