@@ -2,8 +2,6 @@
 //! the directory may be anywhere; so nothing is put together. Each entry of the directory is known by its form wherever it
 //! passes, and macros by what their packed text begins with.
 
-use std::sync::LazyLock;
-
 use memchr::memmem;
 
 use crate::content::{Content, Nesting, Role};
@@ -11,7 +9,6 @@ use crate::examination::Examination;
 use crate::expansion::{Expansion, Progress};
 use crate::policy::Class;
 use crate::vba::{MacroWords, Module, Step};
-use crate::words::{Seen, Words};
 
 /// An entry of the directory (MS-CFB §2.6.1); they lie at multiples of this.
 const ENTRY_OCTETS: usize = 128;
@@ -44,15 +41,6 @@ const MODULES_MAX: usize = 4;
 /// Octets kept from one piece to the next: the longest form that is sought.
 const TAIL_OCTETS: usize = SHORTCUT_START.len();
 
-static WORDS: LazyLock<Words> = LazyLock::new(|| {
-    Words::new(&[
-        "DDEAUTO",
-        "D\0D\0E\0A\0U\0T\0O\0",
-        "This program cannot be run in DOS",
-        "must be run under Win32",
-    ])
-});
-
 /// What entries of the directory tell.
 #[derive(Debug, Default)]
 struct Told {
@@ -78,14 +66,13 @@ pub(crate) struct OleReader {
     /// The end of the octets before, then the new ones.
     window: Vec<u8>,
     told: Told,
-    seen: Seen,
     modules: Vec<Module>,
     has_module: bool,
     /// More modules were open at once than are read.
     has_torn_module: bool,
     words: MacroWords,
-    /// Names of procedures as they stand in compiled macros.
-    compiled: MacroWords,
+    /// Words as they stand in it, those in compiled macros among them.
+    raw: MacroWords,
     project: Option<Box<Project>>,
 }
 
@@ -112,20 +99,18 @@ impl OleReader {
             block: Vec::new(),
             window: Vec::new(),
             told: Told::default(),
-            seen: Seen::default(),
             modules: Vec::new(),
             has_module: false,
             has_torn_module: false,
             words: MacroWords::default(),
-            compiled: MacroWords::default(),
+            raw: MacroWords::default(),
             project: None,
         }
     }
 
     pub(crate) fn feed(&mut self, octets: &[u8], examination: &mut Examination) {
         self.feed_blocks(octets);
-        self.seen.feed(&WORDS, octets);
-        self.compiled.feed(octets);
+        self.raw.feed(octets);
         self.feed_modules(octets, examination);
         self.feed_project(octets, examination);
         self.seek(octets, examination);
@@ -147,7 +132,7 @@ impl OleReader {
         if told.is_encrypted {
             find(Class::Encrypted, "is encrypted".to_owned());
         }
-        if told.has_packed_file && self.seen.has_any(2..4) {
+        if told.has_packed_file && self.raw.has_program() {
             find(Class::Program, "holds a packed Windows program".to_owned());
         }
         if told.has_packed_file && told.has_shortcut {
@@ -159,7 +144,7 @@ impl OleReader {
         if told.has_equation {
             find(Class::EmbeddedObject, "holds an equation of the old editor, as exploits do".to_owned());
         }
-        if self.seen.has(0) || self.seen.has(1) {
+        if self.raw.has_data_exchange() {
             find(Class::Dde, "starts a program by dynamic data exchange".to_owned());
         }
         if told.has_macro_sheet && told.has_workbook {
@@ -172,11 +157,8 @@ impl OleReader {
                     format!("holds macros that run by themselves ({})", self.words.list()),
                 );
             }
-            (true, _) if self.compiled.runs_by_itself() => {
-                find(
-                    Class::AutoMacro,
-                    format!("holds macros that run by themselves ({})", self.compiled.list()),
-                );
+            (true, _) if self.raw.runs_by_itself() => {
+                find(Class::AutoMacro, format!("holds macros that run by themselves ({})", self.raw.list()));
             }
             (_, _) if self.has_torn_module || (told.has_macros && !self.has_module) => {
                 find(Class::AutoMacro, "holds macros whose text could not be read".to_owned())
