@@ -390,7 +390,7 @@ pub(crate) enum Answer {
     },
     /// An account's lists.
     SieveLists {
-        lists: Vec<ListLine>,
+        lists: Vec<SieveListLine>,
     },
     /// What stands in one of them.
     SieveEntries {
@@ -579,7 +579,7 @@ pub(crate) struct ScriptLine {
 
 /// A list that scripts look into.
 #[derive(Serialize, Deserialize, Debug)]
-pub(crate) struct ListLine {
+pub(crate) struct SieveListLine {
     pub(crate) name: String,
     pub(crate) octets: u64,
 }

@@ -6,7 +6,7 @@ use mailstore::{ANNOTATION_OCTETS_MAX, ANNOTATIONS_PER_PLACE_MAX, Account, Store
 use mta::{list_annotation, list_entries, list_of_annotation};
 
 use super::execute::{account, done};
-use super::{Answer, ListChange, ListLine};
+use super::{Answer, ListChange, SieveListLine};
 use crate::house::House;
 
 pub(super) async fn run(
@@ -44,7 +44,7 @@ fn all(kept: &Account) -> anyhow::Result<Answer> {
     let annotations = kept.annotations()?;
     let lists = annotations.of(None).filter_map(|(annotation, info)| {
         let name = list_of_annotation(annotation)?.to_owned();
-        Some(ListLine { name, octets: info.octets })
+        Some(SieveListLine { name, octets: info.octets })
     });
     Ok(Answer::SieveLists { lists: lists.collect() })
 }
