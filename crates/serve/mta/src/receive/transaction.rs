@@ -9,10 +9,11 @@ use super::intake::Arrived;
 use super::replies;
 use super::session::Conversation;
 use crate::Listener;
+use crate::content::Considered;
 use crate::deliver::local::{self, Delivery};
 use crate::deliver::queued::Brought;
 use crate::deliver::route::{Asking, Route};
-use crate::filter::{Answers, Known};
+use crate::filter::Known;
 use crate::report::filed;
 use crate::way::{MessageWay, Outcome, RecipientWay};
 
@@ -83,8 +84,8 @@ impl Conversation {
         let (Some(arrived), Some(transaction)) = (self.arrived.take(), self.transaction.take()) else {
             return self.session.on_delivered(&[replies::STORE_BUSY], &mut self.out);
         };
-        let place = arrived.place();
-        let Arrived { message, judged } = arrived;
+        let (by_sender, place) = arrived.places();
+        let Arrived { message, judged, opinion } = arrived;
         if let Err(reply) = self.charge(&envelope) {
             self.note_late_refusal(transaction, &envelope, &reply);
             return self.session.on_delivered(&[reply], &mut self.out);
@@ -108,12 +109,10 @@ impl Conversation {
         let known = Known {
             settings: &self.live.settings,
             judged: judged.as_deref(),
+            content: Considered { by_sender, opinion: opinion.as_deref() },
             is_ours: self.asking() == Asking::Ours,
             peer: self.client.peer.address(),
-            answers: match self.client.listener {
-                Listener::Lmtp => Answers::Each,
-                Listener::Relay | Listener::Submission | Listener::ImplicitSubmission => Answers::One,
-            },
+            answers: self.answers(),
         };
         let deliveries = local::deliver(&self.door.rooms, known, message, &envelope, brought).await;
         self.door.counts.filing.observe_duration(self.door.rooms.clock.monotonic().since(begin));
