@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::hit::{Hit, bounded, rule_name};
 use crate::judgement::{Judgement, Signal};
+use crate::rule_file::RuleFiles;
 
 /// Points of rules that an operator may have set.
 pub const POINTS_SET_MAX: usize = 10_000;
@@ -110,6 +111,7 @@ pub struct Rule {
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     set: HashMap<String, f32>,
+    files: RuleFiles,
 }
 
 impl Catalogue {
@@ -121,6 +123,25 @@ impl Catalogue {
         }
         self.set.insert(name, bounded(points));
         true
+    }
+
+    /// Takes rules of files. Points that the files give to built-in rules are set; what is set later goes before.
+    pub fn take_files(&mut self, files: RuleFiles) {
+        for (name, score) in files.foreign_scores().filter(|(name, _)| rule(name).is_some()) {
+            // There are fewer built-in rules than points that can be set.
+            let _is_set = self.set_points(name, score);
+        }
+        self.files = files;
+    }
+
+    /// The rules of files.
+    pub fn files(&self) -> &RuleFiles {
+        &self.files
+    }
+
+    /// What the operator has set.
+    pub(crate) fn points_set(&self, name: &str) -> Option<f32> {
+        self.set.get(name).copied()
     }
 
     /// What a rule weighs; `None` if nobody has said.
@@ -195,23 +216,23 @@ rules! {
         DATE_IN_PAST 0.6 "it is dated more than a week before it came"
         DATE_IN_FUTURE 2.0 "it is dated more than half a day after it came"
         MISSING_MID 0.8 "it has no Message-ID field"
-        INVALID_MSGID 1.0 "its Message-ID has not the form of one"
-        MSGID_LOCAL 0.6 "its Message-ID names no host of the Internet"
+        INVALID_MSGID 1.2 "its Message-ID has not the form of one"
+        MSGID_LOCAL 0.2 "its Message-ID names no host of the Internet"
         MSGID_OURS 1.0 "its Message-ID claims to be of ours, and its author is not"
         DUPLICATED_FIELD 0.8 "a field that may stand once stands twice"
         MISSING_FROM 2.0 "it has no From field"
         INVALID_FROM 1.5 "its From field holds no address"
-        MISSING_SUBJECT 0.8 "it has no Subject field"
+        MISSING_SUBJECT 0.5 "it has no Subject field"
         EMPTY_SUBJECT 0.3 "its subject is empty"
-        SUBJ_ALL_CAPS 0.8 "its subject is in capitals"
+        SUBJ_ALL_CAPS 1.0 "its subject is in capitals"
         SUBJECT_MONEY 0.5 "its subject names an amount of money"
-        SUBJECT_SHOUTS 0.5 "its subject has several exclamation marks"
+        SUBJECT_SHOUTS 0.6 "its subject has several exclamation marks"
         SUBJECT_SPACED 1.5 "its subject has s p a c e d words"
-        SUBJECT_FALSE_REPLY 0.5 "its subject says it is an answer, and it answers nothing"
+        SUBJECT_FALSE_REPLY 0.3 "its subject says it is an answer, and it answers nothing"
         SUBJECT_RAW_OCTETS 0.7 "its subject has octets of no known charset"
-        MISSING_TO 0.5 "it is addressed to nobody"
+        MISSING_TO 0.2 "it is addressed to nobody"
         UNDISCLOSED_RECIPIENTS 0.4 "it hides whom it is addressed to"
-        MANY_RECIPIENTS 0.5 "it is addressed to a crowd"
+        MANY_RECIPIENTS 0.8 "it is addressed to a crowd"
         SPAMWARE 3.0 "it was made by a program for mass mail"
         SCRIPT_MAILER 0.3 "a web page's script made it"
         FREEMAIL_FORGED_REPLYTO 1.5 "answers go to a free mailbox elsewhere"
@@ -247,20 +268,20 @@ rules! {
         LINK_USERINFO 2.0 "a link puts another name before its host"
         LINK_PORT 0.6 "a link goes to an unusual port"
         LINK_SHORTENER 0.3 "a link goes by a service that hides where it leads"
-        LINK_FREE_HOST 0.6 "a link goes to a page that anybody can make"
+        LINK_FREE_HOST 0.4 "a link goes to a page that anybody can make"
         LINK_ESCAPED 0.8 "a link hides its letters in escapes"
         LINK_HOMOGRAPH 2.5 "a link's host mixes alphabets inside a word"
         LINK_LOOKALIKE 2.2 "a link's host looks like one that is often imitated"
         LINK_LOOKALIKE_OURS 3.0 "a link's host looks like one of ours"
-        LINK_MANY_DOMAINS 0.4 "its links go to very many domains"
+        LINK_MANY_DOMAINS 0.2 "its links go to very many domains"
         LINK_MISMATCH 1.8 "a link shows another domain than it leads to"
         LINK_PROGRAM 1.5 "a link holds a page or a program itself"
     }
     Markup {
         HIDDEN_TEXT 0.8 "it has text that nobody can see"
         BROKEN_WORDS 2.0 "comments cut its words into pieces"
-        HTML_FORM 1.2 "it has a form to fill in"
-        HTML_SCRIPT 1.0 "it has a program inside its HTML"
+        HTML_FORM 0.8 "it has a form to fill in"
+        HTML_SCRIPT 0.5 "it has a program inside its HTML"
         HTML_REFRESH 1.5 "it sends its reader elsewhere by itself"
         TINY_IMAGE 0.05 "it has an image that nobody can see"
         IMAGE_ONLY 1.0 "it has images and hardly a word"

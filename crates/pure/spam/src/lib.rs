@@ -18,6 +18,7 @@ mod model;
 mod packed;
 mod page;
 mod personal;
+mod rule_file;
 mod rules;
 mod signs;
 mod train;
@@ -37,6 +38,10 @@ pub use link::{LINKS_MAX, URIS_MAX, uris};
 pub use model::{Class, MODEL_OCTETS, Model, ModelError};
 pub use packed::{PACKED_OCTETS_MAX, pack, starter, unpack};
 pub use personal::{ACCOUNT_DAY_MAX, LESSON_MIN, PERSONAL_OCTETS_MAX, Personal, SHARED_DAY_MAX, Taught};
+pub use rule_file::{
+    COMPILED_OCTETS_MAX, FILE_RULES_MAX, INCLUDE_DEPTH_MAX, RULE_LINE_OCTETS_MAX, RuleFiles, RuleReader,
+    SKIPPED_MAX, Skipped,
+};
 pub use rules::Language;
 pub use train::{portable, train};
 pub use verdict::{Grade, HITS_MAX, Thresholds, Verdict};

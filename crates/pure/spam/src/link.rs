@@ -1,5 +1,7 @@
 //! A link: where it stands, what it shows, where it goes; and the domains that links go to.
 
+use std::collections::HashSet;
+
 use mail_types::DomainName;
 
 use crate::domains::registrable;
@@ -165,10 +167,15 @@ pub fn uris(message: &[u8]) -> Vec<DomainName> {
 /// The domains of links, each once.
 pub(crate) fn domains(links: &[Link]) -> Vec<DomainName> {
     let mut domains: Vec<DomainName> = Vec::new();
+    let mut seen = HashSet::new();
     for host in links.iter().filter_map(Link::host).filter(|host| host.contains('.') && !is_numeric(host)) {
-        let Ok(domain) = DomainName::parse(registrable(&host)) else { continue };
-        if !domains.contains(&domain) {
-            domains.push(domain);
+        let owner = registrable(&host);
+        if !seen.insert(owner.to_owned()) {
+            continue;
+        }
+        match DomainName::parse(owner) {
+            Ok(domain) if !domains.contains(&domain) => domains.push(domain),
+            _ => {}
         }
         if domains.len() >= URIS_MAX {
             break;

@@ -2,6 +2,7 @@
 
 use crate::catalogue::Catalogue;
 use crate::facts::Facts;
+use crate::hit::Hit;
 use crate::judgement::{Judgement, Signal};
 use crate::letter::Letter;
 use crate::rules;
@@ -14,9 +15,14 @@ pub fn weigh(
     facts: &Facts<'_>,
     catalogue: &Catalogue,
 ) -> Verdict {
-    let mut hits = Vec::new();
+    let letter = Letter::read(message);
+    let judgement = content.map(|(judgement, _)| judgement);
+    let mut hits: Vec<Hit> = facts.raised.to_vec();
     hits.extend(content.map(|(judgement, signals)| catalogue.model(judgement, signals)));
-    hits.extend_from_slice(facts.raised);
-    hits.append(&mut rules::judge(&Letter::read(message), facts, catalogue));
-    Verdict::new(content.map(|(judgement, _)| judgement), hits)
+    hits.append(&mut rules::judge(&letter, facts, catalogue));
+    let files = catalogue.files();
+    let mut own = files.run(&letter, facts, judgement, &hits, catalogue);
+    hits.retain(|hit| !files.defines(hit.name()));
+    own.append(&mut hits);
+    Verdict::new(judgement, own)
 }

@@ -1,5 +1,7 @@
 //! What looks like what: text made comparable by its looks, and names that strangers like to imitate.
 
+use std::sync::LazyLock;
+
 use icu_normalizer::DecomposingNormalizer;
 
 use super::domain_text;
@@ -24,7 +26,7 @@ const fn brand(label: &'static str, others: &'static [&'static str]) -> Brand {
 }
 
 /// Names that are often imitated; those that are also words of some language are left out.
-const BRANDS: [Brand; 46] = [
+static BRANDS: [Brand; 46] = [
     brand("paypal", &["paypal-communication", "paypal-mktg", "paypal-notify", "paypalcorp"]),
     brand("amazon", &["amazonses", "amazonaws", "amazon-adsystem"]),
     brand("microsoft", &["microsoftonline", "microsoftemail", "microsoftsupport"]),
@@ -72,6 +74,10 @@ const BRANDS: [Brand; 46] = [
     brand("vodafone", &["vodafonemail"]),
     brand("namecheap", &[]),
 ];
+
+/// What each of them looks like.
+static BRAND_LOOKS: LazyLock<Vec<(&'static Brand, String)>> =
+    LazyLock::new(|| BRANDS.iter().map(|brand| (brand, skeleton(brand.label))).collect());
 
 /// A text by its looks: letters without marks and case, each for all that look like it. What looks alike has the same skeleton.
 pub(crate) fn skeleton(text: &str) -> String {
@@ -144,11 +150,10 @@ pub(crate) fn is_one_edit_apart(a: &str, b: &str) -> bool {
     }
     let same = short.iter().zip(long).take_while(|(a, b)| a == b).count();
     let (short, long) = (short.get(same..).unwrap_or_default(), long.get(same..).unwrap_or_default());
-    let behind = |octets: &'_ [u8], count: usize| octets.get(count..).map(<[u8]>::to_vec);
     if short.len() < long.len() {
-        return behind(long, 1).as_deref() == Some(short);
+        return long.get(1..) == Some(short);
     }
-    let is_changed = behind(short, 1) == behind(long, 1);
+    let is_changed = short.get(1..) == long.get(1..);
     let is_swapped = matches!((short, long), ([a, b, x @ ..], [c, d, y @ ..]) if a == d && b == c && x == y);
     is_changed || is_swapped
 }
@@ -161,7 +166,8 @@ pub(crate) fn imitated(host: &str) -> Option<&'static str> {
     if label.is_empty() || BRANDS.iter().any(|brand| brand.owns(label)) {
         return None;
     }
-    BRANDS.iter().find(|brand| brand.is_imitated_by(host, label, &looks)).map(|brand| brand.label)
+    let imitates = |(brand, own): &&(&Brand, String)| brand.is_imitated_by(own, host, label, &looks);
+    BRAND_LOOKS.iter().find(imitates).map(|(brand, _)| brand.label)
 }
 
 /// The imitated name that a display name says to be, where the domain is not its owner's.
@@ -170,11 +176,8 @@ pub(crate) fn claimed(name: &str, domain: &str) -> Option<&'static str> {
     let first = looks.split(' ').next().unwrap_or_default();
     let domain = registrable(domain);
     let label = domain.split('.').next().unwrap_or_default();
-    let claims = |brand: &&Brand| {
-        let brand_looks = skeleton(brand.label);
-        first == brand_looks || looks == brand_looks
-    };
-    BRANDS.iter().find(claims).filter(|brand| !brand.owns(label)).map(|brand| brand.label)
+    let claims = |(_, own): &&(&Brand, String)| first == own || looks == *own;
+    BRAND_LOOKS.iter().find(claims).filter(|(brand, _)| !brand.owns(label)).map(|(brand, _)| brand.label)
 }
 
 impl Brand {
@@ -182,10 +185,9 @@ impl Brand {
         label == self.label || self.others.contains(&label)
     }
 
-    fn is_imitated_by(&self, host: &str, label: &str, looks: &str) -> bool {
-        let own = skeleton(self.label);
+    fn is_imitated_by(&self, own: &str, host: &str, label: &str, looks: &str) -> bool {
         looks == own
-            || (self.label.len() >= NEAR_LETTERS_MIN && is_one_edit_apart(looks, &own))
+            || (self.label.len() >= NEAR_LETTERS_MIN && is_one_edit_apart(looks, own))
             || label.split('-').any(|piece| piece == self.label)
             || has_label(host, self.label)
     }

@@ -1,5 +1,7 @@
 //! Links that hide where they lead, or lead where nobody would want to go.
 
+use std::collections::HashSet;
+
 use super::author::alike;
 use super::likeness::imitated;
 use super::services::is_shortener;
@@ -17,10 +19,15 @@ const MANY_DOMAINS: usize = 20;
 const ESCAPES_MANY: usize = 5;
 
 pub(super) fn judge(letter: &Letter<'_>, facts: &Facts<'_>, found: &mut Found<'_>) {
+    let mut hosts = HashSet::new();
     for link in &letter.links {
         form(link, found);
         let Some(host) = link.host() else { continue };
-        whither(&host, facts, found);
+        // Most links of a message go to the same few hosts.
+        if !hosts.contains(&host) {
+            whither(&host, facts, found);
+            hosts.insert(host.clone());
+        }
         if let Some(shown) = shown_domain(&link.shown)
             && shown != registrable(&host)
             && !is_numeric(&host)
