@@ -47,7 +47,7 @@ fn offer(number: usize) -> String {
 
 #[test]
 fn what_is_moved_to_junk_is_unwanted_for_who_moved_it() -> Result<()> {
-    let mut house = House::new("tag2 = 5\nat_kill = \"junk\"")?;
+    let mut house = House::new("")?;
     for number in 0..12 {
         house.take("sales@gnomes.example", &[ANN], &offer(number))?;
     }

@@ -68,7 +68,7 @@ impl House {
         let reports = ReportBook::open(&data.join("reports.db")).with_context(|| place("reports.db"))?;
         let filters = Filters::open(&data.join("filters.db"), filter_settings(settings)?, metrics)
             .with_context(|| place("filters.db"))?;
-        let content = Content::open(&data.join("spam"), content_settings(settings), clock, metrics)
+        let content = Content::open(&data.join("spam"), content_settings(settings)?, clock, metrics)
             .with_context(|| place("spam"))?;
         Ok(Self {
             directory,

@@ -207,8 +207,8 @@ impl Running {
             tracing::error!(error = format!("{error:#}"), "mail goes out by the former settings");
         }
         self.house.directory.set_settings(directory_settings(&settings));
-        self.house.content.reconfigure(content_settings(&settings));
         self.reload_filters(settings.clone()).await;
+        self.reload_content(settings.clone()).await;
         let (certificates, files) = (self.certificates.clone(), certificate_files(&settings));
         match self.workers.run(move || certificates.replace(&files)).await {
             Ok(Ok(())) => {}
@@ -217,6 +217,17 @@ impl Running {
         }
         self.settings = settings;
         tracing::info!("configuration reloaded");
+    }
+
+    /// Takes up what the content filter does; files that cannot be used leave all as it was.
+    async fn reload_content(&self, settings: Settings) {
+        match tokio::task::spawn_blocking(move || content_settings(&settings)).await {
+            Ok(Ok(read)) => self.house.content.reconfigure(read),
+            Ok(Err(error)) => {
+                tracing::error!(error = format!("{error:#}"), "the content filter stays as it was");
+            }
+            Err(error) => tracing::error!(%error, "the content filter stays as it was"),
+        }
     }
 
     /// Takes up the operator's scripts; those that cannot be used leave all as it was.

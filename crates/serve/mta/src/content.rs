@@ -1,10 +1,11 @@
 //! Step 6b of a message's way: what its content says of being unwanted, and what follows from that for each recipient
 //! (docs/internals/spam.md).
 //!
-//! `judge.rs` makes of a message and what is known of it a score, on a thread of its own; `opinion.rs` says what that means for
+//! `judge.rs` makes of a message and what is known of it a score, on a thread of its own, `attached.rs` looks at what is attached; `opinion.rs` says what that means for
 //! each account, as `taste.rs` has what each wants; `mark.rs` writes it down. `learn.rs` hears what people say of messages and
 //! teaches the models of `models.rs`, each lesson of `lessons.rs` once; `quarantine.rs` has what is kept apart.
 
+mod attached;
 mod evidence;
 mod judge;
 mod learn;

@@ -1,5 +1,6 @@
 //! What an operator asks of the content filter: what people want of it, what it is taught, what it thinks of messages.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
@@ -15,6 +16,7 @@ use spam::{Class, ToldVerdict};
 
 use super::Answer;
 use super::execute::{account, done};
+use crate::content::rule_files;
 use crate::house::House;
 
 /// What is asked of the content filter.
@@ -287,15 +289,18 @@ pub(super) fn action(judged: &TrialVerdict) -> String {
     }
 }
 
-/// Settings for a look: the operator's, with another threshold.
-pub(super) fn with_tag2(
+/// Settings for a look: the operator's, with another threshold or other rules.
+pub(super) fn with_changes(
     settings: &Arc<mta::ContentSettings>,
     tag2: Option<f32>,
-) -> Arc<mta::ContentSettings> {
-    let Some(tag2) = tag2 else { return Arc::clone(settings) };
+    rules: Option<&Path>,
+) -> anyhow::Result<Arc<mta::ContentSettings>> {
     let mut changed = (**settings).clone();
-    changed.everybody.tag2 = tag2;
-    changed.into()
+    changed.everybody.tag2 = tag2.unwrap_or(changed.everybody.tag2);
+    if let Some(path) = rules {
+        changed.catalogue.take_files(rule_files(path)?);
+    }
+    Ok(changed.into())
 }
 
 /// A field of a header, as people read it.

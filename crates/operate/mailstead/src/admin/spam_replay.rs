@@ -12,7 +12,7 @@ use spam::{MESSAGE_OCTETS_MAX, ToldVerdict};
 use super::Answer;
 use super::execute::account;
 use super::queue::time;
-use super::spam::{action, field_text, raised, with_tag2};
+use super::spam::{action, field_text, raised, with_changes};
 use crate::house::House;
 
 /// Messages that are told of one by one.
@@ -28,6 +28,8 @@ pub(crate) struct SpamReplay {
     pub(crate) since_seconds: u64,
     /// Another threshold than the one in the settings.
     pub(crate) tag2: Option<f32>,
+    /// Another file or directory of rules, on the server.
+    pub(crate) rules: Option<std::path::PathBuf>,
     pub(crate) most: usize,
 }
 
@@ -71,7 +73,7 @@ pub(super) async fn replay(house: &House, asked: SpamReplay) -> anyhow::Result<A
     }
     let since = house.clock.now().unix_seconds();
     let since = since.saturating_sub(i64::try_from(asked.since_seconds).unwrap_or(i64::MAX));
-    let settings = with_tag2(&house.content.settings(), asked.tag2);
+    let settings = with_changes(&house.content.settings(), asked.tag2, asked.rules.as_deref())?;
     let mut replayed = SpamReplayed::default();
     for known in accounts {
         let opened = house.store.account(known.id).await?;

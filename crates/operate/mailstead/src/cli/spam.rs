@@ -38,6 +38,9 @@ pub(super) enum Verb {
         /// The threshold of spam to try, in place of the one in the settings.
         #[arg(long)]
         tag2: Option<f32>,
+        /// Rules in SpamAssassin's form to try in place of those in the settings: a file or a directory on the server.
+        #[arg(long, value_name = "FILE")]
+        rules: Option<PathBuf>,
         /// Look at so many messages at most.
         #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         most: u32,
@@ -112,10 +115,11 @@ pub(super) fn run(verb: Verb, config: &Path, json: bool) -> anyhow::Result<ExitC
         Verb::Explain(asked) => return spam_check::explain(&asked, config, json),
         Verb::TrainStarter { directory, out } => return spam_train::train_starter(&directory, &out),
         Verb::Learn(asked) => return learn(asked, config, json),
-        Verb::Replay { addresses, last, tag2, most } => SpamRequest::Replay(SpamReplay {
+        Verb::Replay { addresses, last, tag2, rules, most } => SpamRequest::Replay(SpamReplay {
             addresses,
             since_seconds: read_seconds(&last).with_context(|| format!("{last} is no time"))?,
             tag2,
+            rules: rules.map(std::path::absolute).transpose()?,
             most: usize::try_from(most).unwrap_or(usize::MAX),
         }),
         Verb::Settings { address, changes, reset } => SpamRequest::Settings { address, changes, reset },

@@ -56,6 +56,16 @@ pub(super) const SPAM_CHANGES: Fit = Fit {
     what: "domains and what they want such as \"example.org tag2=5 at_kill=reject\"",
     fits: |text| spam_changes(text).is_some(),
 };
+pub(super) const ATTACHMENT_ACTION: Fit = Fit {
+    what: "kinds and actions such as \"program=quarantine\"",
+    fits: |text| attachment_action(text).is_some(),
+};
+pub(super) const ATTACHMENT_WORD: Fit = Fit {
+    what: "endings of names and media types such as \"exe\" or \"application/x-tar\"",
+    fits: |text| !text.is_empty() && !text.contains(char::is_whitespace),
+};
+pub(super) const FILE: Fit =
+    Fit { what: "absolute paths of files", fits: |text| std::path::Path::new(text).is_absolute() };
 pub(super) const SUBJECT_PREFIX: Fit = Fit {
     what: "at most 64 octets of ASCII without blanks",
     fits: |text| mta::Changes::parse(&format!("subject_prefix={text}")).is_ok(),
@@ -76,6 +86,12 @@ pub(crate) fn named_file(text: &str) -> Option<(String, PathBuf)> {
 pub(crate) fn rule_points(text: &str) -> Option<(String, f32)> {
     let (name, points) = text.split_once('=')?;
     Some((name.trim().to_owned(), mta::points(points)?)).filter(|(name, _)| !name.is_empty())
+}
+
+/// `KIND=ACTION`.
+pub(crate) fn attachment_action(text: &str) -> Option<(attachments::Class, attachments::Action)> {
+    let (class, action) = text.split_once('=')?;
+    Some((attachments::Class::parse(class.trim())?, attachments::Action::parse(action.trim())?))
 }
 
 /// `DOMAIN NAME=VALUE …`.

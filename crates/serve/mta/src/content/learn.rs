@@ -10,7 +10,8 @@ use platform::workers::WorkError;
 use spam::{Class, MESSAGE_OCTETS_MAX, Taught, features};
 use storage::StorageError;
 
-use super::lessons::{OPERATOR, message_key};
+use super::judge::author;
+use super::lessons::{OPERATOR, author_key, message_key};
 use super::mark::without_marks;
 use super::{Content, day_of};
 use crate::filter::{EventCause, MailboxEvent};
@@ -195,6 +196,7 @@ impl Content {
         if !inner.lessons.is_new(whose, &key, class)? {
             return Ok(Learned::Before);
         }
+        let author = author(&octets).map(|author| author_key(&author));
         let features = features(&octets);
         let learned = match lesson {
             Lesson::Account(account) => match inner.models.teach(account, &features, class, day)? {
@@ -206,7 +208,7 @@ impl Content {
                 Learned::Whole
             }
         };
-        inner.lessons.note(whose, &key, class, day)?;
+        inner.lessons.note(whose, &key, author.as_ref(), class, day)?;
         let [wanted, unwanted] = &inner.counts.lessons;
         match class {
             Class::Wanted => wanted.increment(),

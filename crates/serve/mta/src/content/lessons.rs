@@ -1,9 +1,9 @@
-//! Which messages were taught as what, so that nothing is learned twice and who changes their mind is heard:
-//! `DATA/spam/lessons.db`.
+//! Which messages were taught as what, so that nothing is learned twice and who changes their mind is heard, and what each
+//! account thinks of their authors: `DATA/spam/lessons.db`.
 
 use std::path::Path;
 
-use mail_types::AccountId;
+use mail_types::{AccountId, Address};
 use parking_lot::Mutex;
 use spam::Class;
 use storage::rusqlite::{OptionalExtension as _, params};
@@ -15,6 +15,10 @@ const KEPT_PER_ACCOUNT_MAX: i64 = 20_000;
 const KEPT_DAYS: u32 = 400;
 /// How often one account may change its mind about one message.
 const TURNS_MAX: u32 = 6;
+/// Authors of whom one account has an opinion; beyond, the oldest are forgotten.
+const AUTHORS_PER_ACCOUNT_MAX: i64 = 5_000;
+/// An opinion of an author goes no further, either way: as many messages turn it.
+pub(crate) const LEANING_MAX: i32 = 3;
 /// Lessons between two looks for what can be forgotten.
 const TIDY_EVERY: u32 = 256;
 
@@ -26,7 +30,15 @@ const MIGRATIONS: [&str; 1] = ["CREATE TABLE lesson (
         day INTEGER NOT NULL,
         PRIMARY KEY (account, message)
     ) WITHOUT ROWID;
-    CREATE INDEX lesson_day ON lesson (account, day);"];
+    CREATE INDEX lesson_day ON lesson (account, day);
+    CREATE TABLE author (
+        account INTEGER NOT NULL,
+        author BLOB NOT NULL,
+        leaning INTEGER NOT NULL,
+        day INTEGER NOT NULL,
+        PRIMARY KEY (account, author)
+    ) WITHOUT ROWID;
+    CREATE INDEX author_day ON author (account, day);"];
 
 /// The lessons of who runs the server are nobody's.
 pub(crate) const OPERATOR: AccountId = AccountId(0);
@@ -39,6 +51,11 @@ pub(crate) fn message_key(octets: &[u8]) -> MessageKey {
     let mut key = [0; 16];
     storage::blake3::Hasher::new().update(octets).finalize_xof().fill(&mut key);
     key
+}
+
+/// The key of an author.
+pub(crate) fn author_key(author: &Address) -> MessageKey {
+    message_key(author.to_string().to_lowercase().as_bytes())
 }
 
 /// All that is remembered. Its calls block.
@@ -69,16 +86,33 @@ impl Lessons {
         Ok(known.is_none_or(|(was, turns)| was != class && turns < TURNS_MAX))
     }
 
-    /// Remembers it.
+    /// What an account thinks of an author: above zero for unwanted, a message each.
+    pub(crate) fn leaning(&self, account: AccountId, author: &MessageKey) -> Result<i32, StorageError> {
+        self.0.lock().leaning(account, author)
+    }
+
+    /// Remembers it, and what it says of the author, if one is known.
     pub(crate) fn note(
         &self,
         account: AccountId,
         message: &MessageKey,
+        author: Option<&MessageKey>,
         class: Class,
         day: u32,
     ) -> Result<(), StorageError> {
         let mut state = self.0.lock();
         let unwanted = class == Class::Unwanted;
+        if let Some(author) = author {
+            // Who changes their mind takes the former lesson back, too.
+            let step = if state.find(account, message)?.is_some() { 2 } else { 1 };
+            let step = if unwanted { step } else { -step };
+            let leaning = (state.leaning(account, author)? + step).clamp(-LEANING_MAX, LEANING_MAX);
+            state.database.connection().execute(
+                "INSERT INTO author (account, author, leaning, day) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (account, author) DO UPDATE SET leaning = ?3, day = ?4",
+                params![account.0, author, leaning, day],
+            )?;
+        }
         state.database.connection().execute(
             "INSERT INTO lesson (account, message, unwanted, turns, day) VALUES (?1, ?2, ?3, 0, ?4)
              ON CONFLICT (account, message) DO UPDATE SET unwanted = ?3, turns = turns + 1, day = ?4",
@@ -94,7 +128,9 @@ impl Lessons {
     /// Forgets all of an account's.
     pub(crate) fn forget(&self, account: AccountId) -> Result<(), StorageError> {
         let state = self.0.lock();
-        state.database.connection().execute("DELETE FROM lesson WHERE account = ?1", params![account.0])?;
+        let connection = state.database.connection();
+        connection.execute("DELETE FROM lesson WHERE account = ?1", params![account.0])?;
+        connection.execute("DELETE FROM author WHERE account = ?1", params![account.0])?;
         Ok(())
     }
 }
@@ -110,6 +146,16 @@ impl State {
         Ok(row.map(|(unwanted, turns)| (if unwanted { Class::Unwanted } else { Class::Wanted }, turns)))
     }
 
+    fn leaning(&self, account: AccountId, author: &MessageKey) -> Result<i32, StorageError> {
+        let leaning = self
+            .database
+            .connection()
+            .prepare_cached("SELECT leaning FROM author WHERE account = ?1 AND author = ?2")?
+            .query_row(params![account.0, author], |row| row.get(0))
+            .optional()?;
+        Ok(leaning.unwrap_or_default())
+    }
+
     fn tidy(&self, account: AccountId, day: u32) -> Result<(), StorageError> {
         let connection = self.database.connection();
         connection.execute("DELETE FROM lesson WHERE day < ?1", params![day.saturating_sub(KEPT_DAYS)])?;
@@ -117,6 +163,12 @@ impl State {
             "DELETE FROM lesson WHERE account = ?1 AND message IN (SELECT message FROM lesson
              WHERE account = ?1 ORDER BY day DESC LIMIT -1 OFFSET ?2)",
             params![account.0, KEPT_PER_ACCOUNT_MAX],
+        )?;
+        connection.execute("DELETE FROM author WHERE day < ?1", params![day.saturating_sub(KEPT_DAYS)])?;
+        connection.execute(
+            "DELETE FROM author WHERE account = ?1 AND author IN (SELECT author FROM author
+             WHERE account = ?1 ORDER BY day DESC LIMIT -1 OFFSET ?2)",
+            params![account.0, AUTHORS_PER_ACCOUNT_MAX],
         )?;
         Ok(())
     }
@@ -133,9 +185,9 @@ mod tests {
         let (ann, bob, key) = (AccountId(1), AccountId(2), message_key(b"a letter"));
         let is_new = |account, class| lessons.is_new(account, &key, class).unwrap();
         assert!(is_new(ann, Class::Unwanted));
-        lessons.note(ann, &key, Class::Unwanted, 10).unwrap();
+        lessons.note(ann, &key, None, Class::Unwanted, 10).unwrap();
         assert!(!is_new(ann, Class::Unwanted) && is_new(ann, Class::Wanted) && is_new(bob, Class::Unwanted));
-        lessons.note(ann, &key, Class::Wanted, 10).unwrap();
+        lessons.note(ann, &key, None, Class::Wanted, 10).unwrap();
         assert!(is_new(ann, Class::Unwanted) && !is_new(ann, Class::Wanted));
         lessons.forget(ann).unwrap();
         assert!(is_new(ann, Class::Wanted));
@@ -150,7 +202,7 @@ mod tests {
         for turn in 0..20 {
             let class = if turn % 2 == 0 { Class::Unwanted } else { Class::Wanted };
             if lessons.is_new(AccountId(1), &key, class).unwrap() {
-                lessons.note(AccountId(1), &key, class, 1).unwrap();
+                lessons.note(AccountId(1), &key, None, class, 1).unwrap();
                 heard += 1;
             }
         }
@@ -163,12 +215,28 @@ mod tests {
         let lessons = Lessons::open(&place.path().join("lessons.db")).unwrap();
         let key = |number: u32| message_key(&number.to_le_bytes());
         for number in 0..4 {
-            lessons.note(AccountId(1), &key(number), Class::Wanted, number * KEPT_DAYS).unwrap();
+            lessons.note(AccountId(1), &key(number), None, Class::Wanted, number * KEPT_DAYS).unwrap();
         }
         lessons.0.lock().tidy(AccountId(1), 3 * KEPT_DAYS).unwrap();
         let known: Vec<bool> = (0..4)
             .map(|number| !lessons.is_new(AccountId(1), &key(number), Class::Wanted).unwrap())
             .collect();
         assert_eq!(known, [false, false, true, true]);
+    }
+
+    #[test]
+    fn what_is_thought_of_an_author_is_bounded_and_can_be_turned() {
+        let place = tempfile::tempdir().unwrap();
+        let lessons = Lessons::open(&place.path().join("lessons.db")).unwrap();
+        let (ann, author) = (AccountId(1), author_key(&Address::parse("Eve@a.example").unwrap()));
+        assert_eq!(author, author_key(&Address::parse("eve@a.example").unwrap()));
+        let note = |number: u32, class| {
+            lessons.note(ann, &message_key(&number.to_le_bytes()), Some(&author), class, 1).unwrap();
+            lessons.leaning(ann, &author).unwrap()
+        };
+        let leanings: Vec<i32> = (0..5).map(|number| note(number, Class::Unwanted)).collect();
+        assert_eq!(leanings, [1, 2, LEANING_MAX, LEANING_MAX, LEANING_MAX]);
+        assert_eq!((note(4, Class::Wanted), note(9, Class::Wanted)), (1, 0));
+        assert_eq!(lessons.leaning(AccountId(2), &author).unwrap(), 0);
     }
 }

@@ -26,6 +26,10 @@ pub(crate) const UNWANTED: Reply = Reply::fixed(
     "Your message looks like spam and is not taken; please tell us if it is not",
 );
 
+/// A message with an attachment that nobody shall get.
+pub(crate) const BAD_ATTACHMENT: Reply =
+    Reply::fixed(550, (5, 7, 1), "A file of a kind that is not taken here is attached to your message");
+
 /// What becomes of a message because of its content.
 #[derive(Debug)]
 pub(crate) struct Opinion {
@@ -34,8 +38,11 @@ pub(crate) struct Opinion {
     wishes: HashMap<AccountId, Wish>,
     /// What becomes of it for those elsewhere.
     elsewhere: Place,
-    /// Recipients, by their number, for whom it is refused.
+    /// Recipients, by their number, for whom it is refused, and what is said then.
     refused: Vec<usize>,
+    refusal: Reply,
+    /// What scripts are told of viruses (RFC 5235).
+    virus: Option<u8>,
     /// What stands in front of its subject.
     pub(crate) subject_prefix: Option<String>,
     /// For its record.
@@ -66,16 +73,19 @@ pub(crate) struct Deciding<'a> {
 impl Deciding<'_> {
     /// Decides.
     pub(crate) fn decide(&self, thought: Thought) -> Opinion {
-        let Thought { verdict, otherwise, author } = thought;
+        let Thought { verdict, otherwise, author, attached, virus } = thought;
         let otherwise: HashMap<AccountId, f32> = otherwise.into_iter().collect();
         let accounts = self.recipients.iter().flat_map(|recipient| recipient.route.local());
         let mut wishes: HashMap<AccountId, Wish> = accounts
             .map(|target| {
                 let more = otherwise.get(&target.account).copied().unwrap_or_default();
-                (target.account, self.wish(target.account, verdict.score() + more, author.as_ref()))
+                let wish = self.wish(target.account, verdict.score() + more, author.as_ref());
+                (target.account, Wish { action: wish.action.max(attached), ..wish })
             })
             .collect();
         let elsewhere = self.everybody.is_on.then(|| self.everybody.action(verdict.score())).flatten();
+        let elsewhere = elsewhere.max(attached);
+        let refusal = if attached == Some(Action::Reject) { BAD_ATTACHMENT } else { UNWANTED };
         let refused = self.refused(&wishes, elsewhere);
         for wish in wishes.values_mut() {
             wish.place = place_of(wish.action);
@@ -84,7 +94,7 @@ impl Deciding<'_> {
         let thresholds = self.thresholds();
         let lines = self.lines(&verdict, &wishes);
         let elsewhere = place_of(elsewhere);
-        Opinion { verdict, thresholds, wishes, elsewhere, refused, subject_prefix, lines }
+        Opinion { verdict, thresholds, wishes, elsewhere, refused, refusal, virus, subject_prefix, lines }
     }
 
     fn taste(&self, account: AccountId) -> &Taste {
@@ -224,6 +234,11 @@ impl Considered<'_> {
         }
     }
 
+    /// What is known of viruses in it (RFC 5235 §2.4).
+    pub(crate) fn virus(self) -> Option<u8> {
+        self.opinion.and_then(|opinion| opinion.virus)
+    }
+
     /// Why the recipient with this number does not get it, if so.
     pub(crate) fn refusal(self, recipient: usize) -> Option<Reply> {
         self.opinion.and_then(|opinion| opinion.refusal(recipient))
@@ -258,7 +273,7 @@ impl Opinion {
 
     /// Why it is refused for the recipient with this number, if it is.
     pub(crate) fn refusal(&self, recipient: usize) -> Option<Reply> {
-        self.refused.contains(&recipient).then_some(UNWANTED)
+        self.refused.contains(&recipient).then(|| self.refusal.clone())
     }
 
     /// Whether nobody gets it.

@@ -1,6 +1,7 @@
 //! What the operator chose about the content of mail.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mail_types::{AccountId, Address, AnnotationName, DomainName};
@@ -23,6 +24,8 @@ pub struct ContentSettings {
     pub checks_fronts: bool,
     /// What single rules weigh.
     pub catalogue: Catalogue,
+    /// What attachments are held against; nothing where they are not looked at.
+    pub attachments: Option<Arc<attachments::Rules>>,
     /// What becomes of mail when the filter has too much to do, or fails.
     pub on_busy: OnBusy,
     /// How long a message may wait for its judgement.
@@ -47,6 +50,7 @@ impl Default for ContentSettings {
             domains: HashMap::new(),
             checks_fronts: false,
             catalogue: Catalogue::default(),
+            attachments: None,
             on_busy: OnBusy::Pass,
             time_max: Duration::from_secs(10),
             learns: true,

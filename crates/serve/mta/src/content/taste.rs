@@ -11,7 +11,7 @@ pub const CHANGES_OCTETS_MAX: usize = 16 * 1024;
 /// Senders of one list of an account or domain.
 pub const SENDERS_MAX: usize = 500;
 /// No score and no threshold is further from nothing.
-pub const POINTS_MAX: f32 = 1_000.0;
+pub const POINTS_MAX: f32 = 10_000.0;
 /// Octets of what stands in front of the subject.
 const PREFIX_OCTETS_MAX: usize = 64;
 
@@ -280,7 +280,7 @@ mod tests {
         for (text, why) in [
             ("tag2", "tag2: not of the form NAME=VALUE"),
             ("tag2=many", "tag2=many: no number of points"),
-            ("kill=1000.5", "kill=1000.5: no number of points"),
+            ("kill=10000.5", "kill=10000.5: no number of points"),
             ("at_kill=tag", "at_kill=tag: none of junk, quarantine and reject"),
             ("colour=red", "colour=red: there is no such setting"),
             ("allow=a@b@c", "allow=a@b@c: a@b@c is neither an address nor a domain"),

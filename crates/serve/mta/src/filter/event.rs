@@ -243,6 +243,7 @@ impl Running<'_> {
             envelope: sieve::Envelope::default(),
             is_junk: false,
             spam: None,
+            virus: None,
             is_sender_proven: false,
             now: self.rooms.clock.now(),
             hostname: self.settings.hostname.to_string(),

@@ -391,6 +391,7 @@ impl Planner<'_> {
             envelope: envelope_of(self.envelope, named, &copy.target, delimiters, brought),
             is_junk: known.content.place_for(copy.target.account) == Place::Junk,
             spam: known.content.part_for(copy.target.account),
+            virus: known.content.virus(),
             is_sender_proven: is_sender_proven(known, &self.envelope.reverse_path),
             now: brought.now,
             hostname: known.settings.hostname.to_string(),

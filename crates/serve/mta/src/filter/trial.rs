@@ -147,6 +147,7 @@ fn facts(rooms: &TrialRooms, target: &LocalTarget, message: &TrialMessage, delim
         },
         is_junk: message.is_junk,
         spam: message.is_junk.then_some(1.0),
+        virus: None,
         is_sender_proven: true,
         now: rooms.clock.now(),
         hostname: rooms.hostname.to_string(),

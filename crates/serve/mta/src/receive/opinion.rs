@@ -36,7 +36,8 @@ impl Conversation {
         let accounts = self.accounts();
         let is_wanted =
             |account: &AccountId| tastes.get(account).map_or(settings.everybody.is_on, |one| one.is_on);
-        if !settings.everybody.is_on && !accounts.iter().any(is_wanted) {
+        let is_nobodys = !settings.everybody.is_on && !accounts.iter().any(is_wanted);
+        if is_nobodys && settings.attachments.is_none() {
             return Ok(None);
         }
         let begin = self.door.rooms.clock.monotonic();
