@@ -179,6 +179,21 @@ impl Catalogue {
     }
 }
 
+/// All built-in rules as tables of Markdown, one for each family.
+pub fn rule_table() -> String {
+    let mut table = String::new();
+    for family in Family::ALL {
+        table.push_str(&format!(
+            "\n### {}\n\n| rule | points | fires when |\n|---|---|---|\n",
+            family.title()
+        ));
+        for rule in RULES.iter().filter(|rule| rule.family == family) {
+            table.push_str(&format!("| `{}` | {} | {} |\n", rule.name, rule.points, rule.meaning));
+        }
+    }
+    table
+}
+
 /// A built-in rule.
 pub fn rule(name: &str) -> Option<&'static Rule> {
     let at = BY_NAME.binary_search_by(|&index| row(index).name.cmp(name)).ok()?;
@@ -217,7 +232,7 @@ rules! {
         DATE_IN_FUTURE 2.0 "it is dated more than half a day after it came"
         MISSING_MID 0.8 "it has no Message-ID field"
         INVALID_MSGID 1.2 "its Message-ID has not the form of one"
-        MSGID_LOCAL 0.2 "its Message-ID names no host of the Internet"
+        MSGID_LOCAL 0.1 "its Message-ID names no host of the Internet"
         MSGID_OURS 1.0 "its Message-ID claims to be of ours, and its author is not"
         DUPLICATED_FIELD 0.8 "a field that may stand once stands twice"
         MISSING_FROM 2.0 "it has no From field"
@@ -239,7 +254,7 @@ rules! {
         FOREIGN_LINES 1.0 "its header has lines that are no fields"
     }
     Author {
-        NAME_SHOWS_ADDRESS 2.2 "its author's name shows an address of another domain"
+        NAME_SHOWS_ADDRESS 1.8 "its author's name shows an address of another domain"
         NAME_SHOWS_OURS 2.5 "its author's name shows one of our domains, and the address is a stranger's"
         NAME_OF_OURS 1.8 "its author bears the name of one of our people, and the address is a stranger's"
         NAME_OF_BRAND 1.2 "its author bears a name that is often imitated, and the address is of another domain"
@@ -255,7 +270,7 @@ rules! {
     }
     Parts {
         BOUNDARY_MISSING 1.5 "it says it has parts, and has none"
-        MIME_BASE64_TEXT 0.6 "plain text is wrapped in base64"
+        MIME_BASE64_TEXT 0.2 "plain text is wrapped in base64"
         CHARSET_UNKNOWN 0.8 "its text is in a charset that nobody knows"
         CHARSET_FALSE 0.5 "its text is not in the charset that it says"
         MANY_PARTS 0.5 "it has very many parts"
@@ -266,7 +281,7 @@ rules! {
     Links {
         LINK_NUMERIC 1.3 "a link goes to a number instead of a name"
         LINK_USERINFO 2.0 "a link puts another name before its host"
-        LINK_PORT 0.6 "a link goes to an unusual port"
+        LINK_PORT 0.5 "a link goes to an unusual port"
         LINK_SHORTENER 0.3 "a link goes by a service that hides where it leads"
         LINK_FREE_HOST 0.4 "a link goes to a page that anybody can make"
         LINK_ESCAPED 0.8 "a link hides its letters in escapes"
@@ -274,14 +289,14 @@ rules! {
         LINK_LOOKALIKE 2.2 "a link's host looks like one that is often imitated"
         LINK_LOOKALIKE_OURS 3.0 "a link's host looks like one of ours"
         LINK_MANY_DOMAINS 0.2 "its links go to very many domains"
-        LINK_MISMATCH 1.8 "a link shows another domain than it leads to"
-        LINK_PROGRAM 1.5 "a link holds a page or a program itself"
+        LINK_MISMATCH 1.0 "a link shows another domain than it leads to"
+        LINK_PROGRAM 1.0 "a link holds a page or a program itself"
     }
     Markup {
         HIDDEN_TEXT 0.8 "it has text that nobody can see"
         BROKEN_WORDS 2.0 "comments cut its words into pieces"
-        HTML_FORM 0.8 "it has a form to fill in"
-        HTML_SCRIPT 0.5 "it has a program inside its HTML"
+        HTML_FORM 0.5 "it has a form to fill in"
+        HTML_SCRIPT 0.3 "it has a program inside its HTML"
         HTML_REFRESH 1.5 "it sends its reader elsewhere by itself"
         TINY_IMAGE 0.05 "it has an image that nobody can see"
         IMAGE_ONLY 1.0 "it has images and hardly a word"
@@ -381,6 +396,21 @@ mod tests {
             assert_eq!(rule_name(one.name), one.name);
         }
         assert_eq!(rule("NO_SUCH_RULE"), None);
+    }
+
+    #[test]
+    fn the_manual_has_all_rules() {
+        const HEADING: &str = "\n## Built-in rules\n";
+        let path =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/manual/spam-rules.md");
+        let manual = std::fs::read_to_string(&path).unwrap();
+        let (text, _) = manual.split_once(HEADING).unwrap();
+        let wanted = format!("{text}{HEADING}{}", rule_table());
+        if std::env::var_os("MAILSTEAD_BLESS").is_some() {
+            std::fs::write(&path, &wanted).unwrap();
+        }
+        let manual = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(manual, wanted, "MAILSTEAD_BLESS=1 cargo test -p spam manual writes it anew");
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod verdict_fields;
 mod weigh;
 mod words;
 
-pub use catalogue::{Catalogue, Family, MODEL_RULE, POINTS_SET_MAX, RULES, Rule, rule};
+pub use catalogue::{Catalogue, Family, MODEL_RULE, POINTS_SET_MAX, RULES, Rule, rule, rule_table};
 pub use collector::{FEATURES_MAX, Features};
 pub use domains::registrable;
 pub use extract::{MESSAGE_OCTETS_MAX, features};

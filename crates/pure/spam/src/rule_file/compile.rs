@@ -2,21 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use regex::bytes::{Regex, RegexBuilder};
-
 use super::draft::{Draft, HeaderKind, HeaderTest, Test};
 use super::expression::{Expression, parse};
-use super::pattern::{Field, Source};
+use super::matcher::{COMPILED_OCTETS_MAX, Matcher};
+use super::pattern::Field;
 use super::read::{RuleReader, Skipped};
 use super::sources::{FieldSource, Form};
 use crate::catalogue::rule;
 use crate::hit::bounded;
-
-/// Memory that all patterns may take once compiled. Each is counted with the least of a few sizes that it fits into.
-pub const COMPILED_OCTETS_MAX: usize = 96 * 1024 * 1024;
-
-/// These sizes; a pattern that fits into none is refused.
-const SIZES: [usize; 4] = [8 * 1024, 32 * 1024, 256 * 1024, 2 * 1024 * 1024];
 
 /// Hits of one rule that are counted.
 const COUNT_MAX: u32 = 100;
@@ -51,12 +44,12 @@ pub(super) struct FileRule {
 #[derive(Clone, Debug)]
 pub(super) enum Ready {
     Exists(FieldSource),
-    Field { source: FieldSource, regex: Regex, is_negated: bool, if_unset: Option<Vec<u8>> },
-    PartField { source: FieldSource, regex: Option<Regex>, is_negated: bool },
-    Body(Regex),
-    RawBody(Regex),
-    Full(Regex),
-    Uri(Regex),
+    Field { source: FieldSource, matcher: Matcher, is_negated: bool, if_unset: Option<Vec<u8>> },
+    PartField { source: FieldSource, matcher: Option<Matcher>, is_negated: bool },
+    Body(Matcher),
+    RawBody(Matcher),
+    Full(Matcher),
+    Uri(Matcher),
     Meta(Expression<Term>),
 }
 
@@ -199,18 +192,18 @@ fn compile(test: &Test, room: &mut usize) -> Result<Compiled, String> {
         Test::Header(test) => header(test, room)?,
         Test::PartHeader(test) => {
             let source = FieldSource::part(test)?;
-            let (regex, is_negated) = match &test.kind {
+            let (matcher, is_negated) = match &test.kind {
                 HeaderKind::Exists => (None, false),
                 HeaderKind::Matches { source, is_negated, .. } => {
-                    (Some(regex(source, Field::Whole, room)?), *is_negated)
+                    (Some(Matcher::compile(source, Field::Whole, room)?), *is_negated)
                 }
             };
-            Ready::PartField { source, regex, is_negated }
+            Ready::PartField { source, matcher, is_negated }
         }
-        Test::Body(source) => Ready::Body(regex(source, Field::Lines, room)?),
-        Test::RawBody(source) => Ready::RawBody(regex(source, Field::Whole, room)?),
-        Test::Full(source) => Ready::Full(regex(source, Field::Whole, room)?),
-        Test::Uri(source) => Ready::Uri(regex(source, Field::Lines, room)?),
+        Test::Body(source) => Ready::Body(Matcher::compile(source, Field::Lines, room)?),
+        Test::RawBody(source) => Ready::RawBody(Matcher::compile(source, Field::Whole, room)?),
+        Test::Full(source) => Ready::Full(Matcher::compile(source, Field::Whole, room)?),
+        Test::Uri(source) => Ready::Uri(Matcher::compile(source, Field::Lines, room)?),
         Test::Meta(text) => return parse(text).map(Compiled::Meta),
         Test::Function(name) => return Err(format!("it calls a function of SpamAssassin's program, {name}")),
     }))
@@ -222,35 +215,10 @@ fn header(test: &HeaderTest, room: &mut usize) -> Result<Ready, String> {
         HeaderKind::Exists if field.form == Form::Text => Ok(Ready::Exists(field)),
         HeaderKind::Exists => Err("it asks whether a form of a field exists".to_owned()),
         HeaderKind::Matches { source, is_negated, if_unset } => Ok(Ready::Field {
-            regex: regex(source, Field::Whole, room)?,
+            matcher: Matcher::compile(source, Field::Whole, room)?,
             source: field,
             is_negated: *is_negated,
             if_unset: if_unset.clone(),
         }),
     }
-}
-
-/// Compiles a pattern within what is left of the budget.
-fn regex(source: &Source, field: Field, room: &mut usize) -> Result<Regex, String> {
-    let translated = source.translate(field)?;
-    let mut last = "there is no memory left for its pattern".to_owned();
-    for size in SIZES.into_iter().filter(|size| size <= room) {
-        let built = RegexBuilder::new(&translated.pattern)
-            .unicode(false)
-            .case_insensitive(translated.ignores_case)
-            .dot_matches_new_line(translated.dot_is_all)
-            .multi_line(translated.is_multi_line)
-            .size_limit(size)
-            .dfa_size_limit(2 * size.max(32 * 1024))
-            .build();
-        match built {
-            Ok(regex) => {
-                *room -= size;
-                return Ok(regex);
-            }
-            Err(regex::Error::CompiledTooBig(_)) => last = "its pattern takes too much memory".to_owned(),
-            Err(_) => return Err("its pattern cannot be read".to_owned()),
-        }
-    }
-    Err(last)
 }

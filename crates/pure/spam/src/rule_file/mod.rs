@@ -5,12 +5,15 @@ mod compile;
 mod condition;
 mod draft;
 mod expression;
+mod matcher;
 mod octets;
 mod pattern;
+mod places;
 mod read;
 mod run;
 mod sources;
 mod tags;
 
-pub use compile::{COMPILED_OCTETS_MAX, RuleFiles};
+pub use compile::RuleFiles;
+pub use matcher::COMPILED_OCTETS_MAX;
 pub use read::{FILE_RULES_MAX, INCLUDE_DEPTH_MAX, RULE_LINE_OCTETS_MAX, RuleReader, SKIPPED_MAX, Skipped};

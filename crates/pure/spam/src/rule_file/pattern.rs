@@ -1,9 +1,11 @@
 //! Patterns of Perl, as rule files have them, in the language of a matcher whose time is linear. What that language lacks is said.
 //!
 //! Octets match octets, as in SpamAssassin. Atomic groups and possessive quantifiers become plain ones: what they match, these match
-//! too. Looking around is possible where it is the first or the last thing that a pattern does: there it may as well match.
+//! too. Looking around is possible where it is the first or the last thing that a pattern does: there it may as well match. Looking
+//! ahead is also possible so many octets behind the beginning of what matches: it becomes a condition beside the pattern.
 
-use super::octets::{OctetSet, Place, Sense, escaped, named};
+use super::octets::{OctetSet, Place};
+use super::places::place;
 
 /// Octets of a pattern, tags replaced.
 pub(super) const PATTERN_OCTETS_MAX: usize = 32 * 1024;
@@ -13,6 +15,9 @@ pub(super) const DEPTH_MAX: usize = 40;
 
 /// Places of a pattern that must not stand somewhere.
 const FORBIDDEN_MAX: usize = 24;
+
+/// Conditions beside one pattern.
+const CONDITIONS_MAX: usize = 4;
 
 /// What is matched against: a text by itself, or one of several that stand on a line each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +40,15 @@ pub(super) struct Translated {
     pub(super) ignores_case: bool,
     pub(super) dot_is_all: bool,
     pub(super) is_multi_line: bool,
+    pub(super) conditions: Vec<Condition>,
+}
+
+/// What has to stand, or must not stand, so many octets behind the beginning of a match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Condition {
+    pub(super) offset: usize,
+    pub(super) pattern: String,
+    pub(super) is_wanted: bool,
 }
 
 impl Source {
@@ -90,8 +104,11 @@ impl Source {
             field,
             is_multi_line: has(b'm'),
             is_spaced: has(b'x'),
+            flags: &self.flags,
             depth: 0,
             is_head: vec![true],
+            octets: Some(0),
+            conditions: Vec::new(),
         };
         translation.all()?;
         Ok(Translated {
@@ -99,6 +116,7 @@ impl Source {
             ignores_case: has(b'i'),
             dot_is_all: has(b's'),
             is_multi_line: has(b'm') || field == Field::Lines,
+            conditions: translation.conditions,
         })
     }
 }
@@ -108,15 +126,21 @@ fn is_special(octet: u8) -> bool {
     b"\\^$.|?*+()[]{}".contains(&octet)
 }
 
+const LOOKS_AROUND: &str = "its pattern looks around in its middle";
+
 struct Translation<'a> {
     rest: &'a [u8],
     out: String,
     field: Field,
     is_multi_line: bool,
     is_spaced: bool,
+    flags: &'a [u8],
     depth: usize,
     /// For each open group whether nothing of the pattern stands in front of here.
     is_head: Vec<bool>,
+    /// How many octets match so far, where that is one number.
+    octets: Option<usize>,
+    conditions: Vec<Condition>,
 }
 
 impl Translation<'_> {
@@ -139,6 +163,10 @@ impl Translation<'_> {
                     self.push(b')', behind);
                 }
                 b'|' => {
+                    if self.depth == 0 && !self.conditions.is_empty() {
+                        return Err(LOOKS_AROUND.to_owned());
+                    }
+                    self.octets = None;
                     let parent = self.is_head.len().checked_sub(2).and_then(|at| self.is_head.get(at));
                     let is_head = parent.copied().unwrap_or(true);
                     if let Some(head) = self.is_head.last_mut() {
@@ -160,6 +188,7 @@ impl Translation<'_> {
                     self.quantifier(quantifier_octets(self.rest).unwrap_or(1))?;
                 }
                 b'.' => {
+                    self.octets = self.octets.map(|octets| octets + 1);
                     self.no_head();
                     self.push(b'.', behind);
                 }
@@ -188,6 +217,7 @@ impl Translation<'_> {
     }
 
     fn quantifier(&mut self, octets: usize) -> Result<(), String> {
+        self.octets = None;
         let (quantifier, mut behind) = self.rest.split_at_checked(octets).ok_or("its pattern ends early")?;
         self.out.push_str(&String::from_utf8_lossy(quantifier));
         match behind.first() {
@@ -223,6 +253,7 @@ impl Translation<'_> {
             self.rest = self.rest.get(end + 1..).unwrap_or_default();
             return Ok(());
         }
+        self.octets = None;
         let (taken, written) = group_start(self.rest)?;
         self.out.push_str(&written);
         self.rest = self.rest.get(taken..).unwrap_or_default();
@@ -237,7 +268,6 @@ impl Translation<'_> {
 
     /// Looking ahead as the last thing, or behind as the first.
     fn look(&mut self, start: usize, is_ahead: bool, is_wanted: bool) -> Result<(), String> {
-        const REASON: &str = "its pattern looks around in its middle";
         let behind = self.rest.get(start..).unwrap_or_default();
         let end = group_end(behind).ok_or("its pattern leaves a group open")?;
         let (inner, after) = behind.split_at(end);
@@ -245,20 +275,50 @@ impl Translation<'_> {
         let is_head = self.is_head.last().copied().unwrap_or_default();
         let may = if is_ahead { is_tail(after) } else { is_head };
         if !may {
-            return Err(REASON.to_owned());
+            self.condition(inner, after, is_ahead, is_wanted)?;
+            self.rest = self.rest.get(start + end + 1..).unwrap_or_default();
+            return Ok(());
         }
         self.no_head();
         if is_wanted {
             // It may match what it would only look at; nothing else wants that.
+            self.octets = None;
             self.out.push_str("(?:");
             self.rest = self.rest.get(start..).unwrap_or_default();
             self.depth += 1;
             self.is_head.push(is_head);
             return Ok(());
         }
-        let places = places(inner).ok_or(REASON)?;
+        self.octets = None;
+        let places = places(inner).ok_or(LOOKS_AROUND)?;
         self.forbid(&places, is_ahead);
         self.rest = self.rest.get(start + end + 1..).unwrap_or_default();
+        Ok(())
+    }
+
+    /// Looking ahead from a place whose distance from the beginning of a match is known.
+    fn condition(
+        &mut self,
+        inner: &[u8],
+        after: &[u8],
+        is_ahead: bool,
+        is_wanted: bool,
+    ) -> Result<(), String> {
+        let is_repeated = matches!(after.first(), Some(b'*' | b'+' | b'?' | b'{'));
+        let offset = self.octets.filter(|_| is_ahead && !is_repeated && self.depth == 0);
+        let (Some(offset), true) = (offset, self.conditions.len() < CONDITIONS_MAX) else {
+            return Err(LOOKS_AROUND.to_owned());
+        };
+        let source = Source { pattern: inner.to_vec(), flags: self.flags.to_vec() };
+        let translated = source.translate(self.field)?;
+        if !translated.conditions.is_empty() {
+            return Err(LOOKS_AROUND.to_owned());
+        }
+        self.conditions.push(Condition {
+            offset,
+            pattern: format!("\\A(?:{})", translated.pattern),
+            is_wanted,
+        });
         Ok(())
     }
 
@@ -307,6 +367,7 @@ impl Translation<'_> {
         }
         let (place, behind) = place(self.rest)?;
         self.no_head();
+        self.octets = self.octets.map(|octets| octets + 1);
         place.write(&mut self.out);
         self.rest = self.rest.get(self.rest.len() - behind.len()..).unwrap_or_default();
         Ok(())
@@ -323,6 +384,7 @@ impl Translation<'_> {
             b'z' | b'Z' if self.field == Field::Lines => "$",
             b'z' => "\\z",
             b'Z' => "(?:\\n?\\z)",
+            b'R' | b'Q' if self.octets.take().is_some() => return self.escape(letter, behind),
             b'R' => "(?:\\r\\n|[\\n\\x0b\\f\\r])",
             b'K' => "",
             b'1'..=b'3'
@@ -465,116 +527,6 @@ fn places(text: &[u8]) -> Option<Vec<Place>> {
     (!places.is_empty()).then_some(places)
 }
 
-/// What one octet may be here, and what is behind.
-fn place(text: &[u8]) -> Result<(Place, &[u8]), String> {
-    match text {
-        [b'[', behind @ ..] => class(behind),
-        [b'\\', behind @ ..] => escape(behind).map(|(set, behind)| (Place::one_of(set), behind)),
-        [octet, behind @ ..] => Ok((Place::one_of(OctetSet::one(*octet)), behind)),
-        [] => Err("its pattern ends early".to_owned()),
-    }
-}
-
-fn escape(text: &[u8]) -> Result<(OctetSet, &[u8]), String> {
-    let (&letter, behind) = text.split_first().ok_or("its pattern ends in a backslash")?;
-    if let Some(set) = escaped(letter) {
-        return Ok((set, behind));
-    }
-    let control = |octet: u8| Ok((OctetSet::one(octet), behind));
-    match letter {
-        b'n' => control(b'\n'),
-        b'r' => control(b'\r'),
-        b't' => control(b'\t'),
-        b'f' => control(12),
-        b'a' => control(7),
-        b'e' => control(27),
-        b'x' => hexadecimal(behind),
-        b'0'..=b'7' => {
-            let digits = text.iter().take(3).take_while(|octet| (b'0'..=b'7').contains(*octet)).count();
-            let (digits, behind) = text.split_at(digits);
-            number(digits, 8).map(|octet| (OctetSet::one(octet), behind))
-        }
-        b'c' => {
-            let (&letter, behind) = behind.split_first().ok_or("its pattern ends early")?;
-            Ok((OctetSet::one(letter.to_ascii_uppercase() ^ 64), behind))
-        }
-        // Any other letter is itself.
-        other => control(other),
-    }
-}
-
-fn hexadecimal(text: &[u8]) -> Result<(OctetSet, &[u8]), String> {
-    if let Some(inner) = text.strip_prefix(b"{") {
-        let end = inner.iter().position(|octet| *octet == b'}').ok_or("its pattern ends early")?;
-        let (digits, behind) = inner.split_at(end);
-        return number(digits, 16).map(|octet| (OctetSet::one(octet), behind.get(1..).unwrap_or_default()));
-    }
-    let digits = text.iter().take(2).take_while(|octet| octet.is_ascii_hexdigit()).count();
-    let (digits, behind) = text.split_at(digits);
-    let octet = if digits.is_empty() { 0 } else { number(digits, 16)? };
-    Ok((OctetSet::one(octet), behind))
-}
-
-fn number(digits: &[u8], radix: u32) -> Result<u8, String> {
-    let digits = std::str::from_utf8(digits).unwrap_or_default();
-    u8::from_str_radix(digits, radix).map_err(|_| "its pattern has a character that is no octet".to_owned())
-}
-
-/// A class, behind its bracket.
-fn class(text: &[u8]) -> Result<(Place, &[u8]), String> {
-    const NO_END: &str = "its pattern's class does not end";
-    let (sense, mut rest) = match text.strip_prefix(b"^") {
-        Some(rest) => (Sense::NotIn, rest),
-        None => (Sense::In, text),
-    };
-    let mut set = OctetSet::empty();
-    let mut is_first = true;
-    loop {
-        if let Some(behind) = rest.strip_prefix(b"]").filter(|_| !is_first) {
-            return Ok((Place { set, sense }, behind));
-        }
-        is_first = false;
-        if let Some(inner) = rest.strip_prefix(b"[:")
-            && let Some(end) = inner.windows(2).position(|two| two == b":]")
-        {
-            let name = inner.get(..end).unwrap_or_default();
-            let (name, inverts) = name.strip_prefix(b"^").map_or((name, false), |name| (name, true));
-            let named = named(name).ok_or("its pattern's class has an unknown name")?;
-            set.add(&if inverts { named.inverted() } else { named });
-            rest = inner.get(end + 2..).unwrap_or_default();
-            continue;
-        }
-        let (first, behind) = class_item(rest)?;
-        rest = behind;
-        let bounds = rest.strip_prefix(b"-").filter(|after| !after.starts_with(b"]") && !after.is_empty());
-        if let (Some(low), Some(after)) = (first.only(), bounds) {
-            let (last, behind) = class_item(after)?;
-            if let Some(high) = last.only() {
-                if low > high {
-                    return Err("its pattern has a range that runs backwards".to_owned());
-                }
-                set.add(&OctetSet::range(low, high));
-                rest = behind;
-                continue;
-            }
-        }
-        set.add(&first);
-        if rest.is_empty() {
-            return Err(NO_END.to_owned());
-        }
-    }
-}
-
-fn class_item(text: &[u8]) -> Result<(OctetSet, &[u8]), String> {
-    match text {
-        [b'\\', b'b', behind @ ..] => Ok((OctetSet::one(8), behind)),
-        [b'\\', b'p' | b'P', ..] => Err("its pattern names kinds of characters".to_owned()),
-        [b'\\', behind @ ..] => escape(behind),
-        [octet, behind @ ..] => Ok((OctetSet::one(*octet), behind)),
-        [] => Err("its pattern's class does not end".to_owned()),
-    }
-}
-
 /// Octets of a quantifier in braces; `None` for braces that are themselves.
 fn quantifier_octets(text: &[u8]) -> Option<usize> {
     let inner = text.strip_prefix(b"{")?;
@@ -590,17 +542,12 @@ fn quantifier_octets(text: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rule_file::matcher::Matcher;
 
     fn matches(pattern: &str, text: &str) -> Result<bool, String> {
-        let translated = Source::read(pattern.as_bytes())?.translate(Field::Whole)?;
-        let regex = regex::bytes::RegexBuilder::new(&translated.pattern)
-            .unicode(false)
-            .case_insensitive(translated.ignores_case)
-            .dot_matches_new_line(translated.dot_is_all)
-            .multi_line(translated.is_multi_line)
-            .build()
-            .map_err(|error| error.to_string())?;
-        Ok(regex.is_match(text.as_bytes()))
+        let source = Source::read(pattern.as_bytes())?;
+        let matcher = Matcher::compile(&source, Field::Whole, &mut 100_000_000)?;
+        Ok(matcher.is_match(text.as_bytes()))
     }
 
     #[test]
@@ -662,6 +609,12 @@ mod tests {
             ("/(?<=x)a/", "xa", "a"),
             ("/(?:(?<!x)a|b)c/", "bc", "xac"),
             ("/(?:a(?!b)|c)/", "c", "ab"),
+            ("/(?!foo)f[o0]+/", "f0o", "foo"),
+            ("/(?!foo)f[o0]+/", "foo f0o", "foo foo"),
+            ("/\\b(?!foo)(?=f)[fg][o0]+/i", "f0o", "Foo go"),
+            ("/<(?!style|area)[a-z]+ /", "<style <b ", "<style <area "),
+            ("/^(?!b)c/", "c", "bc"),
+            ("/a(?!b)c/", "ac", "abc"),
         ] {
             assert_eq!(matches(pattern, yes), Ok(true), "{pattern} on {yes}");
             assert_eq!(matches(pattern, no), Ok(false), "{pattern} on {no}");
@@ -672,8 +625,9 @@ mod tests {
     fn what_cannot_be_said_is_refused() {
         for (pattern, reason) in [
             ("/(a)\\1/", "its pattern refers back"),
-            ("/a(?!b)c/", "its pattern looks around in its middle"),
-            ("/^(?!b)c/", "its pattern looks around in its middle"),
+            ("/a+(?!b)c/", "its pattern looks around in its middle"),
+            ("/(?!b)c|d/", "its pattern looks around in its middle"),
+            ("/a(?<!b)c/", "its pattern looks around in its middle"),
             ("/(?:a(?!b))*/", "its pattern looks around in its middle"),
             ("/\\p{Lu}/", "its pattern names kinds of characters"),
             ("/\\x{263a}/", "its pattern has a character that is no octet"),

@@ -2,10 +2,9 @@
 
 use std::collections::HashSet;
 
-use regex::bytes::Regex;
-
 use super::compile::{FileRule, Ready, RuleFiles, Term};
 use super::expression::Span;
+use super::matcher::Matcher;
 use super::sources::{FieldSource, Sources, Value};
 use crate::catalogue::{Catalogue, rule};
 use crate::facts::Facts;
@@ -94,28 +93,29 @@ impl Run<'_> {
     fn test(&mut self, test: &Ready, count_max: u32) -> Span {
         match test {
             Ready::Exists(source) => yes_or_no(self.sources.has_field(source)),
-            Ready::Field { source, regex, is_negated, if_unset } => {
-                self.field(source, regex, *is_negated, if_unset.as_deref(), count_max)
+            Ready::Field { source, matcher, is_negated, if_unset } => {
+                self.field(source, matcher, *is_negated, if_unset.as_deref(), count_max)
             }
-            Ready::PartField { source, regex, is_negated } => {
+            Ready::PartField { source, matcher, is_negated } => {
                 let values = self.sources.part_fields(source);
-                let matches = |value: &Vec<u8>| regex.as_ref().is_none_or(|regex| regex.is_match(value));
+                let matches =
+                    |value: &Vec<u8>| matcher.as_ref().is_none_or(|matcher| matcher.is_match(value));
                 let matching = values.iter().filter(|value| matches(value)).take(count_max as usize).count();
                 if *is_negated { yes_or_no(matching == 0) } else { Span::exactly(matching as f64) }
             }
-            Ready::Body(regex) => lines(regex, self.sources.body(), count_max),
-            Ready::Uri(regex) => lines(regex, self.sources.uris(), count_max),
-            Ready::RawBody(regex) => {
+            Ready::Body(matcher) => lines(matcher, self.sources.body(), count_max),
+            Ready::Uri(matcher) => lines(matcher, self.sources.uris(), count_max),
+            Ready::RawBody(matcher) => {
                 let mut count = 0;
                 for text in self.sources.raw_bodies() {
-                    count += self::count(regex, text, count_max - count);
+                    count += matcher.count(text, count_max - count);
                     if count >= count_max {
                         break;
                     }
                 }
                 Span::exactly(f64::from(count))
             }
-            Ready::Full(regex) => Span::exactly(f64::from(count(regex, self.sources.full(), count_max))),
+            Ready::Full(matcher) => Span::exactly(f64::from(matcher.count(self.sources.full(), count_max))),
             Ready::Meta(expression) => {
                 if self.depth >= DEPTH_MAX {
                     return Span::UNKNOWN;
@@ -131,7 +131,7 @@ impl Run<'_> {
     fn field(
         &self,
         source: &FieldSource,
-        regex: &Regex,
+        matcher: &Matcher,
         is_negated: bool,
         if_unset: Option<&[u8]>,
         count_max: u32,
@@ -143,9 +143,9 @@ impl Run<'_> {
             (Value::Unknown, _) => return Span::UNKNOWN,
         };
         if is_negated {
-            return yes_or_no(!regex.is_match(&text));
+            return yes_or_no(!matcher.is_match(&text));
         }
-        Span::exactly(f64::from(count(regex, &text, count_max)))
+        Span::exactly(f64::from(matcher.count(&text, count_max)))
     }
 
     fn term(&mut self, term: &Term) -> Span {
@@ -184,23 +184,15 @@ fn yes_or_no(yes: bool) -> Span {
     if yes { Span::YES } else { Span::NO }
 }
 
-fn count(regex: &Regex, text: &[u8], count_max: u32) -> u32 {
-    match count_max {
-        0 => 0,
-        1 => u32::from(regex.is_match(text)),
-        _ => u32::try_from(regex.find_iter(text).take(count_max as usize).count()).unwrap_or(count_max),
-    }
-}
-
 /// Matches in lines. All are searched at once; where a match crosses an end of a line, each line by itself.
-fn lines(regex: &Regex, text: &[u8], count_max: u32) -> Span {
-    let Some(first) = regex.find(text) else { return Span::NO };
+fn lines(matcher: &Matcher, text: &[u8], count_max: u32) -> Span {
+    let Some(first) = matcher.find(text) else { return Span::NO };
     if count_max == 1 && !first.as_bytes().contains(&b'\n') {
         return Span::YES;
     }
     let mut found = 0;
     for line in text.split(|octet| *octet == b'\n') {
-        found += count(regex, line, count_max - found);
+        found += matcher.count(line, count_max - found);
         if found >= count_max {
             break;
         }

@@ -7,9 +7,14 @@ use message::{Content, Part, decode_field_text, fields};
 use super::draft::HeaderTest;
 use crate::facts::Facts;
 use crate::letter::{Letter, PARTS_MAX};
+use crate::link::LINKS_MAX;
 
 /// Octets of parts' headers that are looked at, in each.
 const PART_HEADER_OCTETS_MAX: usize = 8 * 1024;
+
+/// Octets of an address in a text, on either side of its `@` (RFC 5321 §4.5.3.1).
+const LOCAL_OCTETS_MAX: usize = 64;
+const DOMAIN_OCTETS_MAX: usize = 255;
 
 /// A field in one of its forms.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,7 +139,7 @@ impl<'m> Sources<'m> {
         })
     }
 
-    /// Links, a line each.
+    /// Links, and addresses in the text as links to them, a line each.
     pub(super) fn uris(&self) -> &[u8] {
         self.uris.get_or_init(|| {
             let mut uris = String::new();
@@ -144,6 +149,9 @@ impl<'m> Sources<'m> {
                 }
                 uris.push_str(&link.target);
                 uris.push('\n');
+            }
+            for text in &self.letter.texts {
+                addresses(text.shown(), &mut uris);
             }
             uris.into_bytes()
         })
@@ -161,7 +169,7 @@ impl<'m> Sources<'m> {
                         Form::Raw => text.extend_from_slice(field.folded),
                         _ => {
                             text.push(b' ');
-                            push_decoded(&field.value, &mut text);
+                            push_decoded(field.folded, &mut text);
                         }
                     }
                     text.push(b'\n');
@@ -229,7 +237,7 @@ impl<'m> Sources<'m> {
                 let mut text = Vec::new();
                 match source.form {
                     Form::Raw => push_line(field.value, &mut text),
-                    _ => push_decoded(&field.unfolded(), &mut text),
+                    _ => push_decoded(field.value, &mut text),
                 }
                 found.push(text);
             }
@@ -248,7 +256,7 @@ impl<'m> Sources<'m> {
             match source.form {
                 Form::Raw => push_line(field.folded, text),
                 Form::Text => {
-                    push_decoded(&field.value, text);
+                    push_decoded(field.folded, text);
                     text.push(b'\n');
                 }
                 Form::Address | Form::Name => {
@@ -276,16 +284,49 @@ impl<'m> Sources<'m> {
     }
 }
 
+/// Appends the addresses that stand in a text as links.
+fn addresses(text: &str, uris: &mut String) {
+    let is_local = |octet: &u8| octet.is_ascii_alphanumeric() || b".!#$%&'*+-/=?^_`{|}~".contains(octet);
+    let is_domain = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-');
+    for at in memchr::memchr_iter(b'@', text.as_bytes()).take(LINKS_MAX) {
+        let (before, behind) = (
+            text.as_bytes().get(..at).unwrap_or_default(),
+            text.as_bytes().get(at + 1..).unwrap_or_default(),
+        );
+        let local = before.iter().rev().take(LOCAL_OCTETS_MAX).take_while(|octet| is_local(octet)).count();
+        let domain = behind.iter().take(DOMAIN_OCTETS_MAX).take_while(|octet| is_domain(octet)).count();
+        let (Some(local), Some(domain)) = (text.get(at - local..at), text.get(at + 1..at + 1 + domain))
+        else {
+            continue;
+        };
+        let domain = domain.trim_matches(['.', '-']);
+        if !local.is_empty() && domain.contains('.') {
+            uris.push_str(&format!("mailto:{local}@{domain}\n"));
+        }
+    }
+}
+
 fn push_line(octets: &[u8], text: &mut Vec<u8>) {
     text.extend_from_slice(octets);
     text.push(b'\n');
 }
 
-fn push_decoded(value: &[u8], text: &mut Vec<u8>) {
-    if value.windows(2).any(|two| two == b"=?") {
-        text.extend_from_slice(decode_field_text(value).as_bytes());
+/// Appends a value without folds, each of which counts as one blank.
+fn push_decoded(folded: &[u8], text: &mut Vec<u8>) {
+    let mut line = Vec::with_capacity(folded.len());
+    for (index, piece) in folded.trim_ascii().split(|octet| *octet == b'\n').enumerate() {
+        let piece = piece.strip_suffix(b"\r").unwrap_or(piece);
+        if index == 0 {
+            line.extend_from_slice(piece);
+        } else {
+            line.push(b' ');
+            line.extend_from_slice(piece.trim_ascii_start());
+        }
+    }
+    if line.windows(2).any(|two| two == b"=?") {
+        text.extend_from_slice(decode_field_text(&line).as_bytes());
     } else {
-        text.extend_from_slice(value);
+        text.append(&mut line);
     }
 }
 
@@ -324,6 +365,24 @@ fn part_headers<'m>(octets: &'m [u8], part: &Part, headers: &mut Vec<&'m [u8]>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_in_a_text_are_links() {
+        let found = |text: &str| {
+            let mut uris = String::new();
+            addresses(text, &mut uris);
+            uris
+        };
+        assert_eq!(
+            found("write to ann+x@b.example. or @c.example, d@e, \u{fc}f@g.example"),
+            "mailto:ann+x@b.example\nmailto:f@g.example\n"
+        );
+        for (given, kept) in
+            [(LINKS_MAX - 1, LINKS_MAX - 1), (LINKS_MAX, LINKS_MAX), (LINKS_MAX + 1, LINKS_MAX)]
+        {
+            assert_eq!(found(&"a@b.example ".repeat(given)).lines().count(), kept);
+        }
+    }
 
     #[test]
     fn paragraphs_stand_on_a_line_each() {
