@@ -14,6 +14,7 @@ mod managesieve;
 mod names;
 mod operation;
 mod reported;
+mod screened;
 mod senders;
 mod sending;
 mod spam;

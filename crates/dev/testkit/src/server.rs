@@ -113,6 +113,10 @@ impl Server {
         if !self.options.settings.contains("plaintext_on_loopback") {
             writeln!(file, "\n[auth]\nplaintext_on_loopback = true")?;
         }
+        // The lists of the world are not to be asked.
+        if !self.options.settings.contains("[screen]") {
+            writeln!(file, "\n[screen]\nlists = []\ndomain_lists = []")?;
+        }
         writeln!(file, "{}", self.options.settings)?;
         Ok(())
     }

@@ -4,6 +4,7 @@ use anyhow::Context;
 use directory::Directory;
 use mail_types::{Address, DomainName};
 use mailstore::Store;
+use mta::screen::Screen;
 use mta::{Content, Filters, Quarantine, TlsTally};
 use platform::clock::Clock;
 use platform::metrics::Metrics;
@@ -40,6 +41,8 @@ pub(crate) struct House {
     pub(crate) filters: Filters,
     /// What judges the content of mail.
     pub(crate) content: Content,
+    /// What judges strangers, and remembers them.
+    pub(crate) screen: Screen,
     /// Held as long as anybody works on the data directory.
     _lock: std::sync::Arc<DataLock>,
 }
@@ -70,6 +73,8 @@ impl House {
             .with_context(|| place("filters.db"))?;
         let content = Content::open(&data.join("spam"), content_settings(settings)?, clock, metrics)
             .with_context(|| place("spam"))?;
+        let screen = Screen::open(&data.join("senders.db"), clock.clone(), metrics)
+            .with_context(|| place("senders.db"))?;
         Ok(Self {
             directory,
             store,
@@ -83,6 +88,7 @@ impl House {
             missed: Vec::new(),
             filters,
             content,
+            screen,
             _lock: lock.into(),
         })
     }

@@ -5,6 +5,7 @@ mod listeners;
 mod names;
 mod own_policy;
 mod reports;
+mod screen;
 mod sending;
 mod site;
 
@@ -174,6 +175,7 @@ impl Running {
         let content = self.house.content.clone();
         self.tasks.spawn("models", content.keep(self.house.clock.clone(), self.tasks.shutdown()));
         self.tasks.spawn("quarantine", expire(self.house.clone(), self.tasks.shutdown()));
+        self.tasks.spawn("lists", self.house.screen.lists().clone().tend(self.tasks.shutdown()));
         self.tasks.spawn("purge", purge(self.house.clone(), self.tasks.shutdown()));
     }
 

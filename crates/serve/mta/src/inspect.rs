@@ -58,11 +58,14 @@ impl Default for Checks {
 }
 
 impl Checks {
+    /// Whether this is the address of a host whose mail is not checked.
+    pub(crate) fn has_unchecked(&self, address: IpAddr) -> bool {
+        self.unchecked_networks.iter().any(|network| network.contains(address))
+    }
+
     /// Whether mail from this address is checked.
     pub(crate) fn are_for(&self, address: Option<IpAddr>) -> bool {
-        let is_unchecked =
-            |address: IpAddr| self.unchecked_networks.iter().any(|network| network.contains(address));
-        self.is_on && address.is_some_and(|address| !is_unchecked(address))
+        self.is_on && address.is_some_and(|address| !self.has_unchecked(address))
     }
 
     /// Whether this address is in front of us, or on this machine.

@@ -3,7 +3,7 @@
 //!
 //! Steps 2 to 10 of a message's way: [`SmtpDoor::serve`] gets a connection from `platform::listener`,
 //! `receive/session.rs` holds the conversation that `smtp::server` rules, `receive/policy.rs` judges, `receive/intake.rs`
-//! streams the octets into the mailstore, `inspect/` finds out who really sent them, `content/` what they say, `filter/` asks people's scripts, `deliver/` files and queues them, and `receive/replies.rs` has every word we
+//! streams the octets into the mailstore, `screen/` judges strangers before that, `inspect/` finds out who really sent them, `content/` what they say, `filter/` asks people's scripts, `deliver/` files and queues them, and `receive/replies.rs` has every word we
 //! say. What was queued leaves by [`Outbound`]: `remote/` finds its host and speaks to it, `report/` tells its sender.
 
 mod content;
@@ -16,6 +16,7 @@ mod own_mail;
 mod receive;
 mod remote;
 mod report;
+pub mod screen;
 mod settings;
 mod submit;
 mod way;
@@ -39,6 +40,7 @@ use tracing::Instrument as _;
 
 use counts::Counts;
 use deliver::limits::Sent;
+use screen::Screen;
 use settings::{Live, QueueBehind};
 
 pub use content::{
@@ -141,6 +143,8 @@ pub struct Rooms {
     pub filters: Filters,
     /// Judges what messages say.
     pub content: Content,
+    /// Judges strangers before their mail is seen; without it nobody does.
+    pub screen: Option<Screen>,
 }
 
 impl Rooms {
@@ -169,6 +173,12 @@ impl SmtpDoor {
     #[must_use]
     pub fn new(rooms: Rooms, settings: Settings, metrics: &Metrics) -> Self {
         let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind());
+        if let Some(screen) = &rooms.screen {
+            screen.lists().reconfigure(live.settings.screen.lists.clone());
+            if let Some(resolver) = &rooms.resolver {
+                screen.lists().ask_by(resolver.clone());
+            }
+        }
         let (counts, sent) = (Counts::new(metrics), Sent::default());
         let large_headers = Arc::new(Semaphore::new(receive::intake::LARGE_HEADERS_MAX));
         Self(Arc::new(Door { rooms, live: ArcSwap::from_pointee(live), counts, sent, large_headers }))
@@ -178,6 +188,9 @@ impl SmtpDoor {
     pub fn reconfigure(&self, settings: Settings) {
         let rooms = &self.0.rooms;
         let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind());
+        if let Some(screen) = &rooms.screen {
+            screen.lists().reconfigure(live.settings.screen.lists.clone());
+        }
         self.0.live.store(Arc::new(live));
     }
 

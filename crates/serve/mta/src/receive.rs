@@ -7,6 +7,7 @@ pub(crate) mod login;
 mod opinion;
 pub(crate) mod policy;
 pub(crate) mod replies;
+pub(crate) mod screening;
 pub(crate) mod session;
 pub(crate) mod trace;
 pub(crate) mod transaction;

@@ -15,6 +15,7 @@ use smtp::server::{AuthOffer, Protocol, StartTlsOffer};
 use crate::Listener;
 use crate::deliver::routing::Routing;
 use crate::inspect::Checks;
+use crate::screen::ScreenSettings;
 
 /// Unconsumed input of one connection: some reads of a message, and more than the longest command.
 const INPUT_OCTETS_MAX: usize = 64 * 1024;
@@ -65,6 +66,8 @@ pub struct Settings {
     pub routing: Routing,
     /// What follows from who really sent a message.
     pub checks: Checks,
+    /// What becomes of strangers before their mail is seen.
+    pub screen: ScreenSettings,
     /// How long our people may have their mail held back (RFC 4865); zero where they may not.
     pub future_release_max: Duration,
 }
@@ -95,6 +98,7 @@ impl Settings {
             quota_default: QuotaLimit::NONE,
             routing: Routing::default(),
             checks: Checks::default(),
+            screen: ScreenSettings::default(),
             future_release_max: Duration::from_secs(30 * 24 * 3_600),
         }
     }

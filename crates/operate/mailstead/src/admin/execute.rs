@@ -9,7 +9,7 @@ use mailstore::MailboxInfo;
 use platform::clock::Timestamp;
 
 use super::{AccountLine, AliasLine, Answer, DomainLine, Hidden, MailboxLine, Request, StoreStatus};
-use super::{keys, quarantine, queue, reports, sieve, sieve_trial, spam};
+use super::{keys, quarantine, queue, reports, screen, sieve, sieve_trial, spam};
 use crate::house::House;
 use crate::keys::KeyKind;
 
@@ -66,6 +66,10 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
         Request::QueueShow { id } => queue::show(house, &id).await,
         Request::QueueChange { which, change } => queue::change(house, &which, change).await,
         Request::QueueStatus => queue::status(house).await,
+        Request::ScreenStatus => screen::status(house).await,
+        Request::TrapAdd { address } => screen::add_trap(house, &address).await,
+        Request::TrapList => screen::traps(house).await,
+        Request::TrapRemove { address } => screen::remove_trap(house, &address).await,
         Request::ReportsList { domain, since_seconds } => {
             reports::list(house, domain.as_deref(), since_seconds).await
         }

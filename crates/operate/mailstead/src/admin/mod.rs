@@ -7,6 +7,7 @@ mod published;
 mod quarantine;
 mod queue;
 mod reports;
+mod screen;
 mod sieve;
 mod sieve_trial;
 mod socket;
@@ -22,6 +23,7 @@ pub(crate) use client::ask;
 pub(crate) use execute::execute;
 pub(crate) use quarantine::{QuarantineLine, QuarantineRequest};
 pub(crate) use queue::time;
+pub(crate) use screen::{ListLine, ScreenStatus, TrapLine};
 pub(crate) use sieve::{judge, script_for, script_of};
 pub(crate) use socket::AdminSocket;
 pub(crate) use spam::{SpamChecked, SpamHit, SpamRequest, SpamStatus, SpamTold};
@@ -143,6 +145,15 @@ pub(crate) enum Request {
         change: QueueChange,
     },
     QueueStatus,
+    /// How lists of senders are, and what is remembered.
+    ScreenStatus,
+    TrapAdd {
+        address: String,
+    },
+    TrapList,
+    TrapRemove {
+        address: String,
+    },
     /// What reports say that came lately.
     ReportsList {
         domain: Option<String>,
@@ -337,6 +348,12 @@ pub(crate) enum Answer {
     /// One of them, in base64.
     QuarantinedMessage {
         message: String,
+    },
+    Screen {
+        status: ScreenStatus,
+    },
+    Traps {
+        traps: Vec<TrapLine>,
     },
     /// What scripts would do with a message.
     SieveTested {

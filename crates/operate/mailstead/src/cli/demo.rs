@@ -65,7 +65,7 @@ fn prepare(directory: &Path, offset: u16, internet: &Internet) -> Result<Setting
     std::fs::write(
         &config,
         format!(
-            "{text}\n[auth]\nplaintext_on_loopback = true\n\n[log]\nlevel = \"warn\"\n\n{}",
+            "{text}\n[auth]\nplaintext_on_loopback = true\n\n[log]\nlevel = \"warn\"\n\n[screen]\nlists = []\ndomain_lists = []\n\n{}",
             internet.settings("", "")
         ),
     )?;

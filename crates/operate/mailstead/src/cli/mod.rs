@@ -16,6 +16,7 @@ mod print;
 mod quarantine;
 mod queue;
 mod quickstart;
+mod screen;
 mod serve;
 mod setup;
 mod sieve;
@@ -91,6 +92,9 @@ enum Verb {
     /// Mail on its way to other servers: list, show, retry, hold, release, drop, status.
     #[command(subcommand)]
     Queue(queue::Verb),
+    /// Strangers before their mail is seen: the lists that are asked and what is remembered (status), traps.
+    #[command(subcommand)]
+    Screen(screen::Verb),
     /// Read the whole store and prove every index entry and every octet.
     #[command(
         after_help = "Example: mailstead verify\n\nExit status 1 with a list of faults where anything is wrong."
@@ -158,6 +162,7 @@ impl Command {
             Verb::Mailbox(verb) => verb.to_request(),
             Verb::Queue(verb) => verb.into_request(),
             Verb::Quarantine(verb) => verb.into_request(),
+            Verb::Screen(verb) => verb.into_request(),
             Verb::Verify => Request::Verify,
             Verb::Store(verb) => verb.to_request(),
             Verb::Trace(arguments) => arguments.to_request(),

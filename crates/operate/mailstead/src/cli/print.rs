@@ -50,6 +50,8 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
         ),
         Answer::Queue { messages, next } => queue_page(messages, next.as_deref()),
         Answer::QueueMessage { message } => queued_message(message),
+        Answer::Screen { status } => super::screen::print_status(status),
+        Answer::Traps { traps } => super::screen::print_traps(traps),
         Answer::QueueStatus { status } => queue_status(status),
         Answer::Reports { told } => super::dns_report::print(told),
         Answer::Trace { steps } => lines(steps),

@@ -80,6 +80,9 @@ const DNS_NAME: Fit = Fit { what: "a host name, or empty", fits: |text| text.par
 const DNS_ZONES: Fit =
     Fit { what: "DNS zones such as \"bl.example.org\"", fits: |text| text.parse::<dns::Name>().is_ok() };
 
+/// What may follow from something that speaks against a client.
+const CONSEQUENCE: &[&str] = &["off", "points", "refuse"];
+
 /// The table, in the order in which the manual shows it.
 pub(crate) static TABLE: &[Row] = &[
     Row {
@@ -554,6 +557,125 @@ pub(crate) static TABLE: &[Row] = &[
         "\"30s\"",
         Live,
         "How long all questions to DNS about one message may take; SPF is to have 20 seconds.",
+    ),
+    row(
+        "screen.enabled",
+        Switch,
+        "true",
+        Live,
+        "Whether strangers on port 25 are judged before their mail is seen; never our own people, hosts that may relay, or senders.unchecked_networks.",
+    ),
+    row(
+        "screen.lists",
+        List(way::SCREEN_LIST),
+        "[\"zen.spamhaus.org=127.0.0.[2..11]*3.5\", \"list.dnswl.org=127.0.[2..20].[1..3]*-2\"]",
+        Live,
+        "Lists in DNS that are asked for a client's address, with the answers that count, the points for one (fewer than zero vouch), and `refuse` where it refuses mail by itself.",
+    ),
+    row(
+        "screen.domain_lists",
+        List(way::SCREEN_LIST),
+        "[\"dbl.spamhaus.org=127.0.1.[2..99]*3\"]",
+        Live,
+        "Lists in DNS that are asked for the domains behind HELO, of the sender, and of links.",
+    ),
+    row(
+        "screen.lists_time_max",
+        Seconds { min: 1, max: 60 },
+        "\"5s\"",
+        Live,
+        "How long all questions to lists about one client or message may take.",
+    ),
+    row(
+        "screen.refuse_points",
+        Number { min: 0, max: 1_000 },
+        "0",
+        Live,
+        "Points from which on a stranger's recipients are refused before content; 0: points alone refuse nothing.",
+    ),
+    row(
+        "screen.greet_pause",
+        Seconds { min: 0, max: 60 },
+        "\"2s\"",
+        Live,
+        "How long strangers who have brought no mail yet wait for the greeting, so that those who cannot wait are seen; 0: not at all.",
+    ),
+    row(
+        "screen.early_talkers",
+        Choice(CONSEQUENCE),
+        "\"points\"",
+        Live,
+        "What becomes of clients who speak before the greeting or before the reply they have to wait for.",
+    ),
+    row(
+        "screen.hello",
+        Choice(CONSEQUENCE),
+        "\"points\"",
+        Live,
+        "What becomes of clients whose name behind HELO cannot be theirs: ours, an address without brackets, another address, no whole name.",
+    ),
+    row(
+        "screen.own_domain",
+        Choice(CONSEQUENCE),
+        "\"points\"",
+        Live,
+        "What becomes of strangers' mail with a sender of our own domains for which SPF does not vouch.",
+    ),
+    row(
+        "screen.greylist",
+        Choice(&["off", "suspicious", "all"]),
+        "\"suspicious\"",
+        Live,
+        "Which strangers are asked to come again (451) the first time: nobody, those about whom something is suspicious, or everybody who is not known.",
+    ),
+    row(
+        "screen.greylist_delay",
+        Seconds { min: 1, max: 86_400 },
+        "\"5m\"",
+        Live,
+        "How long they have to wait.",
+    ),
+    row(
+        "screen.greylist_window",
+        Seconds { min: HOUR, max: 7 * 24 * HOUR },
+        "\"2d\"",
+        Live,
+        "How late they may come again; later they begin anew.",
+    ),
+    row(
+        "screen.traps",
+        List(way::TRAP),
+        "[]",
+        Live,
+        "Addresses of ours that never were anybody's: who writes to them is held suspicious for weeks; `mailstead screen trap` sets others.",
+    ),
+    row(
+        "screen.on_trap",
+        Choice(&["discard", "refuse"]),
+        "\"discard\"",
+        Live,
+        "What becomes of mail to a trap: taken and thrown away, so that its sender learns nothing, or refused like mail to any unknown address.",
+    ),
+    row(
+        "screen.connections_per_network_max",
+        Number { min: 0, max: 100_000 },
+        "50",
+        Live,
+        "Connections to port 25 at a time from one network of strangers (/24, /48); 0: any number.",
+    ),
+    row(
+        "screen.messages_a_minute_max",
+        Number { min: 0, max: 1_000_000 },
+        "300",
+        Live,
+        "Messages in a minute from one stranger's address (/64 for IPv6), beyond which it is told to come again; 0: any number.",
+    ),
+    row(
+        "screen.recipients_a_minute_max",
+        Number { min: 0, max: 1_000_000 },
+        "1000",
+        Live,
+        "Recipients in a minute from one stranger's address; 0: any number.",
     ),
     row(
         "reports.dmarc",
@@ -1473,6 +1595,7 @@ mod tests {
             include_str!("../wire/names.rs"),
             include_str!("../wire/own_policy.rs"),
             include_str!("../wire/reports.rs"),
+            include_str!("../wire/screen.rs"),
             include_str!("../wire/sending.rs"),
             include_str!("../wire/site.rs"),
         ]

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use mail_types::{Address, DomainName};
+use mta::screen::ListEntry;
 use mta::{Identity, TlsWish};
 use queue::{Destination, Relay};
 use sender_auth::mta_sts::MxPattern;
@@ -72,6 +73,12 @@ pub(super) const SUBJECT_PREFIX: Fit = Fit {
 };
 pub(super) const DOMAIN: Fit =
     Fit { what: "domain names such as \"example.org\"", fits: |text| DomainName::parse(text).is_ok() };
+pub(super) const SCREEN_LIST: Fit = Fit {
+    what: "lists such as \"bl.example.org\", \"bl.example.org=127.0.0.[2..11]*3.5\", \"bl.example.org*5 refuse\" or \"wl.example.org*-2\"",
+    fits: |text| ListEntry::parse(text).is_ok(),
+};
+pub(super) const TRAP: Fit =
+    Fit { what: "addresses such as \"old@example.org\"", fits: |text| Address::parse(text).is_ok() };
 pub(super) const ADDRESS: Fit =
     Fit { what: "an address such as \"postmaster@example.org\"", fits: |text| Address::parse(text).is_ok() };
 

@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 
 use super::listeners::Purpose;
 use super::own_policy::own_policy;
-use super::{reports, sending};
+use super::{reports, screen, sending};
 use crate::house::House;
 use crate::keys::Srs;
 use crate::reports::{ReportMail, row_of};
@@ -97,6 +97,7 @@ impl Doors {
             }),
             filters: house.filters.clone(),
             content: house.content.clone(),
+            screen: Some(house.screen.clone()),
         };
         let own_policy = Arc::new(RwLock::new(own_policy(settings).write()));
         let public = acceptor.clone().map(|acceptor| web::Public {
@@ -378,6 +379,7 @@ fn smtp_settings(settings: &Settings, srs: &Srs) -> mta::Settings {
         quota_default: quota_default(settings),
         routing: sending::routing(settings, srs),
         checks: checks(settings),
+        screen: screen::screen(settings),
         future_release_max: settings.time("submission.future_release_max"),
         ..mta::Settings::new(settings.hostname())
     }

@@ -67,7 +67,7 @@ impl Conversation {
         fields::write_received_spf(&findings, &bringer.query(), &mut received_spf);
         self.door.counts.checked(decision.applied());
         if let Some(transaction) = &mut self.transaction {
-            transaction.checks = findings.lines();
+            transaction.checks.extend(findings.lines());
             transaction.checks.push(format!("{}: {}", decision.verdict.word(), decision.why));
         }
         let place = match decision.verdict {

@@ -13,7 +13,10 @@ use crate::deliver::route::{self, Asking, Route};
 impl Conversation {
     pub(crate) fn judge_sender(&mut self, mut question: SenderQuestion) -> Step<Route> {
         self.open_transaction(&question.reverse_path);
-        let verdict = self.may_send(&question.reverse_path).and_then(|()| self.has_sent_little(1));
+        let verdict = self
+            .may_send(&question.reverse_path)
+            .and_then(|()| self.has_sent_little(1))
+            .and_then(|()| self.screen_sender());
         // RFC 6710 §4.1: strangers' mail goes before nobody's.
         if self.asking() == Asking::Stranger {
             let asked = question.parameters.priority;
@@ -74,6 +77,7 @@ impl Conversation {
                 route::find(&self.door.rooms, &self.live.settings, asked).await
             }
         };
+        let verdict = self.screen_recipient(&question.forward_path, named, verdict).await;
         let verdict = verdict.and_then(|route| self.fits(route));
         if let Err(reply) = &verdict {
             self.door.counts.recipients_refused.increment();

@@ -38,6 +38,18 @@ pub(crate) const SENT_ENOUGH_TODAY: Reply =
 /// Not 552: whoever makes room gets the mail (RFC 5321 §4.5.3.1.10 has the same preference).
 pub(crate) const MAILBOX_FULL: Reply = Reply::fixed(452, (4, 2, 2), "Mailbox full");
 
+/// Words of a list, or the names of what was found, stand for it (RFC 5321 §3.1, RFC 3463 §3.8).
+pub(crate) const LISTED: Reply = Reply::fixed(554, (5, 7, 1), "");
+pub(crate) const SPOKE_EARLY: Reply =
+    Reply::fixed(554, (5, 5, 1), "You spoke before it was your turn (RFC 5321 4.3.1, RFC 2920 3.1)");
+pub(crate) const HELLO_REFUSED: Reply = Reply::fixed(550, (5, 7, 1), "");
+pub(crate) const OWN_DOMAIN_REFUSED: Reply =
+    Reply::fixed(550, (5, 7, 23), "Mail of this domain comes from its own servers alone (SPF)");
+pub(crate) const NETWORK_FULL: Reply =
+    Reply::fixed(421, (4, 7, 0), "Too many connections from your network; come again later");
+pub(crate) const TOO_FAST: Reply =
+    Reply::fixed(451, (4, 7, 1), "Your address brings more than it may in a minute; come again later");
+
 /// A script's own words stand for these, where it has some (RFC 5429 §2.1).
 pub(crate) const REFUSED_BY_FILTER: Reply =
     Reply::fixed(550, (5, 7, 1), "Refused by a filter of its recipient");
@@ -113,6 +125,11 @@ pub(crate) fn sent_enough(exceeded: Exceeded) -> Reply {
         Exceeded::Hour => SENT_ENOUGH_THIS_HOUR,
         Exceeded::Day => SENT_ENOUGH_TODAY,
     }
+}
+
+/// A stranger has to come again (RFC 6647 §4).
+pub(crate) fn greylisted(seconds: u32) -> Reply {
+    Reply::fixed(451, (4, 7, 1), "").with_text(format!("Greylisted: come again in {seconds} seconds"))
 }
 
 /// A log-in did not succeed; never says why (RFC 4954 §6).

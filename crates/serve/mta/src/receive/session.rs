@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use super::intake::{Arrived, Receiving};
 use super::replies;
+use super::screening::Screening;
 use super::transaction::Transaction;
 use crate::deliver::route::Route;
 use crate::settings::{Live, Reach};
@@ -39,11 +40,13 @@ pub(crate) struct Conversation {
     pub(crate) transaction: Option<Transaction>,
     /// The message that is coming in chunks.
     pub(crate) receiving: Option<Box<Receiving>>,
+    /// What is judged of a stranger.
+    pub(crate) screening: Option<Box<Screening>>,
     /// The message that has come whole.
     pub(crate) arrived: Option<Arrived>,
     /// When the connection has lasted long enough.
     deadline: Instant,
-    shutdown: Shutdown,
+    pub(super) shutdown: Shutdown,
 }
 
 /// Who is at the other end, as far as we know.
@@ -82,7 +85,7 @@ impl From<WireError> for Stop {
 
 /// Serves one connection to its end.
 pub(crate) async fn run(door: Arc<Door>, accepted: Accepted, listener: Listener) {
-    let Accepted { stream, number, peer, visit, shutdown, .. } = accepted;
+    let Accepted { stream, number, peer, local, visit, shutdown } = accepted;
     let live = door.live.load_full();
     let Some((stream, tls)) = greet_with_tls(&door, stream, listener).await else { return };
     let mut wire = Wire::new(stream, live.wire());
@@ -99,6 +102,10 @@ pub(crate) async fn run(door: Arc<Door>, accepted: Accepted, listener: Listener)
     let security = if tls.is_some() { smtp::server::Channel::Tls } else { smtp::server::Channel::Clear };
     let mechanisms = mechanisms(&door.rooms.directory, listener, &channel);
     let session = Session::new(live.protocol(listener, reach), security, mechanisms);
+    let screening = match Screening::begin(&door, &live, listener, (peer, local)) {
+        Ok(screening) => screening,
+        Err(reply) => return turn_away(wire, &reply).await,
+    };
     let deadline = Instant::now() + live.settings.session_timeout;
     let mut conversation = Conversation {
         door,
@@ -110,10 +117,15 @@ pub(crate) async fn run(door: Arc<Door>, accepted: Accepted, listener: Listener)
         login: None,
         transaction: None,
         receiving: None,
+        screening,
         arrived: None,
         deadline,
         shutdown,
     };
+    if let Err(stop) = conversation.pause(&mut wire).await {
+        conversation.end(stop, wire).await;
+        return;
+    }
     conversation.session.greet(&mut conversation.out);
     while let Some(next) = conversation.talk(wire).await {
         wire = next;
@@ -121,6 +133,14 @@ pub(crate) async fn run(door: Arc<Door>, accepted: Accepted, listener: Listener)
     conversation.close_transaction();
     // The place among the connections is given back only now.
     drop(visit);
+}
+
+/// Tells a client why it may not come in.
+async fn turn_away(mut wire: Wire, reply: &Reply) {
+    let mut out = Vec::new();
+    reply.write_to(&mut out);
+    wire.put(&out);
+    Box::pin(wire.close()).await;
 }
 
 /// TLS before anything else, where the listener has it so.
@@ -175,6 +195,11 @@ fn mechanisms(directory: &Directory, listener: Listener, channel: &Channel) -> V
     directory.mechanisms(channel).into_iter().map(directory::sasl::Mechanism::name).collect()
 }
 
+/// Whether a client has to wait for the reply to a line before it goes on.
+fn is_hello(line: &[u8]) -> bool {
+    line.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"EHLO") || verb.eq_ignore_ascii_case(b"HELO"))
+}
+
 impl Conversation {
     /// Talks until the client wants TLS, which gives a new wire, or until one side has had enough.
     async fn talk(&mut self, mut wire: Wire) -> Option<Wire> {
@@ -184,17 +209,23 @@ impl Conversation {
             }
         };
         match stop {
-            Stop::StartTls => return Box::pin(self.start_tls(wire)).await,
-            Stop::Closed => {}
-            Stop::Farewell(reply) => reply.write_to(&mut self.out),
-            Stop::Lost(error) => {
-                tracing::debug!(%error, "connection lost");
-                return None;
+            Stop::StartTls => Box::pin(self.start_tls(wire)).await,
+            stop => {
+                self.end(stop, wire).await;
+                None
             }
+        }
+    }
+
+    /// Says the last words, if the client still hears them.
+    async fn end(&mut self, stop: Stop, mut wire: Wire) {
+        match stop {
+            Stop::Lost(error) => return tracing::debug!(%error, "connection lost"),
+            Stop::Farewell(reply) => reply.write_to(&mut self.out),
+            Stop::Closed | Stop::StartTls => {}
         }
         wire.put(&self.out);
         Box::pin(wire.close()).await;
-        None
     }
 
     async fn start_tls(&mut self, mut wire: Wire) -> Option<Wire> {
@@ -227,8 +258,12 @@ impl Conversation {
         if self.client.listener.is_submission() {
             self.session.on_time(self.door.rooms.clock.now().unix_seconds());
         }
+        let mut has_to_wait = false;
         let (consumed, step) = match self.lines.next(wire.input()) {
-            LineFound::Line { line, consumed } => (consumed, self.session.on_line(line, &mut self.out)),
+            LineFound::Line { line, consumed } => {
+                has_to_wait = is_hello(line);
+                (consumed, self.session.on_line(line, &mut self.out))
+            }
             LineFound::TooLong { consumed } => (consumed, self.session.on_overlong_line(&mut self.out)),
             LineFound::BareNewline => (0, self.session.on_bare_newline(&mut self.out)),
             LineFound::Incomplete { consumed } => {
@@ -237,6 +272,9 @@ impl Conversation {
             }
         };
         wire.consume(consumed);
+        if (has_to_wait || matches!(step, Step::ReadData(_))) && !wire.input().is_empty() {
+            self.note_early_pipelining();
+        }
         let done = self.carry_out(step, wire).await;
         self.tidy();
         done

@@ -1,20 +1,22 @@
 //! The record of one transaction, and the end of its message: delivery, reply, and one event that tells the way.
 
 use directory::Authenticated;
-use mail_types::{ForwardPath, ReversePath, Severity, TransactionId};
+use mail_types::{Address, ForwardPath, ReversePath, Severity, TransactionId};
 use smtp::Reply;
 use smtp::server::{Envelope, Recipient, Step};
 
 use super::intake::Arrived;
 use super::replies;
+use super::screening::Screened;
 use super::session::Conversation;
 use crate::Listener;
 use crate::content::Considered;
 use crate::deliver::local::{self, Delivery};
-use crate::deliver::queued::Brought;
+use crate::deliver::queued::{Brought, Place};
 use crate::deliver::route::{Asking, Route};
 use crate::filter::Known;
 use crate::report::filed;
+use crate::screen::{Evidence, NAMES_MAX};
 use crate::way::{MessageWay, Outcome, RecipientWay};
 
 /// A transaction under way.
@@ -27,6 +29,8 @@ pub(crate) struct Transaction {
     pub(crate) remote_targets: usize,
     /// What was found about its sender.
     pub(crate) checks: Vec<String>,
+    /// What was found before its content came.
+    pub(crate) screened: Screened,
     /// Bounded by `Settings::refused_recipients_max`, after which the session ends.
     refused: Vec<RecipientWay>,
 }
@@ -38,6 +42,14 @@ struct Learned {
     message_id: Option<String>,
 }
 
+impl Transaction {
+    /// Notes what speaks for or against it.
+    pub(crate) fn note(&mut self, evidence: Evidence) {
+        self.checks.push(format!("screen: {evidence}"));
+        self.screened.evidence.push(evidence);
+    }
+}
+
 impl Conversation {
     pub(crate) fn open_transaction(&mut self, reverse_path: &ReversePath) {
         self.transaction = Some(Transaction {
@@ -46,6 +58,7 @@ impl Conversation {
             targets: 0,
             remote_targets: 0,
             checks: Vec::new(),
+            screened: Screened::default(),
             refused: Vec::new(),
         });
     }
@@ -122,6 +135,9 @@ impl Conversation {
             Box::pin(filed::tell(rooms, settings, &envelope, &deliveries, &header, brought)).await;
         }
         let replies = self.replies(&deliveries);
+        if replies.iter().any(|reply| reply.severity() == Severity::Done) {
+            self.remember(&transaction, &envelope, message_id.as_deref(), place).await;
+        }
         self.count(&replies, &deliveries, octets);
         self.log(&transaction, &replies, &envelope, octets, message_id.as_deref());
         let ways = envelope.recipients.iter().zip(deliveries);
@@ -132,6 +148,32 @@ impl Conversation {
         let ways = ways.collect();
         self.record(transaction, Learned { octets: Some(octets), message_id }, ways);
         self.session.on_delivered(&replies, &mut self.out)
+    }
+
+    /// Remembers whom our people write to, and strangers whose mail was taken.
+    async fn remember(
+        &self,
+        transaction: &Transaction,
+        envelope: &Envelope<Route>,
+        message_id: Option<&str>,
+        place: Place,
+    ) {
+        let Some(screen) = &self.door.rooms.screen else { return };
+        if let Some(who) = &self.client.who {
+            let recipients =
+                envelope.recipients.iter().filter_map(|recipient| match &recipient.forward_path {
+                    ForwardPath::Address(address) => Some(address.clone()),
+                    ForwardPath::Postmaster => None,
+                });
+            let recipients: Vec<Address> = recipients.take(NAMES_MAX).collect();
+            screen.senders().wrote(who.account(), &recipients, message_id).await;
+        } else if place == Place::Inbox
+            && self.screening.is_some()
+            && let Some(address) = self.client.peer.address()
+            && let Some((origin, domain)) = transaction.screened.origin(&envelope.reverse_path, address)
+        {
+            screen.senders().succeeded(origin, address, domain).await;
+        }
     }
 
     /// Counts a submitted message against what its account may send. Asked here once more, since other connections of the

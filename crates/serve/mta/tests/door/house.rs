@@ -6,6 +6,7 @@ use directory::{AccountState, Directory};
 use dns::{FixedRecords, Resolver};
 use mail_types::AccountId;
 use mailstore::{Filed, Store, StoreError};
+use mta::screen::Screen;
 use mta::{Listener, MessageWay, Outcome, Rooms, Settings, SmtpDoor};
 use parking_lot::Mutex;
 use platform::clock::Clock;
@@ -25,6 +26,8 @@ pub(crate) struct House {
     pub(crate) metrics: Metrics,
     pub(crate) store: Store,
     ways: Arc<Mutex<Vec<MessageWay>>>,
+    clock: Clock,
+    screen: Option<Screen>,
     street: Street,
     _data: tempfile::TempDir,
 }
@@ -34,6 +37,13 @@ pub(crate) fn settings() -> Settings {
         bare_newlines: smtp::framing::BareNewlines::Normalise,
         ..Settings::new(domain("mail.example.org"))
     }
+}
+
+/// Who is judged before mail is seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Judging {
+    Nobody,
+    Strangers,
 }
 
 impl House {
@@ -47,17 +57,39 @@ impl House {
     }
 
     pub(crate) fn on_a_disk(settings: Settings, store: mailstore::Settings) -> Self {
-        Self::build(settings, store, None)
+        Self::build(settings, store, None, Clock::system(), Judging::Nobody)
     }
 
     /// One that asks DNS who may send.
     pub(crate) fn checking(settings: Settings, records: FixedRecords) -> Self {
-        Self::build(settings, mailstore::Settings::default(), Some(Resolver::fixed(records)))
+        let resolver = Some(Resolver::fixed(records));
+        Self::build(settings, mailstore::Settings::default(), resolver, Clock::system(), Judging::Nobody)
     }
 
-    fn build(settings: Settings, store: mailstore::Settings, resolver: Option<Resolver>) -> Self {
+    /// One that judges strangers before their mail is seen, by a clock that a test moves.
+    pub(crate) fn screening(settings: Settings, records: FixedRecords) -> Self {
+        let resolver = Some(Resolver::fixed(records));
+        let clock = Clock::settable(now());
+        Self::build(settings, mailstore::Settings::default(), resolver, clock, Judging::Strangers)
+    }
+
+    /// What judges strangers.
+    pub(crate) fn screen(&self) -> &Screen {
+        self.screen.as_ref().unwrap()
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn build(
+        settings: Settings,
+        store: mailstore::Settings,
+        resolver: Option<Resolver>,
+        clock: Clock,
+        judging: Judging,
+    ) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let clock = Clock::system();
         let metrics = Metrics::new();
         let directory = populate(data.path(), &clock);
         let store = Store::open(data.path(), store, clock.clone()).unwrap();
@@ -65,6 +97,8 @@ impl House {
         let ways = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&ways);
         let pair = tls::self_signed::generate(&["localhost"], now()).unwrap();
+        let screen = (judging == Judging::Strangers)
+            .then(|| Screen::open(&data.path().join("senders.db"), clock.clone(), &metrics).unwrap());
         let rooms = Rooms {
             store: store.clone(),
             queue: None,
@@ -78,10 +112,11 @@ impl House {
             checked: Arc::new(|_| {}),
             filters: filters(data.path(), &metrics),
             content: content(data.path(), &clock, &metrics),
+            screen: screen.clone(),
         };
         let door = SmtpDoor::new(rooms, settings, &metrics);
         let street = Street::new(door.clone(), guard.clone());
-        Self { door, directory, guard, metrics, store, ways, street, _data: data }
+        Self { door, directory, guard, metrics, store, ways, clock, screen, street, _data: data }
     }
 
     /// A client from somewhere in the network.

@@ -5,6 +5,7 @@ mod house;
 mod limits;
 mod mail;
 mod scram;
+mod screen;
 mod senders;
 mod sockets;
 mod submission;

@@ -53,6 +53,11 @@ impl Peer {
         }
     }
 
+    /// One line of a reply.
+    pub(crate) async fn reply_line(&mut self) -> String {
+        self.line().await.unwrap()
+    }
+
     /// One line; `None` at the end of the connection.
     async fn line(&mut self) -> Option<String> {
         loop {

@@ -212,6 +212,7 @@ impl World {
             checked: Arc::new(|_| {}),
             filters: filters.clone(),
             content: content.clone(),
+            screen: None,
         };
         let settings = Settings {
             plaintext_on_loopback: true,
@@ -336,6 +337,7 @@ impl World {
             checked: Arc::new(|_| {}),
             filters: self.filters.clone(),
             content: self.content.clone(),
+            screen: None,
         };
         let settings = Settings::new(domain("mail.example.org"));
         self.street.to(SmtpDoor::new(rooms, settings, &Metrics::new()))

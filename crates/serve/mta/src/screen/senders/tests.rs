@@ -1,0 +1,217 @@
+//! The memory of senders over time, over restarts, and at its bounds.
+
+use std::path::PathBuf;
+
+use super::book::CORRESPONDENTS_MAX;
+use super::greylist::constant_sender;
+use super::*;
+use mail_types::ReversePath;
+
+const ANN: AccountId = AccountId(1);
+const BOB: AccountId = AccountId(2);
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+struct Desk {
+    clock: Clock,
+    path: PathBuf,
+    _directory: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("senders.db");
+        Self { clock: Clock::settable(Timestamp::from_unix_seconds(1_000_000)), path, _directory: directory }
+    }
+
+    fn open(&self) -> Senders {
+        Senders::open(&self.path, self.clock.clone(), &Metrics::new()).unwrap()
+    }
+}
+
+fn address(text: &str) -> Address {
+    Address::parse(text).unwrap()
+}
+
+fn sender(domain: &str, ip: &str) -> Sender {
+    Sender { domain: DomainName::parse(domain).ok(), address: ip.parse().ok() }
+}
+
+fn attempt(ip: &str, from: &str) -> Attempt {
+    Attempt {
+        origin: Origin::Network(block(ip.parse().unwrap(), (24, 64)).unwrap()),
+        sender: constant_sender(&ReversePath::Address(address(from))),
+        recipient: "ann@example.org".to_owned(),
+    }
+}
+
+const BOUNDS: GreyBounds = GreyBounds { delay_seconds: 300, window_seconds: 86_400 };
+
+#[tokio::test]
+async fn what_mail_was_worth_fades_by_half() {
+    let desk = Desk::new();
+    let senders = desk.open();
+    let spammer = sender("spam.example", "192.0.2.7");
+    for _ in 0..4 {
+        senders.note(&spammer, Worth::Unwanted, 1.0).await;
+    }
+    senders.note(&spammer, Worth::Wanted, 1.0).await;
+    let known = senders.reputation(&spammer).await;
+    assert_eq!(known.domain, Standing { wanted: 1.0, unwanted: 4.0 });
+    assert_eq!((known.address, known.network), (known.domain, known.domain));
+    assert!((known.domain.unwanted_share() - 5.0 / 7.0).abs() < 1e-6);
+    // A neighbour has only the network's; somebody else has nothing.
+    let neighbour = senders.reputation(&sender("", "192.0.2.8")).await;
+    assert_eq!((neighbour.address.messages(), neighbour.network.messages()), (0.0, 5.0));
+    assert_eq!(senders.reputation(&sender("spam.example", "198.51.100.1")).await.domain.messages(), 5.0);
+    assert_eq!(Standing::default().unwanted_share(), 0.5);
+    desk.clock.advance(HALF_LIFE);
+    let known = senders.reputation(&spammer).await;
+    assert!((known.domain.unwanted - 2.0).abs() < 1e-3, "{known:?}");
+    desk.clock.advance(DAY * 121);
+    assert_eq!(senders.reputation(&spammer).await, Reputation::default());
+}
+
+#[tokio::test]
+async fn correspondents_and_messages_are_known_after_a_restart() {
+    let desk = Desk::new();
+    let senders = desk.open();
+    senders.wrote(ANN, &[address("Eve@elsewhere.example")], Some("<1@example.org>")).await;
+    drop(senders);
+    let senders = desk.open();
+    assert!(senders.is_correspondent(ANN, &address("eve@elsewhere.example")).await);
+    assert!(!senders.is_correspondent(BOB, &address("eve@elsewhere.example")).await);
+    assert!(!senders.is_correspondent(ANN, &address("mallory@elsewhere.example")).await);
+    assert!(senders.is_ours(["<other@x>", "1@example.org"]).await);
+    assert!(!senders.is_ours(["<2@example.org>"]).await);
+    assert!(!senders.is_ours([]).await);
+    assert!(senders.has_written(ANN).await && !senders.has_written(BOB).await);
+    desk.clock.advance(DAY * 7);
+    assert!(!senders.has_written(ANN).await, "reports do not come that late");
+}
+
+#[tokio::test]
+async fn whoever_comes_again_is_taken_also_after_a_restart() {
+    let desk = Desk::new();
+    let senders = desk.open();
+    let first = attempt("192.0.2.7", "eve@elsewhere.example");
+    assert_eq!(senders.greylist(first.clone(), BOUNDS).await, Greylisted::Wait(300));
+    desk.clock.advance(Duration::from_secs(299));
+    assert_eq!(senders.greylist(first.clone(), BOUNDS).await, Greylisted::Wait(1));
+    drop(senders);
+    let senders = desk.open();
+    desk.clock.advance(Duration::from_secs(1));
+    // From another address of the network.
+    let again = attempt("192.0.2.200", "eve@elsewhere.example");
+    assert_eq!(senders.greylist(again, BOUNDS).await, Greylisted::CameAgain);
+    // Not within the window: it begins anew.
+    let late = attempt("198.51.100.1", "late@elsewhere.example");
+    assert_eq!(senders.greylist(late.clone(), BOUNDS).await, Greylisted::Wait(300));
+    desk.clock.advance(Duration::from_secs(86_401));
+    assert_eq!(senders.greylist(late, BOUNDS).await, Greylisted::Wait(300));
+}
+
+#[tokio::test]
+async fn who_tries_from_ever_other_networks_is_taken_in_the_end() {
+    let desk = Desk::new();
+    let senders = desk.open();
+    for network in 1..=6 {
+        let pool = attempt(&format!("10.0.{network}.1"), "news@pool.example");
+        assert!(matches!(senders.greylist(pool, BOUNDS).await, Greylisted::Wait(_)), "{network}");
+        desk.clock.advance(Duration::from_secs(300));
+    }
+    let pool = attempt("10.0.7.1", "news@pool.example");
+    assert_eq!(senders.greylist(pool, BOUNDS).await, Greylisted::CameAgain);
+}
+
+#[tokio::test]
+async fn a_clock_set_back_keeps_nobody_out() {
+    let desk = Desk::new();
+    let senders = desk.open();
+    let one = attempt("192.0.2.7", "eve@elsewhere.example");
+    assert_eq!(senders.greylist(one.clone(), BOUNDS).await, Greylisted::Wait(300));
+    desk.clock.set(Timestamp::from_unix_seconds(1_000));
+    assert_eq!(senders.greylist(one.clone(), BOUNDS).await, Greylisted::Wait(300));
+    desk.clock.advance(Duration::from_secs(300));
+    assert_eq!(senders.greylist(one, BOUNDS).await, Greylisted::CameAgain);
+}
+
+#[tokio::test]
+async fn who_has_brought_mail_is_known_by_domain_or_by_network() {
+    let desk = Desk::new();
+    let senders = desk.open();
+    let big = Origin::Domain("big.example".to_owned());
+    assert!(!senders.is_allowed(&big, "big.example").await);
+    senders.succeeded(big.clone(), "192.0.2.7".parse().unwrap(), "big.example".to_owned()).await;
+    assert!(senders.is_allowed(&big, "big.example").await);
+    // One success of a network says nothing of its other senders; five do.
+    assert!(senders.has_brought_mail("192.0.2.9".parse().unwrap()).await);
+    let client = "198.51.100.7".parse().unwrap();
+    assert!(!senders.has_brought_mail(client).await);
+    let network = Origin::network(client).unwrap();
+    for success in 1..=5 {
+        assert!(!senders.is_allowed(&network, "other.example").await, "{success}");
+        senders.succeeded(network.clone(), client, "elsewhere.example".to_owned()).await;
+    }
+    assert!(senders.is_allowed(&network, "other.example").await);
+    desk.clock.advance(DAY * 65);
+    assert!(!senders.is_allowed(&big, "big.example").await);
+}
+
+#[tokio::test]
+async fn traps_are_set_listed_and_taken_away() {
+    let desk = Desk::new();
+    let senders = desk.open();
+    assert!(senders.add_trap(&address("Old@example.org")).await.unwrap());
+    assert!(senders.add_trap(&address("old@example.org")).await.unwrap());
+    assert!(senders.is_trap(&address("OLD@example.org")).await);
+    drop(senders);
+    let senders = desk.open();
+    assert_eq!(senders.traps().await.unwrap(), [address("old@example.org")]);
+    assert!(senders.remove_trap(&address("old@example.org")).await.unwrap());
+    assert!(!senders.remove_trap(&address("old@example.org")).await.unwrap());
+    senders.trapped("192.0.2.7".parse().unwrap()).await;
+    let known = senders.reputation(&sender("", "192.0.2.8")).await;
+    assert_eq!((known.trapped, known.network_trapped), (0.0, 1.0));
+}
+
+#[test]
+fn there_are_so_many_traps_and_no_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut book = Book::open(&directory.path().join("senders.db")).unwrap();
+    for (trap, expected) in [("a@x.example", true), ("b@x.example", true), ("c@x.example", false)] {
+        assert_eq!(book.add_trap(trap, 2).unwrap(), expected, "{trap}");
+    }
+    assert!(book.add_trap("b@x.example", 2).unwrap(), "it is one already");
+}
+
+#[test]
+fn an_account_has_so_many_correspondents_and_no_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut book = Book::open(&directory.path().join("senders.db")).unwrap();
+    let at = |seconds: i64| Timestamp::from_unix_seconds(seconds);
+    let name = |number: i64| key(&[&number.to_le_bytes()]);
+    book.see(Kind::Correspondent, BOB, &name(0), at(0)).unwrap();
+    for number in 0..=CORRESPONDENTS_MAX {
+        book.see(Kind::Correspondent, ANN, &name(number), at(1_000 + number)).unwrap();
+    }
+    book.tidy(at(100_000)).unwrap();
+    let knows = |account, number| book.has(Kind::Correspondent, account, &name(number), at(100_000)).unwrap();
+    assert!(!knows(ANN, 0) && knows(ANN, 1) && knows(ANN, CORRESPONDENTS_MAX), "the oldest goes");
+    assert!(knows(BOB, 0), "others keep theirs");
+}
+
+#[test]
+fn what_is_not_seen_again_is_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut book = Book::open(&directory.path().join("senders.db")).unwrap();
+    for kind in Kind::ALL {
+        let at = |seconds: i64| Timestamp::from_unix_seconds(seconds);
+        book.see(kind, NOBODY, &key(&[]), at(0)).unwrap();
+        let age = kind.seconds_kept();
+        assert!(book.has(kind, NOBODY, &key(&[]), at(age - 1)).unwrap(), "{kind:?}");
+        assert!(!book.has(kind, NOBODY, &key(&[]), at(age)).unwrap(), "{kind:?}");
+        book.tidy(at(age)).unwrap();
+    }
+    assert!(book.counts().unwrap().iter().all(|(_, rows)| *rows == 0));
+}

@@ -1,0 +1,227 @@
+//! Strangers before their mail is seen, by the whole program: lists well and ill, who has to come again and does so after a
+//! restart, traps, a host that cannot wait. Strangers come by a load balancer's header from addresses of the Internet.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use testkit::{Dialogue, Humour, Internet, Record, Server, ServerOptions, Signing};
+
+use crate::clock::MovedClock;
+
+const EVE: &str = "eve@elsewhere.example";
+/// A host whose name agrees, and one without a name.
+const GOOD: &str = "11.0.0.7";
+const NAMELESS: &str = "11.9.9.9";
+/// The type of records that name addresses (RFC 1035 §3.2.2).
+const PTR: u16 = 12;
+
+/// A small internet in which elsewhere.example sends from [`GOOD`], and with the list of addresses bl.example.
+fn internet() -> Result<Internet> {
+    let internet = Internet::start()?;
+    let names = &internet.names;
+    names.add_raw("7.0.0.11.in-addr.arpa", PTR, b"\x02mx\x09elsewhere\x07example\0".to_vec());
+    names.add("mx.elsewhere.example", &Record::Address([11, 0, 0, 7].into()));
+    names.add("elsewhere.example", &Record::Text("v=spf1 ip4:11.0.0.0/8 -all".into()));
+    Ok(internet)
+}
+
+/// A list that has what every list has.
+fn list(internet: &mut Internet, zone: &str) -> Result<()> {
+    internet.names.zone(zone, Signing::Unsigned)?;
+    internet.names.add(&format!("2.0.0.127.{zone}"), &Record::Address([127, 0, 0, 2].into()));
+    Ok(())
+}
+
+fn options(internet: &Internet, screen: &str) -> ServerOptions {
+    let world = internet.settings("", "");
+    let screen = format!("{world}[screen]\ngreet_pause = 0\ndomain_lists = []\n{screen}\n");
+    let environment = vec![("MAILSTEAD_LISTEN_PROXY_NETWORKS".into(), "127.0.0.0/8".into())];
+    ServerOptions { settings: screen, environment, ..ServerOptions::default() }
+}
+
+/// Brings a message to ann from an address of the Internet; the answer in the end.
+fn bring(server: &Server, from: &str, sender: &str, recipient: &str) -> Result<String> {
+    let mut smtp = Dialogue::connect(server.address(25))?;
+    smtp.send(&format!("PROXY TCP4 {from} 11.255.255.1 1000 25"))?;
+    smtp.expect("220 ")?;
+    for line in
+        ["HELO mx.elsewhere.example", &format!("MAIL FROM:<{sender}>"), &format!("RCPT TO:<{recipient}>")]
+    {
+        smtp.send(line)?;
+        let said = smtp.line()?;
+        if !said.starts_with("250") {
+            return Ok(said);
+        }
+    }
+    smtp.send("DATA")?;
+    smtp.expect("354 ")?;
+    smtp.send(&format!("From: {sender}\r\nSubject: x\r\n\r\nx\r\n."))?;
+    smtp.line()
+}
+
+/// Sends a message of one of our people from this machine.
+fn submit(server: &Server, from: &str, to: &str) -> Result<()> {
+    let mut smtp = Dialogue::connect(server.address(587))?;
+    smtp.send("PROXY UNKNOWN")?;
+    smtp.expect("220 ")?;
+    smtp.send("HELO laptop")?;
+    smtp.expect("250 ")?;
+    let token = STANDARD.encode(format!("\0{from}\0{}", Server::PASSWORD));
+    let (path, recipient) = (format!("MAIL FROM:<{from}>"), format!("RCPT TO:<{to}>"));
+    let message = format!("From: {from}\r\nSubject: hello\r\n\r\nhello\r\n.");
+    let steps = [
+        (format!("AUTH PLAIN {token}"), "235 "),
+        (path, "250 "),
+        (recipient, "250 "),
+        ("DATA".into(), "354 "),
+    ];
+    for (line, expected) in steps.into_iter().chain([(message, "250 ")]) {
+        smtp.send(&line)?;
+        smtp.expect(expected)?;
+    }
+    Ok(())
+}
+
+fn json(server: &Server, command: &[&str]) -> Result<Value> {
+    let told = server.command(&[&["--json"], command].concat())?;
+    serde_json::from_str(&told).with_context(|| told.clone())
+}
+
+/// The state of a list, once it has been tested.
+fn state(server: &Server, zone: &str) -> Result<(String, String)> {
+    for _ in 0..1_000 {
+        let told = json(server, &["screen", "status"])?;
+        let lists = told["lists"].as_array().context("no lists")?;
+        let found = lists.iter().find(|list| list["list"] == zone).with_context(|| told.to_string())?;
+        let text = |name: &str| found[name].as_str().unwrap_or_default().to_owned();
+        if text("state") != "untested" {
+            return Ok((text("state"), text("why")));
+        }
+    }
+    anyhow::bail!("{zone} is not tested")
+}
+
+#[test]
+fn lists_are_asked_while_they_can_be_believed() -> Result<()> {
+    let mut internet = internet()?;
+    for zone in ["bl.example", "mad.example", "shy.example", "dead.example"] {
+        list(&mut internet, zone)?;
+    }
+    let names = &internet.names;
+    names.add("7.0.0.11.bl.example", &Record::Address([127, 0, 0, 4].into()));
+    names.add("7.0.0.11.bl.example", &Record::Text("see https://bl.example/".into()));
+    // One lists everybody, one refuses to answer, one is silent.
+    for zone in ["mad.example", "shy.example"] {
+        names.add(&format!("7.0.0.11.{zone}"), &Record::Address([127, 0, 0, 2].into()));
+        names.add(&format!("9.9.9.11.{zone}"), &Record::Address([127, 0, 0, 2].into()));
+    }
+    names.add("1.0.0.127.mad.example", &Record::Address([127, 0, 0, 2].into()));
+    names.clear("2.0.0.127.shy.example");
+    names.add("2.0.0.127.shy.example", &Record::Address([127, 255, 255, 254].into()));
+    let dead = names.responsible("dead.example").context("dead.example")?;
+    names.set_humour(dead, Humour::Silent);
+    let lists = "lists = [\"bl.example refuse\", \"mad.example refuse\", \"shy.example refuse\", \"dead.example refuse\"]";
+    let server = Server::start(options(&internet, &format!("greylist = \"off\"\n{lists}")))?;
+    for (zone, expected, why) in [
+        ("bl.example", "healthy", ""),
+        ("mad.example", "off", "it lists everybody"),
+        ("shy.example", "off", "resolver of one's own"),
+        ("dead.example", "off", ""),
+    ] {
+        let found = state(&server, zone)?;
+        ensure!(found.0 == expected && found.1.contains(why), "{zone}: {found:?}");
+    }
+    let said = bring(&server, GOOD, EVE, Server::ANN)?;
+    ensure!(said == "554 5.7.1 11.0.0.7 is listed by bl.example: see https://bl.example/", "{said}");
+    let said = bring(&server, NAMELESS, EVE, Server::ANN)?;
+    ensure!(said.starts_with("250"), "{said}");
+    let log = server.log();
+    ensure!(log.matches("a list is not asked until it is well again").count() == 3, "{log}");
+    Ok(())
+}
+
+#[test]
+fn who_comes_again_after_a_restart_is_taken() -> Result<()> {
+    let internet = internet()?;
+    let clock = MovedClock::new()?;
+    let mut options = options(&internet, "lists = []");
+    options.environment.extend(clock.environment());
+    let mut server = Server::start(options)?;
+    let said = bring(&server, NAMELESS, "eve@nospf.example", Server::ANN)?;
+    ensure!(said.starts_with("451 4.7.1 Greylisted: come again in "), "{said}");
+    let told = json(&server, &["trace", "eve@nospf.example"])?;
+    ensure!(told.to_string().contains("asked to come again, for REVERSE_NAME_MISSING"), "{told}");
+    // Nobody has anything against a host whose name and SPF agree.
+    let said = bring(&server, GOOD, EVE, Server::ANN)?;
+    ensure!(said.starts_with("250"), "{said}");
+    server.stop()?;
+    clock.set(Duration::from_secs(301))?;
+    server.up()?;
+    let said = bring(&server, NAMELESS, "eve@nospf.example", Server::ANN)?;
+    ensure!(said.starts_with("250"), "{said}\n{}", server.log());
+    let said = bring(&server, NAMELESS, "other@nospf.example", Server::BOB)?;
+    ensure!(said.starts_with("250"), "known by now: {said}");
+    Ok(())
+}
+
+#[test]
+fn whom_our_people_write_to_need_not_come_again() -> Result<()> {
+    let internet = internet()?;
+    let server = Server::start(options(&internet, "lists = []\ngreylist = \"all\""))?;
+    let said = bring(&server, GOOD, EVE, Server::ANN)?;
+    ensure!(said.starts_with("451"), "{said}");
+    submit(&server, Server::ANN, EVE)?;
+    let said = bring(&server, GOOD, EVE, Server::BOB)?;
+    ensure!(said.starts_with("451"), "bob did not write to her: {said}");
+    let said = bring(&server, GOOD, EVE, Server::ANN)?;
+    ensure!(said.starts_with("250"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn traps_are_set_by_commands_and_remember() -> Result<()> {
+    let internet = internet()?;
+    let mut server = Server::start(options(&internet, "lists = []\ngreylist = \"off\""))?;
+    server.command(&["screen", "trap", "add", "old@example.test"])?;
+    for (address, why) in
+        [(Server::ANN, "somebody's address"), ("old@elsewhere.example", "no domain of ours")]
+    {
+        let refused = server.command(&["screen", "trap", "add", address]);
+        ensure!(refused.is_err_and(|error| format!("{error:#}").contains(why)), "{address}");
+    }
+    let said = bring(&server, GOOD, EVE, "old@example.test")?;
+    ensure!(said.starts_with("250"), "{said}");
+    // The memory is on disk, and commands work without a server.
+    server.stop()?;
+    let traps = json(&server, &["screen", "trap", "list"])?;
+    ensure!(traps[0]["address"] == "old@example.test" && traps[0]["set_by"] == "command", "{traps}");
+    server.up()?;
+    ensure!(bring(&server, GOOD, EVE, Server::ANN)?.starts_with("250"));
+    let told = json(&server, &["trace", Server::ANN])?;
+    ensure!(told.to_string().contains("TRAPPED_ADDRESS"), "{told}");
+    server.command(&["screen", "trap", "remove", "old@example.test"])?;
+    let said = bring(&server, GOOD, EVE, "old@example.test")?;
+    ensure!(said.starts_with("550 5.1.1"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_host_that_cannot_wait_is_seen() -> Result<()> {
+    let internet = internet()?;
+    let screen = "lists = []\ngreylist = \"off\"\nearly_talkers = \"refuse\"";
+    let mut options = options(&internet, screen);
+    options.settings = options.settings.replace("greet_pause = 0", "greet_pause = 60");
+    let server = Server::start(options)?;
+    let mut smtp = Dialogue::connect(server.address(25))?;
+    smtp.send(&format!("PROXY TCP4 {GOOD} 11.255.255.1 1000 25\r\nHELO mx.elsewhere.example"))?;
+    smtp.expect("220 ")?;
+    smtp.expect("250 ")?;
+    smtp.send(&format!("MAIL FROM:<{EVE}>"))?;
+    smtp.expect("250 ")?;
+    smtp.send(&format!("RCPT TO:<{}>", Server::ANN))?;
+    smtp.expect("554 5.5.1 ")?;
+    Ok(())
+}
