@@ -17,4 +17,5 @@ mod reported;
 mod screened;
 mod senders;
 mod sending;
+mod spam;
 mod threats;

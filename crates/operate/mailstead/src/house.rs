@@ -5,7 +5,7 @@ use directory::Directory;
 use mail_types::{Address, DomainName};
 use mailstore::Store;
 use mta::screen::Screen;
-use mta::{Breaker, Filters, TlsTally};
+use mta::{Breaker, Content, Filters, Quarantine, TlsTally};
 use platform::clock::Clock;
 use platform::guard::Guard;
 use platform::metrics::Metrics;
@@ -14,6 +14,7 @@ use storage::DataLock;
 
 use crate::admin::MissedListener;
 use crate::bans::{GuardBook, guard_settings};
+use crate::content::content_settings;
 use crate::filters::filter_settings;
 use crate::keys::Srs;
 use crate::reports::{self, ReportBook};
@@ -40,6 +41,8 @@ pub(crate) struct House {
     pub(crate) missed: Vec<MissedListener>,
     /// People's scripts.
     pub(crate) filters: Filters,
+    /// What judges the content of mail.
+    pub(crate) content: Content,
     /// What judges strangers, and remembers them.
     pub(crate) screen: Screen,
     /// Who may connect, and who is banned.
@@ -76,6 +79,8 @@ impl House {
         let reports = ReportBook::open(&data.join("reports.db")).with_context(|| place("reports.db"))?;
         let filters = Filters::open(&data.join("filters.db"), filter_settings(settings)?, metrics)
             .with_context(|| place("filters.db"))?;
+        let content = Content::open(&data.join("spam"), content_settings(settings)?, clock, metrics)
+            .with_context(|| place("spam"))?;
         let screen = Screen::open(&data.join("senders.db"), clock.clone(), metrics)
             .with_context(|| place("senders.db"))?;
         let guard = Guard::new(guard_settings(settings), clock.clone(), metrics);
@@ -101,6 +106,7 @@ impl House {
             srs,
             missed: Vec::new(),
             filters,
+            content,
             screen,
             guard,
             bans,
@@ -109,9 +115,15 @@ impl House {
         })
     }
 
+    /// The mail that is kept apart.
+    pub(crate) fn quarantine(&self) -> Quarantine {
+        Quarantine::new(self.store.clone(), self.directory.clone())
+    }
+
     /// Makes everything durable and lets go of the data directory.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         self.queue.stop();
+        self.content.close(self.clock.now()).await;
         // What was tried in the last moment is written down.
         self.queue.look().await.context("closing the queue")?;
         self.way.close().await;

@@ -6,6 +6,7 @@
 mod admin;
 mod bans;
 mod cli;
+mod content;
 mod filters;
 mod house;
 mod keys;

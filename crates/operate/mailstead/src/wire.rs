@@ -34,6 +34,7 @@ pub(crate) use self::sending::{breaker_settings, queue_settings};
 pub(crate) use self::site::{probes, site, world};
 use crate::admin::AdminSocket;
 use crate::bans::guard_settings;
+use crate::content::content_settings;
 use crate::filters::{self, filter_settings};
 use crate::house::{House, directory_settings};
 use crate::keys::Keeper;
@@ -46,6 +47,8 @@ const OPEN_FILES: u64 = 65_536;
 const CERTIFICATES_EVERY: Duration = Duration::from_secs(60);
 /// What clients of IMAP did that may wait for its scripts; beyond, scripts are not run.
 const EVENTS_MAX: usize = 1_024;
+/// The same for what the content filter may learn from.
+const LESSONS_MAX: usize = 4_096;
 /// How often dead weight is looked for.
 const PURGE_EVERY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -102,6 +105,7 @@ impl Running {
         let resolver = Resolver::new(&dns_settings(&settings), clock.clone(), &metrics)?;
         let (report_mail, report_mails) = mpsc::channel(WAITING_MAX);
         let (events, waiting_events) = mpsc::channel(EVENTS_MAX);
+        let (lessons, waiting_lessons) = mpsc::channel(LESSONS_MAX);
         let judges = Workers::start("scripts", WorkersSettings { threads: 1, queue_max: 64 }, &metrics)?;
         let means = Means {
             clock: &clock,
@@ -109,6 +113,7 @@ impl Running {
             resolver: &resolver,
             report_mail: &report_mail,
             events: &events,
+            lessons: &lessons,
             judges: &judges,
         };
         let doors = Doors::new(&settings, &house, acceptor, means, &metrics);
@@ -131,6 +136,7 @@ impl Running {
         filters::seed(&running.settings, &running.house.store, &running.house.directory).await;
         running.doors.run_events(waiting_events, &running.tasks);
         running.doors.tend_breaker(&running.tasks);
+        running.doors.learn(&running.house, waiting_lessons, &running.tasks);
         running.care();
         running.watch_bans(firewall);
         let sender = reports::sender(&running.house, running.resolver.clone(), &transactions)?;
@@ -169,6 +175,9 @@ impl Running {
         };
         self.tasks.spawn("keys", keep(keeper, self.tasks.shutdown()));
         self.tasks.spawn("dns", self.resolver.clone().tend(self.tasks.shutdown()));
+        let content = self.house.content.clone();
+        self.tasks.spawn("models", content.keep(self.house.clock.clone(), self.tasks.shutdown()));
+        self.tasks.spawn("quarantine", expire(self.house.clone(), self.tasks.shutdown()));
         self.tasks.spawn("lists", self.house.screen.lists().clone().tend(self.tasks.shutdown()));
         self.tasks.spawn("purge", purge(self.house.clone(), self.tasks.shutdown()));
     }
@@ -217,6 +226,7 @@ impl Running {
         }
         self.house.directory.set_settings(directory_settings(&settings));
         self.reload_filters(settings.clone()).await;
+        self.reload_content(settings.clone()).await;
         let (certificates, files) = (self.certificates.clone(), certificate_files(&settings));
         match self.workers.run(move || certificates.replace(&files)).await {
             Ok(Ok(())) => {}
@@ -225,6 +235,17 @@ impl Running {
         }
         self.settings = settings;
         tracing::info!("configuration reloaded");
+    }
+
+    /// Takes up what the content filter does; files that cannot be used leave all as it was.
+    async fn reload_content(&self, settings: Settings) {
+        match tokio::task::spawn_blocking(move || content_settings(&settings)).await {
+            Ok(Ok(read)) => self.house.content.reconfigure(read),
+            Ok(Err(error)) => {
+                tracing::error!(error = format!("{error:#}"), "the content filter stays as it was");
+            }
+            Err(error) => tracing::error!(%error, "the content filter stays as it was"),
+        }
     }
 
     /// Takes up the operator's scripts; those that cannot be used leave all as it was.
@@ -290,6 +311,23 @@ async fn keep_bans(house: House, changes: watch::Sender<u64>, stop: Shutdown) {
         }
         if let Err(error) = house.bans.keep().await {
             tracing::error!(error = format!("{error:#}"), "bans are not kept over a restart");
+        }
+    }
+}
+
+/// Throws away what was kept apart for long enough, now and once a day.
+async fn expire(house: House, stop: Shutdown) {
+    loop {
+        let (kept, now) = (house.settings.time("spam.quarantine_kept"), house.clock.now());
+        match house.quarantine().expire(kept, now).await {
+            Ok(0) => {}
+            Ok(messages) => tracing::info!(messages, "what was kept apart for long enough is gone"),
+            Err(error) => tracing::warn!(%error, "what was kept apart is looked at again tomorrow"),
+        }
+        // Neither arm loses anything when cancelled.
+        tokio::select! {
+            () = stop.triggered() => return,
+            () = tokio::time::sleep(PURGE_EVERY) => {}
         }
     }
 }

@@ -67,6 +67,12 @@ impl Checks {
     pub(crate) fn are_for(&self, address: Option<IpAddr>) -> bool {
         self.is_on && address.is_some_and(|address| !self.has_unchecked(address))
     }
+
+    /// Whether this address is in front of us, or on this machine.
+    pub(crate) fn is_unchecked(&self, address: Option<IpAddr>) -> bool {
+        // Who has no address comes by a socket of this machine.
+        address.is_none_or(|address| self.unchecked_networks.iter().any(|network| network.contains(address)))
+    }
 }
 
 /// What becomes of mail that its author's domain disowns (RFC 9989 §5.4).

@@ -4,6 +4,7 @@ pub(crate) mod header;
 pub(crate) mod intake;
 pub(crate) mod judgement;
 pub(crate) mod login;
+mod opinion;
 pub(crate) mod policy;
 pub(crate) mod replies;
 pub(crate) mod screening;

@@ -9,7 +9,10 @@ use mailstore::MailboxInfo;
 use platform::clock::Timestamp;
 
 use super::{AccountLine, AliasLine, Answer, DomainLine, Hidden, MailboxLine, Request, StoreStatus};
-use super::{StoppedLine, bans, keys, queue, reports, screen, sieve, sieve_lists, sieve_trial, time, unlock};
+use super::{
+    StoppedLine, bans, keys, quarantine, queue, reports, screen, sieve, sieve_lists, sieve_trial, spam, time,
+    unlock,
+};
 use crate::house::House;
 use crate::keys::KeyKind;
 
@@ -93,6 +96,8 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
         Request::SieveLists { address, name, change } => {
             sieve_lists::run(house, &address, name.as_deref(), change).await
         }
+        Request::Spam { asked } => spam::act(house, asked).await,
+        Request::Quarantine { asked } => quarantine::act(house, asked).await,
         Request::Trace { what, most } => Ok(Answer::Trace { steps: house.way.search(&what, most).await? }),
     }
 }
@@ -283,6 +288,8 @@ async fn remove_account(house: &House, text: &str, keep_mail: bool) -> anyhow::R
         return done(format!("{text} is removed; its mail stays in the store as account {id}"));
     }
     house.store.remove_account(id).await?;
+    let content = house.content.clone();
+    tokio::task::spawn_blocking(move || content.forget(id)).await??;
     done(format!("{text} and its mail are removed"))
 }
 

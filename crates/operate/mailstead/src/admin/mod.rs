@@ -6,6 +6,7 @@ mod execute;
 mod keys;
 mod lines;
 mod published;
+mod quarantine;
 mod queue;
 mod reports;
 mod screen;
@@ -13,6 +14,8 @@ mod sieve;
 mod sieve_lists;
 mod sieve_trial;
 mod socket;
+mod spam;
+mod spam_replay;
 mod unlock;
 
 use serde::{Deserialize, Serialize};
@@ -23,10 +26,13 @@ use crate::reports::Told;
 pub(crate) use client::ask;
 pub(crate) use execute::execute;
 pub(crate) use lines::{BanLine, QueueLine, QueueMessage, QueueRecipient, QueueStatus, StoppedLine};
+pub(crate) use quarantine::{QuarantineLine, QuarantineRequest};
 pub(crate) use queue::time;
 pub(crate) use screen::{ListLine, ScreenStatus, TrapLine};
 pub(crate) use sieve::{judge, script_for, script_of};
 pub(crate) use socket::AdminSocket;
+pub(crate) use spam::{SpamChecked, SpamHit, SpamRequest, SpamStatus, SpamTold};
+pub(crate) use spam_replay::{SpamReplay, SpamReplayed};
 
 /// A request, as it goes over the admin socket: one line of JSON.
 #[derive(Clone, Serialize, Deserialize, Debug)]
@@ -214,6 +220,14 @@ pub(crate) enum Request {
         name: Option<String>,
         change: Option<ListChange>,
     },
+    /// Something of the content filter.
+    Spam {
+        asked: SpamRequest,
+    },
+    /// Something of the mail that is kept apart.
+    Quarantine {
+        asked: QuarantineRequest,
+    },
 }
 
 /// What becomes of an account's list.
@@ -366,6 +380,25 @@ pub(crate) enum Answer {
     },
     QueueStatus {
         status: QueueStatus,
+    },
+    /// What is thought of messages.
+    SpamChecked {
+        checked: Vec<SpamChecked>,
+    },
+    /// What the content filter would have done with mail that is there.
+    SpamReplayed {
+        replayed: Box<SpamReplayed>,
+    },
+    SpamStatus {
+        status: SpamStatus,
+    },
+    /// Mail that is kept apart.
+    Quarantined {
+        messages: Vec<QuarantineLine>,
+    },
+    /// One of them, in base64.
+    QuarantinedMessage {
+        message: String,
     },
     Screen {
         status: ScreenStatus,

@@ -15,6 +15,7 @@ mod domain;
 mod keep_firewall;
 mod mailbox;
 mod print;
+mod quarantine;
 mod queue;
 mod quickstart;
 mod screen;
@@ -24,6 +25,8 @@ mod sieve;
 mod sieve_testsuite;
 mod sieve_trial;
 mod spam;
+mod spam_check;
+mod spam_train;
 mod store;
 mod trace;
 
@@ -109,9 +112,12 @@ enum Verb {
     /// test, replay, testsuite.
     #[command(subcommand)]
     Sieve(sieve::Verb),
-    /// The content of messages: what the spam filter makes of it (check), and making its first model (train-starter).
+    /// The content filter: check, explain, replay, learn, forget, settings, status, train-starter.
     #[command(subcommand)]
     Spam(spam::Verb),
+    /// Mail that is kept apart: list, show, release, drop.
+    #[command(subcommand)]
+    Quarantine(quarantine::Verb),
     /// What became of a message: search the record by its id, Message-ID or an address.
     Trace(trace::Arguments),
     /// Keep banned peers out by the kernel: started by the server itself.
@@ -157,7 +163,7 @@ impl Command {
             Verb::Dns(verb) => return dns::run(&verb, &config, json),
             Verb::Dkim(verb) => return dkim::run(verb, &config, json),
             Verb::Sieve(verb) => return sieve::run(verb, &config, json),
-            Verb::Spam(verb) => return spam::run(&verb, json),
+            Verb::Spam(verb) => return spam::run(verb, &config, json),
             Verb::Setup(verb) => return setup::run(verb, &config, json),
             Verb::Account(verb) => verb.into_request()?,
             Verb::Alias(verb) => verb.to_request(),
@@ -165,6 +171,7 @@ impl Command {
             Verb::Domain(verb) => verb.to_request(),
             Verb::Mailbox(verb) => verb.to_request(),
             Verb::Queue(verb) => verb.into_request(),
+            Verb::Quarantine(verb) => verb.into_request(),
             Verb::Screen(verb) => verb.into_request(),
             Verb::Verify => Request::Verify,
             Verb::Store(verb) => verb.to_request(),

@@ -47,6 +47,30 @@ pub(super) const NAMED_FILE: Fit = Fit {
     what: "names and their files such as \"friends=/etc/mailstead/friends\"",
     fits: |text| named_file(text).is_some(),
 };
+pub(super) const SENDERS: Fit = Fit {
+    what: "senders such as \"ann@example.com\" or \"example.com\"",
+    fits: |text| mta::Senders::parse(text).is_some(),
+};
+pub(super) const RULE_POINTS: Fit =
+    Fit { what: "rules and points such as \"SPF_FAIL=2.5\"", fits: |text| rule_points(text).is_some() };
+pub(super) const SPAM_CHANGES: Fit = Fit {
+    what: "domains and what they want such as \"example.org tag2=5 at_kill=reject\"",
+    fits: |text| spam_changes(text).is_some(),
+};
+pub(super) const ATTACHMENT_ACTION: Fit = Fit {
+    what: "kinds and actions such as \"program=quarantine\"",
+    fits: |text| attachment_action(text).is_some(),
+};
+pub(super) const ATTACHMENT_WORD: Fit = Fit {
+    what: "endings of names and media types such as \"exe\" or \"application/x-tar\"",
+    fits: |text| !text.is_empty() && !text.contains(char::is_whitespace),
+};
+pub(super) const FILE: Fit =
+    Fit { what: "absolute paths of files", fits: |text| std::path::Path::new(text).is_absolute() };
+pub(super) const SUBJECT_PREFIX: Fit = Fit {
+    what: "at most 64 octets of ASCII without blanks",
+    fits: |text| mta::Changes::parse(&format!("subject_prefix={text}")).is_ok(),
+};
 pub(super) const DOMAIN: Fit =
     Fit { what: "domain names such as \"example.org\"", fits: |text| DomainName::parse(text).is_ok() };
 pub(super) const SCREEN_LIST: Fit = Fit {
@@ -63,6 +87,24 @@ pub(crate) fn named_file(text: &str) -> Option<(String, PathBuf)> {
     let (name, file) = text.rsplit_once('=')?;
     let file = PathBuf::from(file.trim());
     (!name.trim().is_empty() && file.is_absolute()).then(|| (name.trim().to_owned(), file))
+}
+
+/// `NAME=POINTS`.
+pub(crate) fn rule_points(text: &str) -> Option<(String, f32)> {
+    let (name, points) = text.split_once('=')?;
+    Some((name.trim().to_owned(), mta::points(points)?)).filter(|(name, _)| !name.is_empty())
+}
+
+/// `KIND=ACTION`.
+pub(crate) fn attachment_action(text: &str) -> Option<(attachments::Class, attachments::Action)> {
+    let (class, action) = text.split_once('=')?;
+    Some((attachments::Class::parse(class.trim())?, attachments::Action::parse(action.trim())?))
+}
+
+/// `DOMAIN NAME=VALUE …`.
+pub(crate) fn spam_changes(text: &str) -> Option<(DomainName, mta::Changes)> {
+    let (domain, changes) = text.trim().split_once(' ')?;
+    Some((DomainName::parse(domain).ok()?, mta::Changes::parse(changes).ok()?))
 }
 
 /// `HOST:PORT PROTECTION [CREDENTIALS]`.

@@ -15,6 +15,7 @@ use smtp::{BodyType, MailParameters};
 use std::time::Duration;
 
 use super::route::{RemoteTarget, Route};
+use crate::content::Considered;
 
 /// Who brought a message, as far as it matters to the queue.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +26,7 @@ pub(crate) struct Brought {
     pub(crate) now: Timestamp,
     /// How long submitted mail waits by itself.
     pub(crate) undo_window: Duration,
-    /// Where it is filed here.
+    /// Where it goes by what was found about its sender, and for those elsewhere.
     pub(crate) place: Place,
     /// Who hears of what cannot be delivered.
     pub(crate) reports: Reports,
@@ -41,24 +42,29 @@ pub(crate) enum Reports {
 }
 
 /// Where a message is filed in the mailboxes here.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Place {
     /// With the mail.
     Inbox,
     /// With what nobody wants.
     Junk,
+    /// Apart from all mailboxes that people see.
+    Quarantine,
 }
 
 /// The queue's part of a message; `None` where all of it stays here.
 pub(crate) fn new_message(
     envelope: &Envelope<Route>,
     message: &Arriving,
+    content: Considered<'_>,
     brought: Brought,
 ) -> Option<NewMessage> {
     let recipients: Vec<Recipient> = envelope
         .recipients
         .iter()
-        .flat_map(|named| named.route.remote_of(brought.place).map(|target| recipient(named, target)))
+        .enumerate()
+        .filter(|(number, _)| content.refusal(*number).is_none())
+        .flat_map(|(_, named)| named.route.remote_of(brought.place).map(|target| recipient(named, target)))
         .collect();
     if recipients.is_empty() {
         return None;

@@ -12,10 +12,11 @@ use super::screening::Screened;
 use super::session::Conversation;
 use crate::Listener;
 use crate::breaker::RecipientKey;
+use crate::content::Considered;
 use crate::deliver::local::{self, Delivery};
 use crate::deliver::queued::{Brought, Place, Reports};
 use crate::deliver::route::{Asking, Route};
-use crate::filter::{Answers, Known};
+use crate::filter::Known;
 use crate::report::filed;
 use crate::screen::{Evidence, NAMES_MAX};
 use crate::way::{MessageWay, Outcome, RecipientWay};
@@ -104,8 +105,8 @@ impl Conversation {
         let (Some(arrived), Some(mut transaction)) = (self.arrived.take(), self.transaction.take()) else {
             return self.session.on_delivered(&[replies::STORE_BUSY], &mut self.out);
         };
-        let place = arrived.place();
-        let Arrived { message, judged } = arrived;
+        let (by_sender, place) = arrived.places();
+        let Arrived { message, judged, opinion } = arrived;
         let written_to = std::mem::take(&mut transaction.written_to);
         if let Err(reply) = self.charge(&envelope, written_to).await {
             self.note_late_refusal(transaction, &envelope, &reply);
@@ -132,12 +133,10 @@ impl Conversation {
         let known = Known {
             settings: &self.live.settings,
             judged: judged.as_deref(),
+            content: Considered { by_sender, opinion: opinion.as_deref() },
             is_ours: self.asking() == Asking::Ours,
             peer: self.client.peer.address(),
-            answers: match self.client.listener {
-                Listener::Lmtp => Answers::Each,
-                Listener::Relay | Listener::Submission | Listener::ImplicitSubmission => Answers::One,
-            },
+            answers: self.answers(),
         };
         let deliveries = local::deliver(&self.door.rooms, known, message, &envelope, brought).await;
         if let Some(account) = brought.submitter {

@@ -15,7 +15,7 @@ use platform::metrics::Metrics;
 use platform::stream::Endpoint;
 
 use crate::foundation::{
-    Peer, Street, acceptor, add_alias, add_person, address, breaker, directory, domain, filters,
+    Peer, Street, acceptor, add_alias, add_person, address, breaker, content, directory, domain, filters,
     guard_settings, now, read_whole, transactions,
 };
 
@@ -111,6 +111,7 @@ impl House {
             resolver,
             checked: Arc::new(|_| {}),
             filters: filters(data.path(), &metrics),
+            content: content(data.path(), &clock, &metrics),
             screen: screen.clone(),
             breaker: breaker(data.path(), &directory, &clock, &metrics),
         };

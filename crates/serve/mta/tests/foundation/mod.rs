@@ -11,7 +11,9 @@ use std::time::Duration;
 use directory::{Account, AliasSource, AliasTarget, Directory, NewAccount, NewPassword, PasswordCost, Quota};
 use mail_types::{Address, DomainName, TransactionId};
 use mailstore::MessageReader;
-use mta::{Breaker, BreakerSettings, FilterSettings, Filters, Listener, SmtpDoor};
+use mta::{
+    Breaker, BreakerSettings, Content, ContentSettings, FilterSettings, Filters, Listener, SmtpDoor, Taste,
+};
 use platform::clock::{Clock, Timestamp};
 use platform::guard::{Guard, GuardSettings};
 use platform::listener::{Accepted, ConnectionNumber};
@@ -78,6 +80,13 @@ pub(crate) fn filters(data: &Path, metrics: &Metrics) -> Filters {
 pub(crate) fn breaker(data: &Path, directory: &Directory, clock: &Clock, metrics: &Metrics) -> Breaker {
     let settings = BreakerSettings::default();
     Breaker::open(&data.join("breaker.db"), settings, directory.clone(), clock.clone(), metrics).unwrap()
+}
+
+/// A room for the content filter, which judges nothing: what these stories bring is no mail that anybody would write.
+pub(crate) fn content(data: &Path, clock: &Clock, metrics: &Metrics) -> Content {
+    let everybody = Taste { is_on: false, ..Taste::default() };
+    let settings = ContentSettings { everybody, ..ContentSettings::default() };
+    Content::open(&data.join("spam"), settings, clock, metrics).unwrap()
 }
 
 pub(crate) fn add_alias(directory: &Directory, source: &str, targets: &[&str]) {

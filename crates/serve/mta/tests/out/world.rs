@@ -11,8 +11,8 @@ use directory::Directory;
 use dns::{FixedRecords, MailExchanger, Name, RecordData, Resolver, Security, TlsaRecord};
 use mailstore::{Store, Want};
 use mta::{
-    Attempt, Breaker, Filters, Listener, Loopback, Outbound, OutboundRooms, OutboundSettings, PolicyFetch,
-    PolicyFetchError, Rooms, Routing, Settings, SmtpDoor, StsRooms, Timeouts, TlsResult,
+    Attempt, Breaker, Content, Filters, Listener, Loopback, Outbound, OutboundRooms, OutboundSettings,
+    PolicyFetch, PolicyFetchError, Rooms, Routing, Settings, SmtpDoor, StsRooms, Timeouts, TlsResult,
 };
 use parking_lot::Mutex;
 use platform::clock::{Clock, Timestamp};
@@ -30,7 +30,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::host::{Host, Manner};
 use crate::foundation::{
-    Peer, Street, acceptor, add_alias, add_person, address, breaker, directory, domain, filters,
+    Peer, Street, acceptor, add_alias, add_person, address, breaker, content, directory, domain, filters,
     guard_settings, now, read_whole, transactions,
 };
 
@@ -53,6 +53,7 @@ pub(crate) struct World {
     guard: Guard,
     filters: Filters,
     pub(crate) breaker: Breaker,
+    content: Content,
     street: Street,
     /// Keeps the port of all hosts from other tests.
     keeper: Arc<TcpListener>,
@@ -199,6 +200,7 @@ impl World {
         let tasks = Tasks::new(&metrics);
         out.start(&tasks);
         let filters = filters(data.path(), &metrics);
+        let content = content(data.path(), &clock, &metrics);
         let own_acceptor = acceptor(&authority.issue(&["mail.example.org"], now()).unwrap(), &metrics);
         let rooms = Rooms {
             store: store.clone(),
@@ -212,6 +214,7 @@ impl World {
             resolver: None,
             checked: Arc::new(|_| {}),
             filters: filters.clone(),
+            content: content.clone(),
             screen: None,
             breaker: breaker.clone(),
         };
@@ -236,6 +239,7 @@ impl World {
             guard,
             filters,
             breaker,
+            content,
             keeper: Arc::new(keeper),
             _data: data,
         }
@@ -337,6 +341,7 @@ impl World {
             resolver: None,
             checked: Arc::new(|_| {}),
             filters: self.filters.clone(),
+            content: self.content.clone(),
             screen: None,
             breaker: self.breaker.clone(),
         };

@@ -1,0 +1,194 @@
+//! Where mail goes for what it says, and what its header and its record tell.
+
+use anyhow::{Result, ensure};
+
+use super::{ANN, BOB, EVE, GTUBE, House, field, letter};
+
+#[test]
+fn spam_is_marked_and_filed_as_junk() -> Result<()> {
+    let house = House::new("")?;
+    let forged =
+        letter(EVE, ANN, "plain", "Shall we meet at noon? The minutes of the meeting are in the wiki.")
+            .replacen(
+                "To: ",
+                "X-Spam-Flag: YES\r\nX-Spam-Status: Yes, score=99\r\nX-Mailstead-Why: none\r\nTo: ",
+                1,
+            );
+    house.take(EVE, &[ANN], &forged)?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "test", GTUBE))?;
+    let inbox = house.lying(ANN, "INBOX")?;
+    ensure!(house.subjects(ANN, "INBOX")? == ["plain"], "{inbox:?}\n{}", house.record(EVE)?);
+    ensure!(!inbox[0].1.contains("score=99") && !inbox[0].1.contains("X-Mailstead-Why: none"), "{inbox:?}");
+    ensure!(field(&inbox[0].1, "X-Spam-Flag") != Some("YES"), "{inbox:?}");
+    let junk = house.lying(ANN, "Junk")?;
+    ensure!(house.subjects(ANN, "Junk")? == ["test"], "{junk:?}\n{}", house.record(EVE)?);
+    let (flags, text) = &junk[0];
+    ensure!(flags.contains("$Junk") && !flags.contains("\\Seen"), "{flags}");
+    ensure!(field(text, "X-Spam-Flag") == Some("YES"), "{text}");
+    ensure!(field(text, "X-Spam-Status").is_some_and(|status| status.starts_with("Yes, score=")), "{text}");
+    let record = house.record(EVE)?;
+    ensure!(record.contains("content: score ") && record.contains("+1000.00 GTUBE"), "{record}");
+    Ok(())
+}
+
+#[test]
+fn what_becomes_of_spam_is_the_operators_choice() -> Result<()> {
+    for (spam, inbox, junk, refused) in [
+        ("at_tag2 = \"tag\"\nkill = 5000", &["***SPAM*** test"][..], &[][..], false),
+        ("mark_as_read = true", &[], &["***SPAM*** test"], false),
+        ("at_kill = \"quarantine\"", &[], &[], false),
+        ("at_kill = \"reject\"", &[], &[], true),
+        ("check = false", &["test"], &[], false),
+        ("points = [\"GTUBE=0\"]", &["test"], &[], false),
+    ] {
+        let house = House::new(&format!("subject_prefix = \"***SPAM***\"\n{spam}"))?;
+        let (code, text) = house.bring(EVE, &[ANN], &letter(EVE, ANN, "test", GTUBE))?;
+        ensure!((code == "550") == refused, "{spam}: {code} {text}\n{}", house.server.log());
+        ensure!(house.subjects(ANN, "INBOX")? == inbox, "{spam}: {}", house.record(EVE)?);
+        ensure!(house.subjects(ANN, "Junk")? == junk, "{spam}: {}", house.record(EVE)?);
+        let is_read = house.lying(ANN, "Junk")?.iter().any(|(flags, _)| flags.contains("\\Seen"));
+        ensure!(is_read == spam.contains("mark_as_read"), "{spam}");
+        ensure!(house.server.command(&["verify"])?.contains(": 0 faults"), "{spam}: the store is sound");
+    }
+    Ok(())
+}
+
+#[test]
+fn one_message_has_one_header_and_goes_where_each_recipient_wants_it() -> Result<()> {
+    let house = House::new("domains = [\"example.test at_kill=reject\"]")?;
+    // Refused for none, since one of two wants it.
+    house.server.command(&["spam", "settings", BOB, "check=off"])?;
+    house.take(EVE, &[ANN, BOB], &letter(EVE, ANN, "both", GTUBE))?;
+    ensure!(house.subjects(BOB, "INBOX")? == ["both"]);
+    ensure!(house.subjects(ANN, "INBOX")?.is_empty() && house.subjects(ANN, "Junk")?.is_empty());
+    let apart = house.server.command(&["quarantine", "list", ANN])?;
+    ensure!(apart.contains("both"), "{apart}");
+    let (code, text) = house.bring(EVE, &[ANN], &letter(EVE, ANN, "one", GTUBE))?;
+    ensure!(code == "550" && text.contains("looks like spam"), "{code} {text}");
+    house.server.command(&["spam", "settings", BOB, "check=on", "at_kill=junk", "kill=2000", "tag2=900"])?;
+    house.take(EVE, &[BOB], &letter(EVE, BOB, "two", GTUBE))?;
+    ensure!(house.subjects(BOB, "Junk")? == ["two"], "{}", house.record(EVE)?);
+    house.server.command(&["spam", "settings", BOB, "tag2=1999", "kill=2000"])?;
+    house.server.command(&["spam", "settings", BOB, "tag2=10001"]).expect_err("beyond the bound");
+    Ok(())
+}
+
+/// The file that every scanner takes for a virus, in two pieces, so that nobody takes this source for one.
+fn eicar() -> String {
+    ["X5O!P%@AP[4\\PZX54(P^)7CC)7}$", "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"].concat()
+}
+
+fn with_attachment(subject: &str, name: &str, content: &str) -> String {
+    let body = format!(
+        "--b\r\nContent-Type: text/plain\r\n\r\nPlease see the file.\r\n--b\r\nContent-Type: application/octet-stream; \
+         name={name}\r\nContent-Disposition: attachment; filename={name}\r\n\r\n{content}\r\n--b--"
+    );
+    let head = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\nTo: ";
+    letter(EVE, ANN, subject, &body).replacen("To: ", head, 1)
+}
+
+#[test]
+fn what_is_attached_decides_whatever_the_score() -> Result<()> {
+    let house = House::new("")?;
+    let (code, text) = house.bring(EVE, &[ANN, BOB], &with_attachment("virus", "note.com", &eicar()))?;
+    ensure!(code == "550" && text.contains("attached"), "{code} {text}");
+    house.take(EVE, &[ANN], &with_attachment("note", "note.txt", "Nothing but words."))?;
+    ensure!(house.subjects(ANN, "INBOX")? == ["note"], "{}", house.record(EVE)?);
+    let house = House::build(
+        "",
+        "[attachments]\nactions = [\"test-virus=quarantine\", \"program=quarantine\", \"refused=quarantine\"]\nrefuse = [\"xyz\"]",
+    )?;
+    house.take(EVE, &[ANN], &with_attachment("virus", "note.com", &eicar()))?;
+    house.take(EVE, &[ANN], &with_attachment("odd", "note.xyz", "Nothing but words."))?;
+    ensure!(house.subjects(ANN, "INBOX")?.is_empty() && house.subjects(ANN, "Junk")?.is_empty());
+    let apart = house.server.command(&["quarantine", "list"])?;
+    ensure!(apart.contains("virus") && apart.contains("odd"), "{apart}\n{}", house.record(EVE)?);
+    Ok(())
+}
+
+#[test]
+fn scripts_see_the_score_and_what_is_attached() -> Result<()> {
+    let place = tempfile::TempDir::new()?;
+    let script = "require [\"fileinto\", \"mailbox\", \"spamtestplus\", \"spamtest\", \"virustest\", \"relational\", \
+        \"comparator-i;ascii-numeric\", \"variables\", \"imap4flags\"];\n\
+        if virustest :value \"eq\" :comparator \"i;ascii-numeric\" \"1\" { addflag \"$Clean\"; }\n\
+        if spamtest :value \"ge\" :comparator \"i;ascii-numeric\" \"10\" { fileinto :create \"Ten\"; }\n\
+        elsif spamtest :value \"ge\" :comparator \"i;ascii-numeric\" \"2\" { fileinto :create \"Some\"; }\n";
+    std::fs::write(place.path().join(format!("{ANN}.sieve")), script)?;
+    let sieve = format!("[sieve]\nseeds = \"{}\"", place.path().display());
+    let house = House::build("", &sieve)?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "test", GTUBE))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "plain", "Shall we meet at noon?"))?;
+    ensure!(house.subjects(ANN, "Ten")? == ["test"], "{}", house.record(EVE)?);
+    let some = house.lying(ANN, "Some")?;
+    ensure!(some.len() == 1 && some[0].0.contains("$Clean"), "{some:?} {}", house.record(EVE)?);
+    Ok(())
+}
+
+#[test]
+fn what_is_kept_apart_comes_back_when_it_is_asked_for() -> Result<()> {
+    let mut house = House::new("at_kill = \"quarantine\"")?;
+    house.take(EVE, &[ANN, BOB], &letter(EVE, ANN, "apart", GTUBE))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "gone", GTUBE))?;
+    house.server.kill()?;
+    house.server.up()?;
+    let list = |who: &str| -> Result<Vec<serde_json::Value>> {
+        let told = house.server.command(&["--json", "quarantine", "list", who])?;
+        Ok(serde_json::from_str(&told)?)
+    };
+    let anns = list(ANN)?;
+    ensure!(anns.len() == 2 && list(BOB)?.len() == 1, "{anns:?}");
+    let id = |subject: &str| -> String {
+        let found = anns.iter().find(|one| one["subject"] == subject);
+        found.and_then(|one| one["id"].as_str()).unwrap_or_default().to_owned()
+    };
+    let shown = house.server.command(&["quarantine", "show", &id("apart")])?;
+    ensure!(shown.contains("Subject: apart") && shown.contains("X-Spam-Flag: YES"), "{shown}");
+    house.server.command(&["quarantine", "release", &id("apart")])?;
+    house.server.command(&["quarantine", "drop", &id("gone")])?;
+    ensure!(house.subjects(ANN, "INBOX")? == ["apart"] && house.subjects(BOB, "INBOX")?.is_empty());
+    ensure!(list(ANN)?.is_empty() && list(BOB)?.len() == 1);
+    ensure!(house.server.try_command(&["quarantine", "release", &id("gone")])?.status.code() == Some(1));
+    let mut imap = house.server.imap(ANN)?;
+    let listed = imap.ok("LIST \"\" \"*\"")?;
+    ensure!(!listed.of("LIST").any(|line| line.to_lowercase().contains("quarantine")), "{listed:?}");
+    ensure!(house.server.command(&["verify"])?.contains(": 0 faults"), "the store is sound");
+    Ok(())
+}
+
+#[test]
+fn people_are_told_why_and_what_if() -> Result<()> {
+    let house = House::new("")?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "test", GTUBE))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "plain", "Shall we meet at noon?"))?;
+    let why = house.server.command(&["spam", "explain", "<test@strangers.example>"])?;
+    ensure!(why.contains("+1000.00 GTUBE it holds the line"), "{why}");
+    let file = house.server.directory().join("test.eml");
+    std::fs::write(&file, &house.lying(ANN, "Junk")?[0].1)?;
+    let path = file.display().to_string();
+    let why = house.server.command(&["spam", "explain", &path])?;
+    ensure!(
+        why.contains("was spam when it came") && why.contains("today:") && why.contains("GTUBE"),
+        "{why}"
+    );
+    let checked = house.server.command(&["--json", "spam", "check", &path])?;
+    let checked: serde_json::Value = serde_json::from_str(&checked)?;
+    ensure!(checked[0]["action"] == "junk" && checked[0]["score"].as_f64() > Some(1000.0), "{checked}");
+    let alone = house.server.command(&["spam", "check", "--model-only", &path])?;
+    ensure!(alone.contains("% unwanted") && !alone.contains("GTUBE"), "{alone}");
+    // A lower threshold would take a letter for spam that is kept with the mail.
+    let replay = |arguments: &[&str]| -> Result<serde_json::Value> {
+        let all = [&["--json", "spam", "replay", "--last", "90d"], arguments].concat();
+        Ok(serde_json::from_str(&house.server.command(&all)?)?)
+    };
+    let now = replay(&[])?;
+    ensure!(now["messages"] == 2 && now["false_positives"] == 0 && now["missed"] == 0, "{now}");
+    let low = replay(&["--tag2=-5", ANN])?;
+    ensure!(low["false_positives"] == 1 && low["changes"][0]["subject"] == "plain", "{low}");
+    let rules = house.server.directory().join("local.cf");
+    std::fs::write(&rules, "body NOON /meet at noon/i\nscore NOON 20\ndescribe NOON it wants to meet\n")?;
+    let ruled = replay(&["--rules", &rules.display().to_string()])?;
+    ensure!(ruled["false_positives"] == 1 && ruled["changes"][0]["subject"] == "plain", "{ruled}");
+    ensure!(replay(&["--rules", "/nowhere"]).is_err());
+    Ok(())
+}
