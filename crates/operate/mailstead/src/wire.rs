@@ -38,6 +38,7 @@ use crate::content::content_settings;
 use crate::filters::{self, filter_settings};
 use crate::house::{House, directory_settings};
 use crate::keys::Keeper;
+use crate::quarantine;
 use crate::reports::{Reader, ReportMail, Sender, WAITING_MAX};
 use crate::settings::Settings;
 
@@ -106,6 +107,7 @@ impl Running {
         let (report_mail, report_mails) = mpsc::channel(WAITING_MAX);
         let (events, waiting_events) = mpsc::channel(EVENTS_MAX);
         let (lessons, waiting_lessons) = mpsc::channel(LESSONS_MAX);
+        let (orders, waiting_orders) = mpsc::channel(quarantine::ORDERS_MAX);
         let judges = Workers::start("scripts", WorkersSettings { threads: 1, queue_max: 64 }, &metrics)?;
         let means = Means {
             clock: &clock,
@@ -114,6 +116,7 @@ impl Running {
             report_mail: &report_mail,
             events: &events,
             lessons: &lessons,
+            orders: &orders,
             judges: &judges,
         };
         let doors = Doors::new(&settings, &house, acceptor, means, &metrics);
@@ -137,6 +140,9 @@ impl Running {
         running.doors.run_events(waiting_events, &running.tasks);
         running.doors.tend_breaker(&running.tasks);
         running.doors.learn(&running.house, waiting_lessons, &running.tasks);
+        let carried_out =
+            quarantine::carry_out(running.house.clone(), waiting_orders, running.tasks.shutdown());
+        running.tasks.spawn("orders", carried_out);
         running.care();
         running.watch_bans(firewall);
         let sender = reports::sender(&running.house, running.resolver.clone(), &transactions)?;
@@ -177,7 +183,7 @@ impl Running {
         self.tasks.spawn("dns", self.resolver.clone().tend(self.tasks.shutdown()));
         let content = self.house.content.clone();
         self.tasks.spawn("models", content.keep(self.house.clock.clone(), self.tasks.shutdown()));
-        self.tasks.spawn("quarantine", expire(self.house.clone(), self.tasks.shutdown()));
+        self.tasks.spawn("quarantine", quarantine::tend(self.house.clone(), self.tasks.shutdown()));
         self.tasks.spawn("lists", self.house.screen.lists().clone().tend(self.tasks.shutdown()));
         self.tasks.spawn("purge", purge(self.house.clone(), self.tasks.shutdown()));
     }
@@ -311,23 +317,6 @@ async fn keep_bans(house: House, changes: watch::Sender<u64>, stop: Shutdown) {
         }
         if let Err(error) = house.bans.keep().await {
             tracing::error!(error = format!("{error:#}"), "bans are not kept over a restart");
-        }
-    }
-}
-
-/// Throws away what was kept apart for long enough, now and once a day.
-async fn expire(house: House, stop: Shutdown) {
-    loop {
-        let (kept, now) = (house.settings.time("spam.quarantine_kept"), house.clock.now());
-        match house.quarantine().expire(kept, now).await {
-            Ok(0) => {}
-            Ok(messages) => tracing::info!(messages, "what was kept apart for long enough is gone"),
-            Err(error) => tracing::warn!(%error, "what was kept apart is looked at again tomorrow"),
-        }
-        // Neither arm loses anything when cancelled.
-        tokio::select! {
-            () = stop.triggered() => return,
-            () = tokio::time::sleep(PURGE_EVERY) => {}
         }
     }
 }

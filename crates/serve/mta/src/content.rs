@@ -3,7 +3,8 @@
 //!
 //! `judge.rs` makes of a message and what is known of it a score, on a thread of its own, `attached.rs` looks at what is attached; `opinion.rs` says what that means for
 //! each account, as `taste.rs` has what each wants; `mark.rs` writes it down. `learn.rs` hears what people say of messages and
-//! teaches the models of `models.rs`, each lesson of `lessons.rs` once; `quarantine.rs` has what is kept apart.
+//! teaches the models of `models.rs`, each lesson of `lessons.rs` once; `quarantine.rs` has what is kept apart,
+//! `orders.rs` the addresses by which people ask for it.
 
 mod attached;
 mod evidence;
@@ -13,6 +14,7 @@ mod lessons;
 mod mark;
 mod models;
 mod opinion;
+mod orders;
 mod quarantine;
 mod settings;
 mod taste;
@@ -24,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use mail_types::AccountId;
+use mail_types::{AccountId, Address, DomainName, ForwardPath};
 use platform::clock::{Clock, Timestamp};
 use platform::metrics::{Counter, Histogram, Metrics, SECONDS_BOUNDS};
 use platform::tasks::Shutdown;
@@ -33,6 +35,7 @@ use storage::StorageError;
 
 use lessons::Lessons;
 use models::Models;
+use orders::Orders;
 
 pub(crate) use evidence::evidence;
 pub(crate) use judge::{About, Question, Sender, Thought};
@@ -40,6 +43,7 @@ pub use learn::{Learned, Lesson, LessonError};
 pub(crate) use mark::with_subject;
 pub use models::Past;
 pub(crate) use opinion::{Considered, Deciding, Opinion};
+pub use orders::Order;
 pub(crate) use quarantine::filing as quarantine_filing;
 pub use quarantine::{Quarantine, QuarantineError, Quarantined};
 pub use settings::{ContentSettings, OnBusy, SETTINGS_ANNOTATION};
@@ -69,6 +73,7 @@ pub(crate) struct Inner {
     pub(crate) teacher: Workers,
     pub(crate) counts: Counts,
     pub(crate) ours: judge::OursKept,
+    orders: Orders,
 }
 
 /// What the filter counts.
@@ -110,6 +115,9 @@ pub enum ContentError {
     /// Its models are not readable.
     #[error("the models of the content filter")]
     Models(#[source] std::io::Error),
+    /// The key of orders for mail that is kept apart is not readable.
+    #[error("the key of orders for mail that is kept apart")]
+    Orders(#[source] std::io::Error),
     /// Its memory of lessons is not readable.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -142,6 +150,7 @@ impl Content {
             teacher,
             counts: Counts::new(metrics),
             ours: judge::OursKept::default(),
+            orders: Orders::open(&place.join("orders.key")).map_err(ContentError::Orders)?,
         })))
     }
 
@@ -154,6 +163,21 @@ impl Content {
     #[must_use]
     pub fn settings(&self) -> Arc<ContentSettings> {
         self.0.settings.load_full()
+    }
+
+    /// The address to write to for mail that is kept apart; `None` where the domain leaves no room for it.
+    #[must_use]
+    pub fn order_address(&self, order: Order, domain: &DomainName) -> Option<Address> {
+        self.0.orders.address(order, domain)
+    }
+
+    /// The order that a recipient stands for, if it is none of our people but such an address.
+    #[must_use]
+    pub fn order(&self, recipient: &ForwardPath) -> Option<Order> {
+        match recipient {
+            ForwardPath::Address(address) => self.0.orders.read(address),
+            ForwardPath::Postmaster => None,
+        }
     }
 
     /// Writes what was learned to disk now and then, until the end.

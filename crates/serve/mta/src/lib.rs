@@ -47,7 +47,7 @@ use settings::{Live, QueueBehind};
 pub use breaker::{Breaker, BreakerError, BreakerSettings, RecipientKey, Signal, Stopped};
 pub use content::{
     Action as SpamAction, CHANGES_OCTETS_MAX, Changes, Content, ContentError, ContentSettings, ContentTrial,
-    Learned, Lesson, LessonError, OnBusy, POINTS_MAX, Past, Quarantine, QuarantineError, Quarantined,
+    Learned, Lesson, LessonError, OnBusy, Order, POINTS_MAX, Past, Quarantine, QuarantineError, Quarantined,
     SENDERS_MAX, SETTINGS_ANNOTATION, Senders, Taste, TrialVerdict, points,
 };
 pub use deliver::limits::SentHour;

@@ -3,17 +3,16 @@
 use anyhow::Context;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mail_types::TransactionId;
 use message::Summary;
-use mta::{Lesson, Quarantined};
+use mta::Quarantined;
 use serde::{Deserialize, Serialize};
-use spam::{Class, MESSAGE_OCTETS_MAX};
 
 use super::Answer;
 use super::execute::{account, done};
 use super::queue::time;
 use super::spam::field_text;
 use crate::house::House;
+use crate::quarantine;
 
 /// Octets of a message that are shown.
 const SHOWN_OCTETS_MAX: u64 = 1024 * 1024;
@@ -28,6 +27,8 @@ pub(crate) enum QuarantineRequest {
     Show { id: String },
     /// Give it to whom it is for, and learn that it is wanted.
     Release { ids: Vec<String> },
+    /// Tell everybody of what they were not told of yet.
+    Digest,
     /// Throw it away.
     Drop { ids: Vec<String> },
 }
@@ -60,9 +61,13 @@ pub(super) async fn act(house: &House, request: QuarantineRequest) -> anyhow::Re
         }
         QuarantineRequest::Release { ids } => {
             for id in &ids {
-                release(house, id).await.with_context(|| id.clone())?;
+                quarantine::release(house, id).await.with_context(|| id.clone())?;
             }
             done(format!("{} released, and learned as wanted", ids.join(", ")))
+        }
+        QuarantineRequest::Digest => {
+            let people = quarantine::tell(house).await?;
+            done(format!("{people} people are told of mail that is kept apart"))
         }
         QuarantineRequest::Drop { ids } => {
             for id in &ids {
@@ -71,24 +76,6 @@ pub(super) async fn act(house: &House, request: QuarantineRequest) -> anyhow::Re
             done(format!("{} thrown away", ids.join(", ")))
         }
     }
-}
-
-async fn release(house: &House, id: &str) -> anyhow::Result<()> {
-    /// The last name of a millisecond: sessions have taken those before it.
-    const LAST: u64 = (1 << 20) - 1;
-    let now = house.clock.now();
-    let way = TransactionId(u64::try_from(now.unix_millis()).unwrap_or_default() << 20 | LAST);
-    let (message, reader) = house.quarantine().release(id, way, now).await?;
-    let mut octets = Vec::new();
-    while (octets.len() as u64) < reader.octets().min(MESSAGE_OCTETS_MAX as u64) {
-        octets.extend(reader.read(octets.len() as u64..MESSAGE_OCTETS_MAX as u64).await?);
-    }
-    // It is where it belongs, whether or not that is learned.
-    let learned = house.content.learn(Lesson::Account(message.account), octets, Class::Wanted, now).await;
-    if let Err(error) = learned {
-        tracing::warn!(%error, "that a message is wanted is not learned");
-    }
-    Ok(())
 }
 
 fn line(house: &House, found: &Quarantined) -> QuarantineLine {

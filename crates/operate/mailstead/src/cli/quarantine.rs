@@ -27,6 +27,9 @@ pub(super) enum Verb {
         #[arg(required = true)]
         ids: Vec<String>,
     },
+    /// Tell everybody now, by mail, of what was kept apart since they were last told.
+    #[command(after_help = "Example: mailstead quarantine digest")]
+    Digest,
     /// Throw messages away.
     #[command(after_help = "Example: mailstead quarantine drop q12-3")]
     Drop {
@@ -43,6 +46,7 @@ impl Verb {
             }
             Self::Show { id } => QuarantineRequest::Show { id },
             Self::Release { ids } => QuarantineRequest::Release { ids },
+            Self::Digest => QuarantineRequest::Digest,
             Self::Drop { ids } => QuarantineRequest::Drop { ids },
         };
         Request::Quarantine { asked }

@@ -1330,6 +1330,13 @@ pub(crate) static TABLE: &[Row] = &[
         "A file of rules in SpamAssassin's form, or a directory whose `*.cf` are read in the order of their names; empty: none.",
     ),
     row(
+        "spam.quarantine_digest",
+        Seconds { min: 0, max: 24 * HOUR },
+        "\"24h\"",
+        Restart,
+        "How often people are told by mail of what was kept apart since; 0: never.",
+    ),
+    row(
         "spam.quarantine_kept",
         Seconds { min: HOUR, max: 3_650 * 24 * HOUR },
         "\"30d\"",
@@ -1673,6 +1680,7 @@ mod tests {
             include_str!("../filters.rs"),
             include_str!("../house.rs"),
             include_str!("../keys.rs"),
+            include_str!("../quarantine.rs"),
             include_str!("../scripts.rs"),
             include_str!("../wire.rs"),
             include_str!("../wire/doors.rs"),

@@ -26,6 +26,7 @@ use super::own_policy::own_policy;
 use super::{reports, screen, sending};
 use crate::house::House;
 use crate::keys::Srs;
+use crate::quarantine;
 use crate::reports::{ReportMail, row_of};
 use crate::scripts;
 use crate::settings::Settings;
@@ -49,6 +50,8 @@ pub(super) struct Means<'a> {
     pub(super) events: &'a mpsc::Sender<mta::MailboxEvent>,
     /// Takes those of which the content filter may learn.
     pub(super) lessons: &'a mpsc::Sender<mta::MailboxEvent>,
+    /// Takes what people want to have of what is kept apart.
+    pub(super) orders: &'a mpsc::Sender<mta::Order>,
     /// Where people's scripts are compiled.
     pub(super) judges: &'a Workers,
 }
@@ -71,13 +74,14 @@ impl Doors {
         settings: &Settings,
         house: &House,
         acceptor: Option<Acceptor>,
-        Means { clock, transactions, resolver, report_mail, events, lessons, judges }: Means<'_>,
+        Means { clock, transactions, resolver, report_mail, events, lessons, orders, judges }: Means<'_>,
         metrics: &Metrics,
     ) -> Self {
         let guard = &house.guard;
         let new_places = new_place_sink(house.breaker.clone());
         let (book, counted) = (house.way.clone(), house.reports.clone());
         let pick = reports::picker(settings, report_mail.clone());
+        let pick_orders = quarantine::picker(house, orders.clone());
         let smtp = mta::Rooms {
             store: house.store.clone(),
             queue: Some(house.queue.clone()),
@@ -88,6 +92,7 @@ impl Doors {
             next_transaction: transactions.giver(),
             ways: Arc::new(move |message| {
                 pick(&message);
+                pick_orders(&message);
                 book.record(way::message_step(&message));
             }),
             resolver: Some(resolver.clone()),

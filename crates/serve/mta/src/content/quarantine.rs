@@ -11,10 +11,14 @@ use mailstore::{
 };
 use platform::clock::Timestamp;
 
+use super::orders::Order;
+
 /// The account that has it: the last number, which no person will ever have.
 const APART: AccountId = AccountId(u32::MAX);
 /// Messages whose rows are read at once.
 const BATCH: usize = 500;
+/// Messages of one account that are told of, or asked for, at once.
+const TOLD_MAX: usize = 1_000;
 
 /// What is kept apart. Clones share it.
 #[derive(Clone, Debug)]
@@ -37,6 +41,14 @@ pub struct Quarantined {
     /// What the store knows of it, as `message::Summary::decode` reads it.
     pub summary: Option<Box<[u8]>>,
     place: (MailboxInfo, Row),
+}
+
+impl Quarantined {
+    /// Its number among its account's.
+    #[must_use]
+    pub fn uid(&self) -> Uid {
+        self.place.1.uid
+    }
 }
 
 /// Why something cannot be done with what is kept apart.
@@ -179,6 +191,57 @@ impl Quarantine {
         Ok(())
     }
 
+    /// What nobody has been told of yet, by whose it is.
+    ///
+    /// # Errors
+    /// [`QuarantineError::Store`].
+    pub async fn untold(&self) -> Result<Vec<(AccountId, Vec<Quarantined>)>, QuarantineError> {
+        let apart = self.store.account(APART).await?;
+        let mut found = Vec::new();
+        for mailbox in &apart.mailboxes().await?.mailboxes {
+            let Some(of) = account_of(mailbox) else { continue };
+            let view = apart.open_mailbox(mailbox.id).await?;
+            let untold = view.iter().filter(|(_, entry)| !entry.flags.has(SystemFlag::Seen));
+            let uids: UidSet = untold.map(|(_, entry)| entry.uid).take(TOLD_MAX).collect();
+            let rows = apart.rows(mailbox.id, &uids, Want::Summaries).await?;
+            if !rows.is_empty() {
+                found.push((of, rows.into_iter().map(|row| quarantined(of, mailbox, row)).collect()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Their owner has been told of these messages, which are of one account.
+    ///
+    /// # Errors
+    /// [`QuarantineError::Store`].
+    pub async fn told(&self, messages: &[Quarantined]) -> Result<(), QuarantineError> {
+        let Some((mailbox, _)) = messages.first().map(|message| &message.place) else { return Ok(()) };
+        let apart = self.store.account(APART).await?;
+        let uids: UidSet = messages.iter().map(Quarantined::uid).collect();
+        let flags =
+            FlagNames { system: Flags::default().with(SystemFlag::Seen).system, keywords: Vec::new() };
+        let change = FlagChange { mode: FlagChangeMode::Add, flags };
+        apart.store_flags(mailbox.id, &uids, &change, None).await?;
+        Ok(())
+    }
+
+    /// The names of the messages that an order is for, as far as they are still there.
+    ///
+    /// # Errors
+    /// [`QuarantineError::Store`].
+    pub async fn ordered(&self, order: Order) -> Result<Vec<String>, QuarantineError> {
+        let apart = self.store.account(APART).await?;
+        let list = apart.mailboxes().await?;
+        let Some(mailbox) = mailbox_of(order.account).and_then(|name| list.by_name(&name)) else {
+            return Ok(Vec::new());
+        };
+        let view = apart.open_mailbox(mailbox.id).await?;
+        let uids = view.uids();
+        let wanted = uids.iter().filter(|uid| (order.first..=order.last).contains(uid));
+        Ok(wanted.take(TOLD_MAX).map(|uid| id_of(order.account, uid)).collect())
+    }
+
     /// Throws away what has been there for so long, and what was for accounts that are gone; how much that was.
     ///
     /// # Errors
@@ -219,13 +282,17 @@ fn account_of(mailbox: &MailboxInfo) -> Option<AccountId> {
 
 fn quarantined(account: AccountId, mailbox: &MailboxInfo, mut row: Row) -> Quarantined {
     Quarantined {
-        id: format!("q{}-{}", account.0, row.uid.0),
+        id: id_of(account, row.uid),
         account,
         time: row.internal_date,
         octets: row.octets,
         summary: row.summary.take(),
         place: (mailbox.clone(), row),
     }
+}
+
+fn id_of(account: AccountId, uid: Uid) -> String {
+    format!("q{}-{}", account.0, uid.0)
 }
 
 fn parse_id(id: &str) -> Option<(AccountId, Uid)> {

@@ -93,7 +93,7 @@ impl RemoteTarget {
     }
 }
 
-/// Proof that somebody wants mail thrown away: the directory by [`find`], the scripts of whom it is for, or the operator by a
+/// Proof that somebody wants mail thrown away: the directory or an order by [`find`], the scripts of whom it is for, or the operator by a
 /// trap.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Discarded(());
@@ -133,6 +133,10 @@ pub(crate) struct Question<'a> {
 pub(crate) async fn find(rooms: &Rooms, settings: &Settings, question: Question<'_>) -> Result<Route, Reply> {
     if let Some(route) = returned(rooms, settings, question) {
         return route;
+    }
+    // What is asked for is released when the message has come; nobody wants the message itself.
+    if rooms.content.order(question.forward_path).is_some() {
+        return Ok(Route::Discard(Discarded(())));
     }
     match rooms.directory.resolve(question.forward_path) {
         Resolution::Deliver(recipients) => resolved(rooms, settings, question, recipients).await,

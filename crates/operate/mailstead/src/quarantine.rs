@@ -1,0 +1,217 @@
+//! What people are told of mail that is kept apart, and what becomes of it when they want it.
+
+use std::time::Duration;
+
+use directory::Account;
+use mail_types::{Address, AddressDomain, MailboxName, ReversePath, TransactionId};
+use mailstore::{Filing, FilingTarget, FlagNames, QuotaLimit};
+use message::{
+    Date, Summary, decode_field_text, fields, new_message_id, write_address_field, write_date_field,
+    write_message_id_field, write_return_path, write_text_field, write_text_part,
+};
+use mta::{Lesson, MessageWay, Order, Outcome, Quarantined};
+use platform::tasks::Shutdown;
+use spam::{Class, MESSAGE_OCTETS_MAX};
+use tokio::sync::mpsc;
+
+use crate::house::House;
+
+/// Orders that may wait to be carried out.
+pub(crate) const ORDERS_MAX: usize = 1_000;
+/// Messages that one digest names; how many more there are it says.
+const NAMED_MAX: usize = 200;
+/// How often it is looked whether digests are due, however rarely they are sent.
+const LOOK_EVERY: Duration = Duration::from_secs(24 * 3_600);
+/// Characters of a field that a digest shows.
+const SHOWN_CHARACTERS: usize = 100;
+
+/// Throws away what was kept apart for long enough, and tells people of what is new, now and then.
+pub(crate) async fn tend(house: House, stop: Shutdown) {
+    let every = house.settings.time("spam.quarantine_digest");
+    loop {
+        let (kept, now) = (house.settings.time("spam.quarantine_kept"), house.clock.now());
+        match house.quarantine().expire(kept, now).await {
+            Ok(0) => {}
+            Ok(messages) => tracing::info!(messages, "what was kept apart for long enough is gone"),
+            Err(error) => tracing::warn!(%error, "what was kept apart is looked at again tomorrow"),
+        }
+        // Not at every start: who restarts often would tell people often.
+        // Neither arm loses anything when cancelled.
+        tokio::select! {
+            () = stop.triggered() => return,
+            () = tokio::time::sleep(if every.is_zero() { LOOK_EVERY } else { every.min(LOOK_EVERY) }) => {}
+        }
+        if every.is_zero() {
+            continue;
+        }
+        match tell(&house).await {
+            Ok(0) => {}
+            Ok(people) => tracing::info!(people, "told of mail that is kept apart"),
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "people are told tomorrow of mail kept apart");
+            }
+        }
+    }
+}
+
+/// Tells everybody of what was kept apart since they were last told; how many there were to tell.
+pub(crate) async fn tell(house: &House) -> anyhow::Result<usize> {
+    let mut told = 0;
+    for (account, messages) in house.quarantine().untold().await? {
+        let Some(owner) = house.directory.account(account) else { continue };
+        let Some(digest) = digest(house, &owner, &messages)? else { continue };
+        let mut intake = house.store.intake()?;
+        intake.write(&digest).await?;
+        let filing = Filing {
+            account,
+            mailbox: FilingTarget::Name(MailboxName::inbox()),
+            flags: FlagNames::default(),
+            internal_date: house.clock.now(),
+            quota: QuotaLimit::NONE,
+            way: new_way(house),
+        };
+        for filed in house.store.deliver(intake.finish().await?, vec![filing]).await? {
+            filed?;
+        }
+        // After a crash between the two they are told twice.
+        house.quarantine().told(&messages).await?;
+        told += 1;
+    }
+    Ok(told)
+}
+
+/// Releases a message, and learns that it is wanted.
+pub(crate) async fn release(house: &House, id: &str) -> anyhow::Result<()> {
+    let now = house.clock.now();
+    let (message, reader) = house.quarantine().release(id, new_way(house), now).await?;
+    let mut octets = Vec::new();
+    while (octets.len() as u64) < reader.octets().min(MESSAGE_OCTETS_MAX as u64) {
+        let piece = reader.read(octets.len() as u64..MESSAGE_OCTETS_MAX as u64).await?;
+        if piece.is_empty() {
+            break;
+        }
+        octets.extend(piece);
+    }
+    // It is where it belongs, whether or not that is learned.
+    let learned = house.content.learn(Lesson::Account(message.account), octets, Class::Wanted, now).await;
+    if let Err(error) = learned {
+        tracing::warn!(%error, "that a message is wanted is not learned");
+    }
+    Ok(())
+}
+
+/// Picks orders out of all mail that comes.
+pub(crate) fn picker(
+    house: &House,
+    waiting: mpsc::Sender<Order>,
+) -> impl Fn(&MessageWay) + Send + Sync + use<> {
+    let content = house.content.clone();
+    move |way| {
+        let thrown = way.recipients.iter().filter(|one| matches!(one.outcome, Outcome::Discarded));
+        for order in thrown.filter_map(|one| content.order(&one.forward_path)) {
+            if waiting.try_send(order).is_err() {
+                tracing::warn!("more mail is asked for than can be released: some has to be asked for again");
+            }
+        }
+    }
+}
+
+/// Carries out orders as they come.
+pub(crate) async fn carry_out(house: House, mut waiting: mpsc::Receiver<Order>, stop: Shutdown) {
+    loop {
+        // Neither arm loses anything when cancelled.
+        let order = tokio::select! {
+            () = stop.triggered() => return,
+            order = waiting.recv() => match order {
+                Some(order) => order,
+                None => return,
+            },
+        };
+        let ids = match house.quarantine().ordered(order).await {
+            Ok(ids) => ids,
+            Err(error) => {
+                tracing::error!(%error, "what is kept apart cannot be read");
+                continue;
+            }
+        };
+        for id in ids {
+            match release(&house, &id).await {
+                Ok(()) => tracing::info!(id, "released, as its owner asked by mail"),
+                Err(error) => tracing::error!(id, error = format!("{error:#}"), "not released"),
+            }
+        }
+    }
+}
+
+fn new_way(house: &House) -> TransactionId {
+    /// The last name of a millisecond: sessions have taken those before it.
+    const LAST: u64 = (1 << 20) - 1;
+    TransactionId(u64::try_from(house.clock.now().unix_millis()).unwrap_or_default() << 20 | LAST)
+}
+
+/// The mail that tells of messages; nothing for an account whose domain cannot be written to.
+fn digest(house: &House, owner: &Account, messages: &[Quarantined]) -> anyhow::Result<Option<Vec<u8>>> {
+    let (Some(domain), Some(first), Some(last)) =
+        (owner.address.domain_name(), messages.first(), messages.last())
+    else {
+        return Ok(None);
+    };
+    let to_have = |order: Order| house.content.order_address(order, domain);
+    let all = Order { account: owner.id, first: first.uid(), last: last.uid() };
+    let Some(reply_to) = to_have(all) else { return Ok(None) };
+    let mut entries = String::new();
+    for message in messages.iter().take(NAMED_MAX) {
+        let order = Order { account: owner.id, first: message.uid(), last: message.uid() };
+        if let Some(address) = to_have(order) {
+            entries.push_str(&entry(message, &address));
+        }
+    }
+    let more = messages.len().saturating_sub(NAMED_MAX);
+    if more > 0 {
+        entries.push_str(&format!("and {more} more\r\n"));
+    }
+    let days = house.settings.time("spam.quarantine_kept").as_secs() / (24 * 3_600);
+    let now = house.clock.now();
+    let mut random = [0; 16];
+    directory::fill_random(&mut random)?;
+    let postmaster = Address::new("postmaster", AddressDomain::Name(domain.clone()))?;
+    let mut octets = Vec::new();
+    write_return_path(&ReversePath::Null, &mut octets);
+    write_date_field(Date { unix_seconds: now.unix_seconds(), zone_minutes: 0 }, &mut octets);
+    write_address_field("From", &[("Mail kept apart", &postmaster)], &mut octets);
+    write_address_field("Reply-To", &[("", &reply_to)], &mut octets);
+    write_address_field("To", &[("", &owner.address)], &mut octets);
+    let subject = format!("{} messages are kept apart from your mail", messages.len());
+    write_text_field("Subject", &subject, &mut octets);
+    let milliseconds = u64::try_from(now.unix_millis()).unwrap_or_default();
+    write_message_id_field(&new_message_id(milliseconds, random, domain.as_str()), &mut octets);
+    octets.extend_from_slice(b"Auto-Submitted: auto-generated (quarantine)\r\nMIME-Version: 1.0\r\n");
+    let text = format!(
+        "These messages were taken for something that nobody wants, and are in none of your mailboxes.\r\n\
+         They go after {days} days.\r\n\
+         \r\n\
+         To have one of them, write to the address beneath it; what you write does not matter.\r\n\
+         To have all of them, answer this message. Nobody has to do anything about the others.\r\n\
+         \r\n{entries}"
+    );
+    write_text_part(&text, &mut octets);
+    Ok(Some(octets))
+}
+
+/// What is told of one message. Words of a stranger must not look like ours: each field is one line, and short.
+fn entry(message: &Quarantined, address: &Address) -> String {
+    let summary = message.summary.as_deref().and_then(|summary| Summary::decode(summary).ok());
+    let header = summary.map(|summary| summary.fields.octets().to_vec()).unwrap_or_default();
+    let text = |name: &str| {
+        let field = fields(&header).find(|field| field.is_named(name));
+        let text = field.map(|field| decode_field_text(&field.unfolded())).unwrap_or_default();
+        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        text.trim().chars().take(SHOWN_CHARACTERS).collect::<String>()
+    };
+    let date = Date { unix_seconds: message.time.unix_seconds(), zone_minutes: 0 }.format();
+    format!(
+        "{date}\r\n  From:    {}\r\n  Subject: {}\r\n  To have it: <mailto:{address}>\r\n\r\n",
+        text("From"),
+        text("Subject")
+    )
+}
