@@ -449,6 +449,25 @@ mod tests {
     }
 
     #[test]
+    fn the_models_tell_their_strongest_reasons() {
+        let signal = |weight: f32, text: &str| Signal { weight, text: text.to_owned() };
+        let signals = [
+            signal(3.0, "one"),
+            signal(-2.0, "against"),
+            signal(2.0, "two"),
+            signal(1.0, "three"),
+            signal(0.5, "four"),
+        ];
+        for (given, words) in [
+            (3, "its content looks unwanted with 88.1 %: one, two"),
+            (4, "its content looks unwanted with 88.1 %: one, two, three"),
+            (5, "its content looks unwanted with 88.1 %: one, two, three"),
+        ] {
+            assert_eq!(Catalogue::default().model(Judgement::new(2.0), &signals[..given]).words(), words);
+        }
+    }
+
+    #[test]
     fn the_model_alone_can_decide_and_keeps_its_order() {
         let points = |log_odds| Catalogue::default().model(Judgement::new(log_odds), &[]).points();
         assert!(points(15.0) > 10.0 && points(4.9) > 6.31 && points(1.6) > 2.0 && points(1.5) < 2.0);
