@@ -39,3 +39,16 @@ impl Inspector {
         self.examination.finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_may_move_between_threads() {
+        fn moves<T: Send>(_: &T) {}
+        moves(&Inspector::new(Arc::new(Rules::default())));
+        fn is_shared<T: Send + Sync>(_: &T) {}
+        is_shared(&Arc::new(Rules::default()));
+    }
+}

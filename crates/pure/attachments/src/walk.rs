@@ -166,7 +166,7 @@ impl Walker {
         if may_be && end.is_none() {
             return rest;
         }
-        let line = std::mem::take(&mut self.line);
+        let mut line = std::mem::take(&mut self.line);
         self.is_line_start = end.is_some();
         if may_be {
             self.body_line(&line, examination);
@@ -176,6 +176,8 @@ impl Walker {
                 self.data(piece, examination);
             }
         }
+        line.clear();
+        self.line = line;
         rest
     }
 

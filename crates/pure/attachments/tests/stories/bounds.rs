@@ -111,3 +111,17 @@ fn headers_and_lines() {
         );
     }
 }
+
+#[test]
+fn starts() {
+    let member = gzip(b"x");
+    for (count, expected) in [(8_191, vec![]), (8_192, vec![]), (8_193, vec![Class::Incomplete])] {
+        let message = [b"Content-Type: a/b; name=a.gz\r\n\r\n".as_slice(), &member.repeat(count)].concat();
+        let report = inspect_once(&message);
+        assert_eq!(
+            report.findings.iter().map(|finding| finding.class).collect::<Vec<_>>(),
+            expected,
+            "{count}"
+        );
+    }
+}

@@ -191,6 +191,18 @@ fn who_runs_the_server_says_what_follows() {
 }
 
 #[test]
+fn macros_are_allowed_where_the_name_says_that_there_are_some() {
+    let mut policy = Policy::default();
+    assert!(policy.allow("xlsm"));
+    let macros = zip_of("xl/macrosheets/sheet1.xml", b"<x/>");
+    let allowed = |name: &str| {
+        let rules = Rules { policy: policy.clone(), ..Rules::default() };
+        inspect_with(rules, &attached(name, &macros)).findings.is_empty()
+    };
+    assert!(allowed("a.xlsm") && !allowed("a.xlsx") && !allowed("a.xlsm.xlsx"));
+}
+
+#[test]
 fn names_of_many_kinds() {
     for (name, class) in [
         ("photo\u{202e}gpj.exe", Class::Disguised),
