@@ -210,10 +210,15 @@ impl Content {
 
     fn decide(&mut self, examination: &mut Examination) {
         self.kind = Kind::of(&self.head);
+        self.judge_kind(examination);
         if self.role == Role::Message {
+            // Programs that believe what it is said to be read a message all the same, behind what is no header.
+            if self.kind.is_no_message() {
+                let words = format!("is {} and is said to be a message", self.kind.words());
+                self.find(Class::Disguised, words, examination);
+            }
             self.kind = Kind::Message;
         }
-        self.judge_kind(examination);
         let mut reader = Reader::of(self, self.kind, examination);
         reader.feed(&self.head, examination);
         // Enough for the EICAR file; the rest has been read.
@@ -223,8 +228,10 @@ impl Content {
     }
 
     fn judge_kind(&self, examination: &mut Examination) {
-        // The text of a message is shown and not run, whatever it begins with.
-        if self.role == Role::Text && !matches!(self.kind.class(), Some(Class::Program)) {
+        // A text is shown and not run, whatever it begins with; so is a message.
+        if matches!(self.role, Role::Text | Role::Message)
+            && !matches!(self.kind.class(), Some(Class::Program))
+        {
             return;
         }
         let is_plain =

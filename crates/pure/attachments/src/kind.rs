@@ -62,6 +62,16 @@ impl Kind {
         })
     }
 
+    /// Whether no message begins so.
+    pub(crate) fn is_no_message(self) -> bool {
+        let is_archive = matches!(
+            self,
+            Kind::Ole | Kind::Zip | Kind::Gzip | Kind::Tar | Kind::Rar4 | Kind::Rar5 | Kind::Tnef
+        );
+        let class = self.class().filter(|class| !matches!(class, Class::Script | Class::ShellScript));
+        is_archive || (class.is_some() && !matches!(self, Kind::RegistryFile))
+    }
+
     /// What it is a finding of by itself.
     pub(crate) fn class(self) -> Option<Class> {
         Some(match self {

@@ -272,6 +272,12 @@ impl Walker {
             place.extend(declared.names.first().map(|name| crate::name::shown(name)));
             examination.find(Class::Ambiguous, &place, words);
         }
+        if declared.form == Form::Multipart && !declared.names.is_empty() {
+            // Who takes it for a file saves it under its name.
+            let (names, media_type) = (declared.names.clone(), declared.media_type.clone());
+            Content::new(&self.place, self.nesting, names, media_type, Role::Attachment, examination)
+                .finish(examination);
+        }
         if declared.form == Form::Multipart && self.multiparts.len() < MULTIPARTS_MAX {
             if declared.boundary.is_none() {
                 examination.find(

@@ -34,6 +34,7 @@ fn the_name_is_judged_wherever_it_stands() {
         "Content-Disposition: attachment;\n filename*0=a.;\n filename*1=exe",
         "Content-Disposition: attachment; filename*=utf-8''a%2Eexe",
         "Content-Disposition: attachment; filename=\"=?utf-8?B?YS5leGU=?=\"",
+        "Content-Type: multipart/mixed; boundary=b\nContent-Disposition: attachment; filename=a.exe",
         "Content-Disposition: attachment; filename=a.txt\nContent-Type: a/b; name=a.exe",
     ] {
         let message = format!("{header}\n\nx\n").replace('\n', "\r\n");
