@@ -19,7 +19,8 @@ const LIMITS: Limits = Limits {
 
 static RULES: LazyLock<Arc<Rules>> = LazyLock::new(|| {
     let mut builder = HashListBuilder::new();
-    for line in ["5d41402abc4b2a76b9719d911017c592:5:md5", "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d:*:sha1"] {
+    for line in ["5d41402abc4b2a76b9719d911017c592:5:md5", "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d:*:sha1"]
+    {
         builder.take_line(line.as_bytes()).expect("a digest");
     }
     let list = HashList::open(builder.build()).expect("what was built is a list");
@@ -30,7 +31,8 @@ fuzz_target!(|octets: &[u8]| {
     let Some((first, rest)) = octets.split_first() else { return };
     let message = match first & 1 {
         0 => rest.to_vec(),
-        _ => [b"Content-Type: a/b; name=x\r\nContent-Transfer-Encoding: binary\r\n\r\n".as_slice(), rest].concat(),
+        _ => [b"Content-Type: a/b; name=x\r\nContent-Transfer-Encoding: binary\r\n\r\n".as_slice(), rest]
+            .concat(),
     };
     check(&inspect(&message, message.len().max(1)));
     check(&inspect(&message, usize::from(first >> 1) + 1));
@@ -41,7 +43,8 @@ fuzz_target!(|octets: &[u8]| {
         check(&inspector.finish());
     }
     let mut builder = HashListBuilder::new();
-    let taken = rest.split(|octet| *octet == b'\n').take(50).filter(|line| builder.take_line(line).is_ok()).count();
+    let taken =
+        rest.split(|octet| *octet == b'\n').take(50).filter(|line| builder.take_line(line).is_ok()).count();
     assert!(HashList::open(builder.build()).expect("what was built is a list").rows() <= taken);
 });
 

@@ -262,7 +262,7 @@ impl OleReader {
     }
 
     fn begin_module(&mut self, octets: &[u8], examination: &mut Examination) {
-        if self.modules.len() >= MODULES_MAX {
+        if self.modules.len() >= MODULES_MAX || !examination.count_start() {
             self.has_torn_module = true;
             return;
         }
