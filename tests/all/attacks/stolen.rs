@@ -202,3 +202,64 @@ fn a_club_writes_to_its_members_and_nobody_minds() -> Result<()> {
     ensure!(stopped(&server)?.is_null());
     Ok(())
 }
+
+/// A complaint about a message, as feedback loops send it (RFC 5965).
+fn complaint(message_id: &str) -> String {
+    format!(
+        "From: <fbl@provider.example>\r\nTo: <postmaster@example.test>\r\nMessage-ID: <{message_id}.arf>\r\nSubject: FW\r\n\
+         MIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n\
+         --b\r\nContent-Type: text/plain\r\n\r\nSpam.\r\n\
+         --b\r\nContent-Type: message/feedback-report\r\n\r\n\
+         Feedback-Type: abuse\r\nUser-Agent: Loop/1\r\nVersion: 1\r\n\r\n\
+         --b\r\nContent-Type: message/rfc822\r\n\r\n\
+         From: {ANN}\r\nSubject: cheap\r\nMessage-ID: <{message_id}>\r\n\r\nx\r\n\
+         --b--\r\n"
+    )
+}
+
+#[test]
+fn complaints_about_mail_that_it_sent_stop_an_account() -> Result<()> {
+    let mut internet = Internet::start()?;
+    let host = internet.domain("far.example")?;
+    let server = server_in(&internet, "[breaker]\ncomplaints = 2\n")?;
+    for id in ["one@stolen.example", "two@stolen.example"] {
+        ensure!(steal(&server, &strangers(1), id)?.1.len() == 1);
+    }
+    host.wait_for(2)?;
+    let complain = |id: &str| -> Result<()> {
+        let (to, mail) = ("postmaster@example.test", complaint(id));
+        server.smtp()?.send("fbl@provider.example", &[to], mail.as_bytes()).map(drop)
+    };
+    // What was never sent here, and the same message twice, is no second complaint.
+    for id in ["invented@stolen.example", "one@stolen.example", "one@stolen.example"] {
+        complain(id)?;
+    }
+    super::wait_for_lines(&server, "a report came", 3)?;
+    ensure!(stopped(&server)?.is_null());
+    complain("two@stolen.example")?;
+    wait_until("it is stopped", &server, || Ok(!stopped(&server)?.is_null()))?;
+    let reason = stopped(&server)?["reason"].to_string();
+    ensure!(reason.contains("2 messages that somebody complains about"), "{reason}");
+    Ok(())
+}
+
+#[test]
+fn logins_from_everywhere_at_once_stop_sending_and_nothing_else() -> Result<()> {
+    let environment = vec![("MAILSTEAD_LISTEN_TRUSTED_NETWORKS".to_owned(), String::new())];
+    let settings = "[breaker]\nnew_networks = 4\n".to_owned();
+    let server = Server::start(ServerOptions { settings, environment, ..ServerOptions::default() })?;
+    let log_in = |network: u8, host: u8| -> Result<()> {
+        let source = std::net::Ipv4Addr::new(127, network, 0, host);
+        let mut imap = testkit::ImapClient::connect_from(source, server.address(143))?;
+        imap.ok(&format!("LOGIN {ANN} \"{}\"", Server::PASSWORD)).map(drop)
+    };
+    // A telephone on its way through one provider's network.
+    (1..=10).try_for_each(|host| log_in(1, host))?;
+    (2..=3).try_for_each(|network| log_in(network, 1))?;
+    ensure!(stopped(&server)?.is_null());
+    log_in(4, 1)?;
+    ensure!(stopped(&server)?["reason"].to_string().contains("4 networks"));
+    ensure!(steal(&server, &strangers(1), "x@stolen.example")?.0 == "550");
+    log_in(5, 1)?;
+    wait_until("the owner is told", &server, || Ok(letter(&server)?.is_some()))
+}
