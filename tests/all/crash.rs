@@ -62,7 +62,12 @@ impl PowerCuts {
             set("POWERCUT_DIR", &self.store()),
             set("POWERCUT_JOURNAL", &self.journal()),
         ];
-        Ok(ServerOptions { settings: settings.to_owned(), place: Some(self.store()), environment })
+        Ok(ServerOptions {
+            settings: settings.to_owned(),
+            place: Some(self.store()),
+            environment,
+            ..ServerOptions::default()
+        })
     }
 
     /// The power goes, after the server was killed.

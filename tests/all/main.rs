@@ -1,5 +1,6 @@
 //! One binary for every whole-program scenario: the real server, real clients, real sockets, loopback alone.
 
+mod attacks;
 mod clients;
 mod clock;
 mod commands;

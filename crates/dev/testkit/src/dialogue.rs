@@ -1,10 +1,11 @@
 //! One connection, a line at a time, with the whole talk kept for the day a test fails.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use socket2::{Domain, Socket, Type};
 use tls::Acceptor;
 
 use crate::encrypted::{Bindings, Encrypted};
@@ -40,6 +41,19 @@ impl Dialogue {
         let stream = TcpStream::connect_timeout(&address, WAIT_MAX)
             .with_context(|| format!("connecting to {address}"))?;
         Self::over(stream)
+    }
+
+    /// Connects from another address of loopback: a crowd of clients, each with its own.
+    ///
+    /// # Errors
+    /// When nobody listens there, or the source is no address of this machine.
+    pub fn connect_from(source: Ipv4Addr, address: SocketAddr) -> Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&SocketAddr::from((source, 0)).into())?;
+        socket
+            .connect_timeout(&address.into(), WAIT_MAX)
+            .with_context(|| format!("connecting from {source} to {address}"))?;
+        Self::over(socket.into())
     }
 
     /// Speaks over a connection that stands already.

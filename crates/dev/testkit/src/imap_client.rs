@@ -1,6 +1,6 @@
 //! An IMAP client for stories: sends commands, gathers what comes back, keeps literals whole.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, Result, bail};
 
@@ -32,6 +32,16 @@ impl ImapClient {
     /// When the server does not greet with OK.
     pub fn connect(address: SocketAddr) -> Result<Self> {
         let mut dialogue = Dialogue::connect(address)?;
+        dialogue.expect("* OK")?;
+        Ok(Self { dialogue, commands: 0 })
+    }
+
+    /// Connects from another address of loopback and reads the greeting.
+    ///
+    /// # Errors
+    /// When the server does not greet with OK.
+    pub fn connect_from(source: Ipv4Addr, address: SocketAddr) -> Result<Self> {
+        let mut dialogue = Dialogue::connect_from(source, address)?;
         dialogue.expect("* OK")?;
         Ok(Self { dialogue, commands: 0 })
     }

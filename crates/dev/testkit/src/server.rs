@@ -24,6 +24,8 @@ pub struct ServerOptions {
     pub place: Option<PathBuf>,
     /// More of the environment that the server runs in (a preloaded library, say).
     pub environment: Vec<(String, String)>,
+    /// What the server is started by, where it is not by itself: `nsenter` and its arguments, say.
+    pub started_by: Vec<String>,
 }
 
 /// A server with the accounts ann@example.test and bob@example.test, whose passwords are [`Server::PASSWORD`].
@@ -131,7 +133,10 @@ impl Server {
         drop(std::fs::remove_file(&socket));
         let notified = UnixDatagram::bind(&socket)?;
         notified.set_read_timeout(Some(std::time::Duration::from_millis(50)))?;
-        let mut child = Command::new(mailstead_binary()?)
+        let mut words =
+            self.options.started_by.iter().map(Into::into).chain([mailstead_binary()?.into_os_string()]);
+        let mut child = Command::new(words.next().context("nothing to start")?)
+            .args(words)
             .arg("--config")
             .arg(self.config())
             .arg("serve")

@@ -115,7 +115,7 @@ impl Records {
         }
         record.points.add(amount, most, window, now);
         let mut banned = Vec::new();
-        if record.points.thousandths >= most {
+        if record.points.are_enough(amount, most) {
             // After the ban one more chance, not a clean sheet.
             record.points.thousandths = most.saturating_sub(amount);
             banned.push(culprit.address);
@@ -123,7 +123,7 @@ impl Records {
         let most = most.saturating_mul(NETWORK_POINTS_TIMES);
         let points = self.by_network.touch_or_insert(culprit.network, || none);
         points.add(amount, most, window, now);
-        if points.thousandths >= most {
+        if points.are_enough(amount, most) {
             points.thousandths = most.saturating_sub(amount);
             banned.push(culprit.network);
         }
@@ -179,6 +179,12 @@ impl Record {
 }
 
 impl Points {
+    /// Whether they ban. What has drained away in the meantime is forgiven up to half of the last offence, so that ten
+    /// wrong passwords in half a minute are ten.
+    fn are_enough(&self, amount: u64, most: u64) -> bool {
+        self.thousandths.saturating_add(amount / 2) >= most
+    }
+
     fn add(&mut self, amount: u64, most: u64, window: Duration, now: Monotonic) {
         let passed = now.since(self.last).as_millis();
         let drained = u128::from(most) * passed / window.as_millis().max(1);

@@ -78,6 +78,35 @@ async fn held_mail_stays_until_it_is_released() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_of_an_account_is_held_and_what_waits_by_wish_waits_again() {
+    let house = House::new();
+    let hour = Duration::from_secs(3_600);
+    let of = |account: u32, to: &str| {
+        let message = new_message(&house.clock, &[to]);
+        queue::NewMessage { submitter: Some(mail_types::AccountId(account)), ..message }
+    };
+    let at_once = house.accept(of(1, "ben@example.net")).await;
+    let at = house.clock.now().saturating_add(hour);
+    let later = house.accept(queue::NewMessage { hold_until: Some(at), ..of(1, "eve@example.net") }).await;
+    house.accept(of(2, "eve@example.net")).await;
+    let ann = mail_types::AccountId(1);
+    assert_eq!(house.queue.hold_all_of(ann).await.unwrap(), 2);
+    assert_eq!(house.queue.hold_all_of(ann).await.unwrap(), 0, "it is held already");
+    assert_eq!(house.send(&relayed).await.len(), 1, "others go on");
+    let house = house.crashed();
+    house.pass(hour / 2).await;
+    assert_eq!(house.queue.release_held_of(ann).await.unwrap(), 2);
+    assert_eq!(house.send(&relayed).await.len(), 1);
+    assert!(house.queue.show(at_once).await.is_err() && house.queue.show(later).await.is_ok());
+    assert_eq!(house.queue.hold_all_of(ann).await.unwrap(), 1);
+    house.pass(hour).await;
+    assert!(house.lease().await.is_none(), "its moment has come, and it is held");
+    assert_eq!(house.queue.release_held_of(ann).await.unwrap(), 1);
+    assert_eq!(house.send(&relayed).await.len(), 1);
+    house.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropped_mail_is_gone_for_good() {
     let house = House::new();
     let id = house.accept(new_message(&house.clock, &["ben@example.net"])).await;

@@ -84,13 +84,18 @@ impl Mirror {
         let mut changes: Vec<Change> = lifted.map(|(network, _)| Change::Remove(*network)).collect();
         for (network, until) in &wanted {
             if self.known.get(network) != Some(until) {
-                let seconds = until.map(|until| until.since(now).as_secs().max(1));
+                let seconds = until.map(|until| seconds(until.since(now)));
                 changes.push(Change::Put(*network, seconds));
             }
         }
         self.known = wanted;
         changes
     }
+}
+
+/// Rounded up: zero would be no end at all.
+fn seconds(left: Duration) -> u64 {
+    u64::try_from(left.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX).max(1)
 }
 
 /// The kernel cannot tell who in a network has logged in before: such a ban stays with the guard.
