@@ -11,6 +11,7 @@ mod markup;
 mod model;
 mod packed;
 mod personal;
+mod repeat;
 mod signs;
 mod train;
 mod words;
