@@ -7,6 +7,7 @@
 
 mod attached;
 mod evidence;
+mod history;
 mod judge;
 mod learn;
 mod lessons;
@@ -34,8 +35,11 @@ use storage::StorageError;
 use lessons::Lessons;
 use models::Models;
 
-pub(crate) use evidence::evidence;
-pub(crate) use judge::{About, Question, Sender, Thought};
+use crate::screen::Senders;
+
+pub(crate) use evidence::{evidence, screened};
+pub(crate) use history::{History, history};
+pub(crate) use judge::{About, Question, Sender, Thought, author};
 pub use learn::{Learned, Lesson, LessonError};
 pub(crate) use mark::with_subject;
 pub use models::Past;
@@ -43,7 +47,7 @@ pub(crate) use opinion::{Considered, Deciding, Opinion};
 pub(crate) use quarantine::filing as quarantine_filing;
 pub use quarantine::{Quarantine, QuarantineError, Quarantined};
 pub use settings::{ContentSettings, OnBusy, SETTINGS_ANNOTATION};
-pub use taste::{Action, CHANGES_OCTETS_MAX, Changes, POINTS_MAX, SENDERS_MAX, Senders, Taste, points};
+pub use taste::{Action, CHANGES_OCTETS_MAX, Changes, Listed, POINTS_MAX, SENDERS_MAX, Taste, points};
 pub use trial::{ContentTrial, TrialVerdict};
 
 /// Threads on which messages are judged.
@@ -69,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) teacher: Workers,
     pub(crate) counts: Counts,
     pub(crate) ours: judge::OursKept,
+    /// What is remembered of senders; nothing without it.
+    pub(crate) senders: Option<Senders>,
 }
 
 /// What the filter counts.
@@ -77,6 +83,7 @@ pub(crate) struct Counts {
     pub(crate) not_judged: Counter,
     pub(crate) seconds: Histogram,
     pub(crate) lessons: [Counter; 2],
+    pub(crate) own_unwanted: Counter,
 }
 
 impl Counts {
@@ -100,6 +107,11 @@ impl Counts {
                 &[],
             ),
             lessons: ["wanted", "unwanted"].map(lessons),
+            own_unwanted: metrics.counter(
+                "mailstead_spam_own_total",
+                "Messages of our own people that look like spam.",
+                &[],
+            ),
         }
     }
 }
@@ -126,6 +138,7 @@ impl Content {
     pub fn open(
         place: &Path,
         settings: ContentSettings,
+        senders: Option<Senders>,
         clock: &Clock,
         metrics: &Metrics,
     ) -> Result<Self, ContentError> {
@@ -142,6 +155,7 @@ impl Content {
             teacher,
             counts: Counts::new(metrics),
             ours: judge::OursKept::default(),
+            senders,
         })))
     }
 
@@ -175,6 +189,11 @@ impl Content {
             Ok(Err(error)) => tracing::error!(%error, "what the content filter learned is not on disk"),
             Err(error) => tracing::error!(%error, "what the content filter learned is not on disk"),
         }
+    }
+
+    /// Judges nothing any more: what still comes passes as if the filter had failed.
+    pub fn stop(&self) {
+        self.0.judges.stop();
     }
 
     /// How many messages the shared model has learned, wanted and unwanted.

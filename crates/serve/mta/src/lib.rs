@@ -27,7 +27,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use directory::Directory;
 use dns::Resolver;
-use mail_types::TransactionId;
+use mail_types::{AccountId, TransactionId};
 use mailstore::Store;
 use platform::clock::Clock;
 use platform::guard::{Guard, Refusal};
@@ -45,8 +45,8 @@ use settings::{Live, QueueBehind};
 
 pub use content::{
     Action as SpamAction, CHANGES_OCTETS_MAX, Changes, Content, ContentError, ContentSettings, ContentTrial,
-    Learned, Lesson, LessonError, OnBusy, POINTS_MAX, Past, Quarantine, QuarantineError, Quarantined,
-    SENDERS_MAX, SETTINGS_ANNOTATION, Senders, Taste, TrialVerdict, points,
+    Learned, Lesson, LessonError, Listed, OnBusy, POINTS_MAX, Past, Quarantine, QuarantineError, Quarantined,
+    SENDERS_MAX, SETTINGS_ANNOTATION, Taste, TrialVerdict, points,
 };
 pub use deliver::limits::SentHour;
 pub use deliver::routing::{Routing, SendingLimits};
@@ -117,6 +117,9 @@ impl Listener {
     }
 }
 
+/// Takes the account and the score. Called on a session's way to its reply: must be quick and must not block.
+pub type OwnUnwantedSink = Arc<dyn Fn(AccountId, f32) + Send + Sync>;
+
 /// The rooms that the door leads to.
 pub struct Rooms {
     /// Mailboxes and messages.
@@ -143,6 +146,8 @@ pub struct Rooms {
     pub filters: Filters,
     /// Judges what messages say.
     pub content: Content,
+    /// Hears of mail of our people that looks like spam.
+    pub own_unwanted: OwnUnwantedSink,
     /// Judges strangers before their mail is seen; without it nobody does.
     pub screen: Option<Screen>,
 }

@@ -97,6 +97,7 @@ impl Doors {
             }),
             filters: house.filters.clone(),
             content: house.content.clone(),
+            own_unwanted: Arc::new(|_, _| {}),
             screen: Some(house.screen.clone()),
         };
         let own_policy = Arc::new(RwLock::new(own_policy(settings).write()));

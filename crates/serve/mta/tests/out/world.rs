@@ -212,6 +212,7 @@ impl World {
             checked: Arc::new(|_| {}),
             filters: filters.clone(),
             content: content.clone(),
+            own_unwanted: Arc::new(|_, _| {}),
             screen: None,
         };
         let settings = Settings {
@@ -337,6 +338,7 @@ impl World {
             checked: Arc::new(|_| {}),
             filters: self.filters.clone(),
             content: self.content.clone(),
+            own_unwanted: Arc::new(|_, _| {}),
             screen: None,
         };
         let settings = Settings::new(domain("mail.example.org"));
