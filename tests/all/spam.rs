@@ -20,7 +20,7 @@ const GTUBE: &str = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EM
 /// A server in a small internet that judges whoever comes.
 struct House {
     server: Server,
-    _internet: Internet,
+    internet: Internet,
 }
 
 impl House {
@@ -33,9 +33,11 @@ impl House {
     fn build(spam: &str, tables: &str) -> Result<Self> {
         let internet = Internet::start()?;
         let world = internet.settings("", "");
-        let settings = format!("{world}[senders]\nunchecked_networks = []\n[spam]\n{spam}\n{tables}\n");
+        let settings = format!(
+            "{world}[senders]\nunchecked_networks = []\n[spam]\ntime_max = \"5m\"\n{spam}\n{tables}\n"
+        );
         let server = Server::start(ServerOptions { settings, ..ServerOptions::default() })?;
-        Ok(Self { server, _internet: internet })
+        Ok(Self { server, internet })
     }
 
     /// Brings a message; the code and the text of the last reply.

@@ -87,3 +87,48 @@ fn buttons_of_clients_teach_too() -> Result<()> {
     ensure!(status["wanted"].as_u64().context("no number")? > 0, "{status}");
     Ok(())
 }
+
+#[test]
+fn those_to_whom_one_has_written_are_known() -> Result<()> {
+    let house = House::new("tag2 = 1000\nkill = 2000\ntag = \"-1000\"")?;
+    let friend = "friend@known.example";
+    house.internet.names.add("known.example", &testkit::Record::Text("v=spf1 ip4:127.0.0.1 -all".to_owned()));
+    let policy = testkit::Record::Text("v=DMARC1; p=none".to_owned());
+    house.internet.names.add("_dmarc.known.example", &policy);
+    house.take(friend, &[ANN], &letter(friend, ANN, "before", "Shall we meet at noon?"))?;
+    let before = house.record(friend)?;
+    let mut smtp = house.server.submission(ANN)?;
+    let (code, text) =
+        super::bring_by(&mut smtp, ANN, &[friend, BOB], &letter(ANN, friend, "asked", "Shall we?"))?;
+    ensure!(code == "250", "{text}");
+    let answer = letter(friend, ANN, "after", "Let us meet at noon.").replacen(
+        "To: ",
+        "In-Reply-To: <asked@strangers.example>\r\nTo: ",
+        1,
+    );
+    house.take(friend, &[ANN, BOB], &answer)?;
+    let after = house.record(friend)?;
+    ensure!(!before.contains("REPLY_TO_OURS") && after.contains("REPLY_TO_OURS"), "{before}\n{after}");
+    let score = |record: &str, account: &str| -> Option<f32> {
+        let line =
+            record.split(" | ").find(|line| line.starts_with(&format!("content for account {account}:")))?;
+        line.split("score ").nth(1)?.split(' ').next()?.parse().ok()
+    };
+    let (anns, bobs) = (score(&after, "1").context("ann")?, score(&after, "2").context("bob")?);
+    ensure!(anns <= bobs - 3.0, "ann has written to them, bob has not: {after}");
+    Ok(())
+}
+
+#[test]
+fn our_own_peoples_spam_is_told_of() -> Result<()> {
+    let house = House::new("")?;
+    let mut smtp = house.server.submission(ANN)?;
+    let spam = letter(ANN, BOB, "test", super::GTUBE);
+    let (code, text) = super::bring_by(&mut smtp, ANN, &[BOB], &spam)?;
+    ensure!(code == "250", "{text}");
+    ensure!(house.subjects(BOB, "INBOX")? == ["test"], "it goes its way");
+    ensure!(!house.lying(BOB, "INBOX")?[0].1.contains("X-Spam"), "and is not marked");
+    ensure!(house.record(ANN)?.contains("it looks like spam (score 1"), "{}", house.record(ANN)?);
+    ensure!(house.server.log().contains("mail of one of our people looks like spam"));
+    Ok(())
+}

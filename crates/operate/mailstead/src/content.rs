@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use attachments::{HashList, HashListBuilder, Rules};
-use mta::{ContentSettings, OnBusy, Senders, SpamAction, Taste};
+use mta::{ContentSettings, Listed, OnBusy, SpamAction, Taste};
 use spam::{Catalogue, RuleFiles, RuleReader};
 
 use crate::settings::{Settings, way};
@@ -24,7 +24,7 @@ const TOLD_MAX: usize = 20;
 /// When a file of the operator's cannot be used.
 pub(crate) fn content_settings(settings: &Settings) -> anyhow::Result<ContentSettings> {
     let action = |key: &str| SpamAction::parse(&settings.text(key)).unwrap_or(SpamAction::Junk);
-    let senders = |key: &str| settings.list(key).iter().filter_map(|text| Senders::parse(text)).collect();
+    let senders = |key: &str| settings.list(key).iter().filter_map(|text| Listed::parse(text)).collect();
     Ok(ContentSettings {
         everybody: Taste {
             is_on: settings.switch("spam.check"),
@@ -39,6 +39,7 @@ pub(crate) fn content_settings(settings: &Settings) -> anyhow::Result<ContentSet
         },
         domains: settings.list("spam.domains").iter().filter_map(|text| way::spam_changes(text)).collect(),
         checks_fronts: settings.switch("spam.check_fronts"),
+        looks_at_own: settings.switch("spam.check_own"),
         catalogue: catalogue(settings)?,
         attachments: settings.switch("attachments.check").then(|| rules(settings)).transpose()?.map(Arc::new),
         on_busy: match settings.text("spam.on_busy").as_str() {

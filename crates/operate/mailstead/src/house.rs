@@ -79,8 +79,6 @@ impl House {
         let reports = ReportBook::open(&data.join("reports.db")).with_context(|| place("reports.db"))?;
         let filters = Filters::open(&data.join("filters.db"), filter_settings(settings)?, metrics)
             .with_context(|| place("filters.db"))?;
-        let content = Content::open(&data.join("spam"), content_settings(settings)?, clock, metrics)
-            .with_context(|| place("spam"))?;
         let screen = Screen::open(&data.join("senders.db"), clock.clone(), metrics)
             .with_context(|| place("senders.db"))?;
         let guard = Guard::new(guard_settings(settings), clock.clone(), metrics);
@@ -94,6 +92,14 @@ impl House {
             metrics,
         )
         .with_context(|| place("breaker.db"))?;
+        let content = Content::open(
+            &data.join("spam"),
+            content_settings(settings)?,
+            Some(screen.senders().clone()),
+            clock,
+            metrics,
+        )
+        .with_context(|| place("spam"))?;
         Ok(Self {
             directory,
             store,
@@ -123,6 +129,7 @@ impl House {
     /// Makes everything durable and lets go of the data directory.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         self.queue.stop();
+        self.content.stop();
         self.content.close(self.clock.now()).await;
         // What was tried in the last moment is written down.
         self.queue.look().await.context("closing the queue")?;

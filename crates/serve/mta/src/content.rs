@@ -8,6 +8,7 @@
 
 mod attached;
 mod evidence;
+mod history;
 mod judge;
 mod learn;
 mod lessons;
@@ -37,8 +38,11 @@ use lessons::Lessons;
 use models::Models;
 use orders::Orders;
 
-pub(crate) use evidence::evidence;
-pub(crate) use judge::{About, Question, Sender, Thought};
+use crate::screen::Senders;
+
+pub(crate) use evidence::{evidence, screened};
+pub(crate) use history::{History, history};
+pub(crate) use judge::{About, Question, Sender, Thought, author};
 pub use learn::{Learned, Lesson, LessonError};
 pub(crate) use mark::with_subject;
 pub use models::Past;
@@ -47,7 +51,7 @@ pub use orders::Order;
 pub(crate) use quarantine::filing as quarantine_filing;
 pub use quarantine::{Quarantine, QuarantineError, Quarantined};
 pub use settings::{ContentSettings, OnBusy, SETTINGS_ANNOTATION};
-pub use taste::{Action, CHANGES_OCTETS_MAX, Changes, POINTS_MAX, SENDERS_MAX, Senders, Taste, points};
+pub use taste::{Action, CHANGES_OCTETS_MAX, Changes, Listed, POINTS_MAX, SENDERS_MAX, Taste, points};
 pub use trial::{ContentTrial, TrialVerdict};
 
 /// Threads on which messages are judged.
@@ -74,6 +78,8 @@ pub(crate) struct Inner {
     pub(crate) counts: Counts,
     pub(crate) ours: judge::OursKept,
     orders: Orders,
+    /// What is remembered of senders; nothing without it.
+    pub(crate) senders: Option<Senders>,
 }
 
 /// What the filter counts.
@@ -82,6 +88,7 @@ pub(crate) struct Counts {
     pub(crate) not_judged: Counter,
     pub(crate) seconds: Histogram,
     pub(crate) lessons: [Counter; 2],
+    pub(crate) own_unwanted: Counter,
 }
 
 impl Counts {
@@ -105,6 +112,11 @@ impl Counts {
                 &[],
             ),
             lessons: ["wanted", "unwanted"].map(lessons),
+            own_unwanted: metrics.counter(
+                "mailstead_spam_own_total",
+                "Messages of our own people that look like spam.",
+                &[],
+            ),
         }
     }
 }
@@ -134,6 +146,7 @@ impl Content {
     pub fn open(
         place: &Path,
         settings: ContentSettings,
+        senders: Option<Senders>,
         clock: &Clock,
         metrics: &Metrics,
     ) -> Result<Self, ContentError> {
@@ -151,6 +164,7 @@ impl Content {
             counts: Counts::new(metrics),
             ours: judge::OursKept::default(),
             orders: Orders::open(&place.join("orders.key")).map_err(ContentError::Orders)?,
+            senders,
         })))
     }
 
@@ -199,6 +213,11 @@ impl Content {
             Ok(Err(error)) => tracing::error!(%error, "what the content filter learned is not on disk"),
             Err(error) => tracing::error!(%error, "what the content filter learned is not on disk"),
         }
+    }
+
+    /// Judges nothing any more: what still comes passes as if the filter had failed.
+    pub fn stop(&self) {
+        self.0.judges.stop();
     }
 
     /// How many messages the shared model has learned, wanted and unwanted.

@@ -1225,6 +1225,13 @@ pub(crate) static TABLE: &[Row] = &[
         "Whether mail is judged by its content, too, that comes by LMTP and from `senders.unchecked_networks`.",
     ),
     row(
+        "spam.check_own",
+        Switch,
+        "true",
+        Live,
+        "Whether it is looked what our own people's mail says; what looks like spam is told in the log and the record, and goes its way.",
+    ),
+    row(
         "spam.tag",
         Points,
         "\"2.0\"",

@@ -49,7 +49,7 @@ pub(super) const NAMED_FILE: Fit = Fit {
 };
 pub(super) const SENDERS: Fit = Fit {
     what: "senders such as \"ann@example.com\" or \"example.com\"",
-    fits: |text| mta::Senders::parse(text).is_some(),
+    fits: |text| mta::Listed::parse(text).is_some(),
 };
 pub(super) const RULE_POINTS: Fit =
     Fit { what: "rules and points such as \"SPF_FAIL=2.5\"", fits: |text| rule_points(text).is_some() };

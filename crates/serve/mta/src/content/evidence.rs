@@ -1,4 +1,4 @@
-//! What the checks of a sender mean to the content filter: hits by name.
+//! What the checks of a sender, and of the connection that brought it, mean to the content filter: hits by name.
 
 use sender_auth::arc::ChainResult;
 use sender_auth::dmarc::{Outcome, Policy};
@@ -7,6 +7,29 @@ use sender_auth::spf::SpfResult;
 use spam::{Catalogue, Hit};
 
 use crate::inspect::Findings;
+use crate::screen::Evidence;
+
+/// The hits of what was found before the message was seen. Where a rule of the same meaning is known, it goes by its name.
+pub(crate) fn screened(found: &[Evidence], catalogue: &Catalogue) -> Vec<Hit> {
+    let named = |one: &Evidence| {
+        let name = match one.name.as_str() {
+            "PIPELINED_EARLY" => "PIPELINED",
+            "TRAPPED_ADDRESS" => "TRAP_SENDER",
+            "TRAPPED_NETWORK" => "TRAP_NETWORK",
+            "TRAP" => "TRAP_TOLD",
+            "OWN_DOMAIN" => "FORGED_OURS",
+            "HELO_IS_OURS" => "HELO_OURS",
+            "HELO_BARE_ADDRESS" => "HELO_ADDRESS",
+            "HELO_NOT_QUALIFIED" => "HELO_NO_NAME",
+            "REVERSE_NAME_MISSING" => "RDNS_NONE",
+            "REVERSE_NAME_MISMATCH" => "RDNS_MISMATCH",
+            "REVERSE_NAME_DYNAMIC" => "RDNS_DYNAMIC",
+            other => other,
+        };
+        catalogue.raise_scored(name, one.points, &one.words)
+    };
+    found.iter().map(named).collect()
+}
 
 /// The hits of what was found about a sender.
 pub(crate) fn evidence(findings: &Findings, catalogue: &Catalogue) -> Vec<Hit> {

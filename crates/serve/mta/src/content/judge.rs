@@ -10,13 +10,13 @@ use mail_types::{AccountId, Address, ReversePath};
 use mailstore::{HeldReader, StoreError};
 use message::{Addressee, fields, parse_addresses};
 use parking_lot::Mutex;
-use platform::clock::Monotonic;
-use spam::{Facts, Hit, MESSAGE_OCTETS_MAX, Ours, Verdict, features, weigh};
+use platform::clock::{Monotonic, Timestamp};
+use spam::{Class, Facts, Hit, MESSAGE_OCTETS_MAX, Ours, Verdict, features, weigh};
 
 use super::lessons::author_key;
 use super::settings::ContentSettings;
 use super::taste::Action;
-use super::{Content, Inner, attached};
+use super::{Content, Inner, Lesson, attached, day_of};
 
 /// How long our own domains and people's names are taken as they were.
 const OURS_FRESH: Duration = Duration::from_secs(60);
@@ -31,6 +31,10 @@ pub(crate) struct About {
     pub(crate) sender: Sender,
     /// What others have found.
     pub(crate) raised: Vec<Hit>,
+    /// Accounts that have written to its author.
+    pub(crate) correspondents: Vec<AccountId>,
+    /// What it surely is, whatever is thought of it: sent to a trap, or the answer of one who is proven.
+    pub(crate) surely: Option<Class>,
 }
 
 /// Who a message says has sent it, and how much of that is proven.
@@ -84,6 +88,12 @@ impl Question {
         octets.truncate(MESSAGE_OCTETS_MAX);
         let inner = &self.content.0;
         let thought = judge(inner, &self.settings, &self.ours, &octets, &self.about, &self.accounts);
+        if let Some(class) = self.about.surely.filter(|_| self.settings.learns) {
+            let day = day_of(Timestamp::from_unix_seconds(self.about.arrived_unix_seconds));
+            if let Err(error) = self.content.learn_here(Lesson::Nobody, octets, class, day) {
+                tracing::warn!(%error, "what a message surely is was not learned");
+            }
+        }
         Ok(Thought {
             attached: report.as_ref().and_then(attached::action),
             virus: report.as_ref().map(attached::virus),
@@ -129,8 +139,16 @@ pub(crate) fn judge(
     // Read once, and only where somebody has taught something.
     let mut known = None;
     for &account in accounts {
+        let known_points = if about.correspondents.contains(&account) {
+            catalogue.points("KNOWN_CORRESPONDENT").unwrap_or_default()
+        } else {
+            0.0
+        };
         // Whoever has taught something has a model.
-        let Some(personal) = inner.models.personal(account) else { continue };
+        let Some(personal) = inner.models.personal(account) else {
+            otherwise.extend((known_points != 0.0).then_some((account, known_points)));
+            continue;
+        };
         let features = known.get_or_insert_with(|| features(octets));
         let own = inner.models.ask(|model| model.judge(features, Some(&personal)));
         let leaning = key.map_or(0, |key| {
@@ -139,8 +157,8 @@ pub(crate) fn judge(
                 0
             })
         });
-        let points = catalogue.model(own, &[]).points() - shared_points + points_of(leaning, is_proven);
-        otherwise.push((account, points));
+        let own_points = catalogue.model(own, &[]).points() - shared_points;
+        otherwise.push((account, own_points + points_of(leaning, is_proven) + known_points));
     }
     Thought { verdict, otherwise, author, attached: None, virus: None }
 }
@@ -158,7 +176,7 @@ fn points_of(leaning: i32, is_proven: bool) -> f32 {
 }
 
 /// The first address of the From field.
-pub(super) fn author(octets: &[u8]) -> Option<Address> {
+pub(crate) fn author(octets: &[u8]) -> Option<Address> {
     let from = fields(octets).find(|field| field.is_named("From"))?;
     match parse_addresses(&from.unfolded(), 1).into_iter().next()? {
         Addressee::Mailbox { local_part, domain, .. } => {

@@ -3,18 +3,21 @@
 
 use std::io;
 
-use mail_types::{AccountId, MailboxId, MailboxName, SpecialUse, UidSet};
+use mail_types::{AccountId, DomainName, MailboxId, MailboxName, SpecialUse, UidSet};
 use mailstore::{Account, Entry, MailboxInfo, MailboxList, MessageReader, StoreError, Want};
+use message::fields;
 use platform::clock::Timestamp;
 use platform::workers::WorkError;
+use sender_auth::results::AuthenticationResults;
 use spam::{Class, MESSAGE_OCTETS_MAX, Taught, features};
 use storage::StorageError;
 
 use super::judge::author;
-use super::lessons::{OPERATOR, author_key, message_key};
+use super::lessons::{NOBODY, author_key, message_key};
 use super::mark::without_marks;
 use super::{Content, day_of};
 use crate::filter::{EventCause, MailboxEvent};
+use crate::screen::{Sender, Worth};
 
 /// Messages of one command that are learned; the others of a larger one are passed over.
 const MESSAGES_MAX: usize = 1_000;
@@ -31,6 +34,9 @@ pub enum Lesson {
     Account(AccountId),
     /// Of who runs the server: the shared model learns.
     Operator,
+    /// Nobody's: what came to a trap, or answers us, says itself what it is. The shared model learns as little as from any
+    /// account, since whoever knows of it could send what he likes.
+    Nobody,
 }
 
 /// What became of a lesson.
@@ -175,11 +181,22 @@ impl Content {
         class: Class,
         now: Timestamp,
     ) -> Result<Learned, LessonError> {
+        let domain = self.0.senders.as_ref().and_then(|_| proven_domain(&octets));
         let this = self.clone();
-        self.0.teacher.run(move || this.learn_here(lesson, octets, class, day_of(now))).await?
+        let learned =
+            self.0.teacher.run(move || this.learn_here(lesson, octets, class, day_of(now))).await??;
+        // Only as much as an account may move in a day.
+        if let (Some(senders), Learned::Whole, Some(domain)) = (&self.0.senders, learned, domain) {
+            let worth = match class {
+                Class::Wanted => Worth::Wanted,
+                Class::Unwanted => Worth::Unwanted,
+            };
+            senders.note(&Sender { domain: Some(domain), address: None }, worth, 1.0).await;
+        }
+        Ok(learned)
     }
 
-    fn learn_here(
+    pub(super) fn learn_here(
         &self,
         lesson: Lesson,
         octets: Vec<u8>,
@@ -191,7 +208,7 @@ impl Content {
         let inner = &self.0;
         let whose = match lesson {
             Lesson::Account(account) => account,
-            Lesson::Operator => OPERATOR,
+            Lesson::Operator | Lesson::Nobody => NOBODY,
         };
         if !inner.lessons.is_new(whose, &key, class)? {
             return Ok(Learned::Before);
@@ -199,7 +216,7 @@ impl Content {
         let author = author(&octets).map(|author| author_key(&author));
         let features = features(&octets);
         let learned = match lesson {
-            Lesson::Account(account) => match inner.models.teach(account, &features, class, day)? {
+            Lesson::Account(_) | Lesson::Nobody => match inner.models.teach(whose, &features, class, day)? {
                 Taught::Both => Learned::Whole,
                 Taught::PersonalOnly => Learned::OwnAlone,
             },
@@ -230,6 +247,14 @@ pub(super) async fn beginning(reader: &MessageReader) -> Result<Vec<u8>, StoreEr
         octets.extend(piece);
     }
     Ok(octets)
+}
+
+/// The author's domain, if it was proven when the message came: our field stands above all others.
+fn proven_domain(octets: &[u8]) -> Option<DomainName> {
+    let ours = fields(octets).find(|field| field.is_named("Authentication-Results"))?;
+    let results = AuthenticationResults::parse(&ours.unfolded()).ok()?;
+    let passed = results.results.iter().any(|result| result.method == "dmarc" && result.result == "pass");
+    author(octets).filter(|_| passed)?.domain_name().cloned()
 }
 
 /// What it says of messages that they come into a mailbox.

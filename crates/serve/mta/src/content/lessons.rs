@@ -40,8 +40,8 @@ const MIGRATIONS: [&str; 1] = ["CREATE TABLE lesson (
     ) WITHOUT ROWID;
     CREATE INDEX author_day ON author (account, day);"];
 
-/// The lessons of who runs the server are nobody's.
-pub(crate) const OPERATOR: AccountId = AccountId(0);
+/// Lessons that are no account's: of who runs the server, and of what mail surely is. No account has this number.
+pub(crate) const NOBODY: AccountId = AccountId(0);
 
 /// What a message is known by, wherever it lies.
 pub(crate) type MessageKey = [u8; 16];

@@ -303,13 +303,13 @@ impl Opinion {
 
 impl Sender {
     /// Whether a list has one who sent this message and is proven to have.
-    fn is_allowed(&self, list: &[super::Senders], author: Option<&Address>) -> bool {
+    fn is_allowed(&self, list: &[super::Listed], author: Option<&Address>) -> bool {
         let (author, path) = (author.filter(|_| self.is_author_proven), &ReversePath::Null);
         let path = if self.is_path_proven { &self.reverse_path } else { path };
         Taste::has(list, author, path)
     }
 
-    fn is_denied(&self, list: &[super::Senders], author: Option<&Address>) -> bool {
+    fn is_denied(&self, list: &[super::Listed], author: Option<&Address>) -> bool {
         Taste::has(list, author, &self.reverse_path)
     }
 

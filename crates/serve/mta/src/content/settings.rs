@@ -22,6 +22,8 @@ pub struct ContentSettings {
     pub domains: HashMap<DomainName, Changes>,
     /// Whether mail that servers in front of us and programs of this machine bring is judged.
     pub checks_fronts: bool,
+    /// Whether it is looked what mail of our own people says.
+    pub looks_at_own: bool,
     /// What single rules weigh.
     pub catalogue: Catalogue,
     /// What attachments are held against; nothing where they are not looked at.
@@ -49,6 +51,7 @@ impl Default for ContentSettings {
             everybody: Taste::default(),
             domains: HashMap::new(),
             checks_fronts: false,
+            looks_at_own: true,
             catalogue: Catalogue::default(),
             attachments: None,
             on_busy: OnBusy::Pass,

@@ -8,7 +8,7 @@ use mail_types::{Address, DomainName, ReversePath};
 
 /// Octets of the words of one change.
 pub const CHANGES_OCTETS_MAX: usize = 16 * 1024;
-/// Senders of one list of an account or domain.
+/// Listed of one list of an account or domain.
 pub const SENDERS_MAX: usize = 500;
 /// No score and no threshold is further from nothing.
 pub const POINTS_MAX: f32 = 10_000.0;
@@ -49,16 +49,16 @@ impl Action {
     }
 }
 
-/// Senders, one or all of a domain and of those below it.
+/// Listed, one or all of a domain and of those below it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Senders {
+pub enum Listed {
     /// This one.
     Address(Address),
     /// All of them.
     Domain(DomainName),
 }
 
-impl Senders {
+impl Listed {
     /// `ann@example.org`, `example.org` or `@example.org`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -82,7 +82,7 @@ pub(crate) fn is_within(domain: &DomainName, above: &DomainName) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-impl fmt::Display for Senders {
+impl fmt::Display for Listed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address) => address.fmt(f),
@@ -109,9 +109,9 @@ pub struct Taste {
     /// What is put in front of the subject of spam, where all its recipients have the same; nothing, if empty.
     pub subject_prefix: Arc<str>,
     /// Whose mail is wanted, if it is proven to be theirs.
-    pub allow: Arc<[Senders]>,
+    pub allow: Arc<[Listed]>,
     /// Whose mail is not.
-    pub deny: Arc<[Senders]>,
+    pub deny: Arc<[Listed]>,
 }
 
 impl Default for Taste {
@@ -143,7 +143,7 @@ impl Taste {
     }
 
     /// Whether a list has the sender of a message.
-    pub(crate) fn has(list: &[Senders], author: Option<&Address>, reverse_path: &ReversePath) -> bool {
+    pub(crate) fn has(list: &[Listed], author: Option<&Address>, reverse_path: &ReversePath) -> bool {
         let sender = match reverse_path {
             ReversePath::Null => None,
             ReversePath::Address(address) => Some(address),
@@ -162,8 +162,8 @@ pub struct Changes {
     kill: Option<f32>,
     at_kill: Option<Action>,
     subject_prefix: Option<Arc<str>>,
-    allow: Vec<Senders>,
-    deny: Vec<Senders>,
+    allow: Vec<Listed>,
+    deny: Vec<Listed>,
 }
 
 impl Changes {
@@ -217,7 +217,7 @@ impl Changes {
     /// The taste of whoever has these changes.
     #[must_use]
     pub fn apply(&self, taste: &Taste) -> Taste {
-        let longer = |list: &Arc<[Senders]>, more: &[Senders]| match more {
+        let longer = |list: &Arc<[Listed]>, more: &[Listed]| match more {
             [] => Arc::clone(list),
             more => list.iter().chain(more).cloned().collect(),
         };
@@ -235,9 +235,9 @@ impl Changes {
     }
 }
 
-fn extend(list: &mut Vec<Senders>, value: &str) -> Result<(), String> {
+fn extend(list: &mut Vec<Listed>, value: &str) -> Result<(), String> {
     for text in value.split(',').filter(|text| !text.is_empty()) {
-        list.push(Senders::parse(text).ok_or_else(|| format!("{text} is neither an address nor a domain"))?);
+        list.push(Listed::parse(text).ok_or_else(|| format!("{text} is neither an address nor a domain"))?);
         if list.len() > SENDERS_MAX {
             return Err(format!("more than {SENDERS_MAX} senders"));
         }
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_domain_has_those_below_it_and_no_others() {
-        let list = [Senders::parse("friends.example").unwrap(), Senders::parse("Bob@a.example").unwrap()];
+        let list = [Listed::parse("friends.example").unwrap(), Listed::parse("Bob@a.example").unwrap()];
         for (sender, is_in) in [
             ("eve@friends.example", true),
             ("eve@mail.friends.example", true),

@@ -62,6 +62,8 @@ impl Content {
             reverse_name: None,
             sender: Sender { reverse_path, is_path_proven: true, is_author_proven: true },
             raised,
+            correspondents: Vec::new(),
+            surely: None,
         };
         let (this, settings) = (self.clone(), std::sync::Arc::clone(settings));
         let taste = taste.unwrap_or_else(|| settings.everybody.clone());

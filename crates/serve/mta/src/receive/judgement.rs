@@ -8,6 +8,7 @@ use smtp::Reply;
 
 use super::session::Conversation;
 use crate::deliver::queued::Place;
+use crate::inspect::Override;
 use crate::inspect::findings::Bringer;
 use crate::inspect::policy::{self, Verdict};
 use crate::inspect::watch::{self, Claims};
@@ -17,6 +18,8 @@ use crate::inspect::{CheckedMessage, Findings, fields};
 pub(crate) struct Judged {
     pub(crate) findings: Findings,
     pub(crate) place: Place,
+    /// Whether somebody whom we trust brought it or vouches for it, whatever its author's domain says.
+    pub(crate) is_trusted: bool,
     results: Vec<MethodResult>,
     received_spf: Vec<u8>,
 }
@@ -87,7 +90,9 @@ impl Conversation {
             Verdict::Junk => Place::Junk,
             Verdict::Refuse(reply) => return Err(reply),
         };
-        Ok(Some(Judged { findings, place, results, received_spf }))
+        let is_trusted =
+            matches!(decision.overridden, Some(Override::TrustedSealer(_) | Override::TrustedForwarder(_)));
+        Ok(Some(Judged { findings, place, is_trusted, results, received_spf }))
     }
 }
 

@@ -7,17 +7,24 @@ use std::sync::Arc;
 use mail_types::{AccountId, ReversePath};
 use mailstore::HeldReader;
 use smtp::Reply;
+use spam::Class;
 
 use super::judgement::Judged;
 use super::replies;
 use super::session::Conversation;
 use crate::Listener;
+use crate::breaker::Signal;
+use crate::content;
 use crate::content::{
-    About, ContentSettings, Deciding, OnBusy, Opinion, Question, Sender, Taste, Thought, evidence,
+    About, ContentSettings, Deciding, History, OnBusy, Opinion, Question, Sender, Taste, Thought, author,
+    evidence, screened,
 };
 use crate::deliver::local::describe;
 use crate::deliver::route::Asking;
 use crate::filter::Answers;
+
+/// Octets of a header that are looked at for who wrote it and what it answers.
+const HEADER_OCTETS: u64 = 64 * 1024;
 
 impl Conversation {
     /// Judges the content of a message that has come whole, if that is wanted of whoever brought it; a reply where it is not
@@ -29,6 +36,10 @@ impl Conversation {
         judged: Option<&Judged>,
     ) -> Result<Option<Opinion>, Reply> {
         let settings = self.door.rooms.content.settings();
+        if self.client.who.is_some() {
+            self.judge_own(&settings, held, front).await;
+            return Ok(None);
+        }
         if !self.is_content_judged(&settings) {
             return Ok(None);
         }
@@ -41,7 +52,7 @@ impl Conversation {
             return Ok(None);
         }
         let begin = self.door.rooms.clock.monotonic();
-        let about = self.about(&settings, judged);
+        let about = self.about(&settings, held, judged, &accounts).await;
         let sender = about.sender.clone();
         let thought = self.think(&settings, held, front, about, accounts).await?;
         let counts = &self.door.rooms.content.0.counts;
@@ -70,9 +81,38 @@ impl Conversation {
         }
     }
 
-    /// Mail of our people is theirs; what a server in front of us brings is judged where the operator says so.
+    /// Mail of our people is theirs: it is looked at, marked by nobody, and goes its way. One whose password was stolen sends
+    /// what they never would.
+    async fn judge_own(&mut self, settings: &Arc<ContentSettings>, held: &HeldReader, front: &[u8]) {
+        let Some(who) = self.client.who.clone().filter(|_| settings.looks_at_own) else { return };
+        let about = About {
+            arrived_unix_seconds: self.door.rooms.clock.now().unix_seconds(),
+            client: None,
+            helo: None,
+            reverse_name: None,
+            sender: Sender { reverse_path: ReversePath::Null, is_path_proven: true, is_author_proven: true },
+            raised: Vec::new(),
+            correspondents: Vec::new(),
+            surely: None,
+        };
+        // Whatever the filter cannot say keeps nobody from sending.
+        let Ok(Some(thought)) = self.think(settings, held, front, about, Vec::new()).await else { return };
+        let (score, spam) = (thought.verdict.score(), settings.everybody.tag2);
+        if score < spam && thought.attached.is_none() {
+            return;
+        }
+        let rooms = &self.door.rooms;
+        rooms.content.0.counts.own_unwanted.increment();
+        tracing::warn!(user = %who.address(), score, "mail of one of our people looks like spam");
+        rooms.breaker.note(who.account(), Signal::Unwanted);
+        if let Some(transaction) = &mut self.transaction {
+            transaction.checks.push(format!("content: it looks like spam (score {score:.2})"));
+        }
+    }
+
+    /// What a server in front of us brings is judged where the operator says so.
     fn is_content_judged(&self, settings: &ContentSettings) -> bool {
-        if self.client.who.is_some() || self.asking() == Asking::Ours {
+        if self.asking() == Asking::Ours {
             return false;
         }
         let is_front = self.client.listener == Listener::Lmtp
@@ -117,8 +157,37 @@ impl Conversation {
         tastes
     }
 
-    fn about(&self, settings: &ContentSettings, judged: Option<&Judged>) -> About {
-        let findings = judged.map(|judged| &judged.findings);
+    async fn about(
+        &self,
+        settings: &ContentSettings,
+        held: &HeldReader,
+        judged: Option<&Judged>,
+        accounts: &[AccountId],
+    ) -> About {
+        let (findings, catalogue) = (judged.map(|judged| &judged.findings), &settings.catalogue);
+        let found = self.transaction.as_ref().map(|transaction| &transaction.screened);
+        let mut raised = found.map(|found| screened(&found.evidence, catalogue)).unwrap_or_default();
+        // What was found twice counts as it was found first. Whom we trust needs no proof: it may change what it passes on.
+        raised.extend(match judged {
+            Some(judged) if judged.is_trusted => vec![catalogue.raise("ARC_PASS", "")],
+            Some(judged) => evidence(&judged.findings, catalogue),
+            None => Vec::new(),
+        });
+        let is_proven = findings.is_some_and(|findings| findings.author_is_proven());
+        let mut history = History::default();
+        if let Some(senders) = &self.door.rooms.content.0.senders {
+            let domain = findings.and_then(|findings| findings.dmarc.author.clone()).filter(|_| is_proven);
+            let whom = crate::screen::Sender { domain, address: self.client.peer.address() };
+            let header = held.read(0..HEADER_OCTETS).await.unwrap_or_default();
+            history =
+                content::history(senders, catalogue, &whom, author(&header).as_ref(), &header, accounts)
+                    .await;
+        }
+        raised.append(&mut history.hits);
+        let surely = match found.is_some_and(|found| found.is_trapped) {
+            true => Some(Class::Unwanted),
+            false => (history.is_answer && is_proven).then_some(Class::Wanted),
+        };
         let reverse_path =
             self.session.envelope().map_or(ReversePath::Null, |envelope| envelope.reverse_path.clone());
         About {
@@ -129,9 +198,11 @@ impl Conversation {
             sender: Sender {
                 reverse_path,
                 is_path_proven: findings.is_some_and(|findings| findings.spf_passes()),
-                is_author_proven: findings.is_some_and(|findings| findings.author_is_proven()),
+                is_author_proven: is_proven,
             },
-            raised: findings.map(|findings| evidence(findings, &settings.catalogue)).unwrap_or_default(),
+            raised,
+            correspondents: history.correspondents,
+            surely,
         }
     }
 

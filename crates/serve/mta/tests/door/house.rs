@@ -7,7 +7,7 @@ use dns::{FixedRecords, Resolver};
 use mail_types::AccountId;
 use mailstore::{Filed, Store, StoreError};
 use mta::screen::Screen;
-use mta::{Listener, MessageWay, Outcome, Rooms, Settings, SmtpDoor};
+use mta::{Content, Listener, MessageWay, Outcome, Rooms, Settings, SmtpDoor};
 use parking_lot::Mutex;
 use platform::clock::Clock;
 use platform::guard::Guard;
@@ -25,6 +25,7 @@ pub(crate) struct House {
     pub(crate) guard: Guard,
     pub(crate) metrics: Metrics,
     pub(crate) store: Store,
+    pub(crate) content: Content,
     ways: Arc<Mutex<Vec<MessageWay>>>,
     clock: Clock,
     screen: Option<Screen>,
@@ -99,6 +100,7 @@ impl House {
         let pair = tls::self_signed::generate(&["localhost"], now()).unwrap();
         let screen = (judging == Judging::Strangers)
             .then(|| Screen::open(&data.path().join("senders.db"), clock.clone(), &metrics).unwrap());
+        let content = content(data.path(), &clock, &metrics);
         let rooms = Rooms {
             store: store.clone(),
             queue: None,
@@ -111,13 +113,13 @@ impl House {
             resolver,
             checked: Arc::new(|_| {}),
             filters: filters(data.path(), &metrics),
-            content: content(data.path(), &clock, &metrics),
+            content: content.clone(),
             screen: screen.clone(),
             breaker: breaker(data.path(), &directory, &clock, &metrics),
         };
         let door = SmtpDoor::new(rooms, settings, &metrics);
         let street = Street::new(door.clone(), guard.clone());
-        Self { door, directory, guard, metrics, store, ways, clock, screen, street, _data: data }
+        Self { door, directory, guard, metrics, store, content, ways, clock, screen, street, _data: data }
     }
 
     /// A client from somewhere in the network.

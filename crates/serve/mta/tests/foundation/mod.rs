@@ -85,8 +85,8 @@ pub(crate) fn breaker(data: &Path, directory: &Directory, clock: &Clock, metrics
 /// A room for the content filter, which judges nothing: what these stories bring is no mail that anybody would write.
 pub(crate) fn content(data: &Path, clock: &Clock, metrics: &Metrics) -> Content {
     let everybody = Taste { is_on: false, ..Taste::default() };
-    let settings = ContentSettings { everybody, ..ContentSettings::default() };
-    Content::open(&data.join("spam"), settings, clock, metrics).unwrap()
+    let settings = ContentSettings { everybody, looks_at_own: false, ..ContentSettings::default() };
+    Content::open(&data.join("spam"), settings, None, clock, metrics).unwrap()
 }
 
 pub(crate) fn add_alias(directory: &Directory, source: &str, targets: &[&str]) {

@@ -1,0 +1,92 @@
+//! What mail says decides where it goes: one answer for all by SMTP, one for each by LMTP; and a filter that cannot say anything
+//! loses nothing.
+
+use mail_types::AnnotationName;
+use mta::{ContentSettings, Listener, OnBusy, SETTINGS_ANNOTATION, SpamAction, Taste};
+
+use super::house::House;
+
+/// The line that every filter takes for spam.
+const GTUBE: &str = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X";
+
+fn settings(at_kill: SpamAction) -> ContentSettings {
+    let everybody = Taste { at_kill, ..Taste::default() };
+    ContentSettings { everybody, checks_fronts: true, ..ContentSettings::default() }
+}
+
+async fn brings(house: &House, listener: Listener, to: &[&str], last: &str) {
+    let mut peer = house.connect(listener);
+    let hello = if listener == Listener::Lmtp { "LHLO" } else { "HELO" };
+    let recipients: String =
+        to.iter().map(|to| format!("C: RCPT TO:<{to}@example.org>\nS: 250 *\n")).collect();
+    assert!(peer.reply().await.starts_with("220"));
+    assert!(peer.say(&format!("{hello} client.example")).await.starts_with("250"));
+    peer.dialogue(&format!(
+        "C: MAIL FROM:<eve@elsewhere.example>\nS: 250 *\n{recipients}C: DATA\nS: 354 *\nC: Subject: test\nC:\n\
+         C: {GTUBE}\nC: .\n{last}"
+    ))
+    .await;
+}
+
+/// The mailboxes that the only message was filed into, by account.
+async fn mailboxes(house: &House) -> Vec<(u32, String)> {
+    let mut found = Vec::new();
+    for filed in house.only_filings() {
+        let account = house.store.account(filed.account).await.unwrap();
+        let list = account.mailboxes().await.unwrap();
+        found.push((filed.account.0, list.by_id(filed.mailbox).unwrap().name.to_string()));
+    }
+    found
+}
+
+async fn wants(house: &House, who: &str, words: &str) {
+    let account = house.store.account(house.account(who)).await.unwrap();
+    let name = AnnotationName::parse(SETTINGS_ANNOTATION).unwrap();
+    account.annotate(None, &[(name, Some(words.as_bytes().into()))]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_filter_that_says_nothing_lets_mail_pass_or_puts_it_off() {
+    for (on_busy, answer, filed) in
+        [(OnBusy::Pass, "S: 250 *\n", vec!["INBOX"]), (OnBusy::Defer, "S: 451 4.3.0 *\n", vec![])]
+    {
+        let house = House::new();
+        house.content.reconfigure(ContentSettings { on_busy, ..settings(SpamAction::Reject) });
+        house.content.stop();
+        brings(&house, Listener::Relay, &["ann"], answer).await;
+        let found: Vec<String> = mailboxes(&house).await.into_iter().map(|(_, name)| name).collect();
+        assert_eq!(found, filed);
+    }
+}
+
+#[tokio::test]
+async fn all_have_to_agree_before_smtp_refuses() {
+    let house = House::new();
+    house.content.reconfigure(settings(SpamAction::Reject));
+    brings(&house, Listener::Relay, &["ann", "bob"], "S: 550 5.7.1 *\n").await;
+    assert!(house.only_filings().is_empty());
+    wants(&house, "bob@example.org", "at_kill=junk").await;
+    brings(&house, Listener::Relay, &["ann", "bob"], "S: 250 *\n").await;
+    let (ann, bob) = (house.account("ann@example.org").0, house.account("bob@example.org").0);
+    let mut found = mailboxes(&house).await;
+    found.sort();
+    assert_eq!(found, [(bob, "Junk".to_owned()), (u32::MAX, ann.to_string())]);
+}
+
+#[tokio::test]
+async fn lmtp_has_an_answer_for_each() {
+    let house = House::new();
+    house.content.reconfigure(settings(SpamAction::Reject));
+    wants(&house, "bob@example.org", "check=off").await;
+    brings(&house, Listener::Lmtp, &["ann", "bob"], "S: 550 5.7.1 *\nS: 250 *\n").await;
+    assert_eq!(mailboxes(&house).await, [(house.account("bob@example.org").0, "INBOX".to_owned())]);
+}
+
+#[tokio::test]
+async fn what_an_account_has_written_wrongly_counts_for_nothing() {
+    let house = House::new();
+    house.content.reconfigure(settings(SpamAction::Junk));
+    wants(&house, "ann@example.org", "tag2=never").await;
+    brings(&house, Listener::Relay, &["ann"], "S: 250 *\n").await;
+    assert_eq!(mailboxes(&house).await, [(house.account("ann@example.org").0, "Junk".to_owned())]);
+}
