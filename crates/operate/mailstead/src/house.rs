@@ -17,7 +17,7 @@ use crate::keys::Srs;
 use crate::reports::{self, ReportBook};
 use crate::settings::Settings;
 use crate::way::WayBook;
-use crate::wire::queue_settings;
+use crate::wire::{queue_settings, screen_settings};
 
 /// What a server, or a command without one, works on.
 #[derive(Clone, Debug)]
@@ -70,6 +70,7 @@ impl House {
             .with_context(|| place("filters.db"))?;
         let screen = Screen::open(&data.join("senders.db"), clock.clone(), metrics)
             .with_context(|| place("senders.db"))?;
+        screen.reconfigure(&screen_settings(settings));
         Ok(Self {
             directory,
             store,
