@@ -199,7 +199,8 @@ fn whom_our_people_write_to_need_not_come_again() -> Result<()> {
 #[test]
 fn traps_are_set_by_commands_and_remember() -> Result<()> {
     let internet = internet()?;
-    let mut server = Server::start(options(&internet, "lists = []\ngreylist = \"off\""))?;
+    let screen = "lists = [\"bl.example\"]\ntraps = [\"Lost@example.test\"]\ngreylist = \"off\"";
+    let mut server = Server::start(options(&internet, screen))?;
     server.command(&["screen", "trap", "add", "old@example.test"])?;
     for (address, why) in
         [(Server::ANN, "somebody's address"), ("old@elsewhere.example", "no domain of ours")]
@@ -212,7 +213,11 @@ fn traps_are_set_by_commands_and_remember() -> Result<()> {
     // The memory is on disk, and commands work without a server.
     server.stop()?;
     let traps = json(&server, &["screen", "trap", "list"])?;
-    ensure!(traps[0]["address"] == "old@example.test" && traps[0]["set_by"] == "command", "{traps}");
+    for (at, address, by) in [(0, "lost@example.test", "settings"), (1, "old@example.test", "command")] {
+        ensure!(traps[at]["address"] == address && traps[at]["set_by"] == by, "{traps}");
+    }
+    let told = json(&server, &["screen", "status"])?;
+    ensure!(told["lists"][0]["state"] == "untested", "{told}");
     server.up()?;
     ensure!(bring(&server, GOOD, EVE, Server::ANN)?.starts_with("250"));
     traced(&server, Server::ANN, "TRAPPED_ADDRESS")?;

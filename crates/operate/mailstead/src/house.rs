@@ -20,7 +20,7 @@ use crate::keys::Srs;
 use crate::reports::{self, ReportBook};
 use crate::settings::Settings;
 use crate::way::WayBook;
-use crate::wire::{breaker_settings, queue_settings};
+use crate::wire::{breaker_settings, queue_settings, screen_settings};
 
 /// What a server, or a command without one, works on.
 #[derive(Clone, Debug)]
@@ -81,6 +81,7 @@ impl House {
             .with_context(|| place("filters.db"))?;
         let screen = Screen::open(&data.join("senders.db"), clock.clone(), metrics)
             .with_context(|| place("senders.db"))?;
+        screen.reconfigure(&screen_settings(settings));
         let guard = Guard::new(guard_settings(settings), clock.clone(), metrics);
         let bans =
             GuardBook::open(&data.join("guard.db"), &guard, clock).with_context(|| place("guard.db"))?;

@@ -244,7 +244,7 @@ impl Conversation {
         let live = Arc::clone(&self.live);
         let settings = &live.settings.screen;
         self.may_bring(screening, Brought::Recipient)?;
-        if self.is_trap(screening, settings, forward_path).await {
+        if self.is_trap(&screening.screen, forward_path).await {
             return self.spring_trap(screening, settings.on_trap).await;
         }
         let route = found?;
@@ -259,12 +259,9 @@ impl Conversation {
     }
 
     /// Whether an address is a trap. An account's never is: somebody's mail would be thrown away.
-    async fn is_trap(&self, screening: &Screening, settings: &ScreenSettings, path: &ForwardPath) -> bool {
+    async fn is_trap(&self, screen: &Screen, path: &ForwardPath) -> bool {
         let ForwardPath::Address(address) = path else { return false };
-        let canonical = address.to_canonical();
-        let is_set = settings.traps.iter().any(|trap| trap.to_canonical() == canonical)
-            || screening.screen.senders().is_trap(&canonical).await;
-        is_set && self.door.rooms.directory.account_by_address(&canonical).is_none()
+        screen.is_trap(address).await && self.door.rooms.directory.account_by_address(address).is_none()
     }
 
     async fn spring_trap(&mut self, screening: &mut Screening, on_trap: OnTrap) -> Result<Route, Reply> {
