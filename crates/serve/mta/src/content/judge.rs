@@ -11,9 +11,9 @@ use mailstore::{HeldReader, StoreError};
 use message::{Addressee, fields, parse_addresses};
 use parking_lot::Mutex;
 use platform::clock::{Monotonic, Timestamp};
-use spam::{Class, Facts, Hit, MESSAGE_OCTETS_MAX, Ours, Verdict, features, weigh};
+use spam::{Catalogue, Class, Facts, Features, Hit, MESSAGE_OCTETS_MAX, Ours, Verdict, features, weigh};
 
-use super::lessons::author_key;
+use super::lessons::{MessageKey, author_key};
 use super::settings::ContentSettings;
 use super::taste::Action;
 use super::{Content, Inner, Lesson, attached, day_of};
@@ -111,7 +111,13 @@ pub(crate) fn judge(
     about: &About,
     accounts: &[AccountId],
 ) -> Thought {
-    let (judgement, signals) = inner.models.ask(|model| model.explain(octets, None));
+    let features = features(octets);
+    let judgement = inner.models.ask(|model| model.judge(&features, None));
+    // Reasons cost more than the judgement, and nobody asks why mail is good.
+    let signals = match judgement.log_odds > 0.0 {
+        true => inner.models.ask(|model| model.explain(octets, None)).1,
+        false => Vec::new(),
+    };
     let author = author(octets);
     let catalogue = &settings.catalogue;
     let mut raised = about.raised.clone();
@@ -132,35 +138,52 @@ pub(crate) fn judge(
         raised: &raised,
     };
     let verdict = weigh(octets, Some((judgement, &signals)), &facts, catalogue);
-    let shared_points = catalogue.model(judgement, &[]).points();
-    let key = author.as_ref().map(author_key);
-    let is_proven = about.sender.is_author_proven || about.sender.is_path_proven;
-    let mut otherwise = Vec::new();
-    // Read once, and only where somebody has taught something.
-    let mut known = None;
-    for &account in accounts {
-        let known_points = if about.correspondents.contains(&account) {
-            catalogue.points("KNOWN_CORRESPONDENT").unwrap_or_default()
-        } else {
-            0.0
-        };
-        // Whoever has taught something has a model.
-        let Some(personal) = inner.models.personal(account) else {
-            otherwise.extend((known_points != 0.0).then_some((account, known_points)));
-            continue;
-        };
-        let features = known.get_or_insert_with(|| features(octets));
-        let own = inner.models.ask(|model| model.judge(features, Some(&personal)));
-        let leaning = key.map_or(0, |key| {
-            inner.lessons.leaning(account, &key).unwrap_or_else(|error| {
-                tracing::error!(%error, "what an account thinks of an author is not known");
-                0
-            })
-        });
-        let own_points = catalogue.model(own, &[]).points() - shared_points;
-        otherwise.push((account, own_points + points_of(leaning, is_proven) + known_points));
-    }
+    let asked = Asked { inner, catalogue, features: &features, about, author: author.as_ref() };
+    let otherwise = asked.otherwise(catalogue.model(judgement, &[]).points(), accounts);
     Thought { verdict, otherwise, author, attached: None, virus: None }
+}
+
+/// A message about which accounts are asked.
+struct Asked<'a> {
+    inner: &'a Inner,
+    catalogue: &'a Catalogue,
+    features: &'a Features,
+    about: &'a About,
+    author: Option<&'a Address>,
+}
+
+impl Asked<'_> {
+    /// By how many points accounts think otherwise than the shared model, which gives so many.
+    fn otherwise(&self, shared_points: f32, accounts: &[AccountId]) -> Vec<(AccountId, f32)> {
+        let key = self.author.map(author_key);
+        let mut otherwise = Vec::new();
+        for &account in accounts {
+            let mut points = 0.0;
+            if self.about.correspondents.contains(&account) {
+                points += self.catalogue.points("KNOWN_CORRESPONDENT").unwrap_or_default();
+            }
+            // Whoever has taught something has a model.
+            if let Some(personal) = self.inner.models.personal(account) {
+                let own = self.inner.models.ask(|model| model.judge(self.features, Some(&personal)));
+                points += self.catalogue.model(own, &[]).points() - shared_points;
+                points += key.map_or(0.0, |key| self.by_author(account, &key));
+            }
+            otherwise.extend((points != 0.0).then_some((account, points)));
+        }
+        otherwise
+    }
+
+    /// What an account has said of the author's earlier mail.
+    fn by_author(&self, account: AccountId, author: &MessageKey) -> f32 {
+        let sender = &self.about.sender;
+        match self.inner.lessons.leaning(account, author) {
+            Ok(leaning) => points_of(leaning, sender.is_author_proven || sender.is_path_proven),
+            Err(error) => {
+                tracing::error!(%error, "what an account thinks of an author is not known");
+                0.0
+            }
+        }
+    }
 }
 
 /// What it weighs for an account what it has said of an author's earlier mail: so much that the next one lies where the last
