@@ -32,4 +32,4 @@ pub use packs::{
 };
 pub use position::{BlobRef, LogPosition, PackId};
 pub use rusqlite;
-pub use scratch::Scratch;
+pub use scratch::{Scratch, ScratchReader};

@@ -11,6 +11,7 @@ use storage::{BlobWriter, PackStore, Scratch};
 use tokio::sync::Semaphore;
 
 use crate::error::StoreError;
+use crate::held::HeldReader;
 use crate::intake::{Arriving, Work};
 use crate::pieces::Pieces;
 
@@ -58,6 +59,13 @@ impl Holding {
     #[must_use]
     pub fn octets(&self) -> u64 {
         self.pieces.octets()
+    }
+
+    /// Reads what came so far.
+    #[must_use]
+    pub fn reader(&self) -> HeldReader {
+        let (last, workers) = self.pieces.waiting();
+        HeldReader::new(self.scratch.as_ref().map(Scratch::reader), last.into(), workers.clone())
     }
 
     /// The message is whole, and this goes in front of it.

@@ -42,6 +42,11 @@ impl Pieces {
         self.octets
     }
 
+    /// The octets that wait to be worked on, and the threads that work on them.
+    pub(crate) fn waiting(&self) -> (&[u8], &Workers) {
+        (&self.piece, &self.writers)
+    }
+
     /// Takes what fits; whether there is more, so that the piece has to be worked on first.
     pub(crate) fn fill(&mut self, octets: &mut &[u8]) -> bool {
         let room = PIECE_OCTETS - self.piece.len();

@@ -277,6 +277,17 @@ async fn what_is_put_in_front_comes_out_in_front() {
             holding.write(piece).await.unwrap();
         }
         assert_eq!(holding.octets(), length as u64);
+        let reader = holding.reader();
+        let mut held = Vec::new();
+        let keep = |piece: &[u8]| {
+            held.extend_from_slice(piece);
+            true
+        };
+        reader.visit_here(keep).unwrap();
+        assert!(held == octets[..length], "{length} octets held");
+        let end = length as u64;
+        assert_eq!(reader.read(end - 7..end + 9).await.unwrap(), octets[length - 7..length]);
+        assert_eq!(reader.read(end..end + 1).await.unwrap(), b"");
         let message = holding.finish(front.to_vec()).await.unwrap();
         let whole = [front, &octets[..length]].concat();
         assert_eq!(message.octets(), whole.len() as u64);
