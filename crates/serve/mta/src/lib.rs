@@ -3,11 +3,12 @@
 //!
 //! Steps 2 to 10 of a message's way: [`SmtpDoor::serve`] gets a connection from `platform::listener`,
 //! `receive/session.rs` holds the conversation that `smtp::server` rules, `receive/policy.rs` judges, `receive/intake.rs`
-//! streams the octets into the mailstore, `inspect/` finds out who really sent them, `filter/` asks people's scripts, `deliver/` files and queues them, and `receive/replies.rs` has every word we
+//! streams the octets into the mailstore, `inspect/` finds out who really sent them, `engines/` asks others' programs, `filter/` asks people's scripts, `deliver/` files and queues them, and `receive/replies.rs` has every word we
 //! say. What was queued leaves by [`Outbound`]: `remote/` finds its host and speaks to it, `report/` tells its sender.
 
 mod counts;
 mod deliver;
+mod engines;
 mod filter;
 mod inspect;
 mod outbound;
@@ -42,6 +43,10 @@ use settings::{Live, QueueBehind};
 
 pub use deliver::limits::SentHour;
 pub use deliver::routing::{Routing, SendingLimits};
+pub use engines::settings::{
+    AtFinding, ClamdSettings, EngineListeners, EnginePlace, EngineSettings, MilterSettings, NoEnginePlace,
+    OnEngineFailure, RspamdSettings, ScannerSettings, SpamdSettings,
+};
 pub use filter::{
     EventCause, FilterError, FilterFileError, FilterFiles, FilterSettings, Filters, MailboxEvent,
     ProgramBounds, SEED_RULE, Trial, TrialAction, TrialMessage, TrialRooms,
@@ -160,7 +165,7 @@ impl SmtpDoor {
     /// A door to these rooms.
     #[must_use]
     pub fn new(rooms: Rooms, settings: Settings, metrics: &Metrics) -> Self {
-        let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind());
+        let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind(), None);
         let (counts, sent) = (Counts::new(metrics), Sent::default());
         let large_headers = Arc::new(Semaphore::new(receive::intake::LARGE_HEADERS_MAX));
         Self(Arc::new(Door { rooms, live: ArcSwap::from_pointee(live), counts, sent, large_headers }))
@@ -169,7 +174,8 @@ impl SmtpDoor {
     /// Takes new settings, for sessions that begin from now on.
     pub fn reconfigure(&self, settings: Settings) {
         let rooms = &self.0.rooms;
-        let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind());
+        let former = self.0.live.load();
+        let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind(), Some(&former));
         self.0.live.store(Arc::new(live));
     }
 

@@ -349,6 +349,7 @@ fn smtp_settings(settings: &Settings, srs: &Srs) -> mta::Settings {
         routing: sending::routing(settings, srs),
         checks: checks(settings),
         future_release_max: settings.time("submission.future_release_max"),
+        engines: super::engines::engines(settings),
         ..mta::Settings::new(settings.hostname())
     }
 }

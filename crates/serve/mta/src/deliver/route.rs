@@ -93,13 +93,19 @@ impl RemoteTarget {
     }
 }
 
-/// Proof that somebody wants mail thrown away: the directory by [`find`], or the scripts of whom it is for.
+/// Proof that somebody wants mail thrown away: the directory by [`find`], the scripts of whom it is for, or a filter of the
+/// operator's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Discarded(());
 
 impl Discarded {
     /// All scripts have been run, and none kept anything.
     pub(crate) fn by_script() -> Self {
+        Self(())
+    }
+
+    /// An engine of others, which the operator has set up, has it so.
+    pub(crate) fn by_engine() -> Self {
         Self(())
     }
 }

@@ -59,12 +59,15 @@ pub(crate) struct Arrived {
     pub(crate) message: Arriving,
     /// What was found about its sender, where somebody looked.
     pub(crate) judged: Option<Box<Judged>>,
+    /// Where others' engines have it filed, if they have a say.
+    pub(crate) engined: Option<Place>,
 }
 
 impl Arrived {
     /// Where it is filed if nobody says otherwise.
     pub(crate) fn place(&self) -> Place {
-        self.judged.as_ref().map_or(Place::Inbox, |judged| judged.place)
+        let judged = || self.judged.as_ref().map(|judged| judged.place);
+        self.engined.or_else(judged).unwrap_or(Place::Inbox)
     }
 }
 
@@ -187,7 +190,7 @@ impl Conversation {
     }
 
     /// Return-Path and Received; `host` is the name that the client's address proves to have.
-    fn trace_fields(&self, host: Option<&str>) -> Option<Vec<u8>> {
+    pub(super) fn trace_fields(&self, host: Option<&str>) -> Option<Vec<u8>> {
         let envelope = self.session.envelope()?;
         let transaction = self.transaction.as_ref()?;
         let hello = self.session.hello()?;
@@ -219,22 +222,25 @@ impl Conversation {
 
     /// The message has come whole: what we have to say of it goes in front, if it is taken at all.
     async fn finish_message(&mut self, receiving: Receiving) -> Result<(), Reply> {
-        let (holding, watched) = receiving.end().await?;
-        let Watched { claims, sealer, signer } = watched;
-        let judged = match &claims {
+        let (holding, mut watched) = receiving.end().await?;
+        let judged = match &watched.claims {
             Some(claims) => self.judge_message(claims).await?,
             None => None,
         };
-        let host = judged.as_ref().and_then(|judged| judged.findings.iprev.name());
-        let mut front = self.trace_fields(host.map(QueryName::as_str)).unwrap_or_default();
+        let host = judged.as_ref().and_then(|judged| judged.findings.iprev.name()).map(QueryName::as_str);
+        let (holding, quarantine) = self.pass_milters(holding, &mut watched).await?;
+        let engined = self.ask_scanners(&holding, host, quarantine).await?;
+        let Watched { sealer, signer, .. } = watched;
+        let mut front = self.trace_fields(host).unwrap_or_default();
         if let Some(signer) = signer {
             front.extend(watch::signed(*signer));
         }
         if let Some(judged) = &judged {
             judged.write(sealer, &self.live.settings.hostname, &mut front);
         }
+        front.extend(engined.front);
         let message = holding.finish(front).await.map_err(|error| refuse(&error))?;
-        self.arrived = Some(Arrived { message, judged: judged.map(Box::new) });
+        self.arrived = Some(Arrived { message, judged: judged.map(Box::new), engined: engined.place });
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ use smtp::server::{Session, Step};
 use tokio::time::Instant;
 
 use super::intake::{Arrived, Receiving};
+use super::milters::Milters;
 use super::replies;
 use super::transaction::Transaction;
 use crate::deliver::route::Route;
@@ -41,6 +42,8 @@ pub(crate) struct Conversation {
     pub(crate) receiving: Option<Box<Receiving>>,
     /// The message that has come whole.
     pub(crate) arrived: Option<Arrived>,
+    /// Others who have a say, where there are some.
+    pub(crate) milters: Option<Box<Milters>>,
     /// When the connection has lasted long enough.
     deadline: Instant,
     shutdown: Shutdown,
@@ -51,9 +54,12 @@ pub(crate) struct Client {
     pub(crate) listener: Listener,
     pub(crate) connection: u64,
     pub(crate) peer: Endpoint,
+    pub(crate) local: Endpoint,
     pub(crate) channel: Channel,
     pub(crate) tls: Option<TlsWay>,
     pub(crate) who: Option<Authenticated>,
+    /// By which mechanism it has logged in.
+    pub(crate) mechanism: &'static str,
 }
 
 /// Why a conversation stops, for now or for good.
@@ -82,7 +88,7 @@ impl From<WireError> for Stop {
 
 /// Serves one connection to its end.
 pub(crate) async fn run(door: Arc<Door>, accepted: Accepted, listener: Listener) {
-    let Accepted { stream, number, peer, visit, shutdown, .. } = accepted;
+    let Accepted { stream, number, peer, local, visit, shutdown } = accepted;
     let live = door.live.load_full();
     let Some((stream, tls)) = greet_with_tls(&door, stream, listener).await else { return };
     let mut wire = Wire::new(stream, live.wire());
@@ -92,9 +98,11 @@ pub(crate) async fn run(door: Arc<Door>, accepted: Accepted, listener: Listener)
         listener,
         connection: number.0,
         peer,
+        local,
         tls: tls.as_ref().map(tls_way),
         channel: channel.clone(),
         who: None,
+        mechanism: "",
     };
     let security = if tls.is_some() { smtp::server::Channel::Tls } else { smtp::server::Channel::Clear };
     let mechanisms = mechanisms(&door.rooms.directory, listener, &channel);
@@ -111,14 +119,24 @@ pub(crate) async fn run(door: Arc<Door>, accepted: Accepted, listener: Listener)
         transaction: None,
         receiving: None,
         arrived: None,
+        milters: None,
         deadline,
         shutdown,
     };
-    conversation.session.greet(&mut conversation.out);
-    while let Some(next) = conversation.talk(wire).await {
-        wire = next;
+    match Box::pin(conversation.meet_milters()).await {
+        Ok(()) => {
+            conversation.session.greet(&mut conversation.out);
+            while let Some(next) = conversation.talk(wire).await {
+                wire = next;
+            }
+        }
+        Err(reply) => {
+            reply.write_to(wire.output());
+            Box::pin(wire.close()).await;
+        }
     }
     conversation.close_transaction();
+    Box::pin(conversation.part_from_milters()).await;
     // The place among the connections is given back only now.
     drop(visit);
 }
@@ -239,14 +257,15 @@ impl Conversation {
         wire.consume(consumed);
         let done = self.carry_out(step, wire).await;
         self.tidy();
-        done
+        if self.is_hung_up_on() { done.and(Err(Stop::Closed)) } else { done }
     }
 
     async fn carry_out(&mut self, mut step: Step<Route>, wire: &mut Wire) -> Result<(), Stop> {
         loop {
             step = match step {
                 Step::NextLine => return Ok(()),
-                Step::JudgeSender(question) => self.judge_sender(question),
+                Step::Ask(question) => Box::pin(self.ask_milters(question)).await,
+                Step::JudgeSender(question) => Box::pin(self.judge_sender(question)).await,
                 Step::JudgeRecipient(question) => Box::pin(self.judge_recipient(question)).await,
                 Step::Authenticate { mechanism, initial_response } => {
                     Box::pin(self.begin_login(mechanism, initial_response)).await
@@ -270,6 +289,7 @@ impl Conversation {
         if !self.session.is_within_transaction() {
             self.receiving = None;
             self.arrived = None;
+            self.forget_message_at_milters();
             self.close_transaction();
         }
     }

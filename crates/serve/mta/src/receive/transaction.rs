@@ -12,6 +12,7 @@ use crate::Listener;
 use crate::deliver::local::{self, Delivery};
 use crate::deliver::queued::Brought;
 use crate::deliver::route::{Asking, Route};
+use crate::engines::scan::Evidence;
 use crate::filter::{Answers, Known};
 use crate::report::filed;
 use crate::way::{MessageWay, Outcome, RecipientWay};
@@ -26,6 +27,8 @@ pub(crate) struct Transaction {
     pub(crate) remote_targets: usize,
     /// What was found about its sender.
     pub(crate) checks: Vec<String>,
+    /// What others' engines have to say of its message.
+    pub(crate) evidence: Vec<Evidence>,
     /// Bounded by `Settings::refused_recipients_max`, after which the session ends.
     refused: Vec<RecipientWay>,
 }
@@ -45,6 +48,7 @@ impl Conversation {
             targets: 0,
             remote_targets: 0,
             checks: Vec::new(),
+            evidence: Vec::new(),
             refused: Vec::new(),
         });
     }
@@ -84,7 +88,7 @@ impl Conversation {
             return self.session.on_delivered(&[replies::STORE_BUSY], &mut self.out);
         };
         let place = arrived.place();
-        let Arrived { message, judged } = arrived;
+        let Arrived { message, judged, .. } = arrived;
         if let Err(reply) = self.charge(&envelope) {
             self.note_late_refusal(transaction, &envelope, &reply);
             return self.session.on_delivered(&[reply], &mut self.out);

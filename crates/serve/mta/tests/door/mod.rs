@@ -1,6 +1,7 @@
 //! The SMTP door from outside: real store, real directory, real TLS; the wire is a pipe in memory, or loopback.
 
 mod chunks;
+mod engines;
 mod house;
 mod limits;
 mod mail;
