@@ -16,4 +16,5 @@ mod operation;
 mod reported;
 mod senders;
 mod sending;
+mod spam;
 mod threats;

@@ -26,7 +26,7 @@ const DOORS: [(&str, &[&str]); 14] = [
     ("hickory-proto", &["dns"]),
     ("dns-update", &["provision"]),
     ("hyper", &["web"]),
-    ("regex", &["sieve"]),
+    ("regex", &["sieve", "spam"]),
     ("clap", &["mailstead", "bench", "powercut"]),
     ("anyhow", &["mailstead", "bench", "xtask", "testkit", "powercut", "scenarios"]),
 ];

@@ -4,13 +4,14 @@ use anyhow::Context;
 use directory::Directory;
 use mail_types::{Address, DomainName};
 use mailstore::Store;
-use mta::{Filters, TlsTally};
+use mta::{Content, Filters, Quarantine, TlsTally};
 use platform::clock::Clock;
 use platform::metrics::Metrics;
 use queue::Queue;
 use storage::DataLock;
 
 use crate::admin::MissedListener;
+use crate::content::content_settings;
 use crate::filters::filter_settings;
 use crate::keys::Srs;
 use crate::reports::{self, ReportBook};
@@ -37,6 +38,8 @@ pub(crate) struct House {
     pub(crate) missed: Vec<MissedListener>,
     /// People's scripts.
     pub(crate) filters: Filters,
+    /// What judges the content of mail.
+    pub(crate) content: Content,
     /// Held as long as anybody works on the data directory.
     _lock: std::sync::Arc<DataLock>,
 }
@@ -65,6 +68,8 @@ impl House {
         let reports = ReportBook::open(&data.join("reports.db")).with_context(|| place("reports.db"))?;
         let filters = Filters::open(&data.join("filters.db"), filter_settings(settings)?, metrics)
             .with_context(|| place("filters.db"))?;
+        let content = Content::open(&data.join("spam"), content_settings(settings), clock, metrics)
+            .with_context(|| place("spam"))?;
         Ok(Self {
             directory,
             store,
@@ -77,13 +82,20 @@ impl House {
             srs,
             missed: Vec::new(),
             filters,
+            content,
             _lock: lock.into(),
         })
+    }
+
+    /// The mail that is kept apart.
+    pub(crate) fn quarantine(&self) -> Quarantine {
+        Quarantine::new(self.store.clone(), self.directory.clone())
     }
 
     /// Makes everything durable and lets go of the data directory.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         self.queue.stop();
+        self.content.close(self.clock.now()).await;
         // What was tried in the last moment is written down.
         self.queue.look().await.context("closing the queue")?;
         self.way.close().await;

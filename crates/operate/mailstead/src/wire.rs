@@ -31,6 +31,7 @@ pub(crate) use self::reports::send_reports;
 pub(crate) use self::sending::queue_settings;
 pub(crate) use self::site::{probes, site, world};
 use crate::admin::AdminSocket;
+use crate::content::content_settings;
 use crate::filters::{self, filter_settings};
 use crate::house::{House, directory_settings};
 use crate::keys::Keeper;
@@ -43,6 +44,8 @@ const OPEN_FILES: u64 = 65_536;
 const CERTIFICATES_EVERY: Duration = Duration::from_secs(60);
 /// What clients of IMAP did that may wait for its scripts; beyond, scripts are not run.
 const EVENTS_MAX: usize = 1_024;
+/// The same for what the content filter may learn from.
+const LESSONS_MAX: usize = 4_096;
 /// How often dead weight is looked for.
 const PURGE_EVERY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -100,6 +103,7 @@ impl Running {
         let resolver = Resolver::new(&dns_settings(&settings), clock.clone(), &metrics)?;
         let (report_mail, report_mails) = mpsc::channel(WAITING_MAX);
         let (events, waiting_events) = mpsc::channel(EVENTS_MAX);
+        let (lessons, waiting_lessons) = mpsc::channel(LESSONS_MAX);
         let judges = Workers::start("scripts", WorkersSettings { threads: 1, queue_max: 64 }, &metrics)?;
         let means = Means {
             clock: &clock,
@@ -107,6 +111,7 @@ impl Running {
             resolver: &resolver,
             report_mail: &report_mail,
             events: &events,
+            lessons: &lessons,
             judges: &judges,
         };
         let doors = Doors::new(&settings, &house, &guard, acceptor, means, &metrics);
@@ -129,6 +134,7 @@ impl Running {
         running.doors.keep_sent(&running.house, &running.tasks).await;
         filters::seed(&running.settings, &running.house.store, &running.house.directory).await;
         running.doors.run_events(waiting_events, &running.tasks);
+        running.doors.learn(&running.house, waiting_lessons, &running.tasks);
         running.care();
         let sender = reports::sender(&running.house, running.resolver.clone(), &transactions)?;
         running.report(sender, report_mails);
@@ -166,6 +172,9 @@ impl Running {
         };
         self.tasks.spawn("keys", keep(keeper, self.tasks.shutdown()));
         self.tasks.spawn("dns", self.resolver.clone().tend(self.tasks.shutdown()));
+        let content = self.house.content.clone();
+        self.tasks.spawn("models", content.keep(self.house.clock.clone(), self.tasks.shutdown()));
+        self.tasks.spawn("quarantine", expire(self.house.clone(), self.tasks.shutdown()));
         self.tasks.spawn("purge", purge(self.house.clone(), self.tasks.shutdown()));
     }
 
@@ -199,6 +208,7 @@ impl Running {
             tracing::error!(error = format!("{error:#}"), "mail goes out by the former settings");
         }
         self.house.directory.set_settings(directory_settings(&settings));
+        self.house.content.reconfigure(content_settings(&settings));
         self.reload_filters(settings.clone()).await;
         let (certificates, files) = (self.certificates.clone(), certificate_files(&settings));
         match self.workers.run(move || certificates.replace(&files)).await {
@@ -270,6 +280,23 @@ async fn keep(keeper: Keeper, stop: Shutdown) {
         tokio::select! {
             () = stop.triggered() => return,
             () = tokio::time::sleep(KEYS_EVERY) => {}
+        }
+    }
+}
+
+/// Throws away what was kept apart for long enough, now and once a day.
+async fn expire(house: House, stop: Shutdown) {
+    loop {
+        let (kept, now) = (house.settings.time("spam.quarantine_kept"), house.clock.now());
+        match house.quarantine().expire(kept, now).await {
+            Ok(0) => {}
+            Ok(messages) => tracing::info!(messages, "what was kept apart for long enough is gone"),
+            Err(error) => tracing::warn!(%error, "what was kept apart is looked at again tomorrow"),
+        }
+        // Neither arm loses anything when cancelled.
+        tokio::select! {
+            () = stop.triggered() => return,
+            () = tokio::time::sleep(PURGE_EVERY) => {}
         }
     }
 }

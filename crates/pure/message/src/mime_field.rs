@@ -51,7 +51,7 @@ impl ContentType {
     }
 
     /// Reads a field's value. What is no type is plain text (RFC 2045 §5.2), but for `multipart` with a boundary.
-    pub(crate) fn parse(value: &[u8], parameters_max: usize) -> ContentType {
+    pub fn parse(value: &[u8], parameters_max: usize) -> ContentType {
         let mut reader = Reader { rest: value };
         let media_type = reader.word();
         let has_slash = reader.skip_mark(b'/');

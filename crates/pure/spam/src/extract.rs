@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use message::{Limits, Scanner};
+use message::{Limits, Part, Scanner};
 
 use crate::collector::{Collector, Features};
 use crate::{body, header};
@@ -22,14 +22,18 @@ pub(crate) fn named_features(message: &[u8]) -> (Features, HashMap<u32, String>)
 
 fn extract(message: &[u8], mut collector: Collector) -> (Features, HashMap<u32, String>) {
     let message = message.get(..MESSAGE_OCTETS_MAX).unwrap_or(message);
+    let structure = structure(message);
+    let header_octets = usize::try_from(structure.header.end).unwrap_or(usize::MAX).min(message.len());
+    header::take(message.get(..header_octets).unwrap_or_default(), &mut collector);
+    body::take(message, &structure, &mut collector);
+    collector.finish()
+}
+
+/// Where the parts of a message lie.
+pub(crate) fn structure(message: &[u8]) -> Part {
     let mut scanner = Scanner::new(limits());
     scanner.feed(message);
-    let summary = scanner.finish();
-    let header_octets =
-        usize::try_from(summary.structure.header.end).unwrap_or(usize::MAX).min(message.len());
-    header::take(message.get(..header_octets).unwrap_or_default(), &mut collector);
-    body::take(message, &summary.structure, &mut collector);
-    collector.finish()
+    scanner.finish().structure
 }
 
 fn limits() -> Limits {

@@ -177,7 +177,7 @@ fn registered(host: &str) -> &str {
 }
 
 /// Names and values of a tag's attributes.
-struct Attributes<'a>(&'a str);
+pub(crate) struct Attributes<'a>(pub(crate) &'a str);
 
 impl<'a> Iterator for Attributes<'a> {
     type Item = (&'a str, &'a str);

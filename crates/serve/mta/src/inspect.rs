@@ -75,6 +75,12 @@ impl Checks {
             |address: IpAddr| self.unchecked_networks.iter().any(|network| network.contains(address));
         self.is_on && address.is_some_and(|address| !is_unchecked(address))
     }
+
+    /// Whether this address is in front of us, or on this machine.
+    pub(crate) fn is_unchecked(&self, address: Option<IpAddr>) -> bool {
+        // Who has no address comes by a socket of this machine.
+        address.is_none_or(|address| self.unchecked_networks.iter().any(|network| network.contains(address)))
+    }
 }
 
 /// What becomes of mail that its author's domain disowns (RFC 9989 §5.4).

@@ -3,9 +3,10 @@
 //!
 //! Steps 2 to 10 of a message's way: [`SmtpDoor::serve`] gets a connection from `platform::listener`,
 //! `receive/session.rs` holds the conversation that `smtp::server` rules, `receive/policy.rs` judges, `receive/intake.rs`
-//! streams the octets into the mailstore, `inspect/` finds out who really sent them, `engines/` asks others' programs, `filter/` asks people's scripts, `deliver/` files and queues them, and `receive/replies.rs` has every word we
+//! streams the octets into the mailstore, `inspect/` finds out who really sent them, `engines/` asks others' programs, `content/` finds out what they say, `filter/` asks people's scripts, `deliver/` files and queues them, and `receive/replies.rs` has every word we
 //! say. What was queued leaves by [`Outbound`]: `remote/` finds its host and speaks to it, `report/` tells its sender.
 
+mod content;
 mod counts;
 mod deliver;
 mod engines;
@@ -41,6 +42,11 @@ use counts::Counts;
 use deliver::limits::Sent;
 use settings::{Live, QueueBehind};
 
+pub use content::{
+    Action as SpamAction, CHANGES_OCTETS_MAX, Changes, Content, ContentError, ContentSettings, ContentTrial,
+    Learned, Lesson, LessonError, OnBusy, POINTS_MAX, Past, Quarantine, QuarantineError, Quarantined,
+    SENDERS_MAX, SETTINGS_ANNOTATION, Senders, Taste, TrialVerdict, points,
+};
 pub use deliver::limits::SentHour;
 pub use deliver::routing::{Routing, SendingLimits};
 pub use engines::settings::{
@@ -138,6 +144,8 @@ pub struct Rooms {
     pub checked: CheckSink,
     /// Runs people's scripts.
     pub filters: Filters,
+    /// Judges what messages say.
+    pub content: Content,
 }
 
 impl Rooms {

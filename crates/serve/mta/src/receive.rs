@@ -6,6 +6,7 @@ pub(crate) mod intake;
 pub(crate) mod judgement;
 pub(crate) mod login;
 mod milters;
+mod opinion;
 pub(crate) mod policy;
 pub(crate) mod replies;
 pub(crate) mod session;

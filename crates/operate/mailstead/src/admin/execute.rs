@@ -9,7 +9,7 @@ use mailstore::MailboxInfo;
 use platform::clock::Timestamp;
 
 use super::{AccountLine, AliasLine, Answer, DomainLine, Hidden, MailboxLine, Request, StoreStatus};
-use super::{keys, queue, reports, sieve, sieve_trial};
+use super::{keys, quarantine, queue, reports, sieve, sieve_trial, spam};
 use crate::house::House;
 use crate::keys::KeyKind;
 
@@ -80,6 +80,8 @@ async fn act(house: &House, request: Request) -> anyhow::Result<Answer> {
         Request::SieveActivate { address, name } => sieve::activate(house, &address, name.as_deref()).await,
         Request::SieveRename { address, from, to } => sieve::rename(house, &address, &from, &to).await,
         Request::SieveDelete { address, name } => sieve::delete(house, &address, &name).await,
+        Request::Spam { asked } => spam::act(house, asked).await,
+        Request::Quarantine { asked } => quarantine::act(house, asked).await,
         Request::Trace { what, most } => Ok(Answer::Trace { steps: house.way.search(&what, most).await? }),
     }
 }
@@ -264,6 +266,8 @@ async fn remove_account(house: &House, text: &str, keep_mail: bool) -> anyhow::R
         return done(format!("{text} is removed; its mail stays in the store as account {id}"));
     }
     house.store.remove_account(id).await?;
+    let content = house.content.clone();
+    tokio::task::spawn_blocking(move || content.forget(id)).await??;
     done(format!("{text} and its mail are removed"))
 }
 

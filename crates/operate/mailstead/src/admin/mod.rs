@@ -4,11 +4,14 @@ mod client;
 mod execute;
 mod keys;
 mod published;
+mod quarantine;
 mod queue;
 mod reports;
 mod sieve;
 mod sieve_trial;
 mod socket;
+mod spam;
+mod spam_replay;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +20,12 @@ use crate::reports::Told;
 
 pub(crate) use client::ask;
 pub(crate) use execute::execute;
+pub(crate) use quarantine::{QuarantineLine, QuarantineRequest};
 pub(crate) use queue::time;
 pub(crate) use sieve::{judge, script_for, script_of};
 pub(crate) use socket::AdminSocket;
+pub(crate) use spam::{SpamChecked, SpamHit, SpamRequest, SpamStatus, SpamTold};
+pub(crate) use spam_replay::{SpamReplay, SpamReplayed};
 
 /// A request, as it goes over the admin socket: one line of JSON.
 #[derive(Clone, Serialize, Deserialize, Debug)]
@@ -177,6 +183,14 @@ pub(crate) enum Request {
         address: String,
         name: String,
     },
+    /// Something of the content filter.
+    Spam {
+        asked: SpamRequest,
+    },
+    /// Something of the mail that is kept apart.
+    Quarantine {
+        asked: QuarantineRequest,
+    },
 }
 
 /// A message that an account's scripts are tried on.
@@ -304,6 +318,25 @@ pub(crate) enum Answer {
     },
     QueueStatus {
         status: QueueStatus,
+    },
+    /// What is thought of messages.
+    SpamChecked {
+        checked: Vec<SpamChecked>,
+    },
+    /// What the content filter would have done with mail that is there.
+    SpamReplayed {
+        replayed: Box<SpamReplayed>,
+    },
+    SpamStatus {
+        status: SpamStatus,
+    },
+    /// Mail that is kept apart.
+    Quarantined {
+        messages: Vec<QuarantineLine>,
+    },
+    /// One of them, in base64.
+    QuarantinedMessage {
+        message: String,
     },
     /// What scripts would do with a message.
     SieveTested {

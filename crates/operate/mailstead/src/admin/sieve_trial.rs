@@ -86,13 +86,15 @@ fn told(trial: Trial) -> SieveTested {
 /// The sender that a message of ours has on top.
 async fn reverse_path_of(octets: &MessageReader) -> anyhow::Result<ReversePath> {
     const TOP_OCTETS: u64 = 1_024;
-    let top = octets.read(0..TOP_OCTETS).await?;
-    let field = fields(&top).find(|field| field.is_named("Return-Path"));
+    Ok(reverse_path_in(&octets.read(0..TOP_OCTETS).await?))
+}
+
+/// The same, of its beginning.
+pub(super) fn reverse_path_in(octets: &[u8]) -> ReversePath {
+    let field = fields(octets).find(|field| field.is_named("Return-Path"));
     let path = field.map(|field| String::from_utf8_lossy(field.value).trim().to_owned());
     let address = path.as_deref().map(|path| path.trim_matches(['<', '>']));
-    Ok(address
-        .and_then(|address| Address::parse(address).ok())
-        .map_or(ReversePath::Null, ReversePath::Address))
+    address.and_then(|address| Address::parse(address).ok()).map_or(ReversePath::Null, ReversePath::Address)
 }
 
 /// What would have become of the mail that is there.

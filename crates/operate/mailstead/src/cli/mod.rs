@@ -13,6 +13,7 @@ mod dns_report;
 mod domain;
 mod mailbox;
 mod print;
+mod quarantine;
 mod queue;
 mod quickstart;
 mod serve;
@@ -21,6 +22,8 @@ mod sieve;
 mod sieve_testsuite;
 mod sieve_trial;
 mod spam;
+mod spam_check;
+mod spam_train;
 mod store;
 mod trace;
 
@@ -100,9 +103,12 @@ enum Verb {
     /// test, replay, testsuite.
     #[command(subcommand)]
     Sieve(sieve::Verb),
-    /// The content of messages: what the spam filter makes of it (check), and making its first model (train-starter).
+    /// The content filter: check, explain, replay, learn, forget, settings, status, train-starter.
     #[command(subcommand)]
     Spam(spam::Verb),
+    /// Mail that is kept apart: list, show, release, drop.
+    #[command(subcommand)]
+    Quarantine(quarantine::Verb),
     /// What became of a message: search the record by its id, Message-ID or an address.
     Trace(trace::Arguments),
     /// docker-mailserver's own words: `setup email add …`, `setup alias …`, `setup quota …`.
@@ -144,13 +150,14 @@ impl Command {
             Verb::Dns(verb) => return dns::run(&verb, &config, json),
             Verb::Dkim(verb) => return dkim::run(verb, &config, json),
             Verb::Sieve(verb) => return sieve::run(verb, &config, json),
-            Verb::Spam(verb) => return spam::run(&verb, json),
+            Verb::Spam(verb) => return spam::run(verb, &config, json),
             Verb::Setup(verb) => return setup::run(verb, &config, json),
             Verb::Account(verb) => verb.into_request()?,
             Verb::Alias(verb) => verb.to_request(),
             Verb::Domain(verb) => verb.to_request(),
             Verb::Mailbox(verb) => verb.to_request(),
             Verb::Queue(verb) => verb.into_request(),
+            Verb::Quarantine(verb) => verb.into_request(),
             Verb::Verify => Request::Verify,
             Verb::Store(verb) => verb.to_request(),
             Verb::Trace(arguments) => arguments.to_request(),

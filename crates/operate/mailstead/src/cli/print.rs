@@ -59,6 +59,11 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
                 .iter()
                 .map(|s| [s.name.clone(), if s.active { "yes" } else { "no" }.into(), amount(s.octets)]),
         ),
+        Answer::SpamChecked { checked } => checked.iter().for_each(super::spam_check::print),
+        Answer::SpamReplayed { replayed } => super::spam::print_replay(replayed),
+        Answer::SpamStatus { status } => super::spam::print_status(status),
+        Answer::Quarantined { messages } => super::quarantine::print(messages),
+        Answer::QuarantinedMessage { message } => std::io::stdout().write_all(&script_of(message)?)?,
         Answer::SieveTested { tested } => super::sieve_trial::print_test(tested),
         Answer::SieveReplayed { replayed } => super::sieve_trial::print_replay(replayed),
         Answer::SieveScript { script } => std::io::stdout().write_all(&script_of(script)?)?,
@@ -235,6 +240,9 @@ fn data(answer: &Answer) -> anyhow::Result<serde_json::Value> {
             let text = text.context("the script is not UTF-8; without --json it is printed as it is")?;
             object.insert("script".into(), text.into());
         }
+        Answer::QuarantinedMessage { message } => {
+            object.insert("message".into(), String::from_utf8_lossy(&script_of(message)?).into());
+        }
         // A list alone is what `jq '.[]'` wants.
         _ => return Ok(object.values_mut().next().map(serde_json::Value::take).unwrap_or_default()),
     }
@@ -242,7 +250,7 @@ fn data(answer: &Answer) -> anyhow::Result<serde_json::Value> {
 }
 
 /// An amount for people: three digits and a unit.
-fn amount(octets: u64) -> String {
+pub(super) fn amount(octets: u64) -> String {
     let mut unit = 1_u64;
     for name in ["", "K", "M", "G"] {
         if octets < unit * 1_024 {

@@ -1,27 +1,80 @@
-//! `spam check`, `spam train-starter`: what the content of a message says, and making the model that says it on the first day.
+//! `spam …`: the content filter.
 
-use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
-use serde_json::json;
-use spam::{Class, Judgement, MESSAGE_OCTETS_MAX, Signal, features, pack, portable, starter, train};
 
-/// Signals shown for each message.
-const SIGNALS_SHOWN: usize = 12;
+use super::print::columns;
+use super::{spam_check, spam_train};
+use crate::admin::{self, Answer, Request, SpamReplay, SpamReplayed, SpamRequest, SpamStatus};
+use crate::settings::read_seconds;
+
+/// Messages of one request: a few, so that it stays within its bound.
+const MESSAGES_AT_ONCE: usize = 8;
 
 #[derive(clap::Subcommand, Debug)]
 pub(super) enum Verb {
-    /// Judge the content of messages by the model for the first day: probability, and the strongest signals in plain words.
+    /// Say what would be thought of messages: score, rules with their points, and what would be done.
     #[command(
-        after_help = "Examples:\n  mailstead spam check message.eml\n  mailstead spam check --json *.eml | jq '.[] | select(.probability > 0.9) | .file'"
+        after_help = "Examples:\n  mailstead spam check message.eml\n  mailstead spam check --for ann@example.org message.eml\n  mailstead spam check --json *.eml | jq '.[] | select(.score > 5) | .file'"
     )]
-    Check {
-        /// Files with one message each.
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
+    Check(spam_check::Check),
+    /// Say why a message went where it went: by the record, or by its header and what is thought of it today.
+    #[command(
+        after_help = "Examples:\n  mailstead spam explain '<1234@example.com>'\n  mailstead spam explain 00000a1b2c3d4e5f\n  mailstead spam explain message.eml"
+    )]
+    Explain(spam_check::Explain),
+    /// Say what the filter, or another threshold, would have done with mail that is there, against where people keep it.
+    #[command(
+        after_help = "Examples:\n  mailstead spam replay --last 90d\n  mailstead spam replay ann@example.org --last 30d --tag2 5.0"
+    )]
+    Replay {
+        /// Whose mail; everybody's, if nobody is named.
+        addresses: Vec<String>,
+        /// How far back: `90d`, `12h`.
+        #[arg(long, default_value = "30d")]
+        last: String,
+        /// The threshold of spam to try, in place of the one in the settings.
+        #[arg(long)]
+        tag2: Option<f32>,
+        /// Look at so many messages at most.
+        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        most: u32,
+    },
+    /// Teach what messages are: files, directories of them, or `-`; or an account's whole mailbox.
+    #[command(
+        after_help = "Examples:\n  mailstead spam learn --spam ~/spam/ message.eml\n  mailstead spam learn --ham --for ann@example.org message.eml\n  mailstead spam learn --spam --mailbox ann@example.org Junk"
+    )]
+    Learn(Learn),
+    /// Show what an account wants of the filter, or change it: `tag2=5`, `at_kill=reject`, `allow=a@b.example`, `check=off`;
+    /// `tag2=` takes a change back.
+    #[command(
+        after_help = "Examples:\n  mailstead spam settings ann@example.org\n  mailstead spam settings ann@example.org tag2=5 at_kill=quarantine\n  mailstead spam settings ann@example.org --reset"
+    )]
+    Settings {
+        address: String,
+        changes: Vec<String>,
+        /// Take all earlier changes back first.
+        #[arg(long)]
+        reset: bool,
+    },
+    /// Say what the filter has learned, and its thresholds.
+    #[command(after_help = "Example: mailstead spam status --json")]
+    Status,
+    /// Forget what an account has taught; without one, start the shared model anew, or go back to that of yesterday.
+    #[command(
+        after_help = "Examples:\n  mailstead spam forget ann@example.org\n  mailstead spam forget --shared --yesterday"
+    )]
+    Forget {
+        #[arg(required_unless_present = "shared")]
+        address: Option<String>,
+        /// What all have taught together.
+        #[arg(long, conflicts_with = "address")]
+        shared: bool,
+        /// Back to what it was before today.
+        #[arg(long, requires = "shared")]
+        yesterday: bool,
     },
     /// Make the model for the first day from directories of sorted mail, named after ham or spam.
     #[command(after_help = "Example: mailstead spam train-starter corpus crates/pure/spam/starter.model")]
@@ -33,99 +86,112 @@ pub(super) enum Verb {
     },
 }
 
-pub(super) fn run(verb: &Verb, json: bool) -> anyhow::Result<ExitCode> {
-    match verb {
-        Verb::Check { files } => check(files, json),
-        Verb::TrainStarter { directory, out } => train_starter(directory, out),
-    }
+#[derive(clap::Args, Debug)]
+#[command(group = clap::ArgGroup::new("class").required(true))]
+pub(super) struct Learn {
+    /// They are unwanted.
+    #[arg(long, group = "class")]
+    spam: bool,
+    /// They are wanted.
+    #[arg(long, group = "class")]
+    ham: bool,
+    /// On the word of this account: its own model learns, and the shared one a little.
+    #[arg(long = "for", value_name = "ADDR", conflicts_with = "mailbox")]
+    address: Option<String>,
+    /// All messages of a mailbox, on its owner's word.
+    #[arg(long, num_args = 2, value_names = ["ADDR", "MAILBOX"], conflicts_with = "files")]
+    mailbox: Vec<String>,
+    /// Files with one message each, directories of such, or `-` for one on standard input.
+    #[arg(required_unless_present = "mailbox")]
+    files: Vec<PathBuf>,
 }
 
-fn check(files: &[PathBuf], json: bool) -> anyhow::Result<ExitCode> {
-    let model = starter();
-    let mut found = Vec::new();
+pub(super) fn run(verb: Verb, config: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let asked = match verb {
+        Verb::Check(asked) => return spam_check::check(&asked, config, json),
+        Verb::Explain(asked) => return spam_check::explain(&asked, config, json),
+        Verb::TrainStarter { directory, out } => return spam_train::train_starter(&directory, &out),
+        Verb::Learn(asked) => return learn(asked, config, json),
+        Verb::Replay { addresses, last, tag2, most } => SpamRequest::Replay(SpamReplay {
+            addresses,
+            since_seconds: read_seconds(&last).with_context(|| format!("{last} is no time"))?,
+            tag2,
+            most: usize::try_from(most).unwrap_or(usize::MAX),
+        }),
+        Verb::Settings { address, changes, reset } => SpamRequest::Settings { address, changes, reset },
+        Verb::Status => SpamRequest::Status,
+        Verb::Forget { address, yesterday, .. } => SpamRequest::Forget { address, to_yesterday: yesterday },
+    };
+    super::print::answer(&admin::ask(config, Request::Spam { asked })?, json)
+}
+
+fn learn(asked: Learn, config: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let Learn { spam: is_unwanted, address, mailbox, files, .. } = asked;
+    if let [address, mailbox] = mailbox.as_slice() {
+        let (address, mailbox) = (address.clone(), mailbox.clone());
+        let asked = SpamRequest::LearnMailbox { address, mailbox, is_unwanted };
+        return super::print::answer(&admin::ask(config, Request::Spam { asked })?, json);
+    }
+    let mut all = Vec::new();
     for file in files {
-        let (judgement, signals) = model.explain(&read(file)?, None);
-        if json {
-            found.push(in_json(file, judgement, &signals));
+        if file.is_dir() {
+            all.extend(spam_check::sorted(&file)?.into_iter().filter(|file| file.is_file()));
         } else {
-            print!("{}", in_words(file, judgement, &signals));
+            all.push(file);
         }
     }
-    if json {
-        println!("{:#}", serde_json::Value::Array(found));
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn in_words(file: &Path, judgement: Judgement, signals: &[Signal]) -> String {
-    let percent = judgement.probability() * 100.0;
-    let mut text =
-        format!("{}: {percent:.1} % unwanted (score {:+.2})\n", file.display(), judgement.log_odds);
-    for Signal { weight, text: signal } in signals.iter().take(SIGNALS_SHOWN) {
-        text.push_str(&format!("  {weight:+.2}  {}\n", shown(signal)));
-    }
-    text
-}
-
-fn in_json(file: &Path, judgement: Judgement, signals: &[Signal]) -> serde_json::Value {
-    let signals: Vec<_> = signals
-        .iter()
-        .take(SIGNALS_SHOWN)
-        .map(|signal| json!({ "weight": signal.weight, "signal": signal.text }))
-        .collect();
-    json!({
-        "file": file.display().to_string(),
-        "score": judgement.log_odds,
-        "probability": judgement.probability(),
-        "signals": signals,
-    })
-}
-
-/// Words of a stranger's message must not command the terminal.
-fn shown(signal: &str) -> String {
-    signal.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-fn train_starter(directory: &Path, out: &Path) -> anyhow::Result<ExitCode> {
-    let mut messages = Vec::new();
-    let (mut wanted, mut unwanted) = (0, 0);
-    for kind in sorted(directory)? {
-        let name = kind.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-        let class = match (name.contains("spam"), name.contains("ham")) {
-            (true, _) => Class::Unwanted,
-            (false, true) => Class::Wanted,
-            (false, false) => continue,
-        };
-        if !kind.is_dir() {
-            continue;
-        }
-        for file in sorted(&kind)? {
-            messages.push((features(&portable(&read(&file)?)), class));
-            match class {
-                Class::Wanted => wanted += 1,
-                Class::Unwanted => unwanted += 1,
-            }
+    ensure!(!all.is_empty(), "there is no message");
+    let mut status = ExitCode::SUCCESS;
+    for some in all.chunks(MESSAGES_AT_ONCE) {
+        let messages = some.iter().map(|file| Ok(admin::script_for(&spam_check::read(file)?)));
+        let messages = messages.collect::<anyhow::Result<_>>()?;
+        let asked = SpamRequest::Learn { address: address.clone(), is_unwanted, messages };
+        let answer = admin::ask(config, Request::Spam { asked })?;
+        status = super::print::answer(&answer, json)?;
+        if matches!(answer, Answer::Failed { .. }) {
+            break;
         }
     }
-    ensure!(wanted > 0 && unwanted > 0, "{} holds no directories of both ham and spam", directory.display());
-    let packed = pack(&train(&messages));
-    fs::write(out, &packed).with_context(|| format!("writing {}", out.display()))?;
-    println!("{wanted} wanted and {unwanted} unwanted messages, {} octets", packed.len());
-    Ok(ExitCode::SUCCESS)
+    Ok(status)
 }
 
-/// A directory's entries by name, so that a model depends on nothing else.
-fn sorted(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(directory).with_context(|| format!("reading {}", directory.display()))?;
-    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<Vec<_>>>()?;
-    paths.sort();
-    Ok(paths)
+pub(super) fn print_status(status: &SpamStatus) {
+    println!(
+        "{}; the shared model has learned {} wanted and {} unwanted messages",
+        if status.is_on { "mail is judged by its content" } else { "mail is not judged by its content" },
+        status.wanted,
+        status.unwanted
+    );
+    println!("told from {:.2}, spam from {:.2}, hopeless from {:.2}", status.tag, status.tag2, status.kill);
 }
 
-/// As much of a message as is looked at.
-fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut octets = Vec::new();
-    let opened = fs::File::open(file).with_context(|| format!("reading {}", file.display()))?;
-    opened.take(MESSAGE_OCTETS_MAX as u64).read_to_end(&mut octets)?;
-    Ok(octets)
+pub(super) fn print_replay(replayed: &SpamReplayed) {
+    println!("{} messages", replayed.messages);
+    for (action, count) in &replayed.counts {
+        println!("  {action}: {count}");
+    }
+    println!(
+        "{} would be spam and are kept with the mail, {} lie in junk and would pass",
+        replayed.false_positives, replayed.missed
+    );
+    if !replayed.changes.is_empty() {
+        println!();
+        columns(
+            ["ACCOUNT", "MAILBOX", "UID", "SCORE", "WOULD", "FROM", "SUBJECT"],
+            replayed.changes.iter().map(|change| {
+                [
+                    change.address.clone(),
+                    change.mailbox.clone(),
+                    change.uid.to_string(),
+                    format!("{:.2}", change.score),
+                    change.action.clone(),
+                    spam_check::shown(&change.from),
+                    spam_check::shown(&change.subject),
+                ]
+            }),
+        );
+    }
+    if replayed.is_cut {
+        println!("there is more");
+    }
 }

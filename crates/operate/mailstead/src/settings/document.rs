@@ -128,7 +128,7 @@ fn written<'a>(kind: Kind, value: &'a DeValue<'a>) -> Written<'a> {
             Some(items) => Written::List(items),
             None => Written::Other("this list"),
         },
-        DeValue::Float(_) => Written::Other("a number with a fraction"),
+        DeValue::Float(number) => Written::Fraction(number.as_str()),
         DeValue::Datetime(_) => Written::Other("a date"),
         DeValue::Table(_) => Written::Other("a table"),
     }

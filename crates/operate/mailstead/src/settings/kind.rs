@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Octets { min: u64, max: u64 },
     /// A time span within bounds, in seconds: `30`, `"5m"`, `"2h"`.
     Seconds { min: u64, max: u64 },
+    /// Points of the content filter, with a fraction or without: `6.31`.
+    Points,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// Any text.
@@ -63,6 +65,8 @@ pub(crate) enum Value {
 pub(crate) enum Written<'a> {
     Switch(bool),
     Number(i64),
+    /// A number with a fraction, as it is written.
+    Fraction(&'a str),
     Text(&'a str),
     List(Vec<&'a str>),
     Pairs(Vec<(&'a str, &'a str)>),
@@ -79,6 +83,7 @@ impl Kind {
             Self::Seconds { min, max } => {
                 format!("a time, from {} to {}", show_seconds(min), show_seconds(max))
             }
+            Self::Points => format!("points such as 6.31, from -{0} to {0}", mta::POINTS_MAX),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::Text => "text".into(),
             Self::Path => "a path".into(),
@@ -110,6 +115,8 @@ impl Kind {
             (Self::Seconds { min, max }, Written::Text(text)) => {
                 within(read_seconds(text), min, max).map(|s| Value::Seconds(Duration::from_secs(s)))
             }
+            (Self::Points, Written::Number(number)) => read_points(&number.to_string()),
+            (Self::Points, Written::Text(text) | Written::Fraction(text)) => read_points(text),
             (Self::Choice(words), Written::Text(text)) => {
                 words.contains(text).then(|| Value::Text((*text).to_owned()))
             }
@@ -165,6 +172,7 @@ impl Written<'_> {
         match self {
             Self::Switch(on) => on.to_string(),
             Self::Number(number) => number.to_string(),
+            Self::Fraction(text) => (*text).to_owned(),
             Self::Text(text) => format!("{text:?}"),
             Self::List(items) => format!("{items:?}"),
             Self::Pairs(_) => "a list of certificates".into(),
@@ -216,6 +224,10 @@ impl Value {
 
 fn within(number: Option<u64>, min: u64, max: u64) -> Option<u64> {
     number.filter(|number| (min..=max).contains(number))
+}
+
+fn read_points(text: &str) -> Option<Value> {
+    mta::points(text).map(|_| Value::Text(text.trim().to_owned()))
 }
 
 fn read_list(items: &[&str], fits: impl Fn(&str) -> bool) -> Option<Value> {

@@ -123,6 +123,11 @@ impl Settings {
         }
     }
 
+    pub(crate) fn points(&self, key: &str) -> f32 {
+        // Only what is a number is taken as a setting's value.
+        mta::points(&self.text(key)).unwrap_or_default()
+    }
+
     pub(crate) fn path(&self, key: &str) -> PathBuf {
         match self.value(key) {
             Value::Path(path) => path,

@@ -39,8 +39,8 @@ const fn row(
 }
 
 use Kind::{
-    Addresses, Certificates, Choice, Fitting, Host, List, Networks, Number, Octets, Path, Seconds, Switch,
-    Text,
+    Addresses, Certificates, Choice, Fitting, Host, List, Networks, Number, Octets, Path, Points, Seconds,
+    Switch, Text,
 };
 use Reload::{Live, Restart};
 
@@ -604,10 +604,10 @@ pub(crate) static TABLE: &[Row] = &[
     ),
     row(
         "engines.clamd.at_virus",
-        Choice(&["reject", "junk", "points"]),
+        Choice(&["reject", "quarantine", "junk", "points"]),
         "\"reject\"",
         Live,
-        "What becomes of mail in which clamd finds something: refused, filed as junk, or points alone.",
+        "What becomes of mail in which clamd finds something: refused, kept apart, filed as junk, or points alone.",
     ),
     row(
         "engines.spamd.address",
@@ -647,10 +647,10 @@ pub(crate) static TABLE: &[Row] = &[
     row("engines.spamd.user", Text, "\"\"", Live, "The user whose settings spamd takes; empty: its own."),
     row(
         "engines.spamd.at_spam",
-        Choice(&["points", "junk", "reject"]),
-        "\"junk\"",
+        Choice(&["points", "junk", "quarantine", "reject"]),
+        "\"points\"",
         Live,
-        "What becomes of mail that spamd calls spam: points alone, filed as junk, or refused.",
+        "What becomes of mail that spamd calls spam: its points are added to those of the content filter, or it is filed as junk, kept apart or refused at once.",
     ),
     row(
         "engines.spamd.points_percent",
@@ -697,9 +697,9 @@ pub(crate) static TABLE: &[Row] = &[
     row(
         "engines.rspamd.actions",
         Choice(&["follow", "points"]),
-        "\"follow\"",
+        "\"points\"",
         Live,
-        "Whether rspamd's actions are followed (refused, refused for now, filed as junk, thrown away), or its points are taken alone.",
+        "Whether rspamd's actions are followed (refused, refused for now, filed as junk, kept apart, thrown away), or its points are added to those of the content filter.",
     ),
     row(
         "engines.rspamd.points_percent",
@@ -1228,6 +1228,125 @@ pub(crate) static TABLE: &[Row] = &[
         "How many bad commands in a row a connection may give before it is closed.",
     ),
     row(
+        "spam.check",
+        Switch,
+        "true",
+        Live,
+        "Whether strangers' mail is judged by its content; domains and accounts may choose otherwise.",
+    ),
+    row(
+        "spam.check_fronts",
+        Switch,
+        "false",
+        Live,
+        "Whether mail is judged by its content, too, that comes by LMTP and from `senders.unchecked_networks`.",
+    ),
+    row(
+        "spam.tag",
+        Points,
+        "\"2.0\"",
+        Live,
+        "From this score on the header tells the score (docker-mailserver: SA_TAG).",
+    ),
+    row(
+        "spam.tag2",
+        Points,
+        "\"6.31\"",
+        Live,
+        "From this score on a message is called spam (docker-mailserver: SA_TAG2).",
+    ),
+    row(
+        "spam.kill",
+        Points,
+        "\"10.0\"",
+        Live,
+        "From this score on a message is what nobody could want (docker-mailserver: SA_KILL).",
+    ),
+    row(
+        "spam.at_tag2",
+        Choice(&["tag", "junk", "quarantine"]),
+        "\"junk\"",
+        Live,
+        "What becomes of spam: its header says so (tag; docker-mailserver: MOVE_SPAM_TO_JUNK=0), it is filed as junk, or kept apart (quarantine).",
+    ),
+    row(
+        "spam.at_kill",
+        Choice(&["junk", "quarantine", "reject"]),
+        "\"junk\"",
+        Live,
+        "What becomes of what nobody could want: filed as junk, kept apart, or refused; kept apart where it cannot be refused for all.",
+    ),
+    row(
+        "spam.subject_prefix",
+        Fitting(way::SUBJECT_PREFIX),
+        "\"\"",
+        Live,
+        "What stands in front of the subject of spam, such as ***SPAM*** (docker-mailserver: SPAM_SUBJECT); empty: nothing.",
+    ),
+    row(
+        "spam.mark_as_read",
+        Switch,
+        "false",
+        Live,
+        "Whether junk is filed as if it had been read (docker-mailserver: MARK_SPAM_AS_READ).",
+    ),
+    row(
+        "spam.allow",
+        List(way::SENDERS),
+        "[]",
+        Live,
+        "Whose mail is always wanted, if it is proven to be theirs: addresses, and domains with those below them.",
+    ),
+    row(
+        "spam.deny",
+        List(way::SENDERS),
+        "[]",
+        Live,
+        "Whose mail never is: addresses, and domains with those below them.",
+    ),
+    row(
+        "spam.points",
+        List(way::RULE_POINTS),
+        "[]",
+        Live,
+        "What single rules weigh instead of what they weigh by themselves; 0: nothing.",
+    ),
+    row(
+        "spam.domains",
+        List(way::SPAM_CHANGES),
+        "[]",
+        Live,
+        "What domains of ours want otherwise; accounts say it by `mailstead spam settings`.",
+    ),
+    row(
+        "spam.on_busy",
+        Choice(&["pass", "defer"]),
+        "\"pass\"",
+        Live,
+        "What becomes of mail when the filter has too much to do or fails: taken without a judgement, or put off.",
+    ),
+    row(
+        "spam.time_max",
+        Seconds { min: 1, max: 300 },
+        "\"10s\"",
+        Live,
+        "How long a message may wait for its judgement.",
+    ),
+    row(
+        "spam.learn",
+        Switch,
+        "true",
+        Live,
+        "Whether the filter learns from what people move into junk and out of it, and from their clients' buttons for that.",
+    ),
+    row(
+        "spam.quarantine_kept",
+        Seconds { min: HOUR, max: 3_650 * 24 * HOUR },
+        "\"30d\"",
+        Restart,
+        "How long mail is kept apart before it goes.",
+    ),
+    row(
         "sieve.before",
         Text,
         "\"\"",
@@ -1503,6 +1622,7 @@ mod tests {
     fn every_setting_has_an_effect() {
         let readers = [
             include_str!("mod.rs"),
+            include_str!("../content.rs"),
             include_str!("../filters.rs"),
             include_str!("../house.rs"),
             include_str!("../keys.rs"),

@@ -46,6 +46,20 @@ pub(super) const NAMED_FILE: Fit = Fit {
     what: "names and their files such as \"friends=/etc/mailstead/friends\"",
     fits: |text| named_file(text).is_some(),
 };
+pub(super) const SENDERS: Fit = Fit {
+    what: "senders such as \"ann@example.com\" or \"example.com\"",
+    fits: |text| mta::Senders::parse(text).is_some(),
+};
+pub(super) const RULE_POINTS: Fit =
+    Fit { what: "rules and points such as \"SPF_FAIL=2.5\"", fits: |text| rule_points(text).is_some() };
+pub(super) const SPAM_CHANGES: Fit = Fit {
+    what: "domains and what they want such as \"example.org tag2=5 at_kill=reject\"",
+    fits: |text| spam_changes(text).is_some(),
+};
+pub(super) const SUBJECT_PREFIX: Fit = Fit {
+    what: "at most 64 octets of ASCII without blanks",
+    fits: |text| mta::Changes::parse(&format!("subject_prefix={text}")).is_ok(),
+};
 pub(super) const DOMAIN: Fit =
     Fit { what: "domain names such as \"example.org\"", fits: |text| DomainName::parse(text).is_ok() };
 pub(super) const ADDRESS: Fit =
@@ -56,6 +70,18 @@ pub(crate) fn named_file(text: &str) -> Option<(String, PathBuf)> {
     let (name, file) = text.rsplit_once('=')?;
     let file = PathBuf::from(file.trim());
     (!name.trim().is_empty() && file.is_absolute()).then(|| (name.trim().to_owned(), file))
+}
+
+/// `NAME=POINTS`.
+pub(crate) fn rule_points(text: &str) -> Option<(String, f32)> {
+    let (name, points) = text.split_once('=')?;
+    Some((name.trim().to_owned(), mta::points(points)?)).filter(|(name, _)| !name.is_empty())
+}
+
+/// `DOMAIN NAME=VALUE …`.
+pub(crate) fn spam_changes(text: &str) -> Option<(DomainName, mta::Changes)> {
+    let (domain, changes) = text.trim().split_once(' ')?;
+    Some((DomainName::parse(domain).ok()?, mta::Changes::parse(changes).ok()?))
 }
 
 /// `HOST:PORT PROTECTION [CREDENTIALS]`.

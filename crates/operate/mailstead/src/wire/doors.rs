@@ -47,6 +47,8 @@ pub(super) struct Means<'a> {
     pub(super) report_mail: &'a mpsc::Sender<ReportMail>,
     /// Takes what clients of IMAP have done to messages.
     pub(super) events: &'a mpsc::Sender<mta::MailboxEvent>,
+    /// Takes those of which the content filter may learn.
+    pub(super) lessons: &'a mpsc::Sender<mta::MailboxEvent>,
     /// Where people's scripts are compiled.
     pub(super) judges: &'a Workers,
 }
@@ -70,7 +72,7 @@ impl Doors {
         house: &House,
         guard: &Guard,
         acceptor: Option<Acceptor>,
-        Means { clock, transactions, resolver, report_mail, events, judges }: Means<'_>,
+        Means { clock, transactions, resolver, report_mail, events, lessons, judges }: Means<'_>,
         metrics: &Metrics,
     ) -> Self {
         let (book, counted) = (house.way.clone(), house.reports.clone());
@@ -94,6 +96,7 @@ impl Doors {
                 }
             }),
             filters: house.filters.clone(),
+            content: house.content.clone(),
         };
         let own_policy = Arc::new(RwLock::new(own_policy(settings).write()));
         let public = acceptor.clone().map(|acceptor| web::Public {
@@ -114,7 +117,7 @@ impl Doors {
             clock: clock.clone(),
             acceptor,
             next_transaction: transactions.giver(),
-            events: event_sink(house.filters.clone(), events.clone()),
+            events: event_sink(house, events.clone(), lessons.clone()),
         };
         Self {
             smtp: SmtpDoor::new(smtp, smtp_settings(settings, &house.srs), metrics),
@@ -167,6 +170,26 @@ impl Doors {
             }
             while let Ok(event) = waiting.try_recv() {
                 door.run_event(event).await;
+            }
+        });
+    }
+
+    /// Learns from what clients of IMAP do, until no more is done.
+    pub(super) fn learn(&self, house: &House, mut waiting: mpsc::Receiver<mta::MailboxEvent>, tasks: &Tasks) {
+        let (content, clock, stop) = (house.content.clone(), house.clock.clone(), tasks.shutdown());
+        tasks.spawn("lessons", async move {
+            loop {
+                // Neither arm loses anything when cancelled: what waits is looked at below.
+                tokio::select! {
+                    () = stop.triggered() => break,
+                    event = waiting.recv() => match event {
+                        Some(event) => content.learn_from(event, clock.now()).await,
+                        None => return,
+                    },
+                }
+            }
+            while let Ok(event) = waiting.try_recv() {
+                content.learn_from(event, clock.now()).await;
             }
         });
     }
@@ -267,19 +290,26 @@ fn trusted(
     }
 }
 
-/// Hands what clients of IMAP do to those who run scripts on it: doors know nothing of each other.
-fn event_sink(filters: mta::Filters, events: mpsc::Sender<mta::MailboxEvent>) -> access::EventSink {
+/// Hands what clients of IMAP do to those who run scripts on it and who learn from it: doors know nothing of each other.
+fn event_sink(
+    house: &House,
+    events: mpsc::Sender<mta::MailboxEvent>,
+    lessons: mpsc::Sender<mta::MailboxEvent>,
+) -> access::EventSink {
+    let (filters, content) = (house.filters.clone(), house.content.clone());
     Box::new(move |event| {
         let access::MailboxEvent { account, mailbox, uids, cause } = event;
-        if !filters.hears_of(&account, mailbox) {
-            return;
-        }
         let cause = match cause {
             access::EventCause::Append => mta::EventCause::Append,
-            access::EventCause::Copy => mta::EventCause::Copy,
+            access::EventCause::Copy { from } => mta::EventCause::Copy { from },
             access::EventCause::Flag(flags) => mta::EventCause::Flag(flags),
         };
-        if events.try_send(mta::MailboxEvent { account, mailbox, uids, cause }).is_err() {
+        let is_script = filters.hears_of(&account, mailbox);
+        let event = mta::MailboxEvent { account, mailbox, uids, cause };
+        if content.hears_of(&event.cause) && lessons.try_send(event.clone()).is_err() {
+            tracing::warn!("too much is done at once: the content filter does not learn from it");
+        }
+        if is_script && events.try_send(event).is_err() {
             tracing::warn!("too much is done at once: scripts of an event are not run");
         }
     })

@@ -91,6 +91,7 @@ fn at_finding(word: &str) -> AtFinding {
     match word {
         "reject" => AtFinding::Reject,
         "junk" => AtFinding::Junk,
+        "quarantine" => AtFinding::Quarantine,
         _ => AtFinding::Points,
     }
 }

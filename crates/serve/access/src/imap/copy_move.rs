@@ -23,7 +23,7 @@ pub(crate) async fn copy(person: &mut Person, arguments: Copy) -> Result<Done, S
     if outcome.from.is_empty() {
         return Err(Refusal::Expunged(Vec::new()).into());
     }
-    person.copied(to, &outcome);
+    person.copied(from, to, &outcome);
     let CopyOutcome { uid_validity, from, to } = outcome;
     Ok(Done::with(DoneCode::CopyUid(uid_validity, from, to), "COPY completed"))
 }
@@ -46,7 +46,7 @@ pub(crate) async fn move_messages(
     if outcome.from.is_empty() {
         return Err(Refusal::Expunged(Vec::new()).into());
     }
-    person.copied(to, &outcome);
+    person.copied(from, to, &outcome);
     let code = Code::CopyUid { uid_validity: outcome.uid_validity, from: &outcome.from, to: &outcome.to };
     response::write_untagged(wire.output(), Condition::Ok, Some(&code), "Moved");
     expunge::tell(wire, dialect, person, "MOVE completed").await

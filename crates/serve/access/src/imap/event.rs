@@ -24,7 +24,10 @@ pub enum EventCause {
     /// They were appended.
     Append,
     /// They were copied or moved here.
-    Copy,
+    Copy {
+        /// Where they were, or still are.
+        from: MailboxId,
+    },
     /// These flags of theirs were set or taken away.
     Flag(Vec<String>),
 }

@@ -103,9 +103,9 @@ impl Person {
     }
 
     /// Tells who waits for it that messages were copied or moved.
-    pub(crate) fn copied(&self, mailbox: MailboxId, outcome: &CopyOutcome) {
+    pub(crate) fn copied(&self, from: MailboxId, mailbox: MailboxId, outcome: &CopyOutcome) {
         let (account, uids) = (self.account.clone(), outcome.to.clone());
-        (self.door.rooms.events)(MailboxEvent { account, mailbox, uids, cause: EventCause::Copy });
+        (self.door.rooms.events)(MailboxEvent { account, mailbox, uids, cause: EventCause::Copy { from } });
     }
 
     /// What the account may hold.

@@ -31,14 +31,14 @@ pub(crate) async fn deliver(
     envelope: &Envelope<Route>,
     brought: Brought,
 ) -> Vec<Delivery> {
-    if filter::is_needed(rooms, envelope, brought).await {
+    if filter::is_needed(rooms, known, envelope).await {
         // On the heap: most messages meet no script.
         return match Box::pin(filtered(rooms, known, message, envelope, brought)).await {
             Ok(deliveries) => deliveries,
             Err(reply) => envelope.recipients.iter().map(|_| refused(reply.clone())).collect(),
         };
     }
-    as_it_is(rooms, message, envelope, brought).await
+    as_it_is(rooms, known, message, envelope, brought).await
 }
 
 /// As scripts say.
@@ -70,12 +70,13 @@ async fn filtered(
 /// Files and queues the message as it is.
 async fn as_it_is(
     rooms: &Rooms,
+    known: Known<'_>,
     message: Arriving,
     envelope: &Envelope<Route>,
     brought: Brought,
 ) -> Vec<Delivery> {
     let filings = filings(rooms, &envelope.recipients, brought);
-    let done = match queued::new_message(envelope, &message, brought) {
+    let done = match queued::new_message(envelope, &message, known.content, brought) {
         Some(new) => send(rooms, message, new, filings).await,
         // Nobody wants it: nothing is written. The unfiled octets go when `message` does.
         None if filings.is_empty() => Ok(Done { accepted: None, filed: Vec::new() }),

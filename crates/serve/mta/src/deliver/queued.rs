@@ -15,6 +15,7 @@ use smtp::{BodyType, MailParameters};
 use std::time::Duration;
 
 use super::route::{RemoteTarget, Route};
+use crate::content::Considered;
 
 /// Who brought a message, as far as it matters to the queue.
 #[derive(Clone, Copy, Debug)]
@@ -25,29 +26,37 @@ pub(crate) struct Brought {
     pub(crate) now: Timestamp,
     /// How long submitted mail waits by itself.
     pub(crate) undo_window: Duration,
-    /// Where it is filed here.
+    /// Where it goes by what was found about its sender, and for those elsewhere.
     pub(crate) place: Place,
+    /// Whether an engine of the operator's wants it kept apart: for those elsewhere it is held in the queue.
+    pub(crate) is_held: bool,
 }
 
 /// Where a message is filed in the mailboxes here.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 pub(crate) enum Place {
     /// With the mail.
+    #[default]
     Inbox,
     /// With what nobody wants.
     Junk,
+    /// Apart from all mailboxes that people see.
+    Quarantine,
 }
 
 /// The queue's part of a message; `None` where all of it stays here.
 pub(crate) fn new_message(
     envelope: &Envelope<Route>,
     message: &Arriving,
+    content: Considered<'_>,
     brought: Brought,
 ) -> Option<NewMessage> {
     let recipients: Vec<Recipient> = envelope
         .recipients
         .iter()
-        .flat_map(|named| named.route.remote_of(brought.place).map(|target| recipient(named, target)))
+        .enumerate()
+        .filter(|(number, _)| content.refusal(*number).is_none())
+        .flat_map(|(_, named)| named.route.remote_of(brought.place).map(|target| recipient(named, target)))
         .collect();
     if recipients.is_empty() {
         return None;
@@ -63,7 +72,8 @@ pub(crate) fn passed_on(
     brought: Brought,
 ) -> NewMessage {
     let entry = entry(envelope, recipients, traits, brought);
-    NewMessage { submitter: None, hold_until: None, ..entry }
+    let hold_until = entry.hold_until.filter(|_| brought.is_held);
+    NewMessage { submitter: None, hold_until, ..entry }
 }
 
 fn entry(
@@ -130,8 +140,14 @@ fn needs(envelope: &Envelope<Route>, recipients: &[Recipient], traits: Traits) -
     }
 }
 
+/// How long a message waits that is kept apart: until somebody releases or drops it (`mailstead queue`).
+const HELD: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+
 /// HOLDFOR and HOLDUNTIL (RFC 4865) are the sender's own wish; else what is submitted waits as the operator says.
 fn hold_until(asked: &MailParameters, brought: Brought) -> Option<Timestamp> {
+    if brought.is_held {
+        return Some(brought.now.saturating_add(HELD));
+    }
     if let Some(hold) = asked.hold {
         return Some(Timestamp::from_unix_seconds(hold.release(brought.now.unix_seconds())));
     }

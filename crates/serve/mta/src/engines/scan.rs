@@ -13,6 +13,7 @@ use super::clamd::{Clamd, Finding};
 use super::engine::{Engine, Failure, Link};
 use super::settings::{AtFinding, OnEngineFailure, RspamdSettings, ScannerSettings, SpamdSettings};
 use crate::Listener;
+use crate::deliver::queued::Place;
 use crate::receive::replies;
 
 /// Names of rules in one line of a message's record.
@@ -21,7 +22,7 @@ const RULES_SHOWN: usize = 12;
 /// What one engine has to say against a message, or for it.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Evidence {
-    /// Which engine.
+    /// Which engine, as the content filter calls it.
     pub(crate) name: &'static str,
     /// Its points, scaled; positive ones speak against the message.
     pub(crate) points: f32,
@@ -33,8 +34,8 @@ pub(crate) struct Evidence {
 #[derive(Default, Debug)]
 pub(crate) struct Scanned {
     pub(crate) evidence: Vec<Evidence>,
-    /// Whether one of them has it filed as junk.
-    pub(crate) is_junk: bool,
+    /// Where they want it.
+    pub(crate) place: Place,
     /// Whether one of them has it thrown away.
     pub(crate) is_discarded: bool,
     /// What goes in front of the message.
@@ -107,7 +108,7 @@ impl Engines {
 impl Scanned {
     fn add(&mut self, other: Self) {
         self.evidence.extend(other.evidence);
-        self.is_junk |= other.is_junk;
+        self.place = self.place.max(other.place);
         self.is_discarded |= other.is_discarded;
         self.front.extend(other.front);
         self.lines.extend(other.lines);
@@ -121,7 +122,8 @@ impl Scanned {
     fn with(mut self, consequence: AtFinding, reply: Reply) -> Result<Self, Reply> {
         match consequence {
             AtFinding::Reject => return Err(reply),
-            AtFinding::Junk => self.is_junk = true,
+            AtFinding::Quarantine => self.place = Place::Quarantine,
+            AtFinding::Junk => self.place = Place::Junk,
             AtFinding::Points => {}
         }
         Ok(self)
@@ -141,7 +143,7 @@ async fn ask_clamd(clamd: &Clamd, subject: &Subject<'_>) -> Result<Scanned, Repl
             let words = format!("it carries {name}");
             let found = Scanned {
                 // More than any threshold: where it does not decide by itself, it decides the sum.
-                evidence: vec![Evidence { name: "clamd", points: VIRUS_POINTS, words }],
+                evidence: vec![Evidence { name: "CLAMD", points: VIRUS_POINTS, words }],
                 ..Scanned::note(format!("clamd: {name}"))
             };
             found.with(clamd.settings.at_virus, replies::VIRUS_FOUND)
@@ -176,7 +178,7 @@ async fn ask_spamd(
                 answer.rules.iter().map(String::as_str).take(RULES_SHOWN).collect::<Vec<_>>().join(", ");
             let found = Scanned {
                 evidence: vec![Evidence {
-                    name: "spamd",
+                    name: "SPAMD",
                     points: answer.score * settings.factor,
                     words: format!("SpamAssassin gives it {:.1} points: {rules}", answer.score),
                 }],
@@ -222,7 +224,7 @@ fn follow_rspamd(settings: &RspamdSettings, answer: rspamd::Answer) -> Result<Sc
     let symbols = symbols.join(", ");
     let mut found = Scanned {
         evidence: vec![Evidence {
-            name: "rspamd",
+            name: "RSPAMD",
             points: answer.score * settings.factor,
             words: format!("rspamd gives it {:.1} points: {symbols}", answer.score),
         }],
@@ -244,9 +246,8 @@ fn follow_rspamd(settings: &RspamdSettings, answer: rspamd::Answer) -> Result<Sc
             return Err(said(replies::ENGINE_SAYS_LATER));
         }
         rspamd::Action::Reject => return Err(said(replies::REFUSED_AS_SPAM)),
-        rspamd::Action::AddHeader | rspamd::Action::RewriteSubject | rspamd::Action::Quarantine => {
-            found.is_junk = true;
-        }
+        rspamd::Action::AddHeader | rspamd::Action::RewriteSubject => found.place = Place::Junk,
+        rspamd::Action::Quarantine => found.place = Place::Quarantine,
         rspamd::Action::Discard => found.is_discarded = true,
     }
     Ok(found)
@@ -339,21 +340,21 @@ mod tests {
     fn actions_of_rspamd_are_followed_where_it_is_wanted() {
         use rspamd::Action;
         let follow = |action, follows| match follow_rspamd(&settings(follows), answer(action)) {
-            Ok(found) => format!("{} {} {}", found.is_junk, found.is_discarded, found.evidence[0].points),
+            Ok(found) => format!("{:?} {} {}", found.place, found.is_discarded, found.evidence[0].points),
             Err(reply) => format!("{} {}", reply.code, reply.text),
         };
         for (action, expected) in [
-            (Action::None, "false false 4"),
+            (Action::None, "Inbox false 4"),
             (Action::Greylist, "451 Go away"),
             (Action::SoftReject, "451 Go away"),
-            (Action::AddHeader, "true false 4"),
-            (Action::RewriteSubject, "true false 4"),
-            (Action::Quarantine, "true false 4"),
+            (Action::AddHeader, "Junk false 4"),
+            (Action::RewriteSubject, "Junk false 4"),
+            (Action::Quarantine, "Quarantine false 4"),
             (Action::Reject, "550 Go away"),
-            (Action::Discard, "false true 4"),
+            (Action::Discard, "Inbox true 4"),
         ] {
             assert_eq!(follow(action, true), expected);
-            assert_eq!(follow(action, false), "false false 4");
+            assert_eq!(follow(action, false), "Inbox false 4");
         }
     }
 }

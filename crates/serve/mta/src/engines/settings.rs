@@ -118,6 +118,8 @@ pub enum AtFinding {
     Points,
     /// Filed as junk.
     Junk,
+    /// Kept apart from all mailboxes that people see.
+    Quarantine,
     /// Refused.
     Reject,
 }

@@ -30,6 +30,7 @@ use super::plan::{Answers, Copy, Known, Owner, Planner, compiled_stage, postmast
 use super::programs::ProgramTime;
 use super::run::{Answer, ForAction, Octets, Question};
 use super::world::{Acts, Facts};
+use crate::content::Considered;
 use crate::deliver::limits::Sent;
 use crate::deliver::local::describe;
 use crate::deliver::queued::{Brought, Place};
@@ -61,7 +62,10 @@ pub enum EventCause {
     /// They were appended.
     Append,
     /// They were copied or moved here.
-    Copy,
+    Copy {
+        /// Where they were, or still are.
+        from: MailboxId,
+    },
     /// These flags of theirs were set or taken away.
     Flag(Vec<String>),
 }
@@ -80,7 +84,7 @@ impl EventCause {
     const fn name(&self) -> &'static str {
         match self {
             Self::Append => "APPEND",
-            Self::Copy => "COPY",
+            Self::Copy { .. } => "COPY",
             Self::Flag(_) => "FLAG",
         }
     }
@@ -223,7 +227,7 @@ impl Running<'_> {
         let Some(owner) = self.rooms.directory.account(account.id()) else { return Ok(None) };
         let changed_flags = match cause {
             EventCause::Flag(flags) => flags.join(" "),
-            EventCause::Append | EventCause::Copy => String::new(),
+            EventCause::Append | EventCause::Copy { .. } => String::new(),
         };
         let event = EventFacts {
             cause: cause.name(),
@@ -238,6 +242,7 @@ impl Running<'_> {
             // Whatever it was, it is over (RFC 6785 §4.3).
             envelope: sieve::Envelope::default(),
             is_junk: false,
+            spam: None,
             is_sender_proven: false,
             now: self.rooms.clock.now(),
             hostname: self.settings.hostname.to_string(),
@@ -343,9 +348,16 @@ impl Running<'_> {
             now: subject.facts.now,
             undo_window: Duration::ZERO,
             place: Place::Inbox,
+            is_held: false,
         };
-        let known =
-            Known { settings: self.settings, judged: None, is_ours: true, peer: None, answers: Answers::One };
+        let known = Known {
+            settings: self.settings,
+            judged: None,
+            content: Considered::NOTHING,
+            is_ours: true,
+            peer: None,
+            answers: Answers::One,
+        };
         let desk = Desk { rooms: self.rooms, known, brought };
         let target = LocalTarget {
             account: subject.facts.account,

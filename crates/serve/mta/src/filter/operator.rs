@@ -32,6 +32,10 @@ if spamtest :value "ge" :comparator "i;ascii-numeric" "10" {
 }
 "#;
 
+/// The flags that it gives to junk, and those that it gives where junk is filed as if it had been read.
+const SEED_FLAGS: &str = "\"$Junk\"";
+const READ_FLAGS: &str = "[\"$Junk\", \"\\\\Seen\"]";
+
 /// What the operator chose.
 #[derive(Clone, Debug)]
 pub struct FilterSettings {
@@ -66,6 +70,8 @@ pub struct FilterFiles {
     pub events: Option<PathBuf>,
     /// The directory of the scripts that everybody may include.
     pub global: Option<PathBuf>,
+    /// Whether junk is filed as if it had been read, where no script says otherwise.
+    pub marks_junk_read: bool,
     /// The file of each list, an entry a line.
     pub lists: Vec<(String, PathBuf)>,
 }
@@ -94,7 +100,7 @@ impl FilterSettings {
     /// The settings of those who name no files.
     fn around(dialect: Dialect) -> Self {
         Self {
-            after: seed_rule().into_iter().collect(),
+            after: seed_rule(SEED_FLAGS).into_iter().collect(),
             dialect,
             before: Vec::new(),
             events: Vec::new(),
@@ -111,12 +117,20 @@ impl FilterSettings {
         self.has_own_after && !self.after.is_empty()
     }
 
+    /// What runs after everybody's own: the seed rule has a say in junk alone.
+    pub(crate) fn after_own(&self, is_junk: bool) -> &[Stage] {
+        if is_junk || self.has_own_after { &self.after } else { &[] }
+    }
+
     /// Reads and compiles the operator's files. Blocking.
     ///
     /// # Errors
     /// [`FilterFileError`] tells which file cannot be used, and why.
     pub fn read(dialect: Dialect, files: &FilterFiles) -> Result<Self, FilterFileError> {
         let mut settings = Self::around(dialect);
+        if files.marks_junk_read {
+            settings.after = seed_rule(READ_FLAGS).into_iter().collect();
+        }
         if let Some(path) = &files.before {
             settings.before = stages(path, &settings.dialect)?;
         }
@@ -141,8 +155,8 @@ impl FilterSettings {
 }
 
 /// The seed rule, compiled; its own dialect has what it needs.
-fn seed_rule() -> Option<Stage> {
-    let script = compiled(SEED_RULE.as_bytes(), &Dialect::default());
+fn seed_rule(flags: &str) -> Option<Stage> {
+    let script = compiled(SEED_RULE.replace(SEED_FLAGS, flags).as_bytes(), &Dialect::default());
     if let Err(faults) = &script {
         tracing::error!(%faults, "the seed rule is no script");
     }
@@ -207,6 +221,8 @@ mod tests {
     #[test]
     fn the_seed_rule_is_a_script() {
         assert_eq!(FilterSettings::default().after.len(), 1);
+        let files = FilterFiles { marks_junk_read: true, ..FilterFiles::default() };
+        assert_eq!(FilterSettings::read(Dialect::default(), &files).unwrap().after.len(), 1);
     }
 
     #[test]
@@ -222,6 +238,7 @@ mod tests {
             after: Some(path.join("20-b.sieve")),
             events: None,
             global: Some(path.to_owned()),
+            marks_junk_read: false,
             lists: vec![("friends".to_owned(), path.join("list"))],
         };
         let settings = FilterSettings::read(Dialect::default(), &files).unwrap();

@@ -28,6 +28,7 @@ use super::run::{Octets, Question};
 use super::world::{Acts, Facts};
 use super::{FilterSettings, Filters};
 use crate::Rooms;
+use crate::content::{Considered, quarantine_filing};
 use crate::deliver::local::describe;
 use crate::deliver::queued::{self, Brought, Place};
 use crate::deliver::route::Route;
@@ -50,6 +51,8 @@ pub(crate) struct Known<'a> {
     pub(crate) settings: &'a Settings,
     /// What was found about its sender.
     pub(crate) judged: Option<&'a Judged>,
+    /// What follows from its sender and its content.
+    pub(crate) content: Considered<'a>,
     /// Whether one of our people sent it, or a host of ours.
     pub(crate) is_ours: bool,
     pub(crate) peer: Option<IpAddr>,
@@ -99,9 +102,9 @@ pub(crate) struct Plan {
 }
 
 /// Whether any script has a say in the message.
-pub(crate) async fn is_needed(rooms: &Rooms, envelope: &Envelope<Route>, brought: Brought) -> bool {
+pub(crate) async fn is_needed(rooms: &Rooms, known: Known<'_>, envelope: &Envelope<Route>) -> bool {
     let settings = rooms.filters.0.settings.load();
-    if brought.place == Place::Junk || !settings.before.is_empty() || settings.has_own_after() {
+    if known.content.has_a_say() || !settings.before.is_empty() || settings.has_own_after() {
         return envelope.recipients.iter().any(|recipient| !recipient.route.local().is_empty());
     }
     for target in envelope.recipients.iter().flat_map(|recipient| recipient.route.local()) {
@@ -185,7 +188,7 @@ pub(crate) async fn plan(
     envelope: &Envelope<Route>,
     brought: Brought,
 ) -> Result<Plan, Reply> {
-    let queued = queued::new_message(envelope, &message, brought);
+    let queued = queued::new_message(envelope, &message, known.content, brought);
     let first = Entry { message, queued, caused_by: None, filings: Vec::new() };
     let mut planner = Planner {
         desk: Desk { rooms, known, brought },
@@ -259,8 +262,19 @@ impl Planner<'_> {
     }
 
     fn begin(&mut self) {
+        let content = self.desk.known.content;
         for (number, recipient) in self.envelope.recipients.iter().enumerate() {
+            if let Some(plan) = self.plan.recipients.get_mut(number) {
+                plan.refusal = content.refusal(number);
+                if plan.refusal.is_some() {
+                    continue;
+                }
+            }
             for target in recipient.route.local() {
+                if content.place_for(target.account) == Place::Quarantine {
+                    self.keep_apart(number, target.account);
+                    continue;
+                }
                 self.copies += 1;
                 self.waiting.push_back(Copy {
                     recipient: number,
@@ -275,6 +289,19 @@ impl Planner<'_> {
                 plan.is_wanted = true;
                 plan.is_elsewhere = true;
             }
+        }
+    }
+
+    /// Files a message where its account does not see it: no script of the account has a say.
+    fn keep_apart(&mut self, recipient: usize, account: AccountId) {
+        let Desk { brought, .. } = self.desk;
+        self.note(recipient, "kept apart: its content is unwanted".to_owned());
+        let filing = quarantine_filing(account, brought.now, brought.way);
+        if let (Some(filing), Some(entry)) = (filing, self.plan.entries.first_mut()) {
+            entry.filings.push((Some(recipient), filing));
+        }
+        if let Some(plan) = self.plan.recipients.get_mut(recipient) {
+            plan.is_wanted = true;
         }
     }
 
@@ -330,10 +357,12 @@ impl Planner<'_> {
     ) -> Result<Question, StoreError> {
         let settings = self.filters.settings();
         let (own, broken) = own_stage(self.filters, &settings, account).await?;
-        let stages = settings.before.iter().cloned().chain(own).chain(settings.after.iter().cloned());
+        let facts = self.facts(copy, &settings.dialect.detail_delimiters);
+        let after = settings.after_own(facts.is_junk).iter().cloned();
+        let stages = settings.before.iter().cloned().chain(own).chain(after);
         let host = self.desk.known.settings.hostname.clone();
         Ok(Question {
-            facts: self.facts(copy, &settings.dialect.detail_delimiters),
+            facts,
             directory: self.desk.rooms.directory.clone(),
             filters: self.filters.clone(),
             account: account.clone(),
@@ -360,7 +389,8 @@ impl Planner<'_> {
             owner: owner.map_or_else(|| copy.target.address.clone(), |owner| owner.address.clone()),
             reached_by: copy.target.address.clone(),
             envelope: envelope_of(self.envelope, named, &copy.target, delimiters, brought),
-            is_junk: brought.place == Place::Junk,
+            is_junk: known.content.place_for(copy.target.account) == Place::Junk,
+            spam: known.content.part_for(copy.target.account),
             is_sender_proven: is_sender_proven(known, &self.envelope.reverse_path),
             now: brought.now,
             hostname: known.settings.hostname.to_string(),

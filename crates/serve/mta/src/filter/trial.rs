@@ -98,7 +98,8 @@ impl Filters {
                 }
             },
         };
-        let stages = settings.before.iter().cloned().chain(own).chain(settings.after.iter().cloned());
+        let after = settings.after_own(message.is_junk).iter().cloned();
+        let stages = settings.before.iter().cloned().chain(own).chain(after);
         let target = LocalTarget {
             account: account.id(),
             address: owner.address.clone(),
@@ -145,6 +146,7 @@ fn facts(rooms: &TrialRooms, target: &LocalTarget, message: &TrialMessage, delim
             ..Envelope::default()
         },
         is_junk: message.is_junk,
+        spam: message.is_junk.then_some(1.0),
         is_sender_proven: true,
         now: rooms.clock.now(),
         hostname: rooms.hostname.to_string(),

@@ -29,6 +29,8 @@ pub(crate) struct Facts {
     pub(crate) reached_by: Address,
     pub(crate) envelope: Envelope,
     pub(crate) is_junk: bool,
+    /// How far it is on the way to spam, from 0 to 1; nothing where nobody has looked.
+    pub(crate) spam: Option<f64>,
     /// Whether the sender of the envelope is proven to be no forgery.
     pub(crate) is_sender_proven: bool,
     pub(crate) now: Timestamp,
@@ -150,7 +152,7 @@ impl World for DeliveryWorld<'_> {
     }
 
     fn spam(&self) -> Score {
-        if self.facts.is_junk { Score::Part(1.0) } else { Score::Untested }
+        self.facts.spam.map_or(Score::Untested, Score::Part)
     }
 
     fn script(&self, place: ScriptPlace, name: &str) -> Result<Option<Arc<Script>>, String> {

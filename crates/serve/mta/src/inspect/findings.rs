@@ -105,6 +105,18 @@ impl Findings {
     }
 }
 
+impl Findings {
+    /// Whether the client may send for the domain of MAIL FROM.
+    pub(crate) fn spf_passes(&self) -> bool {
+        self.spf.as_ref().is_some_and(|spf| spf.result == SpfResult::Pass)
+    }
+
+    /// Whether the author's domain vouches for it.
+    pub(crate) fn author_is_proven(&self) -> bool {
+        self.dmarc.outcome == dmarc::Outcome::Pass
+    }
+}
+
 /// What several checks are still waiting for.
 struct Missing {
     needs: Needs,

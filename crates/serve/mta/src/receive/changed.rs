@@ -24,10 +24,10 @@ use crate::engines::verdicts::{Said, said};
 use crate::inspect::watch::{Watch, Watched};
 
 /// What others' engines have made of a message.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub(crate) struct Engined {
-    /// Where it is filed, if they have a say.
-    pub(crate) place: Option<Place>,
+    /// Where they want it.
+    pub(crate) place: Place,
     /// What goes in front of it.
     pub(crate) front: Vec<u8>,
 }
@@ -237,8 +237,14 @@ impl Conversation {
             transaction.checks.append(&mut scanned.lines);
             transaction.evidence = scanned.evidence;
         }
-        let is_junk = scanned.is_junk || quarantine.is_some();
-        Ok(Engined { place: is_junk.then_some(Place::Junk), front: scanned.front })
+        let by_milters = if quarantine.is_some() { Place::Quarantine } else { Place::Inbox };
+        let place = scanned.place.max(by_milters);
+        // What aliases alone would lead on has nowhere to go: our junk is not to be theirs.
+        let recipients = self.session.envelope().map_or(&[][..], |envelope| &envelope.recipients);
+        if place != Place::Inbox && !recipients.iter().all(|recipient| recipient.route.takes_junk()) {
+            return Err(replies::REFUSED_BY_ENGINE);
+        }
+        Ok(Engined { place, front: scanned.front })
     }
 
     async fn scan(

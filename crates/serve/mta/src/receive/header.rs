@@ -8,6 +8,7 @@ use sender_auth::dkim::KeyFor;
 use sender_auth::dmarc::AuthorDomains;
 use sender_auth::results;
 use smtp::Reply;
+use spam::is_verdict_field;
 
 use super::replies;
 use crate::inspect::watch::{Watch, keys_for};
@@ -95,7 +96,7 @@ impl HeaderInWaiting {
                 if stranger.is_checked {
                     watch.verify(&header);
                 }
-                let header = without_forged_results(header, &stranger.us);
+                let header = without_forgeries(header, &stranger.us);
                 if let Some(key) = stranger.seal {
                     watch.seal(&header, key, seconds(stranger.now));
                 }
@@ -124,11 +125,13 @@ pub(crate) fn seconds(time: Timestamp) -> u64 {
     u64::try_from(time.unix_seconds()).unwrap_or_default()
 }
 
-/// Takes away what claims to be our judgement (RFC 8601 §5). Mostly there is nothing, and nothing is copied.
-fn without_forged_results(header: Vec<u8>, us: &DomainName) -> Vec<u8> {
+/// Takes away what claims to be our judgement of its sender (RFC 8601 §5) or of its content. Mostly there is nothing, and nothing is copied.
+fn without_forgeries(header: Vec<u8>, us: &DomainName) -> Vec<u8> {
     let ours = std::slice::from_ref(us);
-    let is_forged =
-        |field: &Field<'_>| field.is_named("Authentication-Results") && results::is_forged(field.value, ours);
+    let is_forged = |field: &Field<'_>| {
+        let is_result = field.is_named("Authentication-Results") && results::is_forged(field.value, ours);
+        is_result || is_verdict_field(field.name)
+    };
     if !fields(&header).any(|field| is_forged(&field)) {
         return header;
     }

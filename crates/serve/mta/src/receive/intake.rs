@@ -22,6 +22,7 @@ use super::replies;
 use super::session::{Conversation, Stop};
 use super::trace::Trace;
 use crate::Listener;
+use crate::content::{Opinion, with_subject};
 use crate::deliver::local::describe;
 use crate::deliver::queued::Place;
 use crate::deliver::route::{Asking, Route};
@@ -59,15 +60,20 @@ pub(crate) struct Arrived {
     pub(crate) message: Arriving,
     /// What was found about its sender, where somebody looked.
     pub(crate) judged: Option<Box<Judged>>,
-    /// Where others' engines have it filed, if they have a say.
-    pub(crate) engined: Option<Place>,
+    /// What is thought of its content, where somebody asked.
+    pub(crate) opinion: Option<Box<Opinion>>,
+    /// Where others' engines want it.
+    pub(crate) by_engines: Place,
 }
 
 impl Arrived {
-    /// Where it is filed if nobody says otherwise.
-    pub(crate) fn place(&self) -> Place {
-        let judged = || self.judged.as_ref().map(|judged| judged.place);
-        self.engined.or_else(judged).unwrap_or(Place::Inbox)
+    /// Where it is filed, by what was found about its sender and by others' engines, and for those elsewhere by its content,
+    /// too.
+    pub(crate) fn places(&self) -> (Place, Place) {
+        let by_sender = self.judged.as_ref().map_or(Place::Inbox, |judged| judged.place);
+        let by_sender = by_sender.max(self.by_engines);
+        let by_content = self.opinion.as_ref().map_or(Place::Inbox, |opinion| opinion.elsewhere());
+        (by_sender, by_sender.max(by_content))
     }
 }
 
@@ -232,16 +238,46 @@ impl Conversation {
         let engined = self.ask_scanners(&holding, host, quarantine).await?;
         let Watched { sealer, signer, .. } = watched;
         let mut front = self.trace_fields(host).unwrap_or_default();
+        let us = &self.live.settings.hostname;
+        let results = judged.as_ref().map(|judged| judged.results(us)).unwrap_or_default();
+        let opinion = {
+            let told = [front.as_slice(), &results].concat();
+            // On the heap: a connection between messages has no use for it.
+            Box::pin(self.judge_content(&holding.reader(), &told, judged.as_ref())).await?
+        };
         if let Some(signer) = signer {
             front.extend(watch::signed(*signer));
         }
+        let elsewhere = opinion.as_ref().map_or(Place::Inbox, |opinion| opinion.elsewhere());
+        let is_passed_on = elsewhere.max(engined.place) == Place::Inbox;
         if let Some(judged) = &judged {
-            judged.write(sealer, &self.live.settings.hostname, &mut front);
+            let sealer = sealer.filter(|_| is_passed_on);
+            front.extend(judged.seal_if_passed_on(sealer, &self.live.settings.hostname));
+        }
+        front.extend(results);
+        let mut holding = holding;
+        if let Some(opinion) = &opinion {
+            opinion.write(&mut front);
+            holding = self.with_prefix(holding, opinion).await;
         }
         front.extend(engined.front);
         let message = holding.finish(front).await.map_err(|error| refuse(&error))?;
-        self.arrived = Some(Arrived { message, judged: judged.map(Box::new), engined: engined.place });
+        let (judged, opinion) = (judged.map(Box::new), opinion.map(Box::new));
+        self.arrived = Some(Arrived { message, judged, opinion, by_engines: engined.place });
         Ok(())
+    }
+
+    /// The message with the prefix of spam in front of its subject, if all its recipients want one; as it came, if that cannot
+    /// be made now.
+    async fn with_prefix(&self, holding: Holding, opinion: &Opinion) -> Holding {
+        let Some(prefix) = &opinion.subject_prefix else { return holding };
+        match with_subject(&self.door.rooms.store, &holding.reader(), prefix).await {
+            Ok(changed) => changed.unwrap_or(holding),
+            Err(error) => {
+                tracing::warn!(error = describe(&error), "the subject of spam stays as it came");
+                holding
+            }
+        }
     }
 }
 

@@ -80,14 +80,23 @@ impl Conversation {
 }
 
 impl Judged {
-    /// Writes what was found, sealed where the message is passed on.
-    pub(crate) fn write(&self, sealer: Option<Box<(Sealer, KeyFor)>>, us: &DomainName, front: &mut Vec<u8>) {
+    /// The fields that tell what was found.
+    pub(crate) fn results(&self, us: &DomainName) -> Vec<u8> {
+        let mut fields = Vec::new();
+        write_results(us, &self.results, &mut fields);
+        fields.extend_from_slice(&self.received_spf);
+        fields
+    }
+
+    /// The seal that stands above them, where the message is passed on.
+    pub(crate) fn seal_if_passed_on(
+        &self,
+        sealer: Option<Box<(Sealer, KeyFor)>>,
+        us: &DomainName,
+    ) -> Vec<u8> {
         // Junk stays here.
-        if let Some(sealer) = sealer.filter(|_| self.place == Place::Inbox) {
-            front.extend(self.seal(sealer, us, self.findings.arc.result));
-        }
-        write_results(us, &self.results, front);
-        front.extend_from_slice(&self.received_spf);
+        let sealer = sealer.filter(|_| self.place == Place::Inbox);
+        sealer.map(|sealer| self.seal(sealer, us, self.findings.arc.result)).unwrap_or_default()
     }
 
     /// The fields of a seal, where the chain is `chain`.

@@ -9,11 +9,12 @@ use super::intake::Arrived;
 use super::replies;
 use super::session::Conversation;
 use crate::Listener;
+use crate::content::Considered;
 use crate::deliver::local::{self, Delivery};
-use crate::deliver::queued::Brought;
+use crate::deliver::queued::{Brought, Place};
 use crate::deliver::route::{Asking, Route};
 use crate::engines::scan::Evidence;
-use crate::filter::{Answers, Known};
+use crate::filter::Known;
 use crate::report::filed;
 use crate::way::{MessageWay, Outcome, RecipientWay};
 
@@ -87,8 +88,9 @@ impl Conversation {
         let (Some(arrived), Some(transaction)) = (self.arrived.take(), self.transaction.take()) else {
             return self.session.on_delivered(&[replies::STORE_BUSY], &mut self.out);
         };
-        let place = arrived.place();
-        let Arrived { message, judged, .. } = arrived;
+        let (by_sender, place) = arrived.places();
+        let is_held = arrived.by_engines == Place::Quarantine;
+        let Arrived { message, judged, opinion, .. } = arrived;
         if let Err(reply) = self.charge(&envelope) {
             self.note_late_refusal(transaction, &envelope, &reply);
             return self.session.on_delivered(&[reply], &mut self.out);
@@ -107,17 +109,16 @@ impl Conversation {
             now: self.door.rooms.clock.now(),
             undo_window: self.live.settings.routing.undo_window,
             place,
+            is_held,
         };
         let remembered = filed::is_wanted(&envelope).then(|| message.summary().fields.octets().to_vec());
         let known = Known {
             settings: &self.live.settings,
             judged: judged.as_deref(),
+            content: Considered { by_sender, opinion: opinion.as_deref() },
             is_ours: self.asking() == Asking::Ours,
             peer: self.client.peer.address(),
-            answers: match self.client.listener {
-                Listener::Lmtp => Answers::Each,
-                Listener::Relay | Listener::Submission | Listener::ImplicitSubmission => Answers::One,
-            },
+            answers: self.answers(),
         };
         let deliveries = local::deliver(&self.door.rooms, known, message, &envelope, brought).await;
         self.door.counts.filing.observe_duration(self.door.rooms.clock.monotonic().since(begin));

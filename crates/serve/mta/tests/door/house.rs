@@ -14,8 +14,8 @@ use platform::metrics::Metrics;
 use platform::stream::Endpoint;
 
 use crate::foundation::{
-    Peer, Street, acceptor, add_alias, add_person, address, directory, domain, filters, guard_settings, now,
-    read_whole, transactions,
+    Peer, Street, acceptor, add_alias, add_person, address, content, directory, domain, filters,
+    guard_settings, now, read_whole, transactions,
 };
 
 pub(crate) struct House {
@@ -77,6 +77,7 @@ impl House {
             resolver,
             checked: Arc::new(|_| {}),
             filters: filters(data.path(), &metrics),
+            content: content(data.path(), &clock, &metrics),
         };
         let door = SmtpDoor::new(rooms, settings, &metrics);
         let street = Street::new(door.clone(), guard.clone());

@@ -68,7 +68,7 @@ fn unfolded(message: &str) -> String {
     message.replace("\r\n\t", " ").replace("\r\n ", " ")
 }
 
-pub(super) async fn mailbox_of_only_message(house: &House) -> String {
+async fn mailbox_of_only_message(house: &House) -> String {
     let filings = house.only_filings();
     let [filed] = filings.as_slice() else { panic!("{filings:?}") };
     let account = house.store.account(filed.account).await.unwrap();

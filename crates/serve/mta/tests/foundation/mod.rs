@@ -11,7 +11,7 @@ use std::time::Duration;
 use directory::{Account, AliasSource, AliasTarget, Directory, NewAccount, NewPassword, PasswordCost, Quota};
 use mail_types::{Address, DomainName, TransactionId};
 use mailstore::MessageReader;
-use mta::{FilterSettings, Filters, Listener, SmtpDoor};
+use mta::{Content, ContentSettings, FilterSettings, Filters, Listener, SmtpDoor, Taste};
 use platform::clock::{Clock, Timestamp};
 use platform::guard::{Guard, GuardSettings};
 use platform::listener::{Accepted, ConnectionNumber};
@@ -72,6 +72,13 @@ pub(crate) fn add_person(directory: &Directory, who: &str) -> Arc<Account> {
 /// A room for scripts, with the rule that files junk.
 pub(crate) fn filters(data: &Path, metrics: &Metrics) -> Filters {
     Filters::open(&data.join("filters.db"), FilterSettings::default(), metrics).unwrap()
+}
+
+/// A room for the content filter, which judges nothing: what these stories bring is no mail that anybody would write.
+pub(crate) fn content(data: &Path, clock: &Clock, metrics: &Metrics) -> Content {
+    let everybody = Taste { is_on: false, ..Taste::default() };
+    let settings = ContentSettings { everybody, ..ContentSettings::default() };
+    Content::open(&data.join("spam"), settings, clock, metrics).unwrap()
 }
 
 pub(crate) fn add_alias(directory: &Directory, source: &str, targets: &[&str]) {

@@ -11,7 +11,7 @@ use directory::Directory;
 use dns::{FixedRecords, MailExchanger, Name, RecordData, Resolver, Security, TlsaRecord};
 use mailstore::{Store, Want};
 use mta::{
-    Attempt, Filters, Listener, Loopback, Outbound, OutboundRooms, OutboundSettings, PolicyFetch,
+    Attempt, Content, Filters, Listener, Loopback, Outbound, OutboundRooms, OutboundSettings, PolicyFetch,
     PolicyFetchError, Rooms, Routing, Settings, SmtpDoor, StsRooms, Timeouts, TlsResult,
 };
 use parking_lot::Mutex;
@@ -30,8 +30,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::host::{Host, Manner};
 use crate::foundation::{
-    Peer, Street, acceptor, add_alias, add_person, address, directory, domain, filters, guard_settings, now,
-    read_whole, transactions,
+    Peer, Street, acceptor, add_alias, add_person, address, content, directory, domain, filters,
+    guard_settings, now, read_whole, transactions,
 };
 
 /// Beyond it a test is stuck.
@@ -52,6 +52,7 @@ pub(crate) struct World {
     results: UnboundedReceiver<TlsResult>,
     guard: Guard,
     filters: Filters,
+    content: Content,
     street: Street,
     /// Keeps the port of all hosts from other tests.
     keeper: Arc<TcpListener>,
@@ -196,6 +197,7 @@ impl World {
         let tasks = Tasks::new(&metrics);
         out.start(&tasks);
         let filters = filters(data.path(), &metrics);
+        let content = content(data.path(), &clock, &metrics);
         let own_acceptor = acceptor(&authority.issue(&["mail.example.org"], now()).unwrap(), &metrics);
         let rooms = Rooms {
             store: store.clone(),
@@ -209,6 +211,7 @@ impl World {
             resolver: None,
             checked: Arc::new(|_| {}),
             filters: filters.clone(),
+            content: content.clone(),
         };
         let settings = Settings {
             plaintext_on_loopback: true,
@@ -230,6 +233,7 @@ impl World {
             results,
             guard,
             filters,
+            content,
             keeper: Arc::new(keeper),
             _data: data,
         }
@@ -331,6 +335,7 @@ impl World {
             resolver: None,
             checked: Arc::new(|_| {}),
             filters: self.filters.clone(),
+            content: self.content.clone(),
         };
         let settings = Settings::new(domain("mail.example.org"));
         self.street.to(SmtpDoor::new(rooms, settings, &Metrics::new()))

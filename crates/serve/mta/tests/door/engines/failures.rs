@@ -40,8 +40,8 @@ async fn a_milter_that_breaks_off_at_any_stage() {
         [&[], &[b"X"], &[b"m\0\0"], &[b"y250 2.0.0 Fine\0"], &[b"hX\r\nBcc: a\0b\0"], &[b"s"]];
     for fault in faults {
         for stage in [b'O', b'C', b'H', b'M', b'R', b'T', b'L', b'N', b'B', b'E'] {
-            // Enough of the body may be said of the body.
-            if fault == [b"s"] && stage == b'B' {
+            // Silence and nonsense at each stage, the others where most is at stake.
+            if fault.first().is_some_and(|fault| *fault != b"X") && !matches!(stage, b'M' | b'E') {
                 continue;
             }
             let script = Script::default().answering(stage, fault);

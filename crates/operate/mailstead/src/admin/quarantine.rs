@@ -1,0 +1,106 @@
+//! What an operator does with mail that is kept apart.
+
+use anyhow::Context;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mail_types::TransactionId;
+use message::Summary;
+use mta::{Lesson, Quarantined};
+use serde::{Deserialize, Serialize};
+use spam::{Class, MESSAGE_OCTETS_MAX};
+
+use super::Answer;
+use super::execute::{account, done};
+use super::queue::time;
+use super::spam::field_text;
+use crate::house::House;
+
+/// Octets of a message that are shown.
+const SHOWN_OCTETS_MAX: u64 = 1024 * 1024;
+
+/// What is asked about mail that is kept apart.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+#[serde(rename_all = "snake_case", tag = "act")]
+pub(crate) enum QuarantineRequest {
+    /// What there is, of an account or of everybody.
+    List { address: Option<String>, most: usize },
+    /// One message as it came.
+    Show { id: String },
+    /// Give it to whom it is for, and learn that it is wanted.
+    Release { ids: Vec<String> },
+    /// Throw it away.
+    Drop { ids: Vec<String> },
+}
+
+/// A message that is kept apart.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct QuarantineLine {
+    pub(crate) id: String,
+    pub(crate) address: String,
+    pub(crate) date: String,
+    pub(crate) from: String,
+    pub(crate) subject: String,
+    pub(crate) octets: u64,
+}
+
+pub(super) async fn act(house: &House, request: QuarantineRequest) -> anyhow::Result<Answer> {
+    match request {
+        QuarantineRequest::List { address, most } => {
+            let of = address.map(|address| account(house, &address)).transpose()?.map(|account| account.id);
+            let found = house.quarantine().list(of, most).await?;
+            Ok(Answer::Quarantined { messages: found.iter().map(|found| line(house, found)).collect() })
+        }
+        QuarantineRequest::Show { id } => {
+            let (_, reader) = house.quarantine().find(&id).await?;
+            let mut octets = Vec::new();
+            while (octets.len() as u64) < reader.octets().min(SHOWN_OCTETS_MAX) {
+                octets.extend(reader.read(octets.len() as u64..SHOWN_OCTETS_MAX).await?);
+            }
+            Ok(Answer::QuarantinedMessage { message: STANDARD.encode(octets) })
+        }
+        QuarantineRequest::Release { ids } => {
+            for id in &ids {
+                release(house, id).await.with_context(|| id.clone())?;
+            }
+            done(format!("{} released, and learned as wanted", ids.join(", ")))
+        }
+        QuarantineRequest::Drop { ids } => {
+            for id in &ids {
+                house.quarantine().drop_message(id).await.with_context(|| id.clone())?;
+            }
+            done(format!("{} thrown away", ids.join(", ")))
+        }
+    }
+}
+
+async fn release(house: &House, id: &str) -> anyhow::Result<()> {
+    /// The last name of a millisecond: sessions have taken those before it.
+    const LAST: u64 = (1 << 20) - 1;
+    let now = house.clock.now();
+    let way = TransactionId(u64::try_from(now.unix_millis()).unwrap_or_default() << 20 | LAST);
+    let (message, reader) = house.quarantine().release(id, way, now).await?;
+    let mut octets = Vec::new();
+    while (octets.len() as u64) < reader.octets().min(MESSAGE_OCTETS_MAX as u64) {
+        octets.extend(reader.read(octets.len() as u64..MESSAGE_OCTETS_MAX as u64).await?);
+    }
+    // It is where it belongs, whether or not that is learned.
+    let learned = house.content.learn(Lesson::Account(message.account), octets, Class::Wanted, now).await;
+    if let Err(error) = learned {
+        tracing::warn!(%error, "that a message is wanted is not learned");
+    }
+    Ok(())
+}
+
+fn line(house: &House, found: &Quarantined) -> QuarantineLine {
+    let summary = found.summary.as_deref().and_then(|summary| Summary::decode(summary).ok());
+    let header = summary.map(|summary| summary.fields.octets().to_vec()).unwrap_or_default();
+    let account = house.directory.account(found.account);
+    QuarantineLine {
+        id: found.id.clone(),
+        address: account.map(|account| account.address.to_string()).unwrap_or_default(),
+        date: time(found.time),
+        from: field_text(&header, "From"),
+        subject: field_text(&header, "Subject"),
+        octets: found.octets,
+    }
+}

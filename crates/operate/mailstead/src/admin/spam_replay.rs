@@ -1,0 +1,188 @@
+//! What the content filter, or another threshold, would have done with mail that is there, held against where people keep it.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use mail_types::{SpecialUse, UidSet};
+use mailstore::{Account, MailboxInfo, MessageReader, Row, Want};
+use mta::ContentTrial;
+use serde::{Deserialize, Serialize};
+use spam::{MESSAGE_OCTETS_MAX, ToldVerdict};
+
+use super::Answer;
+use super::execute::account;
+use super::queue::time;
+use super::spam::{action, field_text, raised, with_tag2};
+use crate::house::House;
+
+/// Messages that are told of one by one.
+const CHANGES_MAX: usize = 1_000;
+/// Messages whose rows are read at once.
+const BATCH: u32 = 500;
+
+/// Mail that the filter is tried on.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct SpamReplay {
+    /// Whose; everybody's, if nobody is named.
+    pub(crate) addresses: Vec<String>,
+    pub(crate) since_seconds: u64,
+    /// Another threshold than the one in the settings.
+    pub(crate) tag2: Option<f32>,
+    pub(crate) most: usize,
+}
+
+/// What would have been done.
+#[derive(Clone, Default, Serialize, Deserialize, Debug)]
+pub(crate) struct SpamReplayed {
+    pub(crate) messages: u64,
+    /// By what would be done.
+    pub(crate) counts: BTreeMap<String, u64>,
+    /// Would be spam, and its owner keeps it with the mail.
+    pub(crate) false_positives: u64,
+    /// Would pass, and its owner has it in junk.
+    pub(crate) missed: u64,
+    pub(crate) changes: Vec<SpamChange>,
+    /// Whether there was more.
+    pub(crate) is_cut: bool,
+}
+
+/// A message that would lie elsewhere.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct SpamChange {
+    pub(crate) address: String,
+    pub(crate) mailbox: String,
+    pub(crate) uid: u32,
+    pub(crate) date: String,
+    pub(crate) from: String,
+    pub(crate) subject: String,
+    /// What its header says of when it came.
+    pub(crate) score_then: Option<f32>,
+    pub(crate) score: f32,
+    pub(crate) action: String,
+}
+
+pub(super) async fn replay(house: &House, asked: SpamReplay) -> anyhow::Result<Answer> {
+    let mut accounts = Vec::new();
+    for address in &asked.addresses {
+        accounts.push(account(house, address)?);
+    }
+    if accounts.is_empty() {
+        accounts = house.directory.accounts();
+    }
+    let since = house.clock.now().unix_seconds();
+    let since = since.saturating_sub(i64::try_from(asked.since_seconds).unwrap_or(i64::MAX));
+    let settings = with_tag2(&house.content.settings(), asked.tag2);
+    let mut replayed = SpamReplayed::default();
+    for known in accounts {
+        let opened = house.store.account(known.id).await?;
+        let replay = Replay {
+            house,
+            account: &opened,
+            address: known.address.to_string(),
+            settings: settings.clone(),
+            since,
+            most: asked.most,
+        };
+        for mailbox in &opened.mailboxes().await?.mailboxes {
+            // Not what one has written oneself, nor what is thrown away: nobody knows as what.
+            if !matches!(mailbox.special_use, Some(SpecialUse::Sent | SpecialUse::Drafts | SpecialUse::Trash))
+            {
+                replay.mailbox(mailbox, &mut replayed).await?;
+            }
+        }
+    }
+    Ok(Answer::SpamReplayed { replayed: Box::new(replayed) })
+}
+
+struct Replay<'a> {
+    house: &'a House,
+    account: &'a Account,
+    address: String,
+    settings: std::sync::Arc<mta::ContentSettings>,
+    /// Seconds since 1970.
+    since: i64,
+    most: usize,
+}
+
+impl Replay<'_> {
+    async fn mailbox(&self, mailbox: &MailboxInfo, replayed: &mut SpamReplayed) -> anyhow::Result<()> {
+        let mut first = 1;
+        while first < mailbox.uid_next.0 {
+            let last = first.saturating_add(BATCH - 1);
+            let uids = UidSet::from_ranges([(first, last)]);
+            for row in self.account.rows(mailbox.id, &uids, Want::Facts).await? {
+                if row.internal_date.unix_seconds() < self.since {
+                    continue;
+                }
+                if replayed.messages >= self.most as u64 {
+                    replayed.is_cut = true;
+                    return Ok(());
+                }
+                self.message(mailbox, &row, replayed).await?;
+            }
+            first = last.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    async fn message(
+        &self,
+        mailbox: &MailboxInfo,
+        row: &Row,
+        replayed: &mut SpamReplayed,
+    ) -> anyhow::Result<()> {
+        // It went away a moment ago.
+        let Ok(reader) = self.account.reader(row.email).await else { return Ok(()) };
+        let octets = beginning(&reader).await?;
+        let told = ToldVerdict::read(&octets);
+        let trial = ContentTrial {
+            directory: self.house.directory.clone(),
+            clock: self.house.clock.clone(),
+            account: Some(self.account.clone()),
+            raised: told.as_ref().map(|told| raised(told, &self.settings.catalogue)).unwrap_or_default(),
+            reverse_path: super::sieve_trial::reverse_path_in(&octets),
+        };
+        let (from, subject) = (field_text(&octets, "From"), field_text(&octets, "Subject"));
+        let judged = self.house.content.try_out(&self.settings, trial, octets).await?;
+        replayed.messages += 1;
+        let action = action(&judged);
+        *replayed.counts.entry(action.clone()).or_default() += 1;
+        let is_spam = judged.score >= judged.taste.tag2;
+        let is_junk = mailbox.special_use == Some(SpecialUse::Junk);
+        match (is_spam, is_junk) {
+            (true, false) => replayed.false_positives += 1,
+            (false, true) => replayed.missed += 1,
+            _ => return Ok(()),
+        }
+        if replayed.changes.len() >= CHANGES_MAX {
+            replayed.is_cut = true;
+            return Ok(());
+        }
+        replayed.changes.push(SpamChange {
+            address: self.address.clone(),
+            mailbox: mailbox.name.to_string(),
+            uid: row.uid.0,
+            date: time(row.internal_date),
+            from,
+            subject,
+            score_then: told.map(|told| told.score),
+            score: judged.score,
+            action,
+        });
+        Ok(())
+    }
+}
+
+/// As much of a message as is looked at.
+async fn beginning(reader: &MessageReader) -> anyhow::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    while octets.len() < MESSAGE_OCTETS_MAX {
+        let piece = reader.read(octets.len() as u64..MESSAGE_OCTETS_MAX as u64).await;
+        let piece = piece.context("a message cannot be read")?;
+        if piece.is_empty() {
+            break;
+        }
+        octets.extend(piece);
+    }
+    Ok(octets)
+}

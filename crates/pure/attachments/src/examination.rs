@@ -1,0 +1,88 @@
+//! The state of one message's examination that all its readers share: what was found, and what is left of the bounds.
+
+use std::sync::Arc;
+
+use crate::hash_list::HashList;
+use crate::limits::{DEPTH_MAX, Limits};
+use crate::policy::{Class, Policy};
+use crate::report::{Finding, Report};
+
+/// What messages are held against: bounds, what follows from findings, and lists of known content.
+#[derive(Debug, Default)]
+pub struct Rules {
+    /// How far is looked.
+    pub limits: Limits,
+    /// What follows from findings.
+    pub policy: Policy,
+    /// Known content; anything on one of them is a [`Class::Listed`].
+    pub lists: Vec<HashList>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Examination {
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) limits: Limits,
+    report: Report,
+    parts: usize,
+    entries: usize,
+}
+
+impl Examination {
+    pub(crate) fn new(rules: Arc<Rules>) -> Examination {
+        let limits = Limits { depth_max: rules.limits.depth_max.min(DEPTH_MAX), ..rules.limits };
+        Examination { rules, limits, report: Report::default(), parts: 0, entries: 0 }
+    }
+
+    /// Notes a finding; of one class at one place the first stays.
+    pub(crate) fn find(&mut self, class: Class, place: &[String], words: impl Into<String>) {
+        let action = self.rules.policy.action(class);
+        if self.report.findings.iter().any(|known| known.class == class && known.place == place) {
+            return;
+        }
+        let finding = Finding { class, action, place: place.to_vec(), words: words.into() };
+        if self.report.findings.len() < self.limits.findings_max {
+            self.report.findings.push(finding);
+            return;
+        }
+        self.report.findings_left_out += 1;
+        let mildest = self.report.findings.iter_mut().min_by_key(|known| known.action);
+        if let Some(mildest) = mildest.filter(|known| known.action < action) {
+            *mildest = finding;
+        }
+    }
+
+    /// Whether one more body part may be taken apart; counts it.
+    pub(crate) fn count_part(&mut self) -> bool {
+        let has_room = self.parts < self.limits.parts_max;
+        self.parts += usize::from(has_room);
+        has_room
+    }
+
+    pub(crate) fn has_room_for_part(&self) -> bool {
+        self.parts < self.limits.parts_max
+    }
+
+    /// Whether one more entry of an archive may be looked at; counts it.
+    pub(crate) fn count_entry(&mut self) -> bool {
+        let has_room = self.entries < self.limits.entries_max;
+        self.entries += usize::from(has_room);
+        has_room
+    }
+
+    pub(crate) fn count_content(&mut self) {
+        self.report.contents += 1;
+    }
+
+    /// How many of these octets may still be expanded; counts them.
+    pub(crate) fn count_expanded(&mut self, octets: usize) -> usize {
+        let room = self.limits.expanded_octets_max.saturating_sub(self.report.expanded_octets);
+        let granted = usize::try_from(room).unwrap_or(usize::MAX).min(octets);
+        self.report.expanded_octets += granted as u64;
+        granted
+    }
+
+    pub(crate) fn finish(mut self) -> Report {
+        self.report.findings.sort_by_key(|finding| std::cmp::Reverse(finding.action));
+        self.report
+    }
+}

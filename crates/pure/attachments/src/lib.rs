@@ -1,0 +1,54 @@
+//! What attachments really are: a message's octets are looked at as they pass, decoded, unpacked within bounds, and told in
+//! plain words. No signatures of single viruses: it is the kind of thing that matters, and lists of known content.
+//!
+//! Memory does not grow with the message, time grows with its octets and with what its archives may become; see [`Limits`].
+//!
+//! ```
+//! use std::sync::Arc;
+//! use attachments::{Action, Inspector, Rules};
+//!
+//! let mut inspector = Inspector::new(Arc::new(Rules::default()));
+//! inspector.feed(b"Content-Type: application/pdf; name=invoice.pdf.exe\r\n\r\nMZ");
+//! let report = inspector.finish();
+//! assert_eq!(report.action(), Action::Reject);
+//! assert!(report.findings.iter().any(|finding| finding.to_string() == "“invoice.pdf.exe” is named like a program"));
+//! ```
+
+mod content;
+mod declared;
+mod digest;
+mod eicar;
+mod examination;
+mod expansion;
+mod extension;
+mod gzip;
+mod hash_list;
+mod hash_list_build;
+mod inspector;
+mod kind;
+mod limits;
+mod markup;
+mod name;
+mod office;
+mod ole;
+mod pdf;
+mod policy;
+mod rar;
+mod reader;
+mod report;
+mod tar;
+mod text;
+mod vba;
+mod walk;
+mod words;
+mod zip;
+mod zip_directory;
+mod zip_header;
+
+pub use examination::Rules;
+pub use hash_list::{HashList, HashListError, ROWS_MAX};
+pub use hash_list_build::{HashListBuilder, NotADigest};
+pub use inspector::Inspector;
+pub use limits::{DEPTH_MAX, Limits, RATIO_FREE_OCTETS};
+pub use policy::{Action, Class, LIST_WORDS_MAX, Policy};
+pub use report::{Finding, Report};

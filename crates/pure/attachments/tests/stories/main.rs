@@ -1,0 +1,8 @@
+//! Stories of what people are sent, and what is told of it.
+#![allow(clippy::unwrap_used, reason = "it may fail in the open")]
+
+mod archives;
+mod bounds;
+mod documents;
+mod made;
+mod messages;

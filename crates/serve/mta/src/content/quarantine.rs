@@ -1,0 +1,247 @@
+//! Mail that is kept apart: in the log as all mail is, in an account that nobody can log in to, a mailbox for each account whose
+//! mail it is. Only the operator's commands lead there; after a while it goes.
+
+use std::time::Duration;
+
+use directory::Directory;
+use mail_types::{AccountId, Flags, Keyword, MailboxName, SystemFlag, TransactionId, Uid, UidSet};
+use mailstore::{
+    Account, Filing, FilingTarget, FlagChange, FlagChangeMode, FlagNames, MailboxInfo, MessageReader,
+    QuotaLimit, Row, Store, StoreError, Want,
+};
+use platform::clock::Timestamp;
+
+/// The account that has it: the last number, which no person will ever have.
+const APART: AccountId = AccountId(u32::MAX);
+/// Messages whose rows are read at once.
+const BATCH: usize = 500;
+
+/// What is kept apart. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Quarantine {
+    store: Store,
+    directory: Directory,
+}
+
+/// A message that is kept apart.
+#[derive(Clone, Debug)]
+pub struct Quarantined {
+    /// Its name in commands.
+    pub id: String,
+    /// Whose it is.
+    pub account: AccountId,
+    /// When it came.
+    pub time: Timestamp,
+    /// Its length.
+    pub octets: u64,
+    /// What the store knows of it, as `message::Summary::decode` reads it.
+    pub summary: Option<Box<[u8]>>,
+    place: (MailboxInfo, Row),
+}
+
+/// Why something cannot be done with what is kept apart.
+#[derive(Debug, thiserror::Error)]
+pub enum QuarantineError {
+    /// There is no such message.
+    #[error("there is no such message; `mailstead quarantine list` shows them all")]
+    NoSuchMessage,
+    /// Its account is gone.
+    #[error("its account is gone")]
+    NoSuchAccount,
+    /// The store's.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The mailbox of an account's mail that is kept apart.
+fn mailbox_of(account: AccountId) -> Option<MailboxName> {
+    MailboxName::parse(&account.0.to_string()).ok()
+}
+
+/// Where a message for an account is filed so that it is kept apart.
+pub(crate) fn filing(account: AccountId, now: Timestamp, way: TransactionId) -> Option<Filing> {
+    Some(Filing {
+        account: APART,
+        mailbox: FilingTarget::Name(mailbox_of(account)?),
+        flags: FlagNames::default(),
+        internal_date: now,
+        quota: QuotaLimit::NONE,
+        way,
+    })
+}
+
+impl Quarantine {
+    /// What this store keeps apart.
+    #[must_use]
+    pub fn new(store: Store, directory: Directory) -> Self {
+        Self { store, directory }
+    }
+
+    /// What is kept apart of an account's mail, or of everybody's, the oldest first, at most so much.
+    ///
+    /// # Errors
+    /// [`QuarantineError::Store`].
+    pub async fn list(
+        &self,
+        account: Option<AccountId>,
+        most: usize,
+    ) -> Result<Vec<Quarantined>, QuarantineError> {
+        let apart = self.store.account(APART).await?;
+        let mut found = Vec::new();
+        for mailbox in &apart.mailboxes().await?.mailboxes {
+            let Some(of) = account_of(mailbox).filter(|of| account.is_none_or(|wanted| wanted == *of)) else {
+                continue;
+            };
+            let view = apart.open_mailbox(mailbox.id).await?;
+            let uids: Vec<Uid> = view.uids().iter().take(most).collect();
+            for some in uids.chunks(BATCH) {
+                let uids: UidSet = some.iter().copied().collect();
+                let rows = apart.rows(mailbox.id, &uids, Want::Summaries).await?;
+                found.extend(rows.into_iter().map(|row| quarantined(of, mailbox, row)));
+            }
+        }
+        found.sort_by_key(|message| (message.time, message.id.clone()));
+        found.truncate(most);
+        Ok(found)
+    }
+
+    /// One message.
+    ///
+    /// # Errors
+    /// [`QuarantineError`].
+    pub async fn find(&self, id: &str) -> Result<(Quarantined, MessageReader), QuarantineError> {
+        let (account, uid) = parse_id(id).ok_or(QuarantineError::NoSuchMessage)?;
+        let apart = self.store.account(APART).await?;
+        let name = mailbox_of(account).ok_or(QuarantineError::NoSuchMessage)?;
+        let list = apart.mailboxes().await?;
+        let mailbox = list.by_name(&name).ok_or(QuarantineError::NoSuchMessage)?;
+        let rows = apart.rows(mailbox.id, &[uid].into_iter().collect(), Want::Summaries).await?;
+        let row = rows.into_iter().next().ok_or(QuarantineError::NoSuchMessage)?;
+        let reader = apart.reader(row.email).await?;
+        Ok((quarantined(account, mailbox, row), reader))
+    }
+
+    /// Gives a message to whom it is for, into the inbox. What it was is returned, so that it can be learned.
+    ///
+    /// # Errors
+    /// [`QuarantineError`].
+    pub async fn release(
+        &self,
+        id: &str,
+        way: TransactionId,
+        now: Timestamp,
+    ) -> Result<(Quarantined, MessageReader), QuarantineError> {
+        let (message, reader) = self.find(id).await?;
+        self.directory.account(message.account).ok_or(QuarantineError::NoSuchAccount)?;
+        let mut intake = self.store.intake()?;
+        let mut at = 0;
+        while at < reader.octets() {
+            let piece = reader.read(at..u64::MAX).await?;
+            if piece.is_empty() {
+                return Err(StoreError::Busy.into());
+            }
+            at += piece.len() as u64;
+            intake.write(&piece).await?;
+        }
+        let arriving = intake.finish().await?;
+        let flags =
+            FlagNames { keywords: Keyword::parse("$NotJunk").into_iter().collect(), ..FlagNames::default() };
+        let filing = Filing {
+            account: message.account,
+            mailbox: FilingTarget::Name(MailboxName::inbox()),
+            flags,
+            internal_date: now,
+            // Somebody has asked for it by name.
+            quota: QuotaLimit::NONE,
+            way,
+        };
+        for filed in self.store.deliver(arriving, vec![filing]).await? {
+            filed?;
+        }
+        self.remove(&message).await?;
+        Ok((message, reader))
+    }
+
+    /// Throws a message away.
+    ///
+    /// # Errors
+    /// [`QuarantineError`].
+    pub async fn drop_message(&self, id: &str) -> Result<Quarantined, QuarantineError> {
+        let (message, _) = self.find(id).await?;
+        self.remove(&message).await?;
+        Ok(message)
+    }
+
+    async fn remove(&self, message: &Quarantined) -> Result<(), QuarantineError> {
+        let apart = self.store.account(APART).await?;
+        let (mailbox, row) = &message.place;
+        remove(&apart, mailbox, [row.uid].into_iter().collect()).await?;
+        Ok(())
+    }
+
+    /// Throws away what has been there for so long, and what was for accounts that are gone; how much that was.
+    ///
+    /// # Errors
+    /// [`QuarantineError::Store`].
+    pub async fn expire(&self, kept: Duration, now: Timestamp) -> Result<u64, QuarantineError> {
+        let apart = self.store.account(APART).await?;
+        let mut gone = 0;
+        for mailbox in &apart.mailboxes().await?.mailboxes {
+            let Some(of) = account_of(mailbox) else { continue };
+            let is_orphan = self.directory.account(of).is_none();
+            let view = apart.open_mailbox(mailbox.id).await?;
+            let uids: Vec<Uid> = view.uids().iter().collect();
+            for some in uids.chunks(BATCH) {
+                let asked: UidSet = some.iter().copied().collect();
+                let rows = apart.rows(mailbox.id, &asked, Want::Facts).await?;
+                let is_old = |row: &&Row| is_orphan || now.since(row.internal_date) >= kept;
+                let old: UidSet = rows.iter().filter(is_old).map(|row| row.uid).collect();
+                if !old.is_empty() {
+                    gone += remove(&apart, mailbox, old).await?;
+                }
+            }
+        }
+        Ok(gone)
+    }
+}
+
+/// Takes messages out of a mailbox: only what is marked as deleted is expunged.
+async fn remove(apart: &Account, mailbox: &MailboxInfo, uids: UidSet) -> Result<u64, StoreError> {
+    let flags = FlagNames { system: Flags::default().with(SystemFlag::Deleted).system, keywords: Vec::new() };
+    let change = FlagChange { mode: FlagChangeMode::Add, flags };
+    apart.store_flags(mailbox.id, &uids, &change, None).await?;
+    Ok(apart.expunge(mailbox.id, Some(&uids)).await?.iter().count() as u64)
+}
+
+fn account_of(mailbox: &MailboxInfo) -> Option<AccountId> {
+    mailbox.name.to_string().parse().ok().map(AccountId)
+}
+
+fn quarantined(account: AccountId, mailbox: &MailboxInfo, mut row: Row) -> Quarantined {
+    Quarantined {
+        id: format!("q{}-{}", account.0, row.uid.0),
+        account,
+        time: row.internal_date,
+        octets: row.octets,
+        summary: row.summary.take(),
+        place: (mailbox.clone(), row),
+    }
+}
+
+fn parse_id(id: &str) -> Option<(AccountId, Uid)> {
+    let (account, uid) = id.strip_prefix('q')?.split_once('-')?;
+    Some((AccountId(account.parse().ok()?), Uid(uid.parse().ok()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_messages_are_read_as_they_are_written() {
+        assert_eq!(parse_id("q12-3"), Some((AccountId(12), Uid(3))));
+        for other in ["", "12-3", "q12", "q-3", "q12-", "q1x-3", "q99999999999-1"] {
+            assert_eq!(parse_id(other), None, "{other}");
+        }
+    }
+}
