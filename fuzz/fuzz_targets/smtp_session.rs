@@ -68,6 +68,7 @@ impl Door {
             auth: if choice & 4 == 0 { AuthOffer::Absent } else { AuthOffer::Optional },
             bare_newlines: if choice & 8 == 0 { BareNewlines::Normalise } else { BareNewlines::Refuse },
             offers: if choice & 32 == 0 { Offers::NONE } else { OFFERS },
+            asks: choice & 64 != 0,
         };
         let session = Session::new(Arc::new(settings), Channel::Clear, vec!["PLAIN"]);
         let mut door = Self {
@@ -199,6 +200,10 @@ impl Door {
         let out = &mut self.out;
         let next = match step {
             Step::NextLine | Step::AuthAborted => return,
+            Step::Ask(question) => {
+                let verdict = if self.choice & 128 == 0 { Ok(()) } else { Err(refusal) };
+                self.session.on_asked(question, verdict, out)
+            }
             Step::JudgeSender(question) => {
                 self.message.clear();
                 let verdict = if self.choice & 16 == 0 { Ok(()) } else { Err(refusal) };

@@ -68,6 +68,22 @@ pub async fn connect_unix(path: &str, timeout: Duration) -> io::Result<Stream> {
     }
 }
 
+/// The addresses of a host by what this machine itself knows of names (its hosts file, its container's network): for
+/// programs that work beside ours, never for hosts of the world.
+///
+/// # Errors
+/// What the system says; [`io::ErrorKind::TimedOut`].
+pub async fn addresses_by_this_machine(
+    host: &str,
+    port: u16,
+    timeout: Duration,
+) -> io::Result<Vec<SocketAddr>> {
+    match tokio::time::timeout(timeout, tokio::net::lookup_host((host, port))).await {
+        Ok(found) => Ok(found?.take(ADDRESSES_MAX).collect()),
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
 /// The families by turns, beginning with the first address's (RFC 8305 §4).
 fn take_turns(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let begins_with_six = addresses.first().is_some_and(SocketAddr::is_ipv6);

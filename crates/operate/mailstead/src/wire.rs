@@ -1,6 +1,7 @@
 //! Who gets what: the one place that knows every room. Opens the house, opens the doors, keeps them open, closes them.
 
 mod doors;
+mod engines;
 mod firewall;
 mod listeners;
 mod names;

@@ -94,6 +94,24 @@ pub struct Settings {
     pub bare_newlines: BareNewlines,
     /// What else is offered, because there is a queue that carries it on.
     pub offers: Offers,
+    /// Whether others have a say in more than senders and recipients: [`Step::Ask`].
+    pub asks: bool,
+}
+
+/// What others may have a say in, beside senders and recipients.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Question {
+    /// A greeting.
+    Hello(Hello),
+    /// The wish to send the message's octets.
+    Data,
+    /// A command that is none.
+    Unknown {
+        /// As it came.
+        line: Box<str>,
+        /// What is said of it, if nobody has other words.
+        reply: Reply,
+    },
 }
 
 /// What the door does next. Replies were already put into the output.
@@ -105,6 +123,8 @@ pub enum Step<R> {
     JudgeSender(SenderQuestion),
     /// Judge the recipient and call [`Session::on_recipient`].
     JudgeRecipient(RecipientQuestion),
+    /// Ask those who have a say and call [`Session::on_asked`]; only where [`Settings::asks`] says so.
+    Ask(Question),
     /// Begin a SASL exchange and call [`Session::on_auth`].
     Authenticate {
         /// One of the offered mechanisms.
@@ -245,6 +265,11 @@ impl<R> Session<R> {
         self.transaction.envelope().or_else(refused)
     }
 
+    /// The same, for those who may change it until it is delivered.
+    pub fn envelope_mut(&mut self) -> Option<&mut Envelope<R>> {
+        self.transaction.envelope_mut()
+    }
+
     /// Whether a transaction is open, so that an end of the connection loses something.
     #[must_use]
     pub fn is_within_transaction(&self) -> bool {
@@ -295,7 +320,25 @@ impl<R> Session<R> {
         if is_http || b"BDAT".eq_ignore_ascii_case(first_word) {
             return self.hang_up(error.reply(), out);
         }
+        if self.settings.asks && matches!(error, CommandError::Unknown) {
+            let line = String::from_utf8_lossy(line).into_owned().into();
+            return Step::Ask(Question::Unknown { line, reply: error.reply() });
+        }
         self.fail(error.reply(), out)
+    }
+
+    /// Those who have a say were asked.
+    pub fn on_asked(&mut self, question: Question, verdict: Result<(), Reply>, out: &mut Vec<u8>) -> Step<R> {
+        match (question, verdict) {
+            (Question::Hello(hello), Ok(())) => self.greeted(hello, out),
+            (Question::Data, Ok(())) => self.begin_data(out),
+            (Question::Data, Err(reply)) => {
+                // Whoever refused has lost sight of the message: it cannot come a second time.
+                self.transaction = Transaction::Idle;
+                self.fail(reply, out)
+            }
+            (Question::Unknown { reply, .. }, Ok(())) | (_, Err(reply)) => self.fail(reply, out),
+        }
     }
 
     fn on_hello(&mut self, verb: HelloVerb, name: &str, out: &mut Vec<u8>) -> Step<R> {
@@ -306,9 +349,18 @@ impl<R> Session<R> {
         if !fits {
             return self.fail(CommandError::Unknown.reply(), out);
         }
+        let hello = Hello { verb, name: name.into() };
+        if self.settings.asks {
+            return Step::Ask(Question::Hello(hello));
+        }
+        self.greeted(hello, out)
+    }
+
+    fn greeted(&mut self, hello: Hello, out: &mut Vec<u8>) -> Step<R> {
         // RFC 5321 §4.1.4: a greeting in the middle of a session is a RSET too.
         self.transaction = Transaction::Idle;
-        self.hello = Some(Hello { verb, name: name.into() });
+        let verb = hello.verb;
+        self.hello = Some(hello);
         let reply = match verb {
             HelloVerb::Helo => Reply::plain(250, "").with_text(self.settings.hostname.to_string()),
             HelloVerb::Ehlo | HelloVerb::Lhlo => self.extensions().to_reply(&self.settings.hostname),

@@ -3,13 +3,16 @@
 //!
 //! Steps 2 to 10 of a message's way: [`SmtpDoor::serve`] gets a connection from `platform::listener`,
 //! `receive/session.rs` holds the conversation that `smtp::server` rules, `receive/policy.rs` judges, `receive/intake.rs`
-//! streams the octets into the mailstore, `screen/` judges strangers before that, `inspect/` finds out who really sent them, `content/` what they say, `filter/` asks people's scripts, `deliver/` files and queues them, and `receive/replies.rs` has every word we
+//! streams the octets into the mailstore, `screen/` judges strangers before that, `inspect/` finds out who really sent
+//! them, `engines/` asks others' programs, `content/` finds out what they say, `filter/` asks people's scripts, `deliver/`
+//! files and queues them, and `receive/replies.rs` has every word we
 //! say. What was queued leaves by [`Outbound`]: `remote/` finds its host and speaks to it, `report/` tells its sender.
 
 mod breaker;
 mod content;
 mod counts;
 mod deliver;
+mod engines;
 mod filter;
 mod inspect;
 mod outbound;
@@ -52,6 +55,10 @@ pub use content::{
 };
 pub use deliver::limits::SentHour;
 pub use deliver::routing::{Routing, SendingLimits};
+pub use engines::settings::{
+    AtFinding, ClamdSettings, EngineListeners, EnginePlace, EngineSettings, MilterSettings, NoEnginePlace,
+    OnEngineFailure, RspamdSettings, ScannerSettings, SpamdSettings,
+};
 pub use filter::{
     EventCause, FilterError, FilterFileError, FilterFiles, FilterSettings, Filters, MailboxEvent,
     ProgramBounds, SEED_RULE, Trial, TrialAction, TrialMessage, TrialRooms, list_annotation, list_entries,
@@ -177,7 +184,7 @@ impl SmtpDoor {
     /// A door to these rooms.
     #[must_use]
     pub fn new(rooms: Rooms, settings: Settings, metrics: &Metrics) -> Self {
-        let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind());
+        let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind(), None);
         if let Some(screen) = &rooms.screen {
             screen.reconfigure(&live.settings.screen);
             if let Some(resolver) = &rooms.resolver {
@@ -192,7 +199,8 @@ impl SmtpDoor {
     /// Takes new settings, for sessions that begin from now on.
     pub fn reconfigure(&self, settings: Settings) {
         let rooms = &self.0.rooms;
-        let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind());
+        let former = self.0.live.load();
+        let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind(), Some(&former));
         if let Some(screen) = &rooms.screen {
             screen.reconfigure(&live.settings.screen);
         }

@@ -1,9 +1,11 @@
 //! Receiving: one conversation with a client, from the greeting to the reply to each message.
 
+mod changed;
 pub(crate) mod header;
 pub(crate) mod intake;
 pub(crate) mod judgement;
 pub(crate) mod login;
+mod milters;
 mod opinion;
 pub(crate) mod policy;
 pub(crate) mod replies;

@@ -14,6 +14,8 @@ use smtp::server::{AuthOffer, Protocol, StartTlsOffer};
 
 use crate::Listener;
 use crate::deliver::routing::Routing;
+use crate::engines::Engines;
+use crate::engines::settings::EngineSettings;
 use crate::inspect::Checks;
 use crate::screen::ScreenSettings;
 
@@ -70,6 +72,8 @@ pub struct Settings {
     pub screen: ScreenSettings,
     /// How long our people may have their mail held back (RFC 4865); zero where they may not.
     pub future_release_max: Duration,
+    /// Others' engines that are asked about mail.
+    pub engines: EngineSettings,
 }
 
 impl Settings {
@@ -100,6 +104,7 @@ impl Settings {
             checks: Checks::default(),
             screen: ScreenSettings::default(),
             future_release_max: Duration::from_secs(30 * 24 * 3_600),
+            engines: EngineSettings::default(),
         }
     }
 
@@ -150,6 +155,7 @@ impl Settings {
             auth,
             bare_newlines,
             offers: self.offers(listener, queue),
+            asks: !self.engines.milters.places.is_empty() && self.engines.milters.listeners.covers(listener),
         })
     }
 }
@@ -167,6 +173,7 @@ pub(crate) enum QueueBehind {
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) settings: Settings,
+    pub(crate) engines: Arc<Engines>,
     relay: Arc<smtp::server::Settings>,
     lmtp: Arc<smtp::server::Settings>,
     submission: Arc<smtp::server::Settings>,
@@ -184,12 +191,18 @@ pub(crate) enum Reach {
 }
 
 impl Live {
-    pub(crate) fn new(settings: Settings, has_tls: bool, queue: QueueBehind) -> Self {
+    /// `former`: the settings before, whose engines stay where nothing has changed.
+    pub(crate) fn new(settings: Settings, has_tls: bool, queue: QueueBehind, former: Option<&Self>) -> Self {
+        let engines = match former.filter(|former| former.settings.engines == settings.engines) {
+            Some(former) => Arc::clone(&former.engines),
+            None => Arc::new(Engines::new(&settings.engines)),
+        };
         let (offered, required) = match has_tls {
             true => (StartTlsOffer::Offered, StartTlsOffer::Required),
             false => (StartTlsOffer::Absent, StartTlsOffer::Absent),
         };
         Self {
+            engines,
             relay: settings.protocol(Listener::Relay, offered, queue),
             lmtp: settings.protocol(Listener::Lmtp, offered, queue),
             submission: settings.protocol(Listener::Submission, required, queue),

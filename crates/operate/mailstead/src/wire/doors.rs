@@ -401,6 +401,7 @@ fn smtp_settings(settings: &Settings, srs: &Srs) -> mta::Settings {
         checks: checks(settings),
         screen: screen_settings(settings),
         future_release_max: settings.time("submission.future_release_max"),
+        engines: super::engines::engines(settings),
         ..mta::Settings::new(settings.hostname())
     }
 }

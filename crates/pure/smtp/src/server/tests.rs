@@ -140,6 +140,27 @@ fn lmtp_greets_with_lhlo() {
     assert!(door.say("LHLO client.example").starts_with("250-mail.example.org\r\n250-PIPELINING\r\n"));
 }
 
+#[test]
+fn others_may_have_a_say() {
+    let mut door = Door::new(Settings { asks: true, ..settings() });
+    door.feed(b"");
+    door.objection = Some(Reply::fixed(550, (5, 7, 1), "Not you"));
+    assert_eq!(door.say("HELO client.example"), "550 5.7.1 Not you\r\n");
+    assert_eq!(door.say("MAIL FROM:<>"), "503 5.5.1 Say hello first\r\n");
+    assert_eq!(door.say("WHAT"), "550 5.7.1 Not you\r\n");
+    door.objection = None;
+    assert_eq!(door.say("HELO client.example"), "250 mail.example.org\r\n");
+    assert_eq!(door.say("WHAT"), "500 5.5.1 Command not recognised\r\n");
+    door.feed(b"MAIL FROM:<>\r\nRCPT TO:<bob@example.org>\r\n");
+    door.objection = Some(Reply::fixed(450, (4, 7, 1), "Not now"));
+    assert_eq!(door.say("DATA"), "450 4.7.1 Not now\r\n");
+    // Whoever has objected does not see the message again, so nobody else does.
+    door.objection = None;
+    assert_eq!(door.say("DATA"), "503 5.5.1 Need MAIL first\r\n");
+    door.feed(b"MAIL FROM:<>\r\nRCPT TO:<bob@example.org>\r\n");
+    assert_eq!(door.say("DATA"), "354 End with a dot on a line of its own\r\n");
+}
+
 /// Parts of conversations, to be put together at random.
 const SNIPPETS: &[&[u8]] = &[
     b"EHLO client.example\r\n",
@@ -199,11 +220,13 @@ proptest! {
         lmtp in any::<bool>(),
         refuse in any::<bool>(),
         dsn in any::<bool>(),
+        asks in any::<bool>(),
     ) {
         let settings = Settings {
             protocol: if lmtp { Protocol::Lmtp } else { Protocol::Smtp },
             bare_newlines: if refuse { BareNewlines::Refuse } else { BareNewlines::Normalise },
             auth: AuthOffer::Optional,
+            asks,
             offers: Offers { dsn, priority: dsn, ..extensions::ALL },
             ..settings()
         };

@@ -3,7 +3,7 @@
 use mail_types::{DeadlineMode, ForwardPath, Priority, ReversePath};
 
 use super::login::Login;
-use super::{AuthOffer, Channel, Protocol, Session, StartTlsOffer, Step, replies};
+use super::{AuthOffer, Channel, Protocol, Question, Session, StartTlsOffer, Step, replies};
 use crate::command::{BodyType, CommandError, MailParameters, Path, RcptParameters, Script};
 use crate::framing::{DataReader, EndOfChunk, EndOfData, TextFault, TextReader};
 use crate::reply::Reply;
@@ -47,6 +47,13 @@ pub(super) enum Transaction<R> {
 
 impl<R> Transaction<R> {
     pub(super) fn envelope(&self) -> Option<&Envelope<R>> {
+        match self {
+            Self::Open(envelope) | Self::Chunks { envelope, .. } => Some(envelope),
+            Self::Idle | Self::Failed | Self::Delivering { .. } => None,
+        }
+    }
+
+    pub(super) fn envelope_mut(&mut self) -> Option<&mut Envelope<R>> {
         match self {
             Self::Open(envelope) | Self::Chunks { envelope, .. } => Some(envelope),
             Self::Idle | Self::Failed | Self::Delivering { .. } => None,
@@ -216,16 +223,19 @@ impl<R> Session<R> {
             Transaction::Open(envelope) if envelope.parameters.body == BodyType::BinaryMime => {
                 self.fail(replies::BINARY_NEEDS_BDAT, out)
             }
-            Transaction::Open(_) => {
-                replies::SEND_DATA.write_to(out);
-                let settings = &self.settings;
-                Step::ReadData(DataReader::new(settings.bare_newlines, settings.message_octets_max))
-            }
+            Transaction::Open(_) if self.settings.asks => Step::Ask(Question::Data),
+            Transaction::Open(_) => self.begin_data(out),
             Transaction::Idle | Transaction::Delivering { .. } => self.fail(replies::MAIL_FIRST, out),
             // RFC 3030 §2: the two are not to be mixed.
             Transaction::Chunks { .. } => self.fail(replies::CHUNKS_BEGUN, out),
             Transaction::Failed => self.fail(replies::TRANSACTION_FAILED, out),
         }
+    }
+
+    pub(super) fn begin_data(&mut self, out: &mut Vec<u8>) -> Step<R> {
+        replies::SEND_DATA.write_to(out);
+        let settings = &self.settings;
+        Step::ReadData(DataReader::new(settings.bare_newlines, settings.message_octets_max))
     }
 
     /// The message was read to its true end; `received` says whether its octets could be kept.

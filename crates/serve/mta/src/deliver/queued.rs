@@ -28,6 +28,8 @@ pub(crate) struct Brought {
     pub(crate) undo_window: Duration,
     /// Where it goes by what was found about its sender, and for those elsewhere.
     pub(crate) place: Place,
+    /// Whether an engine of the operator's wants it kept apart: for those elsewhere it is held in the queue.
+    pub(crate) is_held: bool,
     /// Who hears of what cannot be delivered.
     pub(crate) reports: Reports,
 }
@@ -42,9 +44,10 @@ pub(crate) enum Reports {
 }
 
 /// Where a message is filed in the mailboxes here.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 pub(crate) enum Place {
     /// With the mail.
+    #[default]
     Inbox,
     /// With what nobody wants.
     Junk,
@@ -80,7 +83,8 @@ pub(crate) fn passed_on(
     brought: Brought,
 ) -> NewMessage {
     let entry = entry(envelope, recipients, traits, brought);
-    NewMessage { submitter: None, hold_until: None, ..entry }
+    let hold_until = entry.hold_until.filter(|_| brought.is_held);
+    NewMessage { submitter: None, hold_until, ..entry }
 }
 
 fn entry(
@@ -151,8 +155,14 @@ fn needs(envelope: &Envelope<Route>, recipients: &[Recipient], traits: Traits) -
     }
 }
 
+/// How long a message waits that is kept apart: until somebody releases or drops it (`mailstead queue`).
+const HELD: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+
 /// HOLDFOR and HOLDUNTIL (RFC 4865) are the sender's own wish; else what is submitted waits as the operator says.
 fn hold_until(asked: &MailParameters, brought: Brought) -> Option<Timestamp> {
+    if brought.is_held {
+        return Some(brought.now.saturating_add(HELD));
+    }
     if let Some(hold) = asked.hold {
         return Some(Timestamp::from_unix_seconds(hold.release(brought.now.unix_seconds())));
     }

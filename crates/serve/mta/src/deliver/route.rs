@@ -93,8 +93,8 @@ impl RemoteTarget {
     }
 }
 
-/// Proof that somebody wants mail thrown away: the directory or an order by [`find`], the scripts of whom it is for, or the operator by a
-/// trap.
+/// Proof that somebody wants mail thrown away: the directory or an order by [`find`], the scripts of whom it is for, or the
+/// operator by a trap or another filter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Discarded(());
 
@@ -106,6 +106,11 @@ impl Discarded {
 
     /// The recipient is a trap.
     pub(crate) fn by_trap() -> Self {
+        Self(())
+    }
+
+    /// An engine of others, which the operator has set up, has it so.
+    pub(crate) fn by_engine() -> Self {
         Self(())
     }
 }

@@ -351,6 +351,7 @@ impl Running<'_> {
             now: subject.facts.now,
             undo_window: Duration::ZERO,
             place: Place::Inbox,
+            is_held: false,
         };
         let known = Known {
             settings: self.settings,

@@ -63,12 +63,16 @@ pub(crate) struct Arrived {
     pub(crate) judged: Option<Box<Judged>>,
     /// What is thought of its content, where somebody asked.
     pub(crate) opinion: Option<Box<Opinion>>,
+    /// Where others' engines want it.
+    pub(crate) by_engines: Place,
 }
 
 impl Arrived {
-    /// Where it is filed, by what was found about its sender, and for those elsewhere by its content, too.
+    /// Where it is filed, by what was found about its sender and by others' engines, and for those elsewhere by its content,
+    /// too.
     pub(crate) fn places(&self) -> (Place, Place) {
         let by_sender = self.judged.as_ref().map_or(Place::Inbox, |judged| judged.place);
+        let by_sender = by_sender.max(self.by_engines);
         let by_content = self.opinion.as_ref().map_or(Place::Inbox, |opinion| opinion.elsewhere());
         (by_sender, by_sender.max(by_content))
     }
@@ -196,7 +200,7 @@ impl Conversation {
     }
 
     /// Return-Path and Received; `host` is the name that the client's address proves to have.
-    fn trace_fields(&self, host: Option<&str>) -> Option<Vec<u8>> {
+    pub(super) fn trace_fields(&self, host: Option<&str>) -> Option<Vec<u8>> {
         let envelope = self.session.envelope()?;
         let transaction = self.transaction.as_ref()?;
         let hello = self.session.hello()?;
@@ -228,14 +232,16 @@ impl Conversation {
 
     /// The message has come whole: what we have to say of it goes in front, if it is taken at all.
     async fn finish_message(&mut self, receiving: Receiving) -> Result<(), Reply> {
-        let (holding, watched) = receiving.end().await?;
-        let Watched { claims, sealer, signer } = watched;
-        let judged = match &claims {
+        let (holding, mut watched) = receiving.end().await?;
+        let judged = match &watched.claims {
             Some(claims) => self.judge_message(claims).await?,
             None => None,
         };
-        let host = judged.as_ref().and_then(|judged| judged.findings.iprev.name());
-        let mut front = self.trace_fields(host.map(QueryName::as_str)).unwrap_or_default();
+        let host = judged.as_ref().and_then(|judged| judged.findings.iprev.name()).map(QueryName::as_str);
+        let (holding, quarantine) = self.pass_milters(holding, &mut watched).await?;
+        let engined = self.ask_scanners(&holding, host, quarantine).await?;
+        let Watched { sealer, signer, .. } = watched;
+        let mut front = self.trace_fields(host).unwrap_or_default();
         let us = &self.live.settings.hostname;
         let results = judged.as_ref().map(|judged| judged.results(us)).unwrap_or_default();
         let opinion = {
@@ -246,7 +252,8 @@ impl Conversation {
         if let Some(signer) = signer {
             front.extend(watch::signed(*signer));
         }
-        let is_passed_on = opinion.as_ref().is_none_or(|opinion| opinion.elsewhere() == Place::Inbox);
+        let elsewhere = opinion.as_ref().map_or(Place::Inbox, |opinion| opinion.elsewhere());
+        let is_passed_on = elsewhere.max(engined.place) == Place::Inbox;
         if let Some(judged) = &judged {
             let sealer = sealer.filter(|_| is_passed_on);
             front.extend(judged.seal_if_passed_on(sealer, &self.live.settings.hostname));
@@ -257,9 +264,10 @@ impl Conversation {
             opinion.write(&mut front);
             holding = self.with_prefix(holding, opinion).await;
         }
+        front.extend(engined.front);
         let message = holding.finish(front).await.map_err(|error| refuse(&error))?;
         let (judged, opinion) = (judged.map(Box::new), opinion.map(Box::new));
-        self.arrived = Some(Arrived { message, judged, opinion });
+        self.arrived = Some(Arrived { message, judged, opinion, by_engines: engined.place });
         Ok(())
     }
 

@@ -26,7 +26,11 @@ impl Conversation {
         self.session.on_auth(answer, &mut self.out)
     }
 
-    async fn try_begin_login(&mut self, mechanism: &str, initial_response: Option<Secret>) -> AuthAnswer {
+    async fn try_begin_login(
+        &mut self,
+        mechanism: &'static str,
+        initial_response: Option<Secret>,
+    ) -> AuthAnswer {
         let found = Mechanism::from_name(mechanism);
         let channel = self.client.channel.clone();
         let Some(mut login) = found.and_then(|mechanism| self.door.rooms.directory.login(mechanism, channel))
@@ -38,6 +42,7 @@ impl Conversation {
             return AuthAnswer::Refused(reply);
         }
         let step = login.begin(initial_response.as_ref().map(Secret::reveal)).await;
+        self.client.mechanism = mechanism;
         self.login = Some(login);
         self.judge_login(step).await
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mail_types::{AccountId, ReversePath};
 use mailstore::HeldReader;
 use smtp::Reply;
-use spam::Class;
+use spam::{Class, Hit};
 
 use super::judgement::Judged;
 use super::replies;
@@ -184,6 +184,7 @@ impl Conversation {
                     .await;
         }
         raised.append(&mut history.hits);
+        raised.append(&mut self.found_by_engines(settings));
         let surely = match found.is_some_and(|found| found.is_trapped) {
             true => Some(Class::Unwanted),
             false => (history.is_answer && is_proven).then_some(Class::Wanted),
@@ -204,6 +205,13 @@ impl Conversation {
             correspondents: history.correspondents,
             surely,
         }
+    }
+
+    /// What others' engines have found.
+    fn found_by_engines(&self, settings: &ContentSettings) -> Vec<Hit> {
+        let found = self.transaction.iter().flat_map(|transaction| &transaction.by_engines);
+        let hits = found.map(|found| settings.catalogue.raise_scored(found.name, found.points, &found.words));
+        hits.collect()
     }
 
     /// What is thought of it; nothing where the filter cannot say, and that is to let it pass.

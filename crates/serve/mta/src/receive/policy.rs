@@ -14,7 +14,7 @@ use crate::breaker::Signal;
 use crate::deliver::route::{self, Asking, Route};
 
 impl Conversation {
-    pub(crate) fn judge_sender(&mut self, mut question: SenderQuestion) -> Step<Route> {
+    pub(crate) async fn judge_sender(&mut self, mut question: SenderQuestion) -> Step<Route> {
         self.open_transaction(&question.reverse_path);
         let verdict = self
             .may_send(&question.reverse_path)
@@ -25,6 +25,10 @@ impl Conversation {
             let asked = question.parameters.priority;
             question.parameters.priority = asked.map(|asked| asked.min(Priority::ORDINARY));
         }
+        let verdict = match verdict {
+            Ok(()) => self.ask_milters_of_sender(&question).await,
+            refused => refused,
+        };
         if let Err(reply) = &verdict {
             self.door.counts.senders_refused.increment();
             tracing::info!(sender = %question.reverse_path, code = %reply.code, "sender refused");
@@ -99,6 +103,13 @@ impl Conversation {
             Ok(route) => self.may_write_to_new(route).await,
             refused => refused,
         };
+        let verdict = match verdict {
+            Ok(route) => self.ask_milters_of_recipient(&question, &route).await.map(|()| route),
+            Err(reply) => {
+                self.tell_milters_of_refusal(&question, &reply).await;
+                Err(reply)
+            }
+        };
         if let Err(reply) = &verdict {
             self.door.counts.recipients_refused.increment();
             tracing::info!(recipient = %question.forward_path, code = %reply.code, "recipient refused");
@@ -137,7 +148,7 @@ impl Conversation {
     }
 
     /// Whether a further recipient's accounts may be added to those of the message.
-    fn fits(&mut self, route: Route) -> Result<Route, Reply> {
+    pub(super) fn fits(&mut self, route: Route) -> Result<Route, Reply> {
         let Some(transaction) = self.transaction.as_mut() else { return Err(replies::STORE_BUSY) };
         let targets = transaction.targets.saturating_add(route.targets());
         let remote_targets = transaction.remote_targets.saturating_add(route.remote().len());

@@ -66,6 +66,15 @@ pub(crate) const TOO_FAST: Reply =
 pub(crate) const REFUSED_BY_FILTER: Reply =
     Reply::fixed(550, (5, 7, 1), "Refused by a filter of its recipient");
 
+/// An engine of others has no better words.
+pub(crate) const REFUSED_BY_ENGINE: Reply = Reply::fixed(550, (5, 7, 1), "Refused by a filter");
+pub(crate) const REFUSED_AS_SPAM: Reply = Reply::fixed(550, (5, 7, 1), "Refused as spam");
+pub(crate) const VIRUS_FOUND: Reply = Reply::fixed(550, (5, 7, 1), "A virus was found in the message");
+pub(crate) const ENGINE_SAYS_LATER: Reply = Reply::fixed(451, (4, 7, 1), "Not now; try again later");
+pub(crate) const ENGINE_AWAY: Reply =
+    Reply::fixed(451, (4, 3, 0), "A filter does not answer; try again later");
+pub(crate) const ENGINE_HANGS_UP: Reply = Reply::fixed(421, (4, 7, 0), "No service here; come again later");
+
 pub(crate) const DISK_FULL: Reply = Reply::fixed(452, (4, 3, 1), "No room for mail at this moment");
 pub(crate) const STORE_BUSY: Reply = Reply::fixed(451, (4, 3, 0), "Try again later");
 pub(crate) const MAIL_LOOP: Reply = Reply::fixed(554, (5, 4, 6), "Mail loop: too many Received fields");

@@ -19,6 +19,7 @@ use smtp::server::{Session, Step};
 use tokio::time::Instant;
 
 use super::intake::{Arrived, Receiving};
+use super::milters::Milters;
 use super::replies;
 use super::screening::Screening;
 use super::transaction::Transaction;
@@ -47,6 +48,8 @@ pub(crate) struct Conversation {
     pub(crate) arrived: Option<Arrived>,
     /// Whether a line has come.
     has_spoken: bool,
+    /// Others who have a say, where there are some.
+    pub(crate) milters: Option<Box<Milters>>,
     /// When the connection has lasted long enough.
     deadline: Instant,
     pub(super) shutdown: Shutdown,
@@ -57,9 +60,12 @@ pub(crate) struct Client {
     pub(crate) listener: Listener,
     pub(crate) connection: u64,
     pub(crate) peer: Endpoint,
+    pub(crate) local: Endpoint,
     pub(crate) channel: Channel,
     pub(crate) tls: Option<TlsWay>,
     pub(crate) who: Option<Authenticated>,
+    /// By which mechanism it has logged in.
+    pub(crate) mechanism: &'static str,
 }
 
 /// Why a conversation stops, for now or for good.
@@ -98,9 +104,11 @@ pub(crate) async fn run(door: Arc<Door>, accepted: Accepted, listener: Listener)
         listener,
         connection: number.0,
         peer,
+        local,
         tls: tls.as_ref().map(tls_way),
         channel: channel.clone(),
         who: None,
+        mechanism: "",
     };
     let security = if tls.is_some() { smtp::server::Channel::Tls } else { smtp::server::Channel::Clear };
     let mechanisms = mechanisms(&door.rooms.directory, listener, &channel);
@@ -123,6 +131,7 @@ pub(crate) async fn run(door: Arc<Door>, accepted: Accepted, listener: Listener)
         screening,
         arrived: None,
         has_spoken: false,
+        milters: None,
         deadline,
         shutdown,
     };
@@ -130,11 +139,20 @@ pub(crate) async fn run(door: Arc<Door>, accepted: Accepted, listener: Listener)
         conversation.end(stop, wire).await;
         return;
     }
-    conversation.session.greet(&mut conversation.out);
-    while let Some(next) = conversation.talk(wire).await {
-        wire = next;
+    match Box::pin(conversation.meet_milters()).await {
+        Ok(()) => {
+            conversation.session.greet(&mut conversation.out);
+            while let Some(next) = conversation.talk(wire).await {
+                wire = next;
+            }
+        }
+        Err(reply) => {
+            reply.write_to(wire.output());
+            Box::pin(wire.close()).await;
+        }
     }
     conversation.close_transaction();
+    Box::pin(conversation.part_from_milters()).await;
     // The place among the connections is given back only now.
     drop(visit);
 }
@@ -307,14 +325,15 @@ impl Conversation {
         }
         let done = self.carry_out(step, wire).await;
         self.tidy();
-        done
+        if self.is_hung_up_on() { done.and(Err(Stop::Closed)) } else { done }
     }
 
     async fn carry_out(&mut self, mut step: Step<Route>, wire: &mut Wire) -> Result<(), Stop> {
         loop {
             step = match step {
                 Step::NextLine => return Ok(()),
-                Step::JudgeSender(question) => self.judge_sender(question),
+                Step::Ask(question) => Box::pin(self.ask_milters(question)).await,
+                Step::JudgeSender(question) => Box::pin(self.judge_sender(question)).await,
                 Step::JudgeRecipient(question) => Box::pin(self.judge_recipient(question)).await,
                 Step::Authenticate { mechanism, initial_response } => {
                     Box::pin(self.begin_login(mechanism, initial_response)).await
@@ -350,6 +369,7 @@ impl Conversation {
         if !self.session.is_within_transaction() {
             self.receiving = None;
             self.arrived = None;
+            self.forget_message_at_milters();
             self.close_transaction();
         }
     }

@@ -16,6 +16,7 @@ use crate::content::Considered;
 use crate::deliver::local::{self, Delivery};
 use crate::deliver::queued::{Brought, Place, Reports};
 use crate::deliver::route::{Asking, Route};
+use crate::engines::scan::EngineHit;
 use crate::filter::Known;
 use crate::report::filed;
 use crate::screen::{Evidence, NAMES_MAX};
@@ -37,6 +38,8 @@ pub(crate) struct Transaction {
     pub(crate) checks: Vec<String>,
     /// What was found before its content came.
     pub(crate) screened: Screened,
+    /// What others' engines have to say of its message.
+    pub(crate) by_engines: Vec<EngineHit>,
     /// Bounded by `Settings::refused_recipients_max`, after which the session ends.
     refused: Vec<RecipientWay>,
 }
@@ -67,6 +70,7 @@ impl Conversation {
             written_to: Vec::new(),
             checks: Vec::new(),
             screened: Screened::default(),
+            by_engines: Vec::new(),
             refused: Vec::new(),
         });
     }
@@ -106,7 +110,8 @@ impl Conversation {
             return self.session.on_delivered(&[replies::STORE_BUSY], &mut self.out);
         };
         let (by_sender, place) = arrived.places();
-        let Arrived { message, judged, opinion } = arrived;
+        let is_held = arrived.by_engines == Place::Quarantine;
+        let Arrived { message, judged, opinion, .. } = arrived;
         let written_to = std::mem::take(&mut transaction.written_to);
         if let Err(reply) = self.charge(&envelope, written_to).await {
             self.note_late_refusal(transaction, &envelope, &reply);
@@ -126,6 +131,7 @@ impl Conversation {
             now: self.door.rooms.clock.now(),
             undo_window: self.live.settings.routing.undo_window,
             place,
+            is_held,
             reports: self.reports(&envelope, judged.as_deref()),
         };
         let is_told = brought.reports == Reports::AsAsked && filed::is_wanted(&envelope);

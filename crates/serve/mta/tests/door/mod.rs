@@ -2,6 +2,7 @@
 
 mod chunks;
 mod content;
+mod engines;
 mod house;
 mod limits;
 mod mail;

@@ -23,6 +23,7 @@ pub(super) fn settings() -> Settings {
         auth: AuthOffer::Absent,
         bare_newlines: BareNewlines::Normalise,
         offers: Offers::NONE,
+        asks: false,
     }
 }
 
@@ -61,6 +62,8 @@ pub(super) struct Door {
     closed: bool,
     /// Set by tests that want the delivery refused.
     pub(super) outcome: Vec<Reply>,
+    /// What those say who have a say in more.
+    pub(super) objection: Option<Reply>,
 }
 
 impl Door {
@@ -80,6 +83,7 @@ impl Door {
             delivered: Vec::new(),
             closed: false,
             outcome: vec![Reply::fixed(250, (2, 0, 0), "Kept")],
+            objection: None,
         }
     }
 
@@ -198,6 +202,10 @@ impl Door {
         let out = &mut self.out;
         let step = match step {
             Step::NextLine | Step::AuthAborted => return,
+            Step::Ask(question) => {
+                let verdict = self.objection.clone().map_or(Ok(()), Err);
+                self.session.on_asked(question, verdict, out)
+            }
             Step::JudgeSender(mut question) => {
                 // Nobody's mail goes before all other.
                 question.parameters.priority =
