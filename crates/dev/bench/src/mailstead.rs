@@ -25,7 +25,12 @@ impl Mailstead {
         // The table [listen] was opened by quickstart.
         let environment =
             vec![("MAILSTEAD_LISTEN_CONNECTIONS_PER_ADDRESS_MAX".to_owned(), "20000".to_owned())];
-        let server = Server::make(ServerOptions { settings, place: place()?, environment })?;
+        let server = Server::make(ServerOptions {
+            settings,
+            place: place()?,
+            environment,
+            ..ServerOptions::default()
+        })?;
         for number in 0..ACCOUNTS {
             server.command(&["account", "add", &account(number), "--password", PASSWORD])?;
         }
@@ -45,7 +50,12 @@ impl Mailstead {
             world.settings()
         );
         let environment = Vec::new();
-        Self::up(Server::make(ServerOptions { settings, place: place()?, environment })?)
+        Self::up(Server::make(ServerOptions {
+            settings,
+            place: place()?,
+            environment,
+            ..ServerOptions::default()
+        })?)
     }
 
     fn up(mut server: Server) -> Result<Self> {
@@ -63,7 +73,7 @@ pub(crate) fn sending_options(dns: &str, port: u16, more: &str) -> Result<Server
          [outbound]\nport = {port}\nto_loopback = true\nrelay_networks = [\"127.0.0.0/8\"]\n{more}\n{dns}"
     );
     let environment = vec![("MAILSTEAD_LISTEN_CONNECTIONS_PER_ADDRESS_MAX".to_owned(), "20000".to_owned())];
-    Ok(ServerOptions { settings, place: place()?, environment })
+    Ok(ServerOptions { settings, place: place()?, environment, ..ServerOptions::default() })
 }
 
 /// Where data lies: on the disk that everybody gets.

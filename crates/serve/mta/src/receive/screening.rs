@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use mail_types::{AddressDomain, DomainName, ForwardPath, ReversePath};
+use platform::guard::Offence;
 use platform::lines::{Wire, WireError};
 use platform::stream::Endpoint;
 use sender_auth::iprev::{self, Iprev};
@@ -188,6 +189,7 @@ impl Conversation {
                 Err(WireError::ReadTimeout) => Ok(()),
                 Ok(()) => {
                     screening.note_early(settings, "EARLY_TALKER", 4.0, "the client spoke before our greeting");
+                    self.offended(Offence::Abuse);
                     Ok(())
                 }
                 Err(error) => Err(Stop::Lost(error)),
