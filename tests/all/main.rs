@@ -8,6 +8,7 @@ mod crash;
 mod debian;
 mod delivery;
 mod dns_records;
+mod engines;
 mod faults;
 mod filtered;
 mod internet;

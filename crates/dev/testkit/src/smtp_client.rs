@@ -84,6 +84,15 @@ impl SmtpClient {
         self.reply_of(code)
     }
 
+    /// Says a command and gives the whole reply.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub fn say(&mut self, line: &str) -> Result<(String, Vec<String>)> {
+        self.dialogue.send(line)?;
+        self.reply()
+    }
+
     /// Says a command and gives the reply's code.
     ///
     /// # Errors

@@ -332,12 +332,14 @@ impl<R> Session<R> {
         match (question, verdict) {
             (Question::Hello(hello), Ok(())) => self.greeted(hello, out),
             (Question::Data, Ok(())) => self.begin_data(out),
-            (Question::Data, Err(reply)) => {
-                // Whoever refused has lost sight of the message: it cannot come a second time.
+            (Question::Hello(_) | Question::Data, Err(reply)) => {
+                // Whoever refused has lost sight of the message: it cannot come unseen.
                 self.transaction = Transaction::Idle;
                 self.fail(reply, out)
             }
-            (Question::Unknown { reply, .. }, Ok(())) | (_, Err(reply)) => self.fail(reply, out),
+            (Question::Unknown { reply, .. }, Ok(())) | (Question::Unknown { .. }, Err(reply)) => {
+                self.fail(reply, out)
+            }
         }
     }
 

@@ -305,22 +305,11 @@ impl Session {
         self.end_message();
     }
 
-    /// The client has gone, and the filter's connection with it.
+    /// The client has gone, and the filter's connection with it. There is QUIT_NC, too, which would leave the connection to the
+    /// next client; libmilter passes it over after a message, so nobody says it.
     pub fn quit(&mut self, out: &mut Vec<u8>) {
         self.abort(out);
         packet::write(b'Q', &[], out);
-    }
-
-    /// The client has gone; whether the filter will talk of another client on the same connection. For that one, a new
-    /// session begins.
-    #[must_use]
-    pub fn quit_for_another(&mut self, out: &mut Vec<u8>) -> bool {
-        let may = self.awaited.is_none() && self.agreed.as_ref().is_some_and(|agreed| agreed.version >= 6);
-        if may {
-            self.abort(out);
-            packet::write(b'K', &[], out);
-        }
-        may
     }
 
     fn end_message(&mut self) {
@@ -433,8 +422,8 @@ mod tests {
                         LSubject|a\n bc|\nDNi|17| N\nBtext\r\n\nDEi|17| E\n";
         assert_eq!(told, expected.replace('\0', "|"));
         let mut out = Vec::new();
-        assert!(session.quit_for_another(&mut out));
-        assert_eq!(shown(&out), "K");
+        session.quit(&mut out);
+        assert_eq!(shown(&out), "Q");
     }
 
     #[test]
@@ -464,7 +453,6 @@ mod tests {
         assert_eq!(session.sender("<>", &[], &[], &mut out), Next::Listen);
         assert!(answered(&mut session, b'c', b"").is_ok());
         assert_eq!(session.data(KNOWN, &mut out), Next::GoOn);
-        assert!(!session.quit_for_another(&mut out));
         out.clear();
         session.quit(&mut out);
         assert_eq!(shown(&out), "A Q");

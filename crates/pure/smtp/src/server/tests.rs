@@ -158,6 +158,11 @@ fn others_may_have_a_say() {
     door.objection = None;
     assert_eq!(door.say("DATA"), "503 5.5.1 Need MAIL first\r\n");
     door.feed(b"MAIL FROM:<>\r\nRCPT TO:<bob@example.org>\r\n");
+    door.objection = Some(Reply::fixed(550, (5, 7, 1), "Not you"));
+    assert_eq!(door.say("EHLO other.example"), "550 5.7.1 Not you\r\n");
+    door.objection = None;
+    assert_eq!(door.say("DATA"), "503 5.5.1 Need MAIL first\r\n");
+    door.feed(b"MAIL FROM:<>\r\nRCPT TO:<bob@example.org>\r\n");
     assert_eq!(door.say("DATA"), "354 End with a dot on a line of its own\r\n");
 }
 

@@ -1,11 +1,10 @@
-//! One milter: its connections, kept for the next client where it takes several in turn, and one client's talk with it.
+//! One milter, and one client's talk with it.
 
 use std::time::Duration;
 
 use engines::Nonsense;
 use engines::milter::{CHUNK_OCTETS_MAX, Heard, Known, Modification, Next, Session, Verdict};
 use mailstore::Store;
-use parking_lot::Mutex;
 use platform::lines::WireError;
 use tokio::time::Instant;
 
@@ -13,10 +12,6 @@ use super::engine::{Engine, Failure, Link};
 use super::rewrite::{Header, Held, NewBody, write_anew};
 use super::settings::{EnginePlace, MilterSettings};
 
-/// Connections to one milter that wait for the next client.
-const IDLE_MAX: usize = 8;
-/// How long one waits; a milter's own patience is two hours, that of what stands between may be less.
-const IDLE_TIME: Duration = Duration::from_secs(60);
 /// How often a milter may say of one command that it is still at work.
 const PROGRESS_MAX: u32 = 100;
 /// Most changes of one message, pieces of a body left out.
@@ -29,7 +24,6 @@ pub(crate) struct Filter {
     connect_timeout: Duration,
     pub(crate) command_timeout: Duration,
     pub(crate) message_timeout: Duration,
-    idle: Mutex<Vec<(Link, Instant)>>,
 }
 
 /// One client's talk with it.
@@ -66,45 +60,15 @@ impl Filter {
             connect_timeout: settings.connect_timeout,
             command_timeout: settings.command_timeout,
             message_timeout: settings.message_timeout,
-            idle: Mutex::default(),
         }
     }
 
-    /// Begins a talk of another client.
+    /// Begins the talk of a client. Each has a connection of its own: libmilter takes QUIT_NC in some of its states and passes
+    /// it over in others, so that nobody can know whether the next client would be heard.
     pub(crate) async fn meet(&self) -> Result<Talk, Failure> {
         let deadline = Instant::now() + self.connect_timeout;
-        // One that has waited may have been closed meanwhile: that says nothing of the milter.
-        while let Some(link) = self.next_idle() {
-            if let Ok(talk) = Talk::begin(link, self.connect_timeout).await {
-                return Ok(talk);
-            }
-        }
         let begin = async { Talk::begin(self.engine.connect(deadline).await?, self.connect_timeout).await };
         self.engine.ask(deadline, begin).await
-    }
-
-    /// Ends a talk; its connection waits for the next client if it may.
-    pub(crate) async fn part(&self, talk: Talk) {
-        let Talk { mut link, mut session } = talk;
-        let may_wait = self.idle.lock().len() < IDLE_MAX && link.wire.input().is_empty();
-        if may_wait && session.quit_for_another(link.wire.output()) {
-            if link.wire.flush().await.is_ok() {
-                let mut idle = self.idle.lock();
-                if idle.len() < IDLE_MAX {
-                    idle.push((link, Instant::now()));
-                }
-            }
-            return;
-        }
-        session.quit(link.wire.output());
-        // The client is gone; whether the milter hears of it is its own affair.
-        let _ = link.wire.flush().await;
-    }
-
-    fn next_idle(&self) -> Option<Link> {
-        let mut idle = self.idle.lock();
-        idle.retain(|(_, since)| since.elapsed() < IDLE_TIME);
-        idle.pop().map(|(link, _)| link)
     }
 }
 
@@ -139,6 +103,12 @@ impl Talk {
                 Heard::Agreed | Heard::Modification(_) => return Err(Nonsense::OutOfPlace.into()),
             }
         }
+    }
+
+    /// The client is gone; whether the milter hears of it is its own affair.
+    pub(crate) async fn end(mut self) {
+        self.session.quit(self.link.wire.output());
+        let _ = self.link.wire.flush().await;
     }
 
     /// The message under way will not come.

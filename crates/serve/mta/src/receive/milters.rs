@@ -141,7 +141,10 @@ impl Conversation {
         if !engines.has_filters_for(self.client.listener) {
             return Ok(());
         }
-        let host = client_name(self.door.rooms.resolver.as_ref(), self.client.peer.address()).await;
+        // Those whose names matter to nobody else are not asked after: this machine, and hosts in front of it.
+        let address = self.client.peer.address();
+        let named = address.filter(|address| self.live.settings.checks.are_for(Some(*address)));
+        let host = client_name(self.door.rooms.resolver.as_ref(), named).await;
         let mut members = Vec::with_capacity(engines.filters.len());
         for filter in &engines.filters {
             members.push(Member::meet(filter).await);
@@ -291,7 +294,7 @@ impl Conversation {
         let Some(milters) = self.milters.take() else { return };
         for member in milters.members {
             if let Some(talk) = member.talk {
-                member.filter.part(talk).await;
+                talk.end().await;
             }
         }
     }

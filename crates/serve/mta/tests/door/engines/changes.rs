@@ -1,10 +1,13 @@
 //! What milters change: header, body, envelope, and where a message is kept; each sees what those before it have done.
 
+use directory::DkimKeyState;
 use mta::{Listener, Outcome};
+use sender_auth::dkim::DkimResult;
 
 use super::fake::{FakeMilter, Script};
 use super::{MESSAGE, bring, greeted, house};
 use crate::door::house::House;
+use crate::door::senders::{key, results};
 
 /// The octets below our trace fields.
 async fn kept(house: &House) -> String {
@@ -153,4 +156,25 @@ async fn what_is_to_be_kept_apart_is_no_mail_of_the_inbox() {
     let filed = house.only_filings();
     assert_eq!(filed.len(), 1);
     assert_ne!(filed[0].account, house.account("ann@example.org"));
+}
+
+/// What leaves is what is signed, whatever a milter made of it.
+#[tokio::test]
+async fn what_a_milter_changes_is_signed_as_it_leaves() {
+    let answers: [&[u8]; 4] = [b"m\0\0\0\x01Subject\0 good day\0", b"hX-End\0 y\0", b"bnew body\r\n", b"c"];
+    let milter = FakeMilter::start(Script::default().answering(b'E', &answers));
+    let house = house(&[&milter]);
+    let key = key("example.org", "e1");
+    house.directory.add_dkim_keys(vec![key.clone()], DkimKeyState::Signing).unwrap();
+    let mut peer = house.connect_tls(Listener::ImplicitSubmission).await;
+    peer.reply().await;
+    peer.say("EHLO laptop.example").await;
+    peer.say("AUTH PLAIN AGFubkBleGFtcGxlLm9yZwBzZWNyZXQ=").await;
+    peer.say("MAIL FROM:<ann@example.org>").await;
+    peer.say("RCPT TO:<bob@example.org>").await;
+    peer.say("DATA").await;
+    assert!(peer.say("From: ann@example.org\r\nSubject: hello\r\n\r\nold\r\n.").await.starts_with("250"));
+    let message = house.only_message().await;
+    assert!(message.ends_with("X-End: y\r\n\r\nnew body\r\n"), "{message}");
+    assert_eq!(results(&message, &[key]), [("e1".to_owned(), DkimResult::Pass)]);
 }
