@@ -25,6 +25,7 @@ pub(crate) use quarantine::{QuarantineLine, QuarantineRequest};
 pub(crate) use queue::time;
 pub(crate) use screen::{ListLine, ScreenStatus, TrapLine};
 pub(crate) use sieve::{judge, script_for, script_of};
+pub(crate) use sieve_trial::{SieveAction, SieveReplay, SieveReplayed, SieveTest, SieveTested};
 pub(crate) use socket::AdminSocket;
 pub(crate) use spam::{SpamChecked, SpamHit, SpamRequest, SpamStatus, SpamTold};
 pub(crate) use spam_replay::{SpamReplay, SpamReplayed};
@@ -202,29 +203,6 @@ pub(crate) enum Request {
     Quarantine {
         asked: QuarantineRequest,
     },
-}
-
-/// A message that an account's scripts are tried on.
-#[derive(Clone, Serialize, Deserialize, Debug)]
-pub(crate) struct SieveTest {
-    pub(crate) address: String,
-    /// In base64.
-    pub(crate) message: String,
-    pub(crate) from: Option<String>,
-    pub(crate) detail: Option<String>,
-    pub(crate) is_junk: bool,
-    /// Another script in place of the account's own, in base64.
-    pub(crate) script: Option<String>,
-}
-
-/// Mail that an account's scripts are tried on.
-#[derive(Clone, Serialize, Deserialize, Debug)]
-pub(crate) struct SieveReplay {
-    pub(crate) address: String,
-    pub(crate) since_seconds: u64,
-    pub(crate) most: usize,
-    /// Another script in place of the account's own, in base64.
-    pub(crate) script: Option<String>,
 }
 
 /// Which messages of the queue are meant: those that fit every condition given.
@@ -484,61 +462,6 @@ pub(crate) struct MailboxLine {
     pub(crate) uid_validity: u32,
     pub(crate) uid_next: u32,
     pub(crate) highest_mod_seq: u64,
-}
-
-/// What scripts would do with a message.
-#[derive(Serialize, Deserialize, Debug)]
-pub(crate) struct SieveTested {
-    pub(crate) actions: Vec<SieveAction>,
-    pub(crate) faults: Vec<String>,
-    pub(crate) debug: Vec<String>,
-    pub(crate) steps: Vec<SieveStep>,
-}
-
-/// One action, and the line that asked for it.
-#[derive(Serialize, Deserialize, Debug)]
-pub(crate) struct SieveAction {
-    pub(crate) action: String,
-    pub(crate) script: Option<String>,
-    pub(crate) line: Option<u32>,
-}
-
-/// One decision on the way.
-#[derive(Serialize, Deserialize, Debug)]
-pub(crate) struct SieveStep {
-    pub(crate) script: String,
-    pub(crate) line: u32,
-    pub(crate) name: String,
-    pub(crate) result: String,
-}
-
-/// What scripts would have done with mail that is there.
-#[derive(Serialize, Deserialize, Default, Debug)]
-pub(crate) struct SieveReplayed {
-    /// Messages that were looked at.
-    pub(crate) messages: u64,
-    /// Those that would have gone the same way.
-    pub(crate) same: u64,
-    /// Whether there are more than were looked at.
-    pub(crate) is_cut: bool,
-    /// How often each thing would have been done.
-    pub(crate) counts: std::collections::BTreeMap<String, u64>,
-    pub(crate) differences: Vec<SieveDifference>,
-    pub(crate) faults: Vec<String>,
-}
-
-/// A message that would have gone another way.
-#[derive(Serialize, Deserialize, Debug)]
-pub(crate) struct SieveDifference {
-    pub(crate) mailbox: String,
-    pub(crate) uid: u32,
-    /// RFC 3339, UTC.
-    pub(crate) date: String,
-    pub(crate) from: String,
-    pub(crate) subject: String,
-    /// Where it lies, or what the present script does.
-    pub(crate) before: Vec<String>,
-    pub(crate) after: Vec<String>,
 }
 
 /// A Sieve script as `sieve list` tells of it.

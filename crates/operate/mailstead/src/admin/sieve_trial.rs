@@ -9,13 +9,12 @@ use mail_types::{Address, ReversePath, SpecialUse, UidSet};
 use mailstore::{Account, MailboxInfo, MessageReader, Row, Want};
 use message::{Summary, decode_field_text, fields};
 use mta::{Trial, TrialAction, TrialMessage, TrialRooms};
+use serde::{Deserialize, Serialize};
 use sieve::StepResult;
 
+use super::Answer;
 use super::execute::account;
 use super::queue::time;
-use super::{
-    Answer, SieveAction, SieveDifference, SieveReplay, SieveReplayed, SieveStep, SieveTest, SieveTested,
-};
 use crate::house::House;
 
 /// Messages that are told of one by one.
@@ -26,6 +25,84 @@ const FAULTS_MAX: usize = 20;
 const BATCH: u32 = 500;
 /// What a script that is only tried out is called.
 const TRIED: &str = "script";
+
+/// A message that an account's scripts are tried on.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct SieveTest {
+    pub(crate) address: String,
+    /// In base64.
+    pub(crate) message: String,
+    pub(crate) from: Option<String>,
+    pub(crate) detail: Option<String>,
+    pub(crate) is_junk: bool,
+    /// Another script in place of the account's own, in base64.
+    pub(crate) script: Option<String>,
+}
+
+/// Mail that an account's scripts are tried on.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct SieveReplay {
+    pub(crate) address: String,
+    pub(crate) since_seconds: u64,
+    pub(crate) most: usize,
+    /// Another script in place of the account's own, in base64.
+    pub(crate) script: Option<String>,
+}
+
+/// What scripts would do with a message.
+#[derive(Serialize, Deserialize, Debug)]
+pub(crate) struct SieveTested {
+    pub(crate) actions: Vec<SieveAction>,
+    pub(crate) faults: Vec<String>,
+    pub(crate) debug: Vec<String>,
+    pub(crate) steps: Vec<SieveStep>,
+}
+
+/// What scripts would have done with mail that is there.
+#[derive(Serialize, Deserialize, Default, Debug)]
+pub(crate) struct SieveReplayed {
+    /// Messages that were looked at.
+    pub(crate) messages: u64,
+    /// Those that would have gone the same way.
+    pub(crate) same: u64,
+    /// Whether there are more than were looked at.
+    pub(crate) is_cut: bool,
+    /// How often each thing would have been done.
+    pub(crate) counts: std::collections::BTreeMap<String, u64>,
+    pub(crate) differences: Vec<SieveDifference>,
+    pub(crate) faults: Vec<String>,
+}
+
+/// One decision on the way.
+#[derive(Serialize, Deserialize, Debug)]
+pub(crate) struct SieveStep {
+    pub(crate) script: String,
+    pub(crate) line: u32,
+    pub(crate) name: String,
+    pub(crate) result: String,
+}
+
+/// One action, and the line that asked for it.
+#[derive(Serialize, Deserialize, Debug)]
+pub(crate) struct SieveAction {
+    pub(crate) action: String,
+    pub(crate) script: Option<String>,
+    pub(crate) line: Option<u32>,
+}
+
+/// A message that would have gone another way.
+#[derive(Serialize, Deserialize, Debug)]
+pub(crate) struct SieveDifference {
+    pub(crate) mailbox: String,
+    pub(crate) uid: u32,
+    /// RFC 3339, UTC.
+    pub(crate) date: String,
+    pub(crate) from: String,
+    pub(crate) subject: String,
+    /// Where it lies, or what the present script does.
+    pub(crate) before: Vec<String>,
+    pub(crate) after: Vec<String>,
+}
 
 /// What would become of a message.
 pub(super) async fn test(house: &House, asked: SieveTest) -> anyhow::Result<Answer> {
