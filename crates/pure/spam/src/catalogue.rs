@@ -12,11 +12,13 @@ pub const POINTS_SET_MAX: usize = 10_000;
 /// The hit that stands for the statistical models.
 pub const MODEL_RULE: &str = "CONTENT_MODEL";
 
-/// What one log-odds of the models weighs, where they find a message unwanted and where they find it wanted. Thresholds of 2,
-/// 6.31 and 10 then stand for probabilities of 90 %, 99.9 % and 99.998 %; and what is certainly wanted by its content can still be
-/// turned by what others know of it.
-const MODEL_UNWANTED: f32 = 0.9;
-const MODEL_WANTED: f32 = 0.45;
+/// What one log-odds of the models weighs: where they find a message wanted, where they find it unwanted, and behind the knee, from
+/// where on a message is called unwanted anyway. Thresholds of 2, 6.31 and 10 then stand for probabilities of 82 %, 99.2 % and
+/// 99.99 %; and what is certainly wanted by its content can still be turned by what others know of it.
+const MODEL_WANTED: f32 = 0.5;
+const MODEL_UNWANTED: f32 = 1.3;
+const MODEL_CERTAIN: f32 = 0.8;
+const MODEL_KNEE: f32 = 4.85;
 
 /// Reasons of the models that are told in words.
 const REASONS_MAX: usize = 3;
@@ -167,7 +169,6 @@ impl Catalogue {
 
     /// What the statistical models weigh, with their strongest reasons in words. More log-odds never give fewer points.
     pub fn model(&self, judgement: Judgement, signals: &[Signal]) -> Hit {
-        let factor = if judgement.log_odds > 0.0 { MODEL_UNWANTED } else { MODEL_WANTED };
         let percent = f64::from(judgement.probability()) * 100.0;
         let mut words = format!("its content looks unwanted with {percent:.1} %");
         let speaks = |signal: &&Signal| (signal.weight > 0.0) == (judgement.log_odds > 0.0);
@@ -175,7 +176,15 @@ impl Catalogue {
             words.push_str(if index == 0 { ": " } else { ", " });
             words.push_str(&signal.text);
         }
-        self.raise_scored(MODEL_RULE, judgement.log_odds * factor, &words)
+        self.raise_scored(MODEL_RULE, model_points(judgement.log_odds), &words)
+    }
+}
+
+fn model_points(log_odds: f32) -> f32 {
+    if log_odds <= 0.0 {
+        MODEL_WANTED * log_odds
+    } else {
+        MODEL_UNWANTED * log_odds.min(MODEL_KNEE) + MODEL_CERTAIN * (log_odds - MODEL_KNEE).max(0.0)
     }
 }
 
@@ -440,9 +449,28 @@ mod tests {
     }
 
     #[test]
+    fn the_models_tell_their_strongest_reasons() {
+        let signal = |weight: f32, text: &str| Signal { weight, text: text.to_owned() };
+        let signals = [
+            signal(3.0, "one"),
+            signal(-2.0, "against"),
+            signal(2.0, "two"),
+            signal(1.0, "three"),
+            signal(0.5, "four"),
+        ];
+        for (given, words) in [
+            (3, "its content looks unwanted with 88.1 %: one, two"),
+            (4, "its content looks unwanted with 88.1 %: one, two, three"),
+            (5, "its content looks unwanted with 88.1 %: one, two, three"),
+        ] {
+            assert_eq!(Catalogue::default().model(Judgement::new(2.0), &signals[..given]).words(), words);
+        }
+    }
+
+    #[test]
     fn the_model_alone_can_decide_and_keeps_its_order() {
         let points = |log_odds| Catalogue::default().model(Judgement::new(log_odds), &[]).points();
-        assert!(points(15.0) > 10.0 && points(7.1) > 6.31 && points(2.3) > 2.0 && points(2.1) < 2.0);
+        assert!(points(15.0) > 10.0 && points(4.9) > 6.31 && points(1.6) > 2.0 && points(1.5) < 2.0);
         let all: Vec<f32> = (-30..=30).map(|half| points(half as f32 / 2.0)).collect();
         assert!(all.windows(2).all(|two| two[0] < two[1]), "{all:?}");
     }

@@ -12,7 +12,7 @@ use crate::rules::{Language, skeleton};
 pub const OWN_DOMAINS_MAX: usize = 10_000;
 
 /// Names of own people that are compared with an author's; of more the first count.
-pub const OWN_NAMES_MAX: usize = 100_000;
+pub const OWN_NAMES_MAX: usize = 20_000;
 
 /// What a caller knows besides the message. What is not known stays as it is by default, and no rule fires for want of it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,5 +87,40 @@ impl Ours {
     /// Whether somebody of ours has this name.
     pub(crate) fn has_name(&self, name: &str) -> bool {
         !self.names.is_empty() && self.names.contains(&skeleton(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_domains_and_names_are_bounded() {
+        for (max, place) in [(OWN_DOMAINS_MAX, "domain"), (OWN_NAMES_MAX, "name")] {
+            for (given, has_last) in [(max - 1, true), (max, true), (max + 1, false)] {
+                let last = given - 1;
+                let has = match place {
+                    "domain" => {
+                        let domains: Vec<_> = (0..given)
+                            .map(|at| DomainName::parse(&format!("d{at}.example")).unwrap())
+                            .collect();
+                        Ours::new(&domains, []).has_domain(&format!("d{last}.example"))
+                    }
+                    _ => {
+                        let names: Vec<_> = (0..given).map(|at| format!("Ann {at}")).collect();
+                        Ours::new([], names.iter().map(String::as_str)).has_name(&format!("Ann {last}"))
+                    }
+                };
+                assert_eq!(has, has_last, "{given} {place}s");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_below_our_domain_is_ours() {
+        let ours = Ours::new(&[DomainName::parse("Home.Example").unwrap()], ["Ann", "Bob  B\u{fc}ilder"]);
+        let has = |domain: &str| ours.has_domain(domain);
+        assert!(has("home.example") && has("mail.home.example") && !has("example") && !has("athome.example"));
+        assert!(ours.has_name("bob builder") && !ours.has_name("Ann"));
     }
 }

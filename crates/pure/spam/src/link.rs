@@ -23,6 +23,7 @@ pub(crate) struct Link {
     pub(crate) target: String,
     /// The text over it; empty outside of HTML.
     pub(crate) shown: String,
+    host: Option<String>,
 }
 
 impl Link {
@@ -34,7 +35,14 @@ impl Link {
         if target.get(..9).unwrap_or(&target).contains('\\') {
             target = target.replace('\\', "/");
         }
-        Link { target, shown: String::new() }
+        let mut link = Link { target, shown: String::new(), host: None };
+        link.host = link.host_of_target();
+        link
+    }
+
+    /// Where it goes, in lower case and without escapes.
+    pub(crate) fn host(&self) -> Option<&str> {
+        self.host.as_deref()
     }
 
     /// What stands between scheme and path, with user and port; `None` for what goes to no host.
@@ -49,8 +57,7 @@ impl Link {
         (is_web && !authority.is_empty()).then_some(authority)
     }
 
-    /// Where it goes, in lower case and without escapes.
-    pub(crate) fn host(&self) -> Option<String> {
+    fn host_of_target(&self) -> Option<String> {
         let authority = self.authority()?;
         let host = authority.rsplit('@').next()?;
         let end = if host.starts_with('[') { host.find(']').map(|at| at + 1) } else { host.find(':') };
@@ -101,27 +108,19 @@ pub(crate) fn links_in_text(text: &str, links_max: usize, links: &mut Vec<Link>)
     }
 }
 
-/// Where the next link begins.
+/// Where the next link begins: at the scheme before `://`, or at a `www.` that begins a word.
 fn next_link(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
-    let mut at = 0;
-    loop {
-        let colon = memchr::memmem::find(bytes.get(at..)?, b"://").map(|found| at + found);
-        let bare = memchr::memmem::find(bytes.get(at..)?, b"www.").map(|found| at + found);
-        let found = match (colon, bare) {
-            (Some(colon), Some(bare)) if bare < colon => bare,
-            (Some(colon), _) => return Some(scheme_start(bytes, colon)),
-            (None, Some(bare)) => bare,
-            (None, None) => return None,
-        };
-        let is_word = found.checked_sub(1).and_then(|before| bytes.get(before)).is_some_and(|before| {
+    memchr::memchr2_iter(b':', b'w', bytes).find_map(|at| {
+        let behind = bytes.get(at..).unwrap_or_default();
+        if behind.starts_with(b"://") {
+            return Some(scheme_start(bytes, at));
+        }
+        let is_word = at.checked_sub(1).and_then(|before| bytes.get(before)).is_some_and(|before| {
             before.is_ascii_alphanumeric() || matches!(before, b'.' | b'@' | b'/' | b'-' | 0x80..)
         });
-        if !is_word {
-            return Some(found);
-        }
-        at = found + 4;
-    }
+        (behind.starts_with(b"www.") && !is_word).then_some(at)
+    })
 }
 
 /// Letters before `://` are its scheme, up to 12 of them.
@@ -169,8 +168,8 @@ pub(crate) fn domains(links: &[Link]) -> Vec<DomainName> {
     let mut domains: Vec<DomainName> = Vec::new();
     let mut seen = HashSet::new();
     for host in links.iter().filter_map(Link::host).filter(|host| host.contains('.') && !is_numeric(host)) {
-        let owner = registrable(&host);
-        if !seen.insert(owner.to_owned()) {
+        let owner = registrable(host);
+        if !seen.insert(owner) {
             continue;
         }
         match DomainName::parse(owner) {
@@ -217,7 +216,7 @@ mod tests {
             ("http://", None),
             ("cid://a", None),
         ] {
-            assert_eq!(Link::new(link).host().as_deref(), host, "{link}");
+            assert_eq!(Link::new(link).host(), host, "{link}");
         }
         assert_eq!(Link::new("http://[2001:db8::1]:81/").port(), Some("81"));
         for (host, is_number) in [

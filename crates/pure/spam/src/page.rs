@@ -324,6 +324,12 @@ mod tests {
             let page = Page::read(&format!("<a href=x>{}</a>", "y".repeat(given)));
             assert_eq!(page.links[0].shown.len(), kept);
         }
+        for (given, is_hidden) in
+            [(ATTRIBUTES_MAX - 2, true), (ATTRIBUTES_MAX - 1, true), (ATTRIBUTES_MAX, false)]
+        {
+            let page = Page::read(&format!("<p {}hidden>x</p>", "a=b ".repeat(given)));
+            assert_eq!(page.hidden_letters == 1, is_hidden, "{given}");
+        }
         let deep = "<b>".repeat(DEPTH_MAX + 1);
         assert_eq!(Page::read(&format!("{deep}x")).shown_letters, 1);
     }

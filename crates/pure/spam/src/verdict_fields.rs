@@ -241,6 +241,30 @@ mod tests {
     }
 
     #[test]
+    fn stars_are_bounded() {
+        for (score, stars) in [(49.0, STARS_MAX - 1), (50.0, STARS_MAX), (51.0, STARS_MAX)] {
+            let text = written(&Verdict::new(None, vec![Hit::new("A", score, "")]));
+            assert_eq!(text.matches('*').count(), stars, "{score}");
+        }
+    }
+
+    #[test]
+    fn only_the_beginning_of_a_header_is_searched() {
+        let fields = written(&Verdict::new(None, vec![Hit::new("A", 3.0, "")]));
+        let padded = |octets: usize| format!("X: {}\r\n{fields}", "x".repeat(octets - fields.len() - 5));
+        for (octets, is_whole) in
+            [(HEADER_OCTETS_MAX - 1, true), (HEADER_OCTETS_MAX, true), (HEADER_OCTETS_MAX + 30, false)]
+        {
+            let told = ToldVerdict::read(padded(octets).as_bytes());
+            assert_eq!(
+                told.is_some_and(|told| told.hits.iter().any(|hit| hit.words() == "A")),
+                is_whole,
+                "{octets}"
+            );
+        }
+    }
+
+    #[test]
     fn verdicts_of_strangers_are_known_by_name() {
         for (name, is_one) in [
             ("X-Spam-Status", true),

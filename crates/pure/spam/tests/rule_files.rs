@@ -171,7 +171,7 @@ fn tags_stand_for_patterns() {
 #[test]
 fn what_cannot_be_used_is_told_with_its_place() {
     let files = files(
-        "body GOOD /x/\nbody LOOKS /a(?!b)c/\nbody BACK /(a)\\1/\nbody CALLS eval:check_for_x('y')\nbody OPEN /(a/\n\
+        "body GOOD /x/\nbody LOOKS /a+(?!b)c/\nbody BACK /(a)\\1/\nbody CALLS eval:check_for_x('y')\nbody OPEN /(a/\n\
          meta WRONG A &&\nmeta BUILDS GOOD && CALLS\nheader FORM From:weird =~ /x/\nscore GOOD much\n\
          required_score 5\nrequired_score 6\nif false\nbody OUT /x/\nendif\n",
     );
@@ -232,6 +232,20 @@ fn the_models_answer_for_bayes() {
     assert_eq!(names(Some((Judgement { log_odds: 6.0 }, &[][..]))), ["MY_A"]);
     assert_eq!(names(Some((Judgement { log_odds: -6.0 }, &[][..]))), ["MY_B"]);
     assert_eq!(names(None), [""; 0]);
+}
+
+/// A matcher that tries again would not come to an end with these.
+#[test]
+fn patterns_take_time_in_proportion_to_the_text() {
+    let rules = "body MY_A /(?:a|a)*b$/\nbody MY_B /(?:a*)*c/\nrawbody MY_C /(?:(?:a+)+)+d/\nbody MY_D /(?!aaaz)(?:a|aa)+e/\n\
+                 full MY_E /(?:a?){60}a{60}f/\ntflags MY_E multiple\n";
+    let files = files(rules);
+    assert_eq!((files.count(), files.skipped().len()), (5, 0));
+    let mut catalogue = Catalogue::default();
+    catalogue.take_files(files);
+    let message = format!("Subject: x\n\n{}\n", "a".repeat(90_000));
+    let verdict = weigh(message.as_bytes(), None, &Facts::default(), &catalogue);
+    assert!(verdict.hits().iter().all(|hit| !hit.name().starts_with("MY_")));
 }
 
 #[test]

@@ -14,7 +14,7 @@ const SIZES: [usize; 4] = [8 * 1024, 32 * 1024, 256 * 1024, 2 * 1024 * 1024];
 const STATES_FACTOR: usize = 2;
 
 /// Matches whose conditions are looked at; a text with more that fail is made to keep us busy.
-const TRIES_MAX: usize = 500;
+const TRIES_MAX: usize = 100;
 
 /// A pattern with its conditions.
 #[derive(Clone, Debug)]

@@ -300,3 +300,48 @@ fn header(value: &[u8]) -> Result<Test, String> {
     let source = Source::read(pattern)?;
     Ok(Test::Header(HeaderTest::matches(&String::from_utf8_lossy(field), source, is_negated, if_unset)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> RuleReader {
+        let mut reader = RuleReader::default();
+        reader.read("x.cf", text.as_bytes(), &mut |_| None);
+        reader
+    }
+
+    #[test]
+    fn comments_end_a_line_and_escaped_marks_do_not() {
+        assert_eq!(without_comment(b"  body A /a\\#b/ # c "), b"body A /a#b/");
+        assert_eq!(without_comment(b"body A /a\\\\# c"), b"body A /a\\\\");
+    }
+
+    #[test]
+    fn what_is_written_down_is_bounded() {
+        for (given, kept) in
+            [(SKIPPED_MAX - 1, SKIPPED_MAX - 1), (SKIPPED_MAX, SKIPPED_MAX), (SKIPPED_MAX + 1, SKIPPED_MAX)]
+        {
+            assert_eq!(read(&"body A x\n".repeat(given)).skipped.len(), kept);
+        }
+        for (given, kept) in [
+            (SETTINGS_MAX - 1, SETTINGS_MAX - 1),
+            (SETTINGS_MAX, SETTINGS_MAX),
+            (SETTINGS_MAX + 1, SETTINGS_MAX),
+        ] {
+            let settings: String = (0..given).map(|at| format!("setting{at} x\n")).collect();
+            assert_eq!(read(&settings).settings.len(), kept);
+        }
+    }
+
+    #[test]
+    fn conditions_in_conditions_are_bounded() {
+        let depth =
+            |depth: usize| format!("{}body A /x/\n{}", "if 1\n".repeat(depth), "endif\n".repeat(depth));
+        for (given, is_read) in
+            [(CONDITION_DEPTH_MAX - 1, true), (CONDITION_DEPTH_MAX, true), (CONDITION_DEPTH_MAX + 1, false)]
+        {
+            assert_eq!(read(&depth(given)).drafts.len(), usize::from(is_read), "{given}");
+        }
+    }
+}

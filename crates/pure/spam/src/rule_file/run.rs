@@ -15,6 +15,10 @@ use crate::letter::Letter;
 /// Rules that build on rules; what is deeper counts as not known.
 const DEPTH_MAX: usize = 60;
 
+/// Octets that are matched for one message, those of a text once for each rule that looks at it. Rules that come later are not known.
+/// The rules of Debian's package match less than half of it on the longest message.
+const WORK_OCTETS_MAX: usize = 256 * 1024 * 1024;
+
 impl RuleFiles {
     /// The hits of a message; `others` are those of rules that are not of these files.
     pub(crate) fn run(
@@ -35,6 +39,7 @@ impl RuleFiles {
             others: others.iter().map(Hit::name).collect(),
             values: vec![State::Unasked; self.rules.len()],
             depth: 0,
+            room: WORK_OCTETS_MAX,
         };
         let mut hits = Vec::new();
         for (place, rule) in self.rules.iter().enumerate() {
@@ -62,6 +67,8 @@ struct Run<'m> {
     others: HashSet<&'m str>,
     values: Vec<State>,
     depth: usize,
+    /// Octets that may still be matched.
+    room: usize,
 }
 
 /// How far a rule is.
@@ -103,19 +110,23 @@ impl Run<'_> {
                 let matching = values.iter().filter(|value| matches(value)).take(count_max as usize).count();
                 if *is_negated { yes_or_no(matching == 0) } else { Span::exactly(matching as f64) }
             }
-            Ready::Body(matcher) => lines(matcher, self.sources.body(), count_max),
-            Ready::Uri(matcher) => lines(matcher, self.sources.uris(), count_max),
-            Ready::RawBody(matcher) => {
-                let mut count = 0;
-                for text in self.sources.raw_bodies() {
-                    count += matcher.count(text, count_max - count);
-                    if count >= count_max {
-                        break;
-                    }
-                }
+            Ready::Body(matcher) if self.pays_for(|sources| sources.body().len()) => {
+                lines(matcher, self.sources.body(), count_max)
+            }
+            Ready::Uri(matcher) if self.pays_for(|sources| sources.uris().len()) => {
+                lines(matcher, self.sources.uris(), count_max)
+            }
+            Ready::RawBody(matcher) if self.pays_for(|sources| sources.full().len()) => {
+                let count = self
+                    .sources
+                    .raw_bodies()
+                    .fold(0, |count, text| count + matcher.count(text, count_max - count));
                 Span::exactly(f64::from(count))
             }
-            Ready::Full(matcher) => Span::exactly(f64::from(matcher.count(self.sources.full(), count_max))),
+            Ready::Full(matcher) if self.pays_for(|sources| sources.full().len()) => {
+                Span::exactly(f64::from(matcher.count(self.sources.full(), count_max)))
+            }
+            Ready::Body(_) | Ready::Uri(_) | Ready::RawBody(_) | Ready::Full(_) => Span::UNKNOWN,
             Ready::Meta(expression) => {
                 if self.depth >= DEPTH_MAX {
                     return Span::UNKNOWN;
@@ -126,6 +137,13 @@ impl Run<'_> {
                 value
             }
         }
+    }
+
+    /// Takes the octets of a text from what may still be matched; texts without their encoding count as the whole message.
+    fn pays_for(&mut self, octets: impl Fn(&Sources<'_>) -> usize) -> bool {
+        let left = self.room.checked_sub(octets(&self.sources));
+        self.room = left.unwrap_or_default();
+        left.is_some()
     }
 
     fn field(
@@ -198,4 +216,48 @@ fn lines(matcher: &Matcher, text: &[u8], count_max: u32) -> Span {
         }
     }
     Span::exactly(f64::from(found))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rule_file::RuleReader;
+
+    use super::*;
+
+    #[test]
+    fn work_is_bounded() {
+        let mut reader = RuleReader::default();
+        reader.read("x.cf", b"body A /x/\nbody B /y/\n", &mut |_| None);
+        let files = reader.finish();
+        let letter = Letter::read(b"Subject: x\n\ny\n");
+        let facts = Facts::default();
+        for (spare, value) in [(1, Span::YES), (0, Span::YES), (-1, Span::UNKNOWN)] {
+            let sources = Sources::new(&letter, &facts);
+            let room = (2 * sources.body().len()).saturating_add_signed(spare);
+            let (others, values) = (HashSet::new(), vec![State::Unasked; 2]);
+            let mut run =
+                Run { rules: &files.rules, sources, judgement: None, others, values, depth: 0, room };
+            assert_eq!((run.value(0), run.value(1)), (Span::YES, value), "{spare}");
+        }
+    }
+
+    #[test]
+    fn rules_on_rules_are_bounded() {
+        for (depth, value) in
+            [(DEPTH_MAX - 1, Span::YES), (DEPTH_MAX, Span::YES), (DEPTH_MAX + 1, Span::UNKNOWN)]
+        {
+            // The names sort so that each builds on the one behind it, and the first is the deepest.
+            let rules: String = (1..depth).map(|at| format!("meta R{:03} R{:03}\n", at, at + 1)).collect();
+            let mut reader = RuleReader::default();
+            reader.read("x.cf", format!("{rules}meta R{depth:03} 1\n").as_bytes(), &mut |_| None);
+            let files = reader.finish();
+            let letter = Letter::read(b"");
+            let facts = Facts::default();
+            let (sources, others) = (Sources::new(&letter, &facts), HashSet::new());
+            let values = vec![State::Unasked; depth];
+            let mut run =
+                Run { rules: &files.rules, sources, judgement: None, others, values, depth: 0, room: 0 };
+            assert_eq!(run.value(0), value, "{depth}");
+        }
+    }
 }

@@ -24,15 +24,14 @@ pub(super) fn judge(letter: &Letter<'_>, facts: &Facts<'_>, found: &mut Found<'_
         form(link, found);
         let Some(host) = link.host() else { continue };
         // Most links of a message go to the same few hosts.
-        if !hosts.contains(&host) {
-            whither(&host, facts, found);
-            hosts.insert(host.clone());
+        if hosts.insert(host) {
+            whither(host, facts, found);
         }
         if let Some(shown) = shown_domain(&link.shown)
-            && shown != registrable(&host)
-            && !is_numeric(&host)
+            && shown != registrable(host)
+            && !is_numeric(host)
         {
-            found.hit("LINK_MISMATCH", &format!("{shown} for {}", registrable(&host)));
+            found.hit("LINK_MISMATCH", &format!("{shown} for {}", registrable(host)));
         }
     }
     found.when(domains(&letter.links).len() >= MANY_DOMAINS, "LINK_MANY_DOMAINS");
@@ -94,6 +93,7 @@ fn shown_domain(shown: &str) -> Option<String> {
     if !is_address || shown.contains(char::is_whitespace) {
         return None;
     }
-    let host = Link::new(shown).host()?;
-    host.contains('.').then(|| registrable(&host).to_owned())
+    let link = Link::new(shown);
+    let host = link.host()?;
+    host.contains('.').then(|| registrable(host).to_owned())
 }
