@@ -13,6 +13,9 @@ use crate::reader::Reader;
 /// Archives inside each other from which on more of them are a bomb and no chain of forwarded mail.
 const BOMB_NESTING: usize = 4;
 
+/// Fewest octets that are looked at together.
+const PIECE_OCTETS_MIN: usize = 2 * 1024;
+
 /// How deep a content lies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Nesting {
@@ -59,6 +62,8 @@ pub(crate) struct Content {
     pub(crate) name: String,
     extensions: Vec<String>,
     octets: u64,
+    /// Octets that are too few to be worth looking at.
+    pending: Vec<u8>,
     head: Vec<u8>,
     image_signature: [u8; 5],
     digests: Digests,
@@ -91,6 +96,7 @@ impl Content {
             name: names.first().cloned().unwrap_or_default(),
             extensions: names.iter().map(|name| extension(name)).collect(),
             octets: 0,
+            pending: Vec::new(),
             head: Vec::new(),
             image_signature: [0; 5],
             digests: Digests::new(&rules.lists),
@@ -104,8 +110,21 @@ impl Content {
         content
     }
 
-    /// Takes the next of its octets.
+    /// Takes the next of its octets. What comes in drops is gathered: each piece costs something, however short it is.
     pub(crate) fn feed(&mut self, octets: &[u8], examination: &mut Examination) {
+        if self.pending.is_empty() && octets.len() >= PIECE_OCTETS_MIN {
+            return self.take(octets, examination);
+        }
+        self.pending.extend_from_slice(octets);
+        if self.pending.len() >= PIECE_OCTETS_MIN {
+            let mut pending = std::mem::take(&mut self.pending);
+            self.take(&pending, examination);
+            pending.clear();
+            self.pending = pending;
+        }
+    }
+
+    fn take(&mut self, octets: &[u8], examination: &mut Examination) {
         self.note_image_signature(octets);
         self.octets += octets.len() as u64;
         self.digests.feed(octets);
@@ -125,6 +144,8 @@ impl Content {
 
     /// There are no more octets.
     pub(crate) fn finish(mut self, examination: &mut Examination) {
+        let pending = std::mem::take(&mut self.pending);
+        self.take(&pending, examination);
         if self.reader.is_none() && self.octets > 0 {
             self.decide(examination);
         }
@@ -150,16 +171,15 @@ impl Content {
         }
     }
 
-    /// Notes a finding about it, unless it is what its name promises and that is allowed.
     pub(crate) fn find(&self, class: Class, words: impl Into<String>, examination: &mut Examination) {
-        let is_allowed =
-            self.extensions.iter().any(|extension| examination.rules.policy.allows(extension, class));
-        if !is_allowed {
-            examination.find(class, &self.place, words);
-        }
+        examination.find(class, &self.place, words);
     }
 
     fn judge_names(&self, names: &[String], examination: &mut Examination) {
+        // Names of a document's own parts are the format's.
+        if self.role == Role::DocumentPart {
+            return;
+        }
         for (name, extension) in names.iter().zip(&self.extensions) {
             if let Some(disguise) = name::disguise(name) {
                 self.find(Class::Disguised, format!("has {disguise}"), examination);
@@ -190,10 +210,15 @@ impl Content {
 
     fn decide(&mut self, examination: &mut Examination) {
         self.kind = Kind::of(&self.head);
+        self.judge_kind(examination);
         if self.role == Role::Message {
+            // Programs that believe what it is said to be read a message all the same, behind what is no header.
+            if self.kind.is_no_message() {
+                let words = format!("is {} and is said to be a message", self.kind.words());
+                self.find(Class::Disguised, words, examination);
+            }
             self.kind = Kind::Message;
         }
-        self.judge_kind(examination);
         let mut reader = Reader::of(self, self.kind, examination);
         reader.feed(&self.head, examination);
         // Enough for the EICAR file; the rest has been read.
@@ -203,8 +228,10 @@ impl Content {
     }
 
     fn judge_kind(&self, examination: &mut Examination) {
-        // The text of a message is shown and not run, whatever it begins with.
-        if self.role == Role::Text && !matches!(self.kind.class(), Some(Class::Program)) {
+        // A text is shown and not run, whatever it begins with; so is a message.
+        if matches!(self.role, Role::Text | Role::Message)
+            && !matches!(self.kind.class(), Some(Class::Program))
+        {
             return;
         }
         let is_plain =

@@ -1,7 +1,7 @@
 //! What a body part says of itself, read as leniently as the most lenient mail program reads it, and where two programs would
 //! read it differently (RFC 2045, 2046, 2183, 2231).
 
-use message::{ContentType, Disposition, Parameter, TransferEncoding, fields};
+use message::{ContentType, Disposition, Parameter, TransferEncoding, decode_field_text, fields};
 
 use crate::name::bounded;
 
@@ -52,28 +52,16 @@ pub(crate) struct Declared {
 impl Declared {
     /// Reads a header; `is_digest_part` says that it is a message unless it says otherwise (RFC 2046 §5.1.5).
     pub(crate) fn read(header: &[u8], is_cut: bool, is_digest_part: bool) -> Declared {
-        let mut types: Vec<ContentType> = Vec::new();
-        let mut encodings: Vec<Vec<u8>> = Vec::new();
-        let mut dispositions: Vec<Disposition> = Vec::new();
-        // Of fields given more often than twice the first are enough to know that it is ambiguous.
-        for field in fields(header) {
-            if field.is_named("Content-Type") && types.len() < 3 {
-                types.push(ContentType::parse(field.value, PARAMETERS_MAX));
-            } else if field.is_named("Content-Transfer-Encoding") && encodings.len() < 3 {
-                encodings.push(encoding_word(&field.unfolded()));
-            } else if field.is_named("Content-Disposition") && dispositions.len() < 3 {
-                dispositions.extend(Disposition::parse(field.value, PARAMETERS_MAX));
-            }
-        }
-        let ambiguity = ambiguity(&types, &encodings, is_cut);
+        let Said { types, encodings, dispositions, later_names, is_repeated } = Said::read(header);
+        let ambiguity = ambiguity(&types, &encodings, is_cut)
+            .or(is_repeated.then_some("says again and again what it is"));
         let media_type = match (types.first(), is_digest_part) {
             (Some(found), _) => media_type(found),
             (None, true) => "message/rfc822".to_owned(),
             (None, false) => "text/plain".to_owned(),
         };
-        let boundary =
-            types.iter().find_map(|found| parameter(&found.parameters, b"boundary")).map(<[u8]>::to_vec);
-        let names = names(&types, &dispositions);
+        let boundary = types.iter().find_map(|found| boundary(&found.parameters));
+        let names = names(&types, &dispositions, later_names);
         let is_attached = dispositions.iter().any(|found| found.kind == b"attachment");
         Declared {
             form: form(&media_type),
@@ -88,6 +76,63 @@ impl Declared {
             ambiguity,
         }
     }
+}
+
+/// What a header's fields say, those given more than once too.
+#[derive(Default)]
+struct Said {
+    types: Vec<ContentType>,
+    encodings: Vec<Vec<u8>>,
+    dispositions: Vec<Disposition>,
+    /// Names that a field gives after another one: some programs take the last.
+    later_names: Vec<String>,
+    /// A field is given more often than is read, or gives two boundaries.
+    is_repeated: bool,
+}
+
+/// Fields of one kind that are read.
+const REPETITIONS_MAX: usize = 3;
+
+impl Said {
+    fn read(header: &[u8]) -> Said {
+        let mut said = Said::default();
+        for field in fields(header) {
+            let count = if field.is_named("Content-Type") {
+                said.types.push(ContentType::parse(field.value, PARAMETERS_MAX));
+                said.is_repeated |= later_values(field.value, b"boundary").next().is_some();
+                said.later_names.extend(later_values(field.value, b"name"));
+                said.types.len()
+            } else if field.is_named("Content-Disposition") {
+                said.dispositions.extend(Disposition::parse(field.value, PARAMETERS_MAX));
+                said.later_names.extend(later_values(field.value, b"filename"));
+                said.dispositions.len()
+            } else if field.is_named("Content-Transfer-Encoding") {
+                said.encodings.push(encoding_word(&field.unfolded()));
+                said.encodings.len()
+            } else {
+                0
+            };
+            if count >= REPETITIONS_MAX {
+                said.is_repeated |= count > REPETITIONS_MAX;
+                said.types.truncate(REPETITIONS_MAX);
+                said.dispositions.truncate(REPETITIONS_MAX);
+                said.encodings.truncate(REPETITIONS_MAX);
+                said.later_names.truncate(NAMES_MAX);
+            }
+        }
+        said
+    }
+}
+
+/// What a parameter is said to be after it has been said once; the first counts elsewhere.
+fn later_values<'v>(value: &'v [u8], attribute: &'static [u8]) -> impl Iterator<Item = String> + 'v {
+    let values = value.split(|octet| *octet == b';').filter_map(move |piece| {
+        let (name, rest) = piece.trim_ascii_start().split_at_checked(attribute.len())?;
+        let value = rest.trim_ascii_start().strip_prefix(b"=")?;
+        name.eq_ignore_ascii_case(attribute)
+            .then(|| decode_field_text(value).trim_matches(['"', ' ', '\t']).to_owned())
+    });
+    values.skip(1).take(NAMES_MAX)
 }
 
 fn media_type(found: &ContentType) -> String {
@@ -120,7 +165,7 @@ fn encoding(word: &[u8]) -> Encoding {
 }
 
 fn ambiguity(types: &[ContentType], encodings: &[Vec<u8>], is_cut: bool) -> Option<&'static str> {
-    let boundaries = |found: &ContentType| parameter(&found.parameters, b"boundary").map(<[u8]>::to_vec);
+    let boundaries = |found: &ContentType| boundary(&found.parameters);
     let differ = |one: &ContentType, other: &ContentType| {
         media_type(one) != media_type(other) || boundaries(one) != boundaries(other)
     };
@@ -146,7 +191,7 @@ fn ambiguity(types: &[ContentType], encodings: &[Vec<u8>], is_cut: bool) -> Opti
     None
 }
 
-fn names(types: &[ContentType], dispositions: &[Disposition]) -> Vec<String> {
+fn names(types: &[ContentType], dispositions: &[Disposition], later: Vec<String>) -> Vec<String> {
     let mut names = Vec::new();
     let in_dispositions = dispositions.iter().map(|found| (&found.parameters, "filename"));
     let in_types = types.iter().map(|found| (&found.parameters, "name"));
@@ -155,6 +200,11 @@ fn names(types: &[ContentType], dispositions: &[Disposition]) -> Vec<String> {
             let found = parameters.iter().find(|parameter| is_named(parameter, attribute, extended));
             let text = found.map(|found| bounded(found.text())).filter(|text| !text.trim().is_empty());
             names.extend(text.filter(|text| !names.contains(text)));
+        }
+    }
+    for name in later.into_iter().map(bounded).filter(|name| !name.is_empty()) {
+        if !names.contains(&name) {
+            names.push(name);
         }
     }
     names.truncate(NAMES_MAX);
@@ -169,11 +219,12 @@ fn is_named(parameter: &Parameter, attribute: &str, extended: bool) -> bool {
     }
 }
 
-fn parameter<'a>(parameters: &'a [Parameter], attribute: &[u8]) -> Option<&'a [u8]> {
-    parameters
-        .iter()
-        .find(|parameter| parameter.attribute == attribute)
-        .map(|parameter| parameter.value.as_slice())
+/// The boundary, without blanks at its end, which lines lose on their way; in the form of RFC 2231 too. None where it is empty.
+fn boundary(parameters: &[Parameter]) -> Option<Vec<u8>> {
+    let named = |attribute: &[u8]| parameters.iter().find(|parameter| parameter.attribute == attribute);
+    let plain = named(b"boundary").map(|parameter| parameter.value.clone());
+    let boundary = plain.or_else(|| named(b"boundary*").map(|parameter| parameter.text().into_bytes()));
+    boundary.map(|boundary| boundary.trim_ascii_end().to_vec()).filter(|boundary| !boundary.is_empty())
 }
 
 #[cfg(test)]
@@ -192,6 +243,13 @@ mod tests {
         assert_eq!(digest.form, Form::Message);
         let mixed = read("Content-Type: multipart/mixed; boundary=\"a b\"\r\n\r\n");
         assert_eq!((mixed.form, mixed.boundary.as_deref()), (Form::Multipart, Some(b"a b".as_slice())));
+        for boundary in ["\"a b  \"", "\"a b\"; boundary=c", "\"a b\""] {
+            let mixed = read(&format!("Content-Type: multipart/mixed; boundary={boundary}\r\n\r\n"));
+            assert_eq!(mixed.boundary.as_deref(), Some(b"a b".as_slice()), "{boundary}");
+        }
+        let extended = read("Content-Type: multipart/mixed; boundary*=us-ascii'en'a%20b\r\n\r\n");
+        assert_eq!(extended.boundary.as_deref(), Some(b"a b".as_slice()));
+        assert_eq!(read("Content-Type: multipart/mixed; boundary=\" \"\r\n\r\n").boundary, None);
         let attached = read("Content-Type: text/plain\r\nContent-Disposition: attachment\r\n\r\n");
         assert!(!attached.is_text);
     }
@@ -209,6 +267,10 @@ mod tests {
         let twice = read(
             "Content-Disposition: inline; filename=a.txt\r\nContent-Disposition: attachment; filename=a.exe\r\n\r\n",
         );
+        assert_eq!(twice.names, ["a.txt", "a.exe"]);
+        let twice = read("Content-Disposition: attachment; filename=\"a.txt\"; FileName = \"a.exe\"\r\n\r\n");
+        assert_eq!(twice.names, ["a.txt", "a.exe"]);
+        let twice = read("Content-Type: a/b; name=a.txt;\r\n name=a.exe\r\n\r\n");
         assert_eq!(twice.names, ["a.txt", "a.exe"]);
     }
 
@@ -238,8 +300,18 @@ mod tests {
             "Content-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: base64\r\n\r\n",
             "Content-Type: multipart/mixed; boundary=a\r\nContent-Transfer-Encoding: base64\r\n\r\n",
             "Content-Transfer-Encoding: rot13\r\n\r\n",
+            "Content-Type: multipart/mixed; boundary=a; boundary=b\r\n\r\n",
         ] {
             assert!(read(header).ambiguity.is_some(), "{header}");
+        }
+        for (count, is_told) in
+            [(REPETITIONS_MAX - 1, false), (REPETITIONS_MAX, false), (REPETITIONS_MAX + 1, true)]
+        {
+            for field in
+                ["Content-Type: a/b\r\n", "Content-Disposition: x\r\n", "Content-Transfer-Encoding: 7bit\r\n"]
+            {
+                assert_eq!(read(&field.repeat(count)).ambiguity.is_some(), is_told, "{count} {field}");
+            }
         }
         assert!(Declared::read(b"A: b\r\n", true, false).ambiguity.is_some());
         let same = "Content-Type: text/plain\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n";

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::hash_list::HashList;
 use crate::limits::{DEPTH_MAX, Limits};
+use crate::name::extension;
 use crate::policy::{Class, Policy};
 use crate::report::{Finding, Report};
 
@@ -25,17 +26,26 @@ pub(crate) struct Examination {
     report: Report,
     parts: usize,
     entries: usize,
+    starts: usize,
 }
+
+/// Packed things that are no entries of an archive and are looked into: members of a gzip file, streams of a PDF, macro
+/// modules. Each costs what it takes to begin, however short it is.
+const STARTS_MAX: usize = 8_192;
 
 impl Examination {
     pub(crate) fn new(rules: Arc<Rules>) -> Examination {
         let limits = Limits { depth_max: rules.limits.depth_max.min(DEPTH_MAX), ..rules.limits };
-        Examination { rules, limits, report: Report::default(), parts: 0, entries: 0 }
+        Examination { rules, limits, report: Report::default(), parts: 0, entries: 0, starts: 0 }
     }
 
-    /// Notes a finding; of one class at one place the first stays.
+    /// Notes a finding, unless it is what the name of the place promises and that is allowed. Of one class at one place the
+    /// first stays.
     pub(crate) fn find(&mut self, class: Class, place: &[String], words: impl Into<String>) {
         let action = self.rules.policy.action(class);
+        if place.last().is_some_and(|name| self.rules.policy.allows(&extension(name), class)) {
+            return;
+        }
         if self.report.findings.iter().any(|known| known.class == class && known.place == place) {
             return;
         }
@@ -66,6 +76,13 @@ impl Examination {
     pub(crate) fn count_entry(&mut self) -> bool {
         let has_room = self.entries < self.limits.entries_max;
         self.entries += usize::from(has_room);
+        has_room
+    }
+
+    /// Whether one more of what is packed and no entry may be looked into; counts it.
+    pub(crate) fn count_start(&mut self) -> bool {
+        let has_room = self.starts < STARTS_MAX;
+        self.starts += usize::from(has_room);
         has_room
     }
 

@@ -56,6 +56,14 @@ impl GzipReader {
                 header.extend_from_slice(octets.get(..room).unwrap_or(octets));
                 match header_end(header) {
                     Header::Unfinished if header.len() < HEADER_OCTETS_MAX => return &[],
+                    Header::Ends { .. } if !examination.count_start() => {
+                        examination.find(
+                            Class::Incomplete,
+                            &self.place,
+                            "has more members than are looked at",
+                        );
+                        self.state = State::Ended;
+                    }
                     Header::Ends { at, name } => {
                         self.begin(&name, examination);
                         return octets.get(at.saturating_sub(before)..).unwrap_or_default();

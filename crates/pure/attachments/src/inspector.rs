@@ -10,7 +10,7 @@ use crate::walk::Walker;
 /// Octets that go through all readers at once; what a decoder makes of them is in memory meanwhile.
 const PIECE_OCTETS: usize = 16 * 1024;
 
-/// Looks at one message while it passes. It holds at most about 400 KiB, whatever comes.
+/// Looks at one message while it passes. It holds less than 512 KiB, whatever comes.
 #[derive(Debug)]
 pub struct Inspector {
     examination: Examination,
@@ -37,5 +37,18 @@ impl Inspector {
     pub fn finish(mut self) -> Report {
         self.walker.finish(&mut self.examination);
         self.examination.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_may_move_between_threads() {
+        fn moves<T: Send>(_: &T) {}
+        moves(&Inspector::new(Arc::new(Rules::default())));
+        fn is_shared<T: Send + Sync>(_: &T) {}
+        is_shared(&Arc::new(Rules::default()));
     }
 }

@@ -62,6 +62,16 @@ impl Kind {
         })
     }
 
+    /// Whether no message begins so.
+    pub(crate) fn is_no_message(self) -> bool {
+        let is_archive = matches!(
+            self,
+            Kind::Ole | Kind::Zip | Kind::Gzip | Kind::Tar | Kind::Rar4 | Kind::Rar5 | Kind::Tnef
+        );
+        let class = self.class().filter(|class| !matches!(class, Class::Script | Class::ShellScript));
+        is_archive || (class.is_some() && !matches!(self, Kind::RegistryFile))
+    }
+
     /// What it is a finding of by itself.
     pub(crate) fn class(self) -> Option<Class> {
         Some(match self {
@@ -180,8 +190,6 @@ const SIGNATURES: &[(&[u8], Kind)] = &[
     (b"MSWIM\0\0\0", Kind::RareArchive),
     (b"xar!\0", Kind::RareArchive),
     (b"ISc(", Kind::RareArchive),
-    (b"070701", Kind::RareArchive),
-    (b"070702", Kind::RareArchive),
     (b"StuffIt (c)", Kind::RareArchive),
     (b"\x78\x9f\x3e\x22", Kind::Tnef),
     (b"\x89PNG\r\n\x1a\n", Kind::Image),
@@ -215,7 +223,8 @@ fn binary(head: &[u8]) -> Option<Kind> {
         [0x60, 0xea, low, high, ..] if (20..=2_600).contains(&(u16::from(*high) << 8 | u16::from(*low))) => {
             Some(Kind::RareArchive)
         }
-        _ if at(2, b"-lh") || at(2, b"-lz") => Some(Kind::RareArchive),
+        _ if (at(2, b"-lh") || at(2, b"-lz")) && at(6, b"-") => Some(Kind::RareArchive),
+        _ if is_cpio(head) => Some(Kind::RareArchive),
         _ if at(7, b"**ACE**") => Some(Kind::RareArchive),
         _ if at(257, b"ustar") || is_old_tar(head) => Some(Kind::Tar),
         _ if at(4, b"ftyp") => {
@@ -242,7 +251,7 @@ fn windows_or_dos(head: &[u8]) -> Option<Kind> {
         _ if offset.is_some_and(|offset| (HEAD_OCTETS..1 << 24).contains(&offset)) => {
             Some(Kind::WindowsProgram)
         }
-        _ if looks_binary(head) || head.len() < 64 => Some(Kind::DosProgram),
+        _ if looks_binary(head) => Some(Kind::DosProgram),
         _ => None,
     }
 }
@@ -250,6 +259,13 @@ fn windows_or_dos(head: &[u8]) -> Option<Kind> {
 /// A tar without signature: its header's sum of octets is right (POSIX.1-1988 wrote it so).
 fn is_old_tar(head: &[u8]) -> bool {
     head.first().is_some_and(|first| *first != 0) && crate::tar::has_right_sum(head)
+}
+
+/// A cpio archive with its header in digits: 110 of them, the first six telling so.
+fn is_cpio(head: &[u8]) -> bool {
+    let header =
+        head.get(..110).filter(|header| header.starts_with(b"070701") || header.starts_with(b"070702"));
+    header.is_some_and(|header| header.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// Text formats, also in UTF-16.
@@ -272,12 +288,9 @@ fn text(head: &[u8]) -> Option<Kind> {
     if begins(b"{\\rt") {
         return Some(Kind::Rtf);
     }
-    if begins(b"#@~^")
-        || has(b"<hta:application")
-        || begins(b"<job")
-        || begins(b"<package>")
-        || begins(b"<scriptlet")
-    {
+    let may_be_jobs = begins(b"<job>") || begins(b"<job ") || begins(b"<package>");
+    let is_jobs = may_be_jobs && has(b"<script");
+    if begins(b"#@~^") || has(b"<hta:application") || is_jobs || begins(b"<scriptlet>") {
         return Some(Kind::WindowsScript);
     }
     if begins(b"@echo off") || begins(b"@echo on") || begins(b"@if ") || begins(b"@setlocal") {
@@ -302,7 +315,8 @@ fn markup(lower: &[u8]) -> Option<Kind> {
         b"<html",
         b"<head",
         b"<body",
-        b"<script",
+        b"<script>",
+        b"<script ",
         b"<iframe",
         b"<table",
         b"<div",
@@ -364,7 +378,7 @@ mod tests {
         check(&program, Kind::DosProgram);
         program.extend_from_slice(b"PE\0\0");
         check(&program, Kind::WindowsProgram);
-        check(b"MZ", Kind::DosProgram);
+        check(b"MZ", Kind::Text);
         check(b"MZ is how the initials of Mark Zbikowski are written, and this is a text about it, of some length.", Kind::Text);
         check(b"\x7fELF\x02", Kind::UnixProgram);
         check(b"\xcf\xfa\xed\xfe\x07", Kind::MacProgram);
@@ -372,7 +386,10 @@ mod tests {
         check(b"\xca\xfe\xba\xbe\0\0\0\x34", Kind::JavaProgram);
         check(b"#!/bin/sh\necho", Kind::ShellScript);
         check(b"#@~^AAAA==", Kind::WindowsScript);
-        check(b"\xff\xfe<\0j\0o\0b\0>\0", Kind::WindowsScript);
+        check(b"<job id=\"x\"><script language=\"JScript\">", Kind::WindowsScript);
+        check(b"\xff\xfe#\0@\0~\0^\0", Kind::WindowsScript);
+        check(b"<jobs><job/></jobs>", Kind::Xml);
+        check(b"<package><name>x</name></package>", Kind::Xml);
         check(b"@echo off\r\n", Kind::BatchScript);
         check(b"L\0\0\0\x01\x14\x02\0\0\0\0\0\xc0\0\0\0\0\0\0F\0", Kind::Shortcut);
         check(b"[InternetShortcut]\r\nURL=file://x", Kind::Shortcut);
@@ -393,6 +410,10 @@ mod tests {
         check(b"PK\x03\x04\x14", Kind::Zip);
         check(b"\xfd7zXZ\0", Kind::Packed);
         check(b"BZh91AY&SY", Kind::Packed);
+        check(b"x\0-lh5-", Kind::RareArchive);
+        check(b"ab-lh and so on", Kind::Text);
+        check(&[b"070701".as_slice(), &[b'0'; 104]].concat(), Kind::RareArchive);
+        check(b"0707012345 is my number", Kind::Text);
         check(b"\x89PNG\r\n\x1a\n", Kind::Image);
         check(b"\0\0\0\x18ftypheic", Kind::Image);
         check(b"\0\0\0\x18ftypmp42", Kind::Media);

@@ -38,6 +38,7 @@ mod reader;
 mod report;
 mod tar;
 mod text;
+mod tnef;
 mod vba;
 mod walk;
 mod words;

@@ -67,26 +67,50 @@ pub(crate) struct MarkupReader {
     language: Language,
     seen: Seen,
     is_wide: Option<bool>,
+    /// In RTF: the octet before was a backslash that may escape this one.
+    is_escape: bool,
 }
 
 impl MarkupReader {
     pub(crate) fn new(document: &Content, language: Language) -> MarkupReader {
-        MarkupReader { place: document.place.clone(), language, seen: Seen::default(), is_wide: None }
+        MarkupReader {
+            place: document.place.clone(),
+            language,
+            seen: Seen::default(),
+            is_wide: None,
+            is_escape: false,
+        }
     }
 
     pub(crate) fn feed(&mut self, octets: &[u8]) {
-        let words = match self.language {
-            Language::Markup => &*PAGE,
-            Language::Rtf => &*RTF,
-        };
+        if self.language == Language::Rtf {
+            let unescaped = self.without_escapes(octets);
+            return self.seen.feed(&RTF, &unescaped);
+        }
         // UTF-16 is read by leaving out zeros: everything sought is ASCII.
         let is_wide = *self.is_wide.get_or_insert_with(|| octets.iter().take(64).any(|octet| *octet == 0));
         if is_wide {
             let narrow: Vec<u8> = octets.iter().copied().filter(|octet| *octet != 0).collect();
-            self.seen.feed(words, &narrow);
+            self.seen.feed(&PAGE, &narrow);
         } else {
-            self.seen.feed(words, octets);
+            self.seen.feed(&PAGE, octets);
         }
+    }
+
+    /// What two backslashes begin is text about RTF, not RTF.
+    fn without_escapes(&mut self, octets: &[u8]) -> Vec<u8> {
+        let mut plain = Vec::with_capacity(octets.len());
+        for &octet in octets {
+            if self.is_escape && octet == b'\\' {
+                plain.pop();
+                plain.push(b' ');
+                self.is_escape = false;
+            } else {
+                plain.push(octet);
+                self.is_escape = octet == b'\\';
+            }
+        }
+        plain
     }
 
     pub(crate) fn finish(self, examination: &mut Examination) {

@@ -53,7 +53,7 @@ pub(crate) fn disguise(name: &str) -> Option<&'static str> {
     if name.chars().any(turns_direction) {
         return Some("a name that turns its own letters around");
     }
-    if name.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\r' | '\n')) {
+    if name.chars().any(|c| c.is_ascii_control() && !matches!(c, '\t' | '\r' | '\n')) {
         return Some("a name with control characters");
     }
     if runs && looks_harmless(&inner_extension(name)) {
@@ -173,6 +173,8 @@ mod tests {
             "report.",
             "\u{5d0}\u{200f}.txt",
             "x.docx.pdf",
+            // What an old code page becomes where it is taken for Latin-1.
+            "\u{81}b.txt",
         ] {
             assert_eq!(disguise(name), None, "{name:?}");
         }

@@ -64,27 +64,42 @@ impl ArchiveForm {
     }
 }
 
+/// First what starts a program by data exchange, as a field or a formula; then what starts macros of OpenDocument; then what
+/// a whole document written as one XML file says of its macros and objects, which are in it in Base64.
 static WORDS: LazyLock<Words> = LazyLock::new(|| {
     Words::new(&[
         "DDEAUTO",
         "<ddeLink",
         "DDE \"",
         "DDE &quot;",
+        "=cmd|",
+        "=powershell|",
+        "=mshta|",
+        "=rundll32|",
+        "=msexcel|",
         "xlink:href=\"vnd.sun.star.script:",
         "script:event-name=\"dom:load",
+        "macrosPresent=\"yes\"",
+        "editdata.mso",
+        "vnd.ms-office.vbaProject",
+        "<w:docOleData",
+        "oleObject1.bin",
     ])
 });
-
-/// Words of it that start a program by data exchange.
-const DDE: std::ops::Range<usize> = 0..4;
+const DDE: std::ops::Range<usize> = 0..9;
+const EVENTS: std::ops::Range<usize> = 9..11;
+const FLAT_MACROS: std::ops::Range<usize> = 11..14;
+const FLAT_OBJECTS: std::ops::Range<usize> = 14..16;
 
 /// Octets of one element that are kept.
 const ELEMENT_OCTETS_MAX: usize = 4 * 1024;
 
-/// Reads the XML of an office document.
+/// Reads the XML of an office document, and tables written as text, whose formulas do the same.
 #[derive(Debug)]
 pub(crate) struct OfficeXmlReader {
     place: Vec<String>,
+    /// Whether it is a document by itself and no part of one.
+    is_flat: bool,
     seen: Seen,
     /// UTF-16 is read by leaving out zeros: everything sought is ASCII.
     is_wide: bool,
@@ -97,6 +112,7 @@ impl OfficeXmlReader {
     pub(crate) fn new(part: &Content) -> OfficeXmlReader {
         OfficeXmlReader {
             place: part.place.clone(),
+            is_flat: part.role != Role::DocumentPart,
             seen: Seen::default(),
             is_wide: false,
             is_at_start: true,
@@ -120,8 +136,14 @@ impl OfficeXmlReader {
         if self.seen.has_any(DDE) {
             examination.find(Class::Dde, &self.place, "starts a program by dynamic data exchange");
         }
-        if self.seen.has(4) || self.seen.has(5) {
+        if self.seen.has_any(EVENTS) {
             examination.find(Class::AutoMacro, &self.place, "holds macros that its events start");
+        }
+        if self.is_flat && self.seen.has_any(FLAT_MACROS) {
+            examination.find(Class::AutoMacro, &self.place, "holds macros whose text could not be read");
+        }
+        if self.is_flat && self.seen.has_any(FLAT_OBJECTS) {
+            examination.find(Class::EmbeddedObject, &self.place, "holds packed objects");
         }
     }
 

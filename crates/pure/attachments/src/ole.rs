@@ -2,8 +2,6 @@
 //! the directory may be anywhere; so nothing is put together. Each entry of the directory is known by its form wherever it
 //! passes, and macros by what their packed text begins with.
 
-use std::sync::LazyLock;
-
 use memchr::memmem;
 
 use crate::content::{Content, Nesting, Role};
@@ -11,7 +9,6 @@ use crate::examination::Examination;
 use crate::expansion::{Expansion, Progress};
 use crate::policy::Class;
 use crate::vba::{MacroWords, Module, Step};
-use crate::words::{Seen, Words};
 
 /// An entry of the directory (MS-CFB §2.6.1); they lie at multiples of this.
 const ENTRY_OCTETS: usize = 128;
@@ -29,6 +26,12 @@ const MODULE_HEADER_OCTETS: usize = 3;
 /// without its length (MS-PPT §2.10.34).
 const PACKED_PROJECT_START: &[u8] = b"\x10\x00\x11\x10";
 
+/// What a shortcut begins with (MS-SHLLINK §2.1).
+const SHORTCUT_START: &[u8] = b"L\0\0\0\x01\x14\x02\0\0\0\0\0\xc0\0\0\0\0\0\0F";
+
+/// What a presentation says of its user where it is encrypted: an atom's length and token (MS-PPT §2.3.2).
+const ENCRYPTED_PRESENTATION: &[u8] = b"\x14\0\0\0\xdf\xc4\xd1\xf3";
+
 /// Of the sheet record (MS-XLS §2.4.28) up to the name's form.
 const SHEET_OCTETS: usize = 12;
 
@@ -36,10 +39,7 @@ const SHEET_OCTETS: usize = 12;
 const MODULES_MAX: usize = 4;
 
 /// Octets kept from one piece to the next: the longest form that is sought.
-const TAIL_OCTETS: usize = SHEET_OCTETS;
-
-static WORDS: LazyLock<Words> =
-    LazyLock::new(|| Words::new(&["DDEAUTO", "D\0D\0E\0A\0U\0T\0O\0", "ExecuteExcel4Macro"]));
+const TAIL_OCTETS: usize = SHORTCUT_START.len();
 
 /// What entries of the directory tell.
 #[derive(Debug, Default)]
@@ -53,6 +53,7 @@ struct Told {
     has_workbook: bool,
     has_program: bool,
     has_macro_sheet: bool,
+    has_shortcut: bool,
 }
 
 pub(crate) struct OleReader {
@@ -65,14 +66,13 @@ pub(crate) struct OleReader {
     /// The end of the octets before, then the new ones.
     window: Vec<u8>,
     told: Told,
-    seen: Seen,
     modules: Vec<Module>,
     has_module: bool,
     /// More modules were open at once than are read.
     has_torn_module: bool,
     words: MacroWords,
-    /// Names of procedures as they stand in compiled macros.
-    compiled: MacroWords,
+    /// Words as they stand in it, those in compiled macros among them.
+    raw: MacroWords,
     project: Option<Box<Project>>,
 }
 
@@ -99,20 +99,18 @@ impl OleReader {
             block: Vec::new(),
             window: Vec::new(),
             told: Told::default(),
-            seen: Seen::default(),
             modules: Vec::new(),
             has_module: false,
             has_torn_module: false,
             words: MacroWords::default(),
-            compiled: MacroWords::default(),
+            raw: MacroWords::default(),
             project: None,
         }
     }
 
     pub(crate) fn feed(&mut self, octets: &[u8], examination: &mut Examination) {
         self.feed_blocks(octets);
-        self.seen.feed(&WORDS, octets);
-        self.compiled.feed(octets);
+        self.raw.feed(octets);
         self.feed_modules(octets, examination);
         self.feed_project(octets, examination);
         self.seek(octets, examination);
@@ -134,13 +132,19 @@ impl OleReader {
         if told.is_encrypted {
             find(Class::Encrypted, "is encrypted".to_owned());
         }
+        if told.has_packed_file && self.raw.has_program() {
+            find(Class::Program, "holds a packed Windows program".to_owned());
+        }
+        if told.has_packed_file && told.has_shortcut {
+            find(Class::Shortcut, "holds a packed shortcut that starts something".to_owned());
+        }
         if told.has_packed_file {
             find(Class::EmbeddedObject, "holds a packed file".to_owned());
         }
         if told.has_equation {
             find(Class::EmbeddedObject, "holds an equation of the old editor, as exploits do".to_owned());
         }
-        if self.seen.has(0) || self.seen.has(1) {
+        if self.raw.has_data_exchange() {
             find(Class::Dde, "starts a program by dynamic data exchange".to_owned());
         }
         if told.has_macro_sheet && told.has_workbook {
@@ -153,11 +157,8 @@ impl OleReader {
                     format!("holds macros that run by themselves ({})", self.words.list()),
                 );
             }
-            (true, _) if self.compiled.runs_by_itself() => {
-                find(
-                    Class::AutoMacro,
-                    format!("holds macros that run by themselves ({})", self.compiled.list()),
-                );
+            (true, _) if self.raw.runs_by_itself() => {
+                find(Class::AutoMacro, format!("holds macros that run by themselves ({})", self.raw.list()));
             }
             (_, _) if self.has_torn_module || (told.has_macros && !self.has_module) => {
                 find(Class::AutoMacro, "holds macros whose text could not be read".to_owned())
@@ -240,6 +241,8 @@ impl OleReader {
         self.window.extend_from_slice(octets);
         let window = std::mem::take(&mut self.window);
         self.told.has_macro_sheet |= has_macro_sheet(&window);
+        self.told.has_shortcut |= memmem::find(&window, SHORTCUT_START).is_some();
+        self.told.is_encrypted |= memmem::find(&window, ENCRYPTED_PRESENTATION).is_some();
         for at in memmem::find_iter(&window, MODULE_START) {
             let begins =
                 at.checked_sub(MODULE_HEADER_OCTETS).filter(|begins| window.get(*begins) == Some(&1));
@@ -259,7 +262,7 @@ impl OleReader {
     }
 
     fn begin_module(&mut self, octets: &[u8], examination: &mut Examination) {
-        if self.modules.len() >= MODULES_MAX {
+        if self.modules.len() >= MODULES_MAX || !examination.count_start() {
             self.has_torn_module = true;
             return;
         }
@@ -287,6 +290,9 @@ impl Told {
     fn block(&mut self, block: &[u8], offset: u64) {
         if offset.is_multiple_of(SECTOR_OCTETS as u64) && block.starts_with(b"MZ") {
             self.has_program |= crate::kind::Kind::of(block) == crate::kind::Kind::WindowsProgram;
+        }
+        if offset.is_multiple_of(SECTOR_OCTETS as u64) {
+            self.is_encrypted |= is_encrypted(block);
         }
         // Length of the name in octets, kind, colour (MS-CFB §2.6.1).
         let Some(&[low, high, kind, colour]) = block.get(64..68).and_then(|four| four.first_chunk()) else {
@@ -317,8 +323,19 @@ impl Told {
     }
 }
 
+/// Whether a stream that begins so is an encrypted document of Word (MS-DOC §2.5.2, a flag in its header) or of Excel (MS-XLS
+/// §2.4.117, a record behind the first).
+fn is_encrypted(block: &[u8]) -> bool {
+    let short = |at: usize| {
+        block.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |two| u16::from_le_bytes(*two))
+    };
+    let is_word = block.starts_with(b"\xec\xa5") && short(10) & 0x0100 != 0;
+    let is_excel = block.starts_with(b"\x09\x08") && short(4 + usize::from(short(2)).min(64)) == 0x2f;
+    is_word || is_excel
+}
+
 /// Whether a sheet record says that the sheet is one of macros: its number, a length that fits the name's, where the sheet is,
-/// whether it is hidden, and its kind (MS-XLS §2.4.28).
+/// whether it is hidden, and its kind (MS-XLS §2.4.28). Before Excel 97 names had no form.
 fn has_macro_sheet(window: &[u8]) -> bool {
     memmem::find_iter(window, b"\x85\x00").any(|at| {
         let Some(&[_, _, low, high, _, _, _, _, hidden, kind, count, form]) =
@@ -326,11 +343,9 @@ fn has_macro_sheet(window: &[u8]) -> bool {
         else {
             return false;
         };
-        let name_octets = u16::from(count) * if form == 1 { 2 } else { 1 };
-        hidden <= 2
-            && kind == 1
-            && form <= 1
-            && count > 0
-            && u16::from_le_bytes([low, high]) == 8 + name_octets
+        let octets = u16::from_le_bytes([low, high]);
+        let is_new = form <= 1 && octets == 8 + u16::from(count) * if form == 1 { 2 } else { 1 };
+        let is_old = form >= b' ' && octets == 7 + u16::from(count);
+        hidden <= 2 && kind == 1 && count > 0 && (is_new || is_old)
     })
 }

@@ -142,7 +142,7 @@ impl PdfReader {
         let mut window = std::mem::take(&mut self.tail);
         window.extend_from_slice(octets);
         let (mut done, mut last_end) = (old, 0);
-        while let Some((keyword, end)) = next_keyword(&window, done, old) {
+        for (end, keyword) in keywords(&window, old) {
             self.take_names(window.get(done..end).unwrap_or_default());
             (done, last_end) = (end, end);
             match keyword {
@@ -171,13 +171,12 @@ impl PdfReader {
         if !self.object.has(OBJECT_STREAM) && !is_file {
             return;
         }
-        if self.object.has(OTHER_FILTER) || self.unpacking.len() >= UNPACKED_AT_ONCE_MAX {
-            self.has_unread = true;
+        if !self.object.has(DEFLATED) && !self.object.has(OTHER_FILTER) {
+            return;
         }
-        if self.object.has(OTHER_FILTER)
-            || !self.object.has(DEFLATED)
-            || self.unpacking.len() >= UNPACKED_AT_ONCE_MAX
-        {
+        let is_read = !self.object.has(OTHER_FILTER) && self.unpacking.len() < UNPACKED_AT_ONCE_MAX;
+        if !is_read || !examination.count_start() {
+            self.has_unread = true;
             return;
         }
         let may_descend = self.nesting.depth < examination.limits.depth_max;
@@ -254,29 +253,16 @@ enum Keyword {
     EndOfObject,
 }
 
-/// The next keyword behind `done` that ends in octets that are new (behind `old`), and where it ends.
-fn next_keyword(window: &[u8], done: usize, old: usize) -> Option<(Keyword, usize)> {
-    let begin = done.saturating_sub(TAIL_OCTETS).min(done);
-    let search = |word: &[u8]| {
-        let mut from = begin;
-        loop {
-            let at = from + memmem::find(window.get(from..)?, word)?;
-            let end = at + word.len();
-            if end > done.max(old) {
-                return Some((at, end));
-            }
-            from = at + 1;
-        }
-    };
-    let stream = search(b"stream").map(|(at, end)| {
+/// The keywords that end in octets that are new (behind `old`), and where they end.
+fn keywords(window: &[u8], old: usize) -> Vec<(usize, Keyword)> {
+    let streams = memmem::find_iter(window, b"stream").map(|at| {
         let is_end = window.get(..at).is_some_and(|before| before.ends_with(b"end"));
-        (if is_end { Keyword::EndOfObject } else { Keyword::Stream }, end)
+        (at + b"stream".len(), if is_end { Keyword::EndOfObject } else { Keyword::Stream })
     });
-    let object = search(b"endobj").map(|(_, end)| (Keyword::EndOfObject, end));
-    match (stream, object) {
-        (Some(stream), Some(object)) => Some(if stream.1 < object.1 { stream } else { object }),
-        (stream, object) => stream.or(object),
-    }
+    let objects = memmem::find_iter(window, b"endobj").map(|at| (at + b"endobj".len(), Keyword::EndOfObject));
+    let mut keywords: Vec<_> = streams.chain(objects).filter(|(end, _)| *end > old).collect();
+    keywords.sort_unstable_by_key(|(end, _)| *end);
+    keywords
 }
 
 /// Names while they pass, escapes undone (ISO 32000-1 §7.3.5).

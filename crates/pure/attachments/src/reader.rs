@@ -11,6 +11,7 @@ use crate::pdf::PdfReader;
 use crate::rar::RarReader;
 use crate::tar::TarReader;
 use crate::text::TextReader;
+use crate::tnef::TnefReader;
 use crate::walk::Walker;
 use crate::zip::ZipReader;
 
@@ -24,6 +25,7 @@ pub(crate) enum Reader {
     Tar(TarReader),
     Zip(ZipReader),
     Rar(RarReader),
+    Tnef(TnefReader),
     Message(Walker),
     Ole(OleReader),
     Pdf(PdfReader),
@@ -34,8 +36,10 @@ pub(crate) enum Reader {
 impl Reader {
     /// The reader for a content of this kind.
     pub(crate) fn of(content: &Content, kind: Kind, examination: &mut Examination) -> Reader {
-        let is_nested =
-            matches!(kind, Kind::Gzip | Kind::Tar | Kind::Zip | Kind::Rar4 | Kind::Rar5 | Kind::Message);
+        let is_nested = matches!(
+            kind,
+            Kind::Gzip | Kind::Tar | Kind::Zip | Kind::Rar4 | Kind::Rar5 | Kind::Tnef | Kind::Message
+        );
         if is_nested && content.role != Role::Text && !content.may_descend(examination) {
             return Reader::Nothing;
         }
@@ -56,14 +60,22 @@ impl Reader {
             Kind::Tar => Reader::Tar(TarReader::new(content)),
             Kind::Zip => Reader::Zip(ZipReader::new(content)),
             Kind::Rar4 | Kind::Rar5 => Reader::Rar(RarReader::new(content, kind)),
+            Kind::Tnef => Reader::Tnef(TnefReader::new(content)),
             Kind::Ole => Reader::Ole(OleReader::new(content)),
             Kind::Pdf => Reader::Pdf(PdfReader::new(content)),
             Kind::Rtf => Reader::Markup(MarkupReader::new(content, Language::Rtf)),
             Kind::Xml if content.role == Role::DocumentPart => {
                 Reader::OfficeXml(OfficeXmlReader::new(content))
             }
+            Kind::Html | Kind::Svg if content.role == Role::DocumentPart => {
+                Reader::OfficeXml(OfficeXmlReader::new(content))
+            }
             Kind::Html | Kind::Svg | Kind::WindowsScript => {
                 Reader::Markup(MarkupReader::new(content, Language::Markup))
+            }
+            Kind::Xml if !is_page => Reader::OfficeXml(OfficeXmlReader::new(content)),
+            Kind::Text if content.has_extension(&["csv", "tsv", "slk"]) => {
+                Reader::OfficeXml(OfficeXmlReader::new(content))
             }
             Kind::Xml | Kind::Text | Kind::Unknown if is_page => {
                 Reader::Markup(MarkupReader::new(content, Language::Markup))
@@ -88,6 +100,7 @@ impl Reader {
             Reader::Tar(reader) => reader.feed(octets, examination),
             Reader::Zip(reader) => reader.feed(octets, examination),
             Reader::Rar(reader) => reader.feed(octets, examination),
+            Reader::Tnef(reader) => reader.feed(octets, examination),
             Reader::Message(walker) => walker.feed(octets, examination),
             Reader::Ole(reader) => reader.feed(octets, examination),
             Reader::Pdf(reader) => reader.feed(octets, examination),
@@ -104,6 +117,7 @@ impl Reader {
             Reader::Tar(reader) => reader.finish(examination),
             Reader::Zip(reader) => reader.finish(examination),
             Reader::Rar(reader) => reader.finish(examination),
+            Reader::Tnef(reader) => reader.finish(examination),
             Reader::Message(mut walker) => walker.finish(examination),
             Reader::Ole(reader) => reader.finish(examination),
             Reader::Pdf(reader) => reader.finish(examination),

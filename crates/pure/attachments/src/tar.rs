@@ -16,8 +16,12 @@ pub(crate) struct TarReader {
     nesting: Nesting,
     block: Vec<u8>,
     state: State,
+    /// What follows when a sparse file's map has passed: blocks of it, as long as each says that there is another (GNU).
+    after_map: Option<State>,
     /// A name that the next header's entry has instead of its own.
     long_name: Option<Vec<u8>>,
+    /// Its length, likewise.
+    octets: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -50,7 +54,9 @@ impl TarReader {
             nesting: archive.nesting.in_archive(),
             block: Vec::new(),
             state: State::Header,
+            after_map: None,
             long_name: None,
+            octets: None,
         }
     }
 
@@ -92,7 +98,10 @@ impl TarReader {
                 self.long_name = octets.split(|octet| *octet == 0).next().map(<[u8]>::to_vec);
             }
             Inside::Name { octets, is_pax: true } => {
-                self.long_name = pax_path(&octets).or(self.long_name.take())
+                let name = pax_value(&octets, b"path=").map(<[u8]>::to_vec);
+                let digits = pax_value(&octets, b"size=").and_then(|digits| std::str::from_utf8(digits).ok());
+                self.long_name = name.or(self.long_name.take());
+                self.octets = digits.and_then(|digits| digits.parse().ok()).or(self.octets);
             }
             Inside::Nothing => {}
         }
@@ -105,13 +114,20 @@ impl TarReader {
             return rest;
         }
         let block = std::mem::take(&mut self.block);
+        if let Some(after_map) = self.after_map.take_if(|_| block.get(504) == Some(&0)) {
+            self.state = after_map;
+            return rest;
+        }
+        if self.after_map.is_some() {
+            return rest;
+        }
         if block.iter().all(|octet| *octet == 0) {
             // The end of the archive; some programs go on behind it.
             return rest;
         }
         if !has_right_sum(&block) {
-            examination.find(Class::Opaque, &self.place, "is damaged and was not looked into to its end");
-            self.state = State::Ended;
+            // The next header may follow at any block.
+            examination.find(Class::Opaque, &self.place, "is damaged and was not looked into everywhere");
             return rest;
         }
         self.begin_entry(&block, examination);
@@ -119,9 +135,11 @@ impl TarReader {
     }
 
     fn begin_entry(&mut self, block: &[u8], examination: &mut Examination) {
-        let octets = number(block.get(124..136).unwrap_or_default()).unwrap_or(0);
-        let padding = (BLOCK_OCTETS as u64 - octets % BLOCK_OCTETS as u64) % BLOCK_OCTETS as u64;
         let kind = block.get(156).copied().unwrap_or(0);
+        let is_extension = matches!(kind, b'L' | b'K' | b'x' | b'X' | b'g');
+        let octets = number(block.get(124..136).unwrap_or_default()).unwrap_or(0);
+        let octets = if is_extension { octets } else { self.octets.take().unwrap_or(octets) };
+        let padding = (BLOCK_OCTETS as u64 - octets % BLOCK_OCTETS as u64) % BLOCK_OCTETS as u64;
         let inside = match kind {
             b'L' => Inside::Name { octets: Vec::new(), is_pax: false },
             b'x' | b'X' => Inside::Name { octets: Vec::new(), is_pax: true },
@@ -139,13 +157,18 @@ impl TarReader {
             }
             _ => Inside::Nothing,
         };
-        if !matches!(kind, b'L' | b'K' | b'x' | b'X' | b'g') {
+        if !is_extension {
             self.long_name = None;
         }
         // Links and directories have no octets, whatever their header says.
         let has_octets = !matches!(kind, b'1'..=b'6');
         let (octets, padding) = if has_octets { (octets, padding) } else { (0, 0) };
-        self.state = State::Entry { octets, padding, inside };
+        let entry = State::Entry { octets, padding, inside };
+        if kind == b'S' && block.get(482).is_some_and(|more| *more != 0) {
+            self.after_map = Some(entry);
+        } else {
+            self.state = entry;
+        }
     }
 }
 
@@ -162,14 +185,16 @@ impl Inside {
     }
 }
 
-/// Whether a header's sum of octets, its own field taken as blanks, is what it says.
+/// Whether a header's sum of octets, its own field taken as blanks, is what it says. Some programs took octets for signed.
 pub(crate) fn has_right_sum(block: &[u8]) -> bool {
     let (Some(block), Some(said)) = (block.get(..BLOCK_OCTETS), block.get(148..156).and_then(number)) else {
         return false;
     };
-    let field = block.get(148..156).unwrap_or_default();
-    let sum = |octets: &[u8]| octets.iter().map(|octet| u64::from(*octet)).sum::<u64>();
-    sum(block) - sum(field) + 8 * u64::from(b' ') == said
+    let octets =
+        || block.iter().enumerate().map(|(at, octet)| if (148..156).contains(&at) { b' ' } else { *octet });
+    let unsigned: i64 = octets().map(i64::from).sum();
+    let signed: i64 = octets().map(|octet| i64::from(octet.cast_signed())).sum();
+    i64::try_from(said).is_ok_and(|said| said == unsigned || said == signed)
 }
 
 /// A number: octal, or binary where the first bit is set (GNU).
@@ -196,16 +221,41 @@ fn short_name(block: &[u8]) -> Vec<u8> {
     if prefix.is_empty() { text(0, 100) } else { [prefix.as_slice(), b"/", &text(0, 100)].concat() }
 }
 
-/// The value of `path` in records `LENGTH KEY=VALUE\n`.
-fn pax_path(records: &[u8]) -> Option<Vec<u8>> {
+/// The value of a key in records `LENGTH KEY=VALUE\n`.
+fn pax_value<'r>(records: &'r [u8], key: &[u8]) -> Option<&'r [u8]> {
     let mut rest = records;
     while let Some(blank) = memchr::memchr(b' ', rest) {
         let length = std::str::from_utf8(rest.get(..blank)?).ok()?.parse::<usize>().ok()?;
         let record = rest.get(blank + 1..length.min(rest.len()))?;
-        if let Some(path) = record.strip_prefix(b"path=") {
-            return Some(path.strip_suffix(b"\n").unwrap_or(path).to_vec());
+        if let Some(value) = record.strip_prefix(key) {
+            return Some(value.strip_suffix(b"\n").unwrap_or(value));
         }
         rest = rest.get(length..)?;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_records() {
+        for (field, expected) in [
+            (b"0000644 ".as_slice(), Some(0o644)),
+            (b"  12\0", Some(10)),
+            (b"\x80\0\0\0\0\0\0\0\0\0\x01\x02", Some(258)),
+            (b"\xff\xff\xff\xff\xff\xff\xff\xff", Some(u64::MAX)),
+            (b"x", None),
+            (b"", None),
+        ] {
+            assert_eq!(number(field), expected, "{}", field.escape_ascii());
+        }
+        let records = b"12 size=123\n15 path=a/b.js\n";
+        assert_eq!(pax_value(records, b"path="), Some(b"a/b.js".as_slice()));
+        assert_eq!(pax_value(records, b"size="), Some(b"123".as_slice()));
+        for broken in [b"x path=a\n".as_slice(), b"99 size=1\n", b"0 path=a\n", b"3 path=a\n", b"path"] {
+            assert_eq!(pax_value(broken, b"path="), None, "{}", broken.escape_ascii());
+        }
+    }
 }

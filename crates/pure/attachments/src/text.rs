@@ -6,6 +6,7 @@ use message::{Strictness, TransferDecoder, TransferEncoding};
 use crate::content::{Content, Nesting, Role};
 use crate::examination::Examination;
 use crate::name;
+use crate::policy::Class;
 
 /// Longest line that is looked at: 45 octets in uuencode take 61 characters, in Base64 60; a `begin` line has a name.
 const LINE_OCTETS_MAX: usize = 512;
@@ -74,7 +75,15 @@ impl TextReader {
 
     fn begin(&mut self, line: &[u8], examination: &mut Examination) {
         let Some((is_base64, name)) = begin_line(line) else { return };
-        if self.nesting.depth > examination.limits.depth_max || !examination.count_entry() {
+        if self.nesting.depth > examination.limits.depth_max {
+            return;
+        }
+        if !examination.count_entry() {
+            examination.find(
+                Class::Incomplete,
+                &self.place,
+                "has more files written into its text than are looked at",
+            );
             return;
         }
         let names = vec![name::text_of(name)];

@@ -1,5 +1,6 @@
 //! The text of VBA macros: unpacked from where it lies (MS-OVBA §2.4.1), and the words in it that say what it is for.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use crate::words::{Seen, Words};
@@ -7,7 +8,8 @@ use crate::words::{Seen, Words};
 /// What a chunk becomes at most (MS-OVBA §2.4.1.1.4).
 const CHUNK_OCTETS: usize = 4_096;
 
-/// Names of procedures that run by themselves, then words of what harmful ones do. The first [`AUTO`] are the former.
+/// Names of procedures that run by themselves, words of what harmful ones do, and what stands in documents outside of macros:
+/// sought together, since every octet of a document passes by.
 const WORDS: &[&str] = &[
     "AutoOpen",
     "Auto_Open",
@@ -59,8 +61,15 @@ const WORDS: &[&str] = &[
     "SaveToFile",
     "StrReverse",
     "Environ",
+    "DDEAUTO",
+    "D\0D\0E\0A\0U\0T\0O\0",
+    "This program cannot be run in DOS",
+    "must be run under Win32",
 ];
-const AUTO: usize = 24;
+const AUTO: Range<usize> = 0..24;
+const HARMFUL: Range<usize> = 24..50;
+const DDE: Range<usize> = 50..52;
+const PROGRAM: Range<usize> = 52..54;
 
 static VBA_WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(WORDS));
 
@@ -77,13 +86,23 @@ impl MacroWords {
 
     /// Whether something runs by itself.
     pub(crate) fn runs_by_itself(&self) -> bool {
-        self.seen.has_any(0..AUTO)
+        self.seen.has_any(AUTO)
+    }
+
+    /// Whether a field starts a program by data exchange.
+    pub(crate) fn has_data_exchange(&self) -> bool {
+        self.seen.has_any(DDE)
+    }
+
+    /// Whether what each Windows program says to DOS was there.
+    pub(crate) fn has_program(&self) -> bool {
+        self.seen.has_any(PROGRAM)
     }
 
     /// What was found, in words.
     pub(crate) fn list(&self) -> String {
-        let auto = self.seen.list(&VBA_WORDS, 0..AUTO, 3);
-        let other = self.seen.list(&VBA_WORDS, AUTO..WORDS.len(), 4);
+        let auto = self.seen.list(&VBA_WORDS, AUTO, 3);
+        let other = self.seen.list(&VBA_WORDS, HARMFUL, 4);
         if other.is_empty() { auto } else { format!("{auto}; {other}") }
     }
 }
@@ -254,6 +273,7 @@ pub(crate) mod tests {
         words.feed(&text);
         assert!(words.runs_by_itself());
         assert_eq!(words.list(), "AutoOpen; Shell");
-        assert!(WORDS.len() <= 64 && WORDS[AUTO].starts_with("Shell"));
+        assert!(WORDS[AUTO.end].starts_with("Shell") && WORDS[HARMFUL.end] == "DDEAUTO");
+        assert!(PROGRAM.end == WORDS.len() && WORDS.len() <= 64);
     }
 }

@@ -9,8 +9,8 @@ use crate::declared::{Declared, Encoding, Form};
 use crate::examination::Examination;
 use crate::policy::Class;
 
-/// Octets of one header that are read; a longer one is told of.
-const HEADER_OCTETS_MAX: usize = 64 * 1024;
+/// Octets of one header's Content fields that are read; where there are more, it is told of. Others are passed over.
+const HEADER_OCTETS_MAX: usize = 16 * 1024;
 
 /// Octets of a line that may be a boundary. RFC 2046 §5.1.1 allows 70, RFC 5322 §2.1.1 no line above 998.
 const LINE_OCTETS_MAX: usize = 1_024;
@@ -45,7 +45,13 @@ struct Multipart {
 
 #[derive(Debug)]
 enum State {
-    Header { octets: Vec<u8>, is_cut: bool },
+    Header {
+        /// Its fields about content.
+        octets: Vec<u8>,
+        is_cut: bool,
+        /// Whether the field at hand is one of them.
+        is_kept: bool,
+    },
     Body(Option<Box<Leaf>>),
 }
 
@@ -105,21 +111,12 @@ impl Walker {
         self.is_line_cut |= piece.len() > room;
         if end.is_some() {
             let mut line = std::mem::take(&mut self.line);
-            if std::mem::take(&mut self.is_line_cut) {
-                line.extend_from_slice(b"\n");
-                self.cut_header();
-            }
             self.header_line(&line, examination);
+            self.is_line_cut = false;
             line.clear();
             self.line = line;
         }
         rest
-    }
-
-    fn cut_header(&mut self) {
-        if let State::Header { is_cut, .. } = &mut self.state {
-            *is_cut = true;
-        }
     }
 
     fn header_line(&mut self, line: &[u8], examination: &mut Examination) {
@@ -128,10 +125,15 @@ impl Walker {
             self.end_header(examination);
             return self.pass_boundary(boundary, examination);
         }
-        let State::Header { octets, is_cut } = &mut self.state else { return };
-        let room = HEADER_OCTETS_MAX.saturating_sub(octets.len());
-        octets.extend_from_slice(line.get(..room).unwrap_or(line));
-        *is_cut |= line.len() > room;
+        let State::Header { octets, is_cut, is_kept } = &mut self.state else { return };
+        let continues = line.starts_with(b" ") || line.starts_with(b"\t");
+        let is_content = line.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-"));
+        *is_kept = if continues { *is_kept } else { is_content };
+        if *is_kept {
+            let room = HEADER_OCTETS_MAX.saturating_sub(octets.len());
+            octets.extend_from_slice(line.get(..room).unwrap_or(line));
+            *is_cut |= line.len() > room || self.is_line_cut;
+        }
         if blank_line_octets(line) == Some(line.len()) {
             self.end_header(examination);
         }
@@ -166,7 +168,7 @@ impl Walker {
         if may_be && end.is_none() {
             return rest;
         }
-        let line = std::mem::take(&mut self.line);
+        let mut line = std::mem::take(&mut self.line);
         self.is_line_start = end.is_some();
         if may_be {
             self.body_line(&line, examination);
@@ -176,6 +178,8 @@ impl Walker {
                 self.data(piece, examination);
             }
         }
+        line.clear();
+        self.line = line;
         rest
     }
 
@@ -255,7 +259,8 @@ impl Walker {
     }
 
     fn end_header(&mut self, examination: &mut Examination) {
-        let State::Header { octets, is_cut } = std::mem::replace(&mut self.state, State::Body(None)) else {
+        let State::Header { octets, is_cut, .. } = std::mem::replace(&mut self.state, State::Body(None))
+        else {
             return;
         };
         let is_digest_part = self.multiparts.last().is_some_and(|multipart| multipart.is_digest);
@@ -266,6 +271,12 @@ impl Walker {
             let mut place = self.place.clone();
             place.extend(declared.names.first().map(|name| crate::name::shown(name)));
             examination.find(Class::Ambiguous, &place, words);
+        }
+        if declared.form == Form::Multipart && !declared.names.is_empty() {
+            // Who takes it for a file saves it under its name.
+            let (names, media_type) = (declared.names.clone(), declared.media_type.clone());
+            Content::new(&self.place, self.nesting, names, media_type, Role::Attachment, examination)
+                .finish(examination);
         }
         if declared.form == Form::Multipart && self.multiparts.len() < MULTIPARTS_MAX {
             if declared.boundary.is_none() {
@@ -309,7 +320,7 @@ struct Boundary {
 
 impl State {
     fn in_header() -> State {
-        State::Header { octets: Vec::new(), is_cut: false }
+        State::Header { octets: Vec::new(), is_cut: false, is_kept: false }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Many words sought at once, in octets that come in pieces and in any letter case.
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 /// A set of words, at most 64. None may begin another: the shorter would hide the longer.
 pub(crate) struct Words {
@@ -14,7 +14,10 @@ impl Words {
     pub(crate) fn new(words: &'static [&'static str]) -> Words {
         let octets_max = words.iter().map(|word| word.len()).max().unwrap_or(1);
         // It could only fail on words of gigabytes.
-        let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(words).ok();
+        let mut builder = AhoCorasick::builder();
+        // There are few words and many octets.
+        builder.ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA));
+        let automaton = builder.build(words).ok();
         Words { automaton, words, octets_max }
     }
 }

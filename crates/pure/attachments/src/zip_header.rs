@@ -102,8 +102,9 @@ impl Gathering {
         self.name_left -= piece.len();
         self.name.extend_from_slice(piece);
         // Of a long name the end counts, where the extension is.
-        let surplus = self.name.len().saturating_sub(NAME_OCTETS_MAX);
-        self.name.drain(..surplus);
+        if self.name.len() > 2 * NAME_OCTETS_MAX {
+            self.name.drain(..self.name.len() - NAME_OCTETS_MAX);
+        }
         let (piece, rest) = rest.split_at(self.extra_left.min(rest.len()));
         self.extra_left -= piece.len();
         let room = EXTRA_OCTETS_MAX - self.extra.len();

@@ -109,6 +109,21 @@ fn whatever_comes_memory_is_bounded() {
         packed = gzip(&[packed, vec![level; 500_000]].concat());
     }
     check("gzip", &[header("a.gz"), packed].concat());
+    let wrapped = |mut packed: Vec<u8>, levels: u8| {
+        for level in 0..levels {
+            packed = gzip(&[packed, vec![level; 500_000]].concat());
+        }
+        [header("a.gz"), packed].concat()
+    };
+    let begin = b"MIME-Version: 1.0\r\nFrom: a\r\nContent-Disposition: x; filename=".as_slice();
+    check("names deep inside", &wrapped([begin, &vec![b'n'; 1 << 20]].concat(), 4));
+    // Streams of a PDF that seem to go on, and modules of a compound file.
+    let stream = b"/ObjStm/FlateDecode stream\nx\x9c\0\xff\xff\0\0".as_slice();
+    let document = [b"%PDF-1.7\n".as_slice(), stream, stream, &vec![b'x'; 100_000]].concat();
+    check("streams deep inside", &wrapped(document, 5));
+    let modules = b"\x01\xff\xbf\0Attribut".repeat(100_000);
+    let document = [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".as_slice(), &modules].concat();
+    check("modules deep inside", &wrapped(document, 5));
     // Entries with the longest names, each of them a finding.
     let name = [vec![b'x'; 65_000], b".exe".to_vec()].concat();
     let archive: Vec<u8> = (0..100).flat_map(|_| zip_entry(&name, b"x")).collect();

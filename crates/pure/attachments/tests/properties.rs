@@ -43,6 +43,8 @@ fn fragments() -> impl Strategy<Value = Vec<u8>> {
         Just(b"Rar!\x1a\x07\x01\x00".to_vec()),
         Just(b"Rar!\x1a\x07\x00".to_vec()),
         Just(b"<html><script>".to_vec()),
+        Just(b"\x78\x9f\x3e\x22\x01\0\x02\x0f\x80\x06\0\x05\0\0\0hello\0\0".to_vec()),
+        Just(b"\x02\x10\x80\x01\0\x06\0\0\0a.exe\0\0\0".to_vec()),
         Just(vec![0; 600]),
         Just(vec![b'x'; 1_100]),
         prop::collection::vec(any::<u8>(), 0..40),

@@ -130,9 +130,15 @@ fn damaged_archives_are_looked_into_as_far_as_they_go() {
         told_of("a.gz", &gzip[..20]),
         ["opaque: “a.gz” is damaged and was not looked into to its end"]
     );
-    let mut tar = tar_of(&[("a", b"x"), ("b", b"y")]);
+    let mut tar = tar_of(&[("a", b"x"), ("b", b"y"), ("c.js", b"z")]);
     tar[1_030] ^= 1;
-    assert_eq!(told_of("a.tar", &tar), ["opaque: “a.tar” is damaged and was not looked into to its end"]);
+    assert_eq!(
+        told_of("a.tar", &tar),
+        [
+            "script: “c.js” inside “a.tar” is named like a script for Windows",
+            "opaque: “a.tar” is damaged and was not looked into everywhere",
+        ]
+    );
 }
 
 #[test]

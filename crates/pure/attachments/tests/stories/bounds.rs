@@ -92,10 +92,13 @@ fn multiparts_inside_each_other() {
 
 #[test]
 fn headers_and_lines() {
-    for (octets, expected) in
-        [(65_536 - 5, vec![]), (65_536 - 4, vec![]), (65_536 - 3, vec![Class::Ambiguous])]
-    {
-        let message = format!("{}\r\n\r\nx", "A".repeat(octets));
+    let begin = "Content-Type: a/b; x=";
+    for (octets, expected) in [(16_383, vec![]), (16_384, vec![]), (16_385, vec![Class::Ambiguous])] {
+        let field = format!("{begin}{}\r\n", "x".repeat(octets - begin.len() - 2));
+        assert_eq!(with(Limits::default(), format!("{field}\r\nx").as_bytes()), expected, "{octets}");
+        // Other fields may be as long as they like.
+        let (before, behind) = ("y".repeat(100_000), "z".repeat(100_000));
+        let message = format!("X-Y: {before}\r\n{field}Received: {behind}\r\n {behind}\r\n\r\nx");
         assert_eq!(with(Limits::default(), message.as_bytes()), expected, "{octets}");
     }
     // A boundary so long is one; a longer one is text.
@@ -108,6 +111,20 @@ fn headers_and_lines() {
             with(Limits::default(), message.as_bytes()).contains(&Class::Program),
             is_found,
             "{octets}"
+        );
+    }
+}
+
+#[test]
+fn starts() {
+    let member = gzip(b"x");
+    for (count, expected) in [(8_191, vec![]), (8_192, vec![]), (8_193, vec![Class::Incomplete])] {
+        let message = [b"Content-Type: a/b; name=a.gz\r\n\r\n".as_slice(), &member.repeat(count)].concat();
+        let report = inspect_once(&message);
+        assert_eq!(
+            report.findings.iter().map(|finding| finding.class).collect::<Vec<_>>(),
+            expected,
+            "{count}"
         );
     }
 }

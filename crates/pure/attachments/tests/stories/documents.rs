@@ -77,12 +77,46 @@ fn macros_of_new_office() {
 }
 
 #[test]
+fn whole_documents_in_one_xml_file() {
+    let flat = b"<?xml version=\"1.0\"?><w:wordDocument w:macrosPresent=\"yes\"><w:binData w:name=\"editdata.mso\">QWN0</w:binData>";
+    assert_eq!(told_of("a.xml", flat), ["auto-macro: “a.xml” holds macros whose text could not be read"]);
+    let flat = b"<?xml version=\"1.0\"?><w:wordDocument><w:docOleData/></w:wordDocument>";
+    assert_eq!(told_of("a.doc", flat), ["embedded-object: “a.doc” holds packed objects"]);
+    assert_eq!(
+        told_of("a.xml", b"<?xml version=\"1.0\"?><w:wordDocument w:macrosPresent=\"no\"/>"),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn macros_of_open_document() {
+    let document = Zip::default()
+        .entry_as(
+            "mimetype",
+            b"application/vnd.oasis.opendocument.text",
+            How { is_stored: true, ..How::default() },
+        )
+        .entry("Basic/Standard/Module1.xml", b"<?xml version=\"1.0\"?><script:module/>")
+        .entry(
+            "content.xml",
+            b"<?xml version=\"1.0\"?><a xlink:href=\"vnd.sun.star.script:Standard.Module1.Main\"/>",
+        )
+        .finish();
+    assert_eq!(
+        told_of("a.odt", &document),
+        ["auto-macro: “a.odt” holds macros that its events start", "macro: “a.odt” holds macros"]
+    );
+}
+
+#[test]
 fn macro_sheets_of_old_excel() {
     let sheet = b"\x85\x00\x0e\x00\x00\x10\x00\x00\x01\x01\x06\x00Macro1";
     assert_eq!(
         told_of("a.xls", &ole(&["Workbook"], &[sheet])),
         ["auto-macro: “a.xls” holds Excel 4.0 macros"]
     );
+    let before = b"\x85\x00\x0d\x00\x8e\x1b\x00\x00\x00\x01\x06Macro1";
+    assert_eq!(told_of("a.xls", &ole(&["Book"], &[before])), ["auto-macro: “a.xls” holds Excel 4.0 macros"]);
     let plain = b"\x85\x00\x0e\x00\x00\x10\x00\x00\x00\x00\x06\x00Sheet1";
     assert_eq!(told_of("a.xls", &ole(&["Workbook"], &[plain])), Vec::<String>::new());
 }
@@ -124,6 +158,12 @@ fn documents_that_fetch_or_start_something() {
         told_of("a.docx", &zip_of("word/document.xml", dde)),
         ["dde: “a.docx” starts a program by dynamic data exchange"]
     );
+    assert_eq!(
+        told_of("a.csv", b"1,2,=cmd|'/c calc.exe'!A1\r\n"),
+        ["dde: “a.csv” starts a program by dynamic data exchange"]
+    );
+    let table = b"<?xml version=\"1.0\"?><Workbook><Cell ss:Formula=\"=cmd|'/c x'!A1\"/></Workbook>";
+    assert_eq!(told_of("a.xml", table), ["dde: “a.xml” starts a program by dynamic data exchange"]);
     let wide: Vec<u8> = String::from_utf8_lossy(dde).encode_utf16().flat_map(u16::to_le_bytes).collect();
     let wide = [b"\xff\xfe".as_slice(), &wide].concat();
     assert_eq!(
@@ -139,12 +179,34 @@ fn documents_that_hold_something() {
         ["embedded-object: “a.doc” holds a packed file"]
     );
     assert_eq!(told_of("a.doc", &ole(&["EncryptedPackage"], &[])), ["encrypted: “a.doc” is encrypted"]);
+    let word = b"\xec\xa5\xc1\0\x11\xc0\x09\x04\0\0\xf0\x13";
+    assert_eq!(told_of("a.doc", &ole(&["WordDocument"], &[word])), ["encrypted: “a.doc” is encrypted"]);
+    let excel = b"\x09\x08\x10\0\0\x06\x05\0\x67\x32\xcd\x07\xc1\x80\x01\0\x06\x06\0\0\x2f\0\x36\0";
+    assert_eq!(told_of("a.xls", &ole(&["Workbook"], &[excel])), ["encrypted: “a.xls” is encrypted"]);
+    let user = b"\0\0\xf6\x0f\x24\0\0\0\x14\0\0\0\xdf\xc4\xd1\xf3";
+    assert_eq!(told_of("a.ppt", &ole(&["Current User"], &[user])), ["encrypted: “a.ppt” is encrypted"]);
     assert_eq!(told_of("a.msg", &ole(&[], &[&program()])), ["program: “a.msg” holds a Windows program"]);
+    assert_eq!(
+        told_of(
+            "a.doc",
+            &ole(&["\u{1}Ole10Native"], &[b"..run.exe..This program cannot be run in DOS mode"])
+        ),
+        ["program: “a.doc” holds a packed Windows program", "embedded-object: “a.doc” holds a packed file"]
+    );
+    let shortcut = b"..a.lnk..L\0\0\0\x01\x14\x02\0\0\0\0\0\xc0\0\0\0\0\0\0F";
+    assert_eq!(
+        told_of("a.doc", &ole(&["\u{1}Ole10Native"], &[shortcut])),
+        [
+            "shortcut: “a.doc” holds a packed shortcut that starts something",
+            "embedded-object: “a.doc” holds a packed file",
+        ]
+    );
     let document = zip_of("word/embeddings/run.exe", &program());
     assert_eq!(
         told_of("a.docx", &document),
         ["program: “word/embeddings/run.exe” inside “a.docx” is named like a program"]
     );
+    assert_eq!(told_of("a.rtf", b"{\\rtf1 write \\\\objupdate or \\\\objdata}"), Vec::<String>::new());
     let rtf = b"{\\rtf1{\\object\\objemb\\objupdate{\\*\\objdata 0105}}}";
     assert_eq!(
         told_of("a.doc", rtf),
@@ -152,6 +214,43 @@ fn documents_that_hold_something() {
             "active-document: “a.doc” holds an object that loads by itself",
             "embedded-object: “a.doc” holds packed objects",
         ]
+    );
+}
+
+#[test]
+fn what_outlook_packs_into_winmail_dat() {
+    let attribute = |level: u8, number: u32, value: &[u8]| {
+        let length = (value.len() as u32).to_le_bytes();
+        [&[level], number.to_le_bytes().as_slice(), &length, value, &[0, 0]].concat()
+    };
+    let begin = [b"\x78\x9f\x3e\x22\x01\x00".as_slice(), &attribute(1, 0x0008_9006, &[0, 0, 1, 0])].concat();
+    let file = |title: &str, content: &[u8], properties: &[u8]| {
+        [
+            attribute(2, 0x0006_9002, &[0; 14]),
+            attribute(2, 0x0001_8010, &[title.as_bytes(), b"\0"].concat()),
+            attribute(2, 0x0006_800f, content),
+            attribute(2, 0x0006_9005, properties),
+        ]
+        .concat()
+    };
+    let long: Vec<u8> = "invoice.pdf.js\0".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let properties =
+        [b"\x02\0\0\0\x1f\0\x07\x37\x01\0\0\0".as_slice(), &(long.len() as u32).to_le_bytes(), &long]
+            .concat();
+    let tnef = [begin.clone(), file("a.jpg", &program(), b""), file("INVOIC~1", b"x", &properties)].concat();
+    assert_eq!(
+        told_of("winmail.dat", &tnef),
+        [
+            "program: “a.jpg” inside “winmail.dat” is a Windows program",
+            "script: “invoice.pdf.js” inside “winmail.dat” is named like a script for Windows",
+            "disguised: “a.jpg” inside “winmail.dat” is a Windows program and is named .jpg",
+            "disguised: “invoice.pdf.js” inside “winmail.dat” has a name that shows another extension before the one that counts",
+        ]
+    );
+    let damaged = [begin, vec![7; 20]].concat();
+    assert_eq!(
+        told_of("winmail.dat", &damaged),
+        ["opaque: “winmail.dat” is damaged and was not looked into to its end"]
     );
 }
 

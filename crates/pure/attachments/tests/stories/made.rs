@@ -11,6 +11,13 @@ pub(crate) fn inspect(message: &[u8]) -> Report {
     inspect_with(Rules::default(), message)
 }
 
+/// Looks at a message in the one way.
+pub(crate) fn inspect_once(message: &[u8]) -> Report {
+    let mut inspector = Inspector::new(Arc::new(Rules::default()));
+    inspector.feed(message);
+    inspector.finish()
+}
+
 /// Looks at a message whole and in pieces; what is found is the same.
 pub(crate) fn inspect_with(rules: Rules, message: &[u8]) -> Report {
     let rules = Arc::new(rules);

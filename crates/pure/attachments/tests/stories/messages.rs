@@ -34,6 +34,7 @@ fn the_name_is_judged_wherever_it_stands() {
         "Content-Disposition: attachment;\n filename*0=a.;\n filename*1=exe",
         "Content-Disposition: attachment; filename*=utf-8''a%2Eexe",
         "Content-Disposition: attachment; filename=\"=?utf-8?B?YS5leGU=?=\"",
+        "Content-Type: multipart/mixed; boundary=b\nContent-Disposition: attachment; filename=a.exe",
         "Content-Disposition: attachment; filename=a.txt\nContent-Type: a/b; name=a.exe",
     ] {
         let message = format!("{header}\n\nx\n").replace('\n', "\r\n");
@@ -188,6 +189,18 @@ fn who_runs_the_server_says_what_follows() {
     // Allowed is a script, not a program that is called one.
     let report = inspect_with(rules(), &attached("a.js", &program()));
     assert_eq!(told(&report), ["program: “a.js” is a Windows program"]);
+}
+
+#[test]
+fn macros_are_allowed_where_the_name_says_that_there_are_some() {
+    let mut policy = Policy::default();
+    assert!(policy.allow("xlsm"));
+    let macros = zip_of("xl/macrosheets/sheet1.xml", b"<x/>");
+    let allowed = |name: &str| {
+        let rules = Rules { policy: policy.clone(), ..Rules::default() };
+        inspect_with(rules, &attached(name, &macros)).findings.is_empty()
+    };
+    assert!(allowed("a.xlsm") && !allowed("a.xlsx") && !allowed("a.xlsm.xlsx"));
 }
 
 #[test]

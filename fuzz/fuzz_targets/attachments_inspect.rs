@@ -1,0 +1,65 @@
+//! Any message, cut anywhere, is examined within its bounds; any content attached to one too. An odd first octet asks for the
+//! latter. What comes out as a sentence is one line.
+#![no_main]
+
+use std::sync::{Arc, LazyLock};
+
+use attachments::{HashList, HashListBuilder, Inspector, Limits, Report, Rules};
+use libfuzzer_sys::fuzz_target;
+
+/// Limits low enough for small inputs to reach them.
+const LIMITS: Limits = Limits {
+    depth_max: 4,
+    parts_max: 8,
+    entries_max: 12,
+    expanded_octets_max: 200_000,
+    ratio_max: 100,
+    findings_max: 6,
+};
+
+static RULES: LazyLock<Arc<Rules>> = LazyLock::new(|| {
+    let mut builder = HashListBuilder::new();
+    for line in ["5d41402abc4b2a76b9719d911017c592:5:md5", "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d:*:sha1"]
+    {
+        builder.take_line(line.as_bytes()).expect("a digest");
+    }
+    let list = HashList::open(builder.build()).expect("what was built is a list");
+    Arc::new(Rules { limits: LIMITS, lists: vec![list], ..Rules::default() })
+});
+
+fuzz_target!(|octets: &[u8]| {
+    let Some((first, rest)) = octets.split_first() else { return };
+    let message = match first & 1 {
+        0 => rest.to_vec(),
+        _ => [b"Content-Type: a/b; name=x\r\nContent-Transfer-Encoding: binary\r\n\r\n".as_slice(), rest]
+            .concat(),
+    };
+    check(&inspect(&message, message.len().max(1)));
+    check(&inspect(&message, usize::from(first >> 1) + 1));
+    if let Ok(list) = HashList::open(rest.to_vec()) {
+        let _ = list.rows();
+        let mut inspector = Inspector::new(Arc::new(Rules { lists: vec![list], ..Rules::default() }));
+        inspector.feed(b"Content-Type: a/b; name=x\r\n\r\nhello");
+        check(&inspector.finish());
+    }
+    let mut builder = HashListBuilder::new();
+    let taken =
+        rest.split(|octet| *octet == b'\n').take(50).filter(|line| builder.take_line(line).is_ok()).count();
+    assert!(HashList::open(builder.build()).expect("what was built is a list").rows() <= taken);
+});
+
+fn inspect(message: &[u8], piece: usize) -> Report {
+    let mut inspector = Inspector::new(Arc::clone(&RULES));
+    message.chunks(piece).for_each(|octets| inspector.feed(octets));
+    inspector.finish()
+}
+
+fn check(report: &Report) {
+    assert!(report.findings.len() <= Limits::default().findings_max);
+    assert!(report.expanded_octets <= Limits::default().expanded_octets_max);
+    assert!(report.findings.is_sorted_by(|one, other| one.action >= other.action));
+    for finding in &report.findings {
+        let text = finding.to_string();
+        assert!(text.len() < 4_000 && !text.contains(['\n', '\r', '\0']), "{text:?}");
+    }
+}
