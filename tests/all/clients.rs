@@ -25,7 +25,7 @@ pub(crate) fn run(command: &mut Command) -> Result<String> {
 }
 
 /// Waits until a mailbox has so many messages, told by IDLE.
-fn wait_for_messages(server: &Server, person: &str, mailbox: &str, count: u64) -> Result<()> {
+pub(crate) fn wait_for_messages(server: &Server, person: &str, mailbox: &str, count: u64) -> Result<()> {
     let mut imap = server.imap(person)?;
     if imap.ok(&format!("SELECT {mailbox}"))?.number_of("EXISTS") >= Some(count) {
         return Ok(());

@@ -1,15 +1,18 @@
 //! Strangers before their mail is seen, by the whole program: lists well and ill, who has to come again and does so after a
 //! restart, traps, a host that cannot wait. Strangers come by a load balancer's header from addresses of the Internet.
 
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use testkit::{Dialogue, Humour, Internet, Record, Server, ServerOptions, Signing};
+use testkit::{Dialogue, Humour, Internet, Record, Server, ServerOptions, Signing, WAIT_MAX};
 
+use crate::clients::{run, wait_for_messages};
 use crate::clock::MovedClock;
+use crate::debian::Postfix;
 
 const EVE: &str = "eve@elsewhere.example";
 /// A host whose name agrees, and one without a name.
@@ -90,9 +93,22 @@ fn json(server: &Server, command: &[&str]) -> Result<Value> {
     serde_json::from_str(&told).with_context(|| told.clone())
 }
 
+/// What the record tells of a message, as soon as it tells this.
+fn traced(server: &Server, what: &str, word: &str) -> Result<String> {
+    let begun = std::time::Instant::now();
+    loop {
+        let told = json(server, &["trace", what])?.to_string();
+        if told.contains(word) {
+            return Ok(told);
+        }
+        ensure!(begun.elapsed() < WAIT_MAX, "nothing of {word} in {told}");
+    }
+}
+
 /// The state of a list, once it has been tested.
 fn state(server: &Server, zone: &str) -> Result<(String, String)> {
-    for _ in 0..1_000 {
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < WAIT_MAX {
         let told = json(server, &["screen", "status"])?;
         let lists = told["lists"].as_array().context("no lists")?;
         let found = lists.iter().find(|list| list["list"] == zone).with_context(|| told.to_string())?;
@@ -152,8 +168,7 @@ fn who_comes_again_after_a_restart_is_taken() -> Result<()> {
     let mut server = Server::start(options)?;
     let said = bring(&server, NAMELESS, "eve@nospf.example", Server::ANN)?;
     ensure!(said.starts_with("451 4.7.1 Greylisted: come again in "), "{said}");
-    let told = json(&server, &["trace", "eve@nospf.example"])?;
-    ensure!(told.to_string().contains("asked to come again, for REVERSE_NAME_MISSING"), "{told}");
+    traced(&server, "eve@nospf.example", "asked to come again, for REVERSE_NAME_MISSING")?;
     // Nobody has anything against a host whose name and SPF agree.
     let said = bring(&server, GOOD, EVE, Server::ANN)?;
     ensure!(said.starts_with("250"), "{said}");
@@ -184,7 +199,8 @@ fn whom_our_people_write_to_need_not_come_again() -> Result<()> {
 #[test]
 fn traps_are_set_by_commands_and_remember() -> Result<()> {
     let internet = internet()?;
-    let mut server = Server::start(options(&internet, "lists = []\ngreylist = \"off\""))?;
+    let screen = "lists = [\"bl.example\"]\ntraps = [\"Lost@example.test\"]\ngreylist = \"off\"";
+    let mut server = Server::start(options(&internet, screen))?;
     server.command(&["screen", "trap", "add", "old@example.test"])?;
     for (address, why) in
         [(Server::ANN, "somebody's address"), ("old@elsewhere.example", "no domain of ours")]
@@ -197,14 +213,47 @@ fn traps_are_set_by_commands_and_remember() -> Result<()> {
     // The memory is on disk, and commands work without a server.
     server.stop()?;
     let traps = json(&server, &["screen", "trap", "list"])?;
-    ensure!(traps[0]["address"] == "old@example.test" && traps[0]["set_by"] == "command", "{traps}");
+    for (at, address, by) in [(0, "lost@example.test", "settings"), (1, "old@example.test", "command")] {
+        ensure!(traps[at]["address"] == address && traps[at]["set_by"] == by, "{traps}");
+    }
+    let told = json(&server, &["screen", "status"])?;
+    ensure!(told["lists"][0]["state"] == "untested", "{told}");
     server.up()?;
     ensure!(bring(&server, GOOD, EVE, Server::ANN)?.starts_with("250"));
-    let told = json(&server, &["trace", Server::ANN])?;
-    ensure!(told.to_string().contains("TRAPPED_ADDRESS"), "{told}");
+    traced(&server, Server::ANN, "TRAPPED_ADDRESS")?;
     server.command(&["screen", "trap", "remove", "old@example.test"])?;
     let said = bring(&server, GOOD, EVE, "old@example.test")?;
     ensure!(said.starts_with("550 5.1.1"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn real_hosts_wait_for_their_turn() -> Result<()> {
+    let internet = internet()?;
+    // swaks waits for the greeting, and sends together what may be sent together.
+    let mut options = options(&internet, "lists = []");
+    options.settings = options.settings.replace("greet_pause = 0", "greet_pause = 1");
+    let server = Server::start(options)?;
+    let port = server.address(25).port().to_string();
+    let mut swaks = Command::new("swaks");
+    swaks.args(["--server", "127.0.0.1", "--port", &port, "--timeout", "60", "--pipeline", "--silent", "2"]);
+    swaks.args(["--helo", "mx.elsewhere.example", "--from", EVE, "--to", Server::ANN]);
+    swaks.args(["--proxy-version", "1", "--proxy-family", "TCP4", "--proxy-source", GOOD]);
+    swaks.args(["--proxy-source-port", "1000", "--proxy-dest", "11.255.255.1", "--proxy-dest-port", "25"]);
+    run(&mut swaks)?;
+    let told = traced(&server, EVE, "taken: ")?;
+    ensure!(!told.contains("screen:"), "{told}");
+
+    let settings = internet.settings("", "");
+    let settings =
+        format!("{settings}[senders]\nunchecked_networks = []\n[screen]\nlists = []\ndomain_lists = []\n");
+    let server = Server::start(ServerOptions { settings, ..ServerOptions::default() })?;
+    let postfix = Postfix::that_sends_to(server.address(25).port())?;
+    let message = format!("From: {EVE}\r\nSubject: x\r\n\r\nHello.\r\n");
+    postfix.send(EVE, &[Server::ANN, Server::BOB], &message)?;
+    wait_for_messages(&server, Server::BOB, "INBOX", 1)?;
+    let told = traced(&server, EVE, "taken: ")?;
+    ensure!(!told.contains("screen:"), "{told}");
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use crate::keys::Srs;
 use crate::reports::{self, ReportBook};
 use crate::settings::Settings;
 use crate::way::WayBook;
-use crate::wire::queue_settings;
+use crate::wire::{queue_settings, screen_settings};
 
 /// What a server, or a command without one, works on.
 #[derive(Clone, Debug)]
@@ -81,6 +81,7 @@ impl House {
             metrics,
         )
         .with_context(|| place("spam"))?;
+        screen.reconfigure(&screen_settings(settings));
         Ok(Self {
             directory,
             store,

@@ -28,6 +28,7 @@ use self::doors::{Doors, Means, Transactions};
 pub(crate) use self::names::dns_settings;
 pub(crate) use self::own_policy::{own_policy, policy_id};
 pub(crate) use self::reports::send_reports;
+pub(crate) use self::screen::screen_settings;
 pub(crate) use self::sending::queue_settings;
 pub(crate) use self::site::{probes, site, world};
 use crate::admin::AdminSocket;

@@ -179,7 +179,7 @@ impl SmtpDoor {
     pub fn new(rooms: Rooms, settings: Settings, metrics: &Metrics) -> Self {
         let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind());
         if let Some(screen) = &rooms.screen {
-            screen.lists().reconfigure(live.settings.screen.lists.clone());
+            screen.reconfigure(&live.settings.screen);
             if let Some(resolver) = &rooms.resolver {
                 screen.lists().ask_by(resolver.clone());
             }
@@ -194,7 +194,7 @@ impl SmtpDoor {
         let rooms = &self.0.rooms;
         let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind());
         if let Some(screen) = &rooms.screen {
-            screen.lists().reconfigure(live.settings.screen.lists.clone());
+            screen.reconfigure(&live.settings.screen);
         }
         self.0.live.store(Arc::new(live));
     }

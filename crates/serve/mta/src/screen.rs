@@ -13,10 +13,13 @@ pub(crate) mod rates;
 pub(crate) mod senders;
 mod settings;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+use mail_types::Address;
 use platform::clock::Clock;
 use platform::metrics::Metrics;
 
@@ -37,6 +40,8 @@ pub use settings::{Consequence, Greylist, OnTrap, ScreenSettings};
 pub struct Screen {
     senders: Senders,
     lists: Lists,
+    /// Traps of the settings, in canonical form.
+    traps: Arc<ArcSwap<BTreeSet<Address>>>,
     pub(crate) rates: Arc<rates::Rates>,
     pub(crate) counts: Arc<counts::Counts>,
 }
@@ -50,9 +55,27 @@ impl Screen {
         Ok(Self {
             senders: Senders::open(path, clock.clone(), metrics)?,
             lists: Lists::new(clock, metrics.clone()),
+            traps: Arc::default(),
             rates: Arc::default(),
             counts: Arc::new(counts::Counts::new(metrics)),
         })
+    }
+
+    /// Takes what the settings say of lists and traps, for whoever comes from now on.
+    pub fn reconfigure(&self, settings: &ScreenSettings) {
+        self.lists.reconfigure(settings.lists.clone());
+        self.traps.store(Arc::new(settings.traps.iter().map(Address::to_canonical).collect()));
+    }
+
+    /// Traps that the settings name.
+    #[must_use]
+    pub fn traps_of_settings(&self) -> Vec<Address> {
+        self.traps.load().iter().cloned().collect()
+    }
+
+    /// Whether an address is a trap, by the settings or by a command.
+    pub(crate) async fn is_trap(&self, address: &Address) -> bool {
+        self.traps.load().contains(&address.to_canonical()) || self.senders.is_trap(address).await
     }
 
     /// What is remembered of those who send to us.

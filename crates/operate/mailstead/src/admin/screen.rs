@@ -73,7 +73,8 @@ pub(super) async fn status(house: &House) -> anyhow::Result<Answer> {
 
 pub(super) async fn traps(house: &House) -> anyhow::Result<Answer> {
     let line = |address: String, by: &str| TrapLine { address, set_by: by.to_owned() };
-    let in_settings = house.settings.list("screen.traps").into_iter().map(|text| line(text, "settings"));
+    let in_settings = house.screen.traps_of_settings();
+    let in_settings = in_settings.iter().map(|address| line(address.to_string(), "settings"));
     let set = house.screen.senders().traps().await.context("reading traps")?;
     let set = set.iter().map(|address| line(address.to_string(), "command"));
     Ok(Answer::Traps { traps: in_settings.chain(set).collect() })

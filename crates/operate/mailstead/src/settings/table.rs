@@ -666,14 +666,14 @@ pub(crate) static TABLE: &[Row] = &[
     row(
         "screen.messages_a_minute_max",
         Number { min: 0, max: 1_000_000 },
-        "300",
+        "1000",
         Live,
         "Messages in a minute from one stranger's address (/64 for IPv6), beyond which it is told to come again; 0: any number.",
     ),
     row(
         "screen.recipients_a_minute_max",
         Number { min: 0, max: 1_000_000 },
-        "1000",
+        "5000",
         Live,
         "Recipients in a minute from one stranger's address; 0: any number.",
     ),

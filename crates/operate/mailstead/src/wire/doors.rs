@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 
 use super::listeners::Purpose;
 use super::own_policy::own_policy;
-use super::{reports, screen, sending};
+use super::{reports, screen_settings, sending};
 use crate::house::House;
 use crate::keys::Srs;
 use crate::reports::{ReportMail, row_of};
@@ -380,7 +380,7 @@ fn smtp_settings(settings: &Settings, srs: &Srs) -> mta::Settings {
         quota_default: quota_default(settings),
         routing: sending::routing(settings, srs),
         checks: checks(settings),
-        screen: screen::screen(settings),
+        screen: screen_settings(settings),
         future_release_max: settings.time("submission.future_release_max"),
         ..mta::Settings::new(settings.hostname())
     }

@@ -6,7 +6,7 @@ use mta::screen::{Consequence, Greylist, ListEntry, ListSettings, OnTrap, RateLi
 use crate::settings::Settings;
 
 /// What becomes of strangers.
-pub(super) fn screen(settings: &Settings) -> ScreenSettings {
+pub(crate) fn screen_settings(settings: &Settings) -> ScreenSettings {
     let lists = |key: &str| {
         settings.list(key).iter().filter_map(|text| ListEntry::parse(text).ok()).collect::<Vec<_>>()
     };

@@ -36,9 +36,9 @@ pub(crate) struct Screening {
     address: IpAddr,
     /// The address of ours that it has come to.
     local: Option<IpAddr>,
-    /// Of a private network: without a public name, on no list, and no sender of spam to the world.
+    /// Of a private network: without a public name, on no list, and perhaps the world's mail by way of one host.
     is_neighbour: bool,
-    _place: Place,
+    _place: Option<Place>,
     client: Judged,
     is_client_judged: bool,
 }
@@ -103,15 +103,22 @@ impl Screening {
         if listener != Listener::Relay || !settings.screen.is_on || is_trusted {
             return Ok(None);
         }
-        let Some(place) = screen.rates.admit(address, settings.screen.rates) else {
-            screen.counts.refused(Refused::Network);
-            return Err(replies::NETWORK_FULL);
+        let is_neighbour = !platform::network::is_public(address);
+        let place = match is_neighbour {
+            true => None,
+            false => match screen.rates.admit(address, settings.screen.rates) {
+                Some(place) => Some(place),
+                None => {
+                    screen.counts.refused(Refused::Network);
+                    return Err(replies::NETWORK_FULL);
+                }
+            },
         };
         Ok(Some(Box::new(Self {
             screen: screen.clone(),
             address,
             local: local.address().map(|address| address.to_canonical()),
-            is_neighbour: !platform::network::is_public(address),
+            is_neighbour,
             _place: place,
             client: Judged::default(),
             is_client_judged: false,
@@ -205,8 +212,8 @@ impl Conversation {
 
     fn may_bring(&self, screening: &Screening, what: Brought) -> Result<(), Reply> {
         let limits = self.live.settings.screen.rates;
-        let Screening { screen, address, .. } = screening;
-        if screen.rates.may_bring(*address, what, limits, &self.door.rooms.clock) {
+        let Screening { screen, address, is_neighbour, .. } = screening;
+        if *is_neighbour || screen.rates.may_bring(*address, what, limits, &self.door.rooms.clock) {
             return Ok(());
         }
         screen.counts.refused(Refused::Rate);
@@ -237,7 +244,7 @@ impl Conversation {
         let live = Arc::clone(&self.live);
         let settings = &live.settings.screen;
         self.may_bring(screening, Brought::Recipient)?;
-        if self.is_trap(screening, settings, forward_path).await {
+        if self.is_trap(&screening.screen, forward_path).await {
             return self.spring_trap(screening, settings.on_trap).await;
         }
         let route = found?;
@@ -252,12 +259,9 @@ impl Conversation {
     }
 
     /// Whether an address is a trap. An account's never is: somebody's mail would be thrown away.
-    async fn is_trap(&self, screening: &Screening, settings: &ScreenSettings, path: &ForwardPath) -> bool {
+    async fn is_trap(&self, screen: &Screen, path: &ForwardPath) -> bool {
         let ForwardPath::Address(address) = path else { return false };
-        let canonical = address.to_canonical();
-        let is_set = settings.traps.iter().any(|trap| trap.to_canonical() == canonical)
-            || screening.screen.senders().is_trap(&canonical).await;
-        is_set && self.door.rooms.directory.account_by_address(&canonical).is_none()
+        screen.is_trap(address).await && self.door.rooms.directory.account_by_address(address).is_none()
     }
 
     async fn spring_trap(&mut self, screening: &mut Screening, on_trap: OnTrap) -> Result<Route, Reply> {
@@ -305,8 +309,13 @@ impl Conversation {
         let hello_name = DomainName::parse(&hello).ok();
         let sender = sender_domain(&reverse_path);
         let domains: Vec<DomainName> = hello_name.into_iter().chain(sender.cloned()).collect();
-        let (hits, spf) =
-            tokio::join!(screening.screen.lists().ask_domains(&domains), self.spf(&hello, &reverse_path));
+        let spf = async {
+            if screening.is_neighbour {
+                return None;
+            }
+            self.spf(settings, &hello, &reverse_path).await
+        };
+        let (hits, spf) = tokio::join!(screening.screen.lists().ask_domains(&domains), spf);
         judged.add_hits(&hits);
         if let Some(domain) = sender
             && self.door.rooms.directory.is_local_domain(domain)
@@ -327,7 +336,12 @@ impl Conversation {
     }
 
     /// SPF of the sender; nothing where there is none or nobody can be asked.
-    async fn spf(&self, hello: &str, reverse_path: &ReversePath) -> Option<SpfResult> {
+    async fn spf(
+        &self,
+        settings: &ScreenSettings,
+        hello: &str,
+        reverse_path: &ReversePath,
+    ) -> Option<SpfResult> {
         let (Some(resolver), Some(address)) = (&self.door.rooms.resolver, self.client.peer.address()) else {
             return None;
         };
@@ -343,7 +357,8 @@ impl Conversation {
         };
         let (query, limits) = (bringer.query(), spf::Limits::default());
         let check = |answers: &_| spf::check(spf::Identity::MailFrom, &query, limits, answers);
-        Some(settle(resolver, self.live.settings.checks.time_max, check).await.result)
+        // Not as long as when the message is judged: nobody is to wait twice where DNS is silent.
+        Some(settle(resolver, settings.lists.time_max, check).await.result)
     }
 
     /// Refuses what the operator wants refused: for one thing, or for all together.

@@ -318,7 +318,7 @@ impl Lists {
                 tracing::warn!(
                     list = %zone,
                     why,
-                    "a list is not asked until it is well again; tested every hour, or take it out of [screen]"
+                    "a list is not asked until it is well again; tested again soon, or take it out of [screen]"
                 );
                 known.since = now;
             }
@@ -329,8 +329,20 @@ impl Lists {
 
     /// Tests all lists.
     pub async fn test_all(&self) {
+        self.test(|_| true).await;
+    }
+
+    /// Tests those lists again that are not asked.
+    pub async fn test_ill(&self) {
+        self.test(|known| known.state != ListState::Healthy).await;
+    }
+
+    async fn test(&self, is_due: impl Fn(&Known) -> bool) {
         let Some(resolver) = self.0.resolver.load_full() else { return };
-        let lists: Vec<(ListKind, Name)> = self.0.known.lock().keys().cloned().collect();
+        let lists: Vec<(ListKind, Name)> = {
+            let known = self.0.known.lock();
+            known.iter().filter(|(_, known)| is_due(known)).map(|(list, _)| list.clone()).collect()
+        };
         let resolver = &*resolver;
         stream::iter(lists)
             .for_each_concurrent(OPEN_MAX, |(kind, zone)| async move {
@@ -360,15 +372,24 @@ impl Lists {
         });
     }
 
-    /// Tests the lists now, every hour, and when others are named. To be spawned once, as a task; ends at `stop`.
+    /// Tests the lists now, every hour, and when others are named; those that are ill more often. To be spawned once, as a
+    /// task; ends at `stop`.
     pub async fn tend(self, stop: Shutdown) {
         loop {
             // No arm loses anything when cancelled: lists are tested again.
             tokio::select! {
                 () = stop.triggered() => return,
                 () = self.0.changed.notified() => {}
-                () = async { self.test_all().await; tokio::time::sleep(health::TEST_EVERY).await } => {}
+                () = self.test_for_an_hour() => {}
             }
+        }
+    }
+
+    async fn test_for_an_hour(&self) {
+        self.test_all().await;
+        for _ in 0..health::TURNS {
+            tokio::time::sleep(health::TEST_EVERY / health::TURNS).await;
+            self.test_ill().await;
         }
     }
 

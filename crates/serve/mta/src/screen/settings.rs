@@ -87,8 +87,8 @@ impl Default for ScreenSettings {
             on_trap: OnTrap::Discard,
             rates: RateLimits {
                 connections_per_network: Some(50),
-                messages_a_minute: Some(300),
-                recipients_a_minute: Some(1_000),
+                messages_a_minute: Some(1_000),
+                recipients_a_minute: Some(5_000),
             },
         }
     }

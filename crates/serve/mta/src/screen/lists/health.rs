@@ -10,6 +10,8 @@ use super::ask::{Said, entry_of, say};
 
 /// How often lists are tested.
 pub(super) const TEST_EVERY: Duration = Duration::from_secs(3_600);
+/// How often in that time those are tested that are ill: a network that came up late must not cost an hour of hits.
+pub(super) const TURNS: u32 = 6;
 
 /// An address that every list has, and one that none has.
 const LISTED: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));

@@ -213,6 +213,10 @@ fn is_number(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use mail_types::AddressDomain;
+    use mail_types::DomainName;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -240,5 +244,18 @@ mod tests {
             }
         }
         assert_eq!(constant_sender(&ReversePath::Null), "");
+    }
+
+    proptest! {
+        #[test]
+        fn any_sender_has_a_constant_one(local in "[a-zA-Z0-9=+._#é-]{1,40}", prefix in "(|SRS0=|srs1=|prvs=)") {
+            let domain = AddressDomain::Name(DomainName::parse("x.example").unwrap());
+            let address = Address::new(&format!("{prefix}{local}"), domain.clone()).unwrap();
+            let once = constant_address(&address);
+            prop_assert!(once.contains('@'));
+            let (local, _) = once.rsplit_once('@').unwrap();
+            // What is constant stays so.
+            prop_assert_eq!(constant_local_part(local), local);
+        }
     }
 }
