@@ -10,7 +10,7 @@ static STARTER: LazyLock<Model<Vec<u8>>> = LazyLock::new(starter);
 
 fuzz_target!(|octets: &[u8]| {
     let all = features(octets);
-    assert!(all.count() <= 4 * FEATURES_MAX);
+    assert!(all.count() <= 5 * FEATURES_MAX);
     let (judgement, signals) = STARTER.explain(octets, None);
     assert!(judgement.log_odds.is_finite());
     let sum: f32 = signals.iter().map(|signal| signal.weight).sum();

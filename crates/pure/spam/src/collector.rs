@@ -17,10 +17,16 @@ pub(crate) enum View {
     HeaderOctets,
     /// Runs of four octets of the texts.
     BodyOctets,
+    /// Runs of four octets of the trace fields.
+    Trace,
 }
 
 impl View {
-    pub(crate) const COUNT: usize = 4;
+    pub(crate) const COUNT: usize = 5;
+
+    /// All of them, in the order in which models keep them.
+    pub(crate) const ALL: [View; View::COUNT] =
+        [View::HeaderWords, View::BodyWords, View::HeaderOctets, View::BodyOctets, View::Trace];
 }
 
 /// What occurs in one message, as hashes: sorted, each once, by view.
@@ -97,17 +103,16 @@ impl Collector {
         self.is_body = true;
     }
 
+    /// Every run of four octets, for the trace's view.
+    pub(crate) fn trace_grams(&mut self, octets: &[u8]) {
+        let [.., trace] = &mut self.features.views;
+        take_grams(octets, trace);
+    }
+
     /// Every run of four octets.
     pub(crate) fn grams(&mut self, octets: &[u8]) {
-        let [_, _, header, body] = &mut self.features.views;
-        let grams = if self.is_body { body } else { header };
-        for window in octets.windows(4) {
-            if grams.len() >= FEATURES_MAX {
-                return;
-            }
-            let &[a, b, c, d] = window else { continue };
-            grams.push(mix_gram(u32::from_le_bytes([a, b, c, d])));
-        }
+        let [_, _, header, body, _] = &mut self.features.views;
+        take_grams(octets, if self.is_body { body } else { header });
     }
 
     pub(crate) fn finish(mut self) -> (Features, HashMap<u32, String>) {
@@ -130,6 +135,16 @@ impl Collector {
             let place = self.place;
             names.entry(short).or_insert_with(|| in_words(place, &text()));
         }
+    }
+}
+
+fn take_grams(octets: &[u8], grams: &mut Vec<u32>) {
+    for window in octets.windows(4) {
+        if grams.len() >= FEATURES_MAX {
+            return;
+        }
+        let &[a, b, c, d] = window else { continue };
+        grams.push(mix_gram(u32::from_le_bytes([a, b, c, d])));
     }
 }
 
@@ -167,7 +182,7 @@ fn hash(seed: u64, octets: &[u8]) -> u64 {
 }
 
 /// Spreads 64 bits over 64 bits.
-fn mix(value: u64) -> u64 {
+pub(crate) fn mix(value: u64) -> u64 {
     let value = (value ^ (value >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
     let value = (value ^ (value >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
     value ^ (value >> 32)

@@ -27,6 +27,10 @@ const ADDRESSES_MAX: usize = 8;
 /// Octets of the header whose runs of octets are looked at.
 const GRAM_OCTETS_MAX: usize = 8_000;
 
+/// Octets of one trace field, and of all, whose runs of octets are looked at.
+const TRACE_FIELD_OCTETS_MAX: usize = 600;
+const TRACE_OCTETS_MAX: usize = 8_000;
+
 /// What other filters and mail programs have written on top: a sender could write it too.
 const FOREIGN: [&str; 21] = [
     "x-spam",
@@ -58,6 +62,7 @@ pub(crate) fn take(header: &[u8], collector: &mut Collector) {
     let mut seen = signs::Seen::default();
     let mut octets = Vec::with_capacity(GRAM_OCTETS_MAX);
     let mut names = Vec::new();
+    let mut trace = Vec::new();
     let mut received = 0;
     for field in fields(header).take(FIELDS_MAX) {
         if field.name.is_empty() || field.name.len() > 64 {
@@ -78,6 +83,9 @@ pub(crate) fn take(header: &[u8], collector: &mut Collector) {
             received += 1;
             if received <= RECEIVED_MAX {
                 take_received(value, collector);
+            }
+            if trace.len() < TRACE_OCTETS_MAX {
+                take_trace(value, &mut trace);
             }
         } else {
             if lower != "return-path" {
@@ -100,6 +108,8 @@ pub(crate) fn take(header: &[u8], collector: &mut Collector) {
     collector.lone(["0", "1", "2", "3", "4", "5", "6", "7"].get(received).unwrap_or(&"many"));
     octets.truncate(GRAM_OCTETS_MAX);
     collector.grams(&octets);
+    trace.truncate(TRACE_OCTETS_MAX);
+    collector.trace_grams(&trace);
     seen.conclude(collector);
 }
 
@@ -215,6 +225,16 @@ fn take_received(value: &[u8], collector: &mut Collector) {
             Err(_) => collector.word(&token.to_ascii_lowercase()),
         }
     }
+}
+
+/// A trace field as it is written, but that all numbers look alike: ids and times say nothing of what will come.
+fn take_trace(value: &[u8], trace: &mut Vec<u8>) {
+    let value = value.get(..TRACE_FIELD_OCTETS_MAX).unwrap_or(value);
+    trace.extend(value.iter().map(|octet| match octet {
+        b'0'..=b'9' => b'0',
+        other => other.to_ascii_lowercase(),
+    }));
+    trace.push(b'\n');
 }
 
 /// Whether a hop began on the same machine or network, which says nothing of the sender.

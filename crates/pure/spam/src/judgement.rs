@@ -47,11 +47,9 @@ impl<O: AsRef<[u8]>> Model<O> {
         let (features, names) = named_features(message);
         let fusion = self.fusion();
         let mut signals = Vec::new();
-        let views = [View::HeaderWords, View::BodyWords, View::HeaderOctets, View::BodyOctets];
-        for ((view, hashes), share) in views.into_iter().zip(&features.views).zip(fusion.weights) {
+        for ((view, hashes), share) in View::ALL.into_iter().zip(&features.views).zip(fusion.weights) {
             let unit = share / WEIGHT_SCALE / norm(hashes.len());
-            let weights =
-                hashes.iter().map(|&hash| (hash, f32::from(self.cell(view as usize, hash).weight) * unit));
+            let weights = hashes.iter().map(|&hash| (hash, f32::from(self.cell(view, hash).weight) * unit));
             match view {
                 View::HeaderWords | View::BodyWords => {
                     signals.extend(weights.filter(|(_, weight)| *weight != 0.0).map(|(hash, weight)| {
@@ -65,6 +63,10 @@ impl<O: AsRef<[u8]>> Model<O> {
                 View::BodyOctets => signals.push(Signal {
                     weight: weights.map(|(_, weight)| weight).sum(),
                     text: "the text's patterns of letters, all together".to_owned(),
+                }),
+                View::Trace => signals.push(Signal {
+                    weight: share * self.view(view, hashes),
+                    text: "the way it came, all together".to_owned(),
                 }),
             }
         }

@@ -1,5 +1,6 @@
 //! How the shared model learns: logistic regression, online, with a step for each cell that shrinks with what was learned into
-//! it (AdaGrad), only from messages that were not clear enough; the views' fusion learns from what it said before it knew.
+//! it (AdaGrad), only from messages that were not clear enough; the views' fusion learns from what it said before it knew. With
+//! each lesson of who runs the server some hard ones of before are repeated.
 
 use crate::collector::{Features, View};
 use crate::model::{CELLS, Cell, Class, Fusion, HEAT_SCALE, Model, WEIGHT_SCALE, norm, probability};
@@ -8,13 +9,13 @@ use crate::model::{CELLS, Cell, Class, Fusion, HEAT_SCALE, Model, WEIGHT_SCALE, 
 const RATE: f32 = 10.0;
 
 /// Heat of a cell nobody has learned into: the first step is at most `RATE / sqrt(FIRST_HEAT)` times the error.
-const FIRST_HEAT: f32 = 0.1;
+const FIRST_HEAT: f32 = 0.03;
 
 /// A view that is wrong by less does not learn: clear mail must not wear features out.
 const ERROR_MIN: f32 = 0.15;
 
 /// Length of a step of the fusion.
-const FUSION_RATE: f32 = 0.02;
+const FUSION_RATE: f32 = 0.01;
 
 /// Bounds of a view's part in the fusion: none may fall silent, none may rule.
 const FUSION_WEIGHTS: std::ops::RangeInclusive<f32> = 0.05..=2.0;
@@ -22,8 +23,8 @@ const FUSION_WEIGHTS: std::ops::RangeInclusive<f32> = 0.05..=2.0;
 /// A view's log-odds count no further for the fusion's learning.
 const VIEW_LOG_ODDS_MAX: f32 = 8.0;
 
-/// Cells that age with each message: all of them in 4,096 messages.
-const AGED_CELLS: u32 = 256;
+/// Cells that age with each message: all of them in 3,328 messages.
+const AGED_CELLS: u32 = 512;
 
 /// Part of a weight and of a heat that a cell keeps losing: one in so many.
 const WEIGHT_LOSS: i16 = 64;
@@ -36,14 +37,23 @@ pub(crate) enum Pace {
     Whole,
     /// A sixteenth: from one of many accounts, which may be wrong or mean it ill.
     Careful,
+    /// Twice the step: one of many passes over a heap, whose end is what counts.
+    Heap,
 }
 
 impl Pace {
+    /// Part of a step that is made.
     fn factor(self) -> f32 {
         match self {
             Pace::Whole => 1.0,
             Pace::Careful => 1.0 / 16.0,
+            Pace::Heap => 2.0,
         }
+    }
+
+    /// Part of the heat that a step leaves.
+    fn heat(self) -> f32 {
+        self.factor().min(1.0)
     }
 }
 
@@ -59,6 +69,10 @@ impl<O: AsRef<[u8]> + AsMut<[u8]>> Model<O> {
         let error = self.learn_fusion(&views, class, pace);
         self.learn_views(features, &views, class, pace);
         self.set_learned(class, self.learned(class).saturating_add(1));
+        if pace == Pace::Whole {
+            self.repeat();
+            self.keep(features, class, error);
+        }
         self.age();
         error
     }
@@ -70,7 +84,7 @@ impl<O: AsRef<[u8]> + AsMut<[u8]>> Model<O> {
         class: Class,
         pace: Pace,
     ) {
-        for (view, (hashes, log_odds)) in features.views.iter().zip(views).enumerate() {
+        for ((view, hashes), log_odds) in View::ALL.into_iter().zip(&features.views).zip(views) {
             let error = target(class) - probability(*log_odds);
             if error.abs() >= ERROR_MIN {
                 self.step(view, hashes, error, pace);
@@ -78,9 +92,9 @@ impl<O: AsRef<[u8]> + AsMut<[u8]>> Model<O> {
         }
     }
 
-    fn step(&mut self, view: usize, hashes: &[u32], error: f32, pace: Pace) {
+    fn step(&mut self, view: View, hashes: &[u32], error: f32, pace: Pace) {
         let length = RATE * pace.factor() * error / norm(hashes.len()) * WEIGHT_SCALE;
-        let heat_gain = (error * error * pace.factor() * HEAT_SCALE).round() as u16;
+        let heat_gain = (error * error * pace.heat() * HEAT_SCALE).round() as u16;
         for &hash in hashes {
             let cell = self.cell(view, hash);
             let heat = cell.heat.saturating_add(heat_gain);
@@ -100,15 +114,14 @@ impl<O: AsRef<[u8]> + AsMut<[u8]>> Model<O> {
     /// Lets some cells forget a little, so that what nobody sends any more makes room, and what changes can be learned anew.
     fn age(&mut self) {
         let first = self.aged();
-        for cell_number in first..first + AGED_CELLS {
-            let (view, hash) = (cell_number as usize / CELLS % View::COUNT, cell_number % CELLS as u32);
-            let Cell { weight, heat } = self.cell(view, hash);
+        for number in (first as usize..).take(AGED_CELLS as usize) {
+            let Cell { weight, heat } = self.cell_at(number);
             if weight != 0 || heat != 0 {
                 let aged = Cell { weight: weight - weight / WEIGHT_LOSS, heat: heat - heat / HEAT_LOSS };
-                self.set_cell(view, hash, aged);
+                self.set_cell_at(number, aged);
             }
         }
-        self.set_aged((first + AGED_CELLS) % (View::COUNT * CELLS) as u32);
+        self.set_aged((first + AGED_CELLS) % CELLS as u32);
     }
 }
 
@@ -140,31 +153,31 @@ mod tests {
     fn what_is_not_learned_again_is_forgotten() {
         let mut model = Model::empty();
         let first = Cell { weight: 6_400, heat: 3_200 };
-        model.set_cell(2, 77, first);
-        let rounds = (View::COUNT * CELLS) / AGED_CELLS as usize;
+        model.set_cell(View::HeaderOctets, 77, first);
+        let rounds = CELLS / AGED_CELLS as usize;
         (0..rounds).for_each(|_| model.age());
-        assert_eq!(model.cell(2, 77), Cell { weight: 6_300, heat: 3_100 });
+        assert_eq!(model.cell(View::HeaderOctets, 77), Cell { weight: 6_300, heat: 3_100 });
         assert_eq!(model.aged(), 0, "a whole round");
     }
 
     #[test]
     fn a_step_is_bounded_however_little_a_message_says() {
         let mut model = Model::empty();
-        model.step(1, &[5], 1.0, Pace::Whole);
-        let whole = f32::from(model.cell(1, 5).weight) / WEIGHT_SCALE;
+        model.step(View::BodyWords, &[5], 1.0, Pace::Whole);
+        let whole = f32::from(model.cell(View::BodyWords, 5).weight) / WEIGHT_SCALE;
         assert!(whole <= RATE / norm(1) / FIRST_HEAT.sqrt(), "{whole}");
-        model.step(1, &[6], 1.0, Pace::Careful);
-        assert!(f32::from(model.cell(1, 6).weight) / WEIGHT_SCALE < whole / 4.0);
+        model.step(View::BodyWords, &[6], 1.0, Pace::Careful);
+        assert!(f32::from(model.cell(View::BodyWords, 6).weight) / WEIGHT_SCALE < whole / 4.0);
     }
 
     #[test]
     fn clear_mail_wears_nothing_out() {
         let mut model = Model::empty();
-        let features = Features { views: [vec![1], vec![2], vec![3], vec![4]] };
+        let features = Features { views: [vec![1], vec![2], vec![3], vec![4], vec![5]] };
         (0..200).for_each(|_| model.learn(&features, Class::Unwanted));
-        let before = model.cell(0, 1);
+        let before = model.cell(View::HeaderWords, 1);
         let views = model.views(&features);
         model.learn_views(&features, &views, Class::Unwanted, Pace::Whole);
-        assert_eq!(model.cell(0, 1), before);
+        assert_eq!(model.cell(View::HeaderWords, 1), before);
     }
 }

@@ -18,6 +18,7 @@ mod model;
 mod packed;
 mod page;
 mod personal;
+mod repeat;
 mod rule_file;
 mod rules;
 mod signs;

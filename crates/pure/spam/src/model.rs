@@ -2,18 +2,36 @@
 //! mapped file. `docs/internals/spam.md` has the layout and the reasons.
 
 use crate::collector::{Features, View};
+use crate::repeat::{HARD_MAX, HARD_OCTETS};
 
 /// What a model's file begins with.
 const MAGIC: [u8; 8] = *b"MSTDSPAM";
 
 /// Changes with the layout, with the features and with their hashes.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
-/// Binary logarithm of the cells of one view.
-const CELL_BITS: u32 = 18;
+/// Cells of one view. New words never end, runs of four octets do.
+pub(crate) const fn cells(view: View) -> usize {
+    match view {
+        View::HeaderWords | View::BodyWords => 1 << 19,
+        View::HeaderOctets | View::BodyOctets => 1 << 18,
+        View::Trace => 1 << 17,
+    }
+}
 
-/// Cells of one view.
-pub(crate) const CELLS: usize = 1 << CELL_BITS;
+/// The first cell of a view among all.
+const fn first_cell(view: View) -> usize {
+    match view {
+        View::HeaderWords => 0,
+        View::BodyWords => first_cell(View::HeaderWords) + cells(View::HeaderWords),
+        View::HeaderOctets => first_cell(View::BodyWords) + cells(View::BodyWords),
+        View::BodyOctets => first_cell(View::HeaderOctets) + cells(View::HeaderOctets),
+        View::Trace => first_cell(View::BodyOctets) + cells(View::BodyOctets),
+    }
+}
+
+/// Cells of all views.
+pub(crate) const CELLS: usize = first_cell(View::Trace) + cells(View::Trace);
 
 /// Octets before the cells.
 const HEADER_OCTETS: usize = 128;
@@ -21,8 +39,14 @@ const HEADER_OCTETS: usize = 128;
 /// A weight and how much has been learned into it, two octets each.
 const CELL_OCTETS: usize = 4;
 
-/// Octets of a model: 4 MiB and its header.
-pub const MODEL_OCTETS: usize = HEADER_OCTETS + View::COUNT * CELLS * CELL_OCTETS;
+/// Octets before the hard lessons that are kept.
+const HARD_START: usize = HEADER_OCTETS + CELLS * CELL_OCTETS;
+
+/// Octets of a model: 7.5 MiB and its header.
+pub const MODEL_OCTETS: usize = HARD_START + HARD_MAX * HARD_OCTETS;
+
+/// The trace's view is believed no further: it knows this server's neighbours best and the rest of the world least.
+const TRACE_LOG_ODDS_MAX: f32 = 2.0;
 
 /// Units of a weight in one; weights reach ±16.
 pub(crate) const WEIGHT_SCALE: f32 = 2_048.0;
@@ -33,7 +57,7 @@ pub(crate) const HEAT_SCALE: f32 = 256.0;
 /// Places in the header.
 mod place {
     pub(super) const VERSION: usize = 8;
-    pub(super) const CELL_BITS: usize = 10;
+    pub(super) const HARD: usize = 10;
     pub(super) const CHECKSUM: usize = 16;
     pub(super) const WANTED: usize = 24;
     pub(super) const UNWANTED: usize = 32;
@@ -84,7 +108,7 @@ pub(crate) struct Fusion {
 }
 
 impl Fusion {
-    pub(crate) const NEUTRAL: Fusion = Fusion { weights: [0.5; View::COUNT], bias: 0.0 };
+    pub(crate) const NEUTRAL: Fusion = Fusion { weights: [0.4; View::COUNT], bias: 0.0 };
 
     pub(crate) fn log_odds(&self, views: &[f32; View::COUNT]) -> f32 {
         self.weights.iter().zip(views).map(|(weight, view)| weight * view).sum::<f32>() + self.bias
@@ -97,7 +121,6 @@ impl Model<Vec<u8>> {
         let mut model = Model { octets: vec![0; MODEL_OCTETS] };
         model.write(0, MAGIC);
         model.write(place::VERSION, VERSION.to_le_bytes());
-        model.write(place::CELL_BITS, [CELL_BITS as u8]);
         model.set_fusion(&Fusion::NEUTRAL);
         model.seal();
         model
@@ -115,7 +138,7 @@ impl<O: AsRef<[u8]>> Model<O> {
         if u16::from_le_bytes(model.read(place::VERSION)) != VERSION {
             return Err(ModelError::Version);
         }
-        let is_whole = all.len() == MODEL_OCTETS && model.read(place::CELL_BITS) == [CELL_BITS as u8];
+        let is_whole = all.len() == MODEL_OCTETS && model.hard_lessons() <= HARD_MAX;
         let is_sound = is_whole && u64::from_le_bytes(model.read(place::CHECKSUM)) == checksum(all);
         let fusion = model.fusion();
         let is_finite = fusion.weights.iter().chain([&fusion.bias]).all(|number| number.is_finite());
@@ -135,11 +158,20 @@ impl<O: AsRef<[u8]>> Model<O> {
     /// The log-odds of each view by itself.
     pub(crate) fn views(&self, features: &Features) -> [f32; View::COUNT] {
         let mut log_odds = [0.0; View::COUNT];
-        for (view, (sum, hashes)) in log_odds.iter_mut().zip(&features.views).enumerate() {
-            let weights: i64 = hashes.iter().map(|&hash| i64::from(self.cell(view, hash).weight)).sum();
-            *sum = weights as f32 / WEIGHT_SCALE / norm(hashes.len());
+        for ((view, sum), hashes) in View::ALL.into_iter().zip(&mut log_odds).zip(&features.views) {
+            *sum = self.view(view, hashes);
         }
         log_odds
+    }
+
+    /// The log-odds of one view.
+    pub(crate) fn view(&self, view: View, hashes: &[u32]) -> f32 {
+        let weights: i64 = hashes.iter().map(|&hash| i64::from(self.cell(view, hash).weight)).sum();
+        let log_odds = weights as f32 / WEIGHT_SCALE / norm(hashes.len());
+        match view {
+            View::Trace => log_odds.clamp(-TRACE_LOG_ODDS_MAX, TRACE_LOG_ODDS_MAX),
+            _ => log_odds,
+        }
     }
 
     pub(crate) fn fusion(&self) -> Fusion {
@@ -147,8 +179,13 @@ impl<O: AsRef<[u8]>> Model<O> {
         Fusion { weights: std::array::from_fn(number), bias: number(View::COUNT) }
     }
 
-    pub(crate) fn cell(&self, view: usize, hash: u32) -> Cell {
-        let start = cell_place(view, hash);
+    pub(crate) fn cell(&self, view: View, hash: u32) -> Cell {
+        self.cell_at(cell_of(view, hash))
+    }
+
+    /// A cell by its number among those of all views.
+    pub(crate) fn cell_at(&self, number: usize) -> Cell {
+        let start = HEADER_OCTETS + number * CELL_OCTETS;
         let Some(&[a, b, c, d]) = self.octets.as_ref().get(start..start + CELL_OCTETS) else {
             return Cell::default();
         };
@@ -165,6 +202,17 @@ impl<O: AsRef<[u8]>> Model<O> {
 
     pub(crate) fn spent(&self) -> f32 {
         f32::from_le_bytes(self.read(place::SPENT))
+    }
+
+    /// How many hard lessons are kept.
+    pub(crate) fn hard_lessons(&self) -> usize {
+        usize::from(self.read::<1>(place::HARD)[0])
+    }
+
+    /// The octets of one of them, whether written or not.
+    pub(crate) fn hard_lesson(&self, index: usize) -> &[u8] {
+        let start = HARD_START + index * HARD_OCTETS;
+        self.octets.as_ref().get(start..start + HARD_OCTETS).unwrap_or_default()
     }
 
     fn read<const N: usize>(&self, start: usize) -> [u8; N] {
@@ -186,9 +234,22 @@ impl<O: AsRef<[u8]> + AsMut<[u8]>> Model<O> {
         }
     }
 
-    pub(crate) fn set_cell(&mut self, view: usize, hash: u32, cell: Cell) {
+    pub(crate) fn set_cell(&mut self, view: View, hash: u32, cell: Cell) {
+        self.set_cell_at(cell_of(view, hash), cell);
+    }
+
+    pub(crate) fn set_cell_at(&mut self, number: usize, cell: Cell) {
         let ([a, b], [c, d]) = (cell.weight.to_le_bytes(), cell.heat.to_le_bytes());
-        self.write(cell_place(view, hash), [a, b, c, d]);
+        self.write(HEADER_OCTETS + number * CELL_OCTETS, [a, b, c, d]);
+    }
+
+    pub(crate) fn set_hard_lessons(&mut self, count: usize) {
+        self.write(place::HARD, [count.min(HARD_MAX) as u8]);
+    }
+
+    pub(crate) fn hard_lesson_mut(&mut self, index: usize) -> &mut [u8] {
+        let start = HARD_START + index * HARD_OCTETS;
+        self.octets.as_mut().get_mut(start..start + HARD_OCTETS).unwrap_or_default()
     }
 
     pub(crate) fn set_learned(&mut self, class: Class, count: u64) {
@@ -222,8 +283,8 @@ pub(crate) fn probability(log_odds: f32) -> f32 {
     1.0 / (1.0 + (-log_odds).exp())
 }
 
-fn cell_place(view: usize, hash: u32) -> usize {
-    HEADER_OCTETS + (view * CELLS + (hash as usize & (CELLS - 1))) * CELL_OCTETS
+fn cell_of(view: View, hash: u32) -> usize {
+    first_cell(view) + (hash as usize & (cells(view) - 1))
 }
 
 fn count_place(class: Class) -> usize {

@@ -1,12 +1,12 @@
 //! A model packed small, as the starter model is shipped: the heaviest weights only, one octet each.
 
 use crate::collector::View;
-use crate::model::{CELLS, Cell, Class, Fusion, Model, ModelError, checksum};
+use crate::model::{Cell, Class, Fusion, Model, ModelError, cells, checksum};
 
 const MAGIC: [u8; 8] = *b"MSTDPACK";
 
 /// Changes with the layout, with the features and with their hashes.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Most octets of a packed model.
 pub const PACKED_OCTETS_MAX: usize = 512 * 1024;
@@ -40,8 +40,9 @@ pub fn pack<O: AsRef<[u8]>>(model: &Model<O>) -> Vec<u8> {
     for number in weights.iter().chain([&bias]) {
         octets.extend_from_slice(&number.to_le_bytes());
     }
-    let views: Vec<Vec<i16>> = (0..View::COUNT)
-        .map(|view| (0..CELLS as u32).map(|cell| model.cell(view, cell).weight).collect())
+    let views: Vec<Vec<i16>> = View::ALL
+        .into_iter()
+        .map(|view| (0..cells(view) as u32).map(|cell| model.cell(view, cell).weight).collect())
         .collect();
     let heaviest = |weights: &Vec<i16>| weights.iter().map(|weight| weight.unsigned_abs()).max().unwrap_or(0);
     let units: Vec<u32> =
@@ -49,8 +50,9 @@ pub fn pack<O: AsRef<[u8]>>(model: &Model<O>) -> Vec<u8> {
     for unit in &units {
         octets.extend_from_slice(&unit.to_le_bytes());
     }
-    let room = (PACKED_OCTETS_MAX - HEADER_OCTETS) / View::COUNT;
-    for (weights, unit) in views.iter().zip(&units) {
+    // The trace's view comes first: a model for elsewhere has none, and leaves its room to the others.
+    for ((weights, unit), views_left) in views.iter().zip(&units).rev().zip((1..=View::COUNT).rev()) {
+        let room = (PACKED_OCTETS_MAX - octets.len()) / views_left;
         octets.extend(pack_view(weights, *unit, room));
     }
     let sum = checksum(&octets).to_le_bytes();
@@ -110,14 +112,14 @@ pub fn unpack(octets: &[u8]) -> Result<Model<Vec<u8>>, ModelError> {
         return Err(ModelError::Damaged);
     }
     model.set_fusion(&fusion);
-    for view in 0..View::COUNT {
-        let unit = i32::from_le_bytes(four(40 + 4 * (View::COUNT + 1 + view)));
+    for view in View::ALL.into_iter().rev() {
+        let unit = i32::from_le_bytes(four(40 + 4 * (View::COUNT + 1 + view as usize)));
         let mut cell: usize = 0;
         while let distance @ 1.. = read_number(&mut rest).ok_or(ModelError::Damaged)? {
             let (weight, behind) = rest.split_first().ok_or(ModelError::Damaged)?;
             rest = behind;
             cell += distance;
-            if cell > CELLS {
+            if cell > cells(view) {
                 return Err(ModelError::Damaged);
             }
             let weight = i32::from(i8::from_le_bytes([*weight])).saturating_mul(unit);

@@ -11,6 +11,9 @@ use crate::model::{Class, Fusion, Model};
 /// Passes over the mail.
 const PASSES: usize = 6;
 
+/// Parts of the mail, of which each is asked in turn what the fusion is worth.
+const PARTS: usize = 5;
+
 /// Passes over what the views said, and the length of the first one's steps.
 const FUSION_PASSES: usize = 20;
 const FUSION_RATE: f32 = 0.02;
@@ -55,21 +58,24 @@ pub fn portable(message: &[u8]) -> Vec<u8> {
 
 /// A model trained from these messages.
 pub fn train(messages: &[(Features, Class)]) -> Model<Vec<u8>> {
-    // How far each view can be trusted on mail that it has not seen: four fifths teach, one is asked.
-    let is_asked = |index: usize| index % 5 == 4;
-    let some: Vec<usize> = (0..messages.len()).filter(|&index| !is_asked(index)).collect();
-    let teacher = passes(messages, some);
-    let mut asked: Vec<_> = messages
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| is_asked(*index))
-        .map(|(_, (features, class))| (teacher.views(features), *class))
-        .collect();
-    let fusion = fuse(&mut asked);
+    let fusion = fuse(&mut asked(messages));
     let mut model = passes(messages, (0..messages.len()).collect());
     model.set_fusion(&fusion);
     model.seal();
     model
+}
+
+/// What the views say of mail that they have not seen: of each part, those that learned from the others.
+fn asked(messages: &[(Features, Class)]) -> Vec<([f32; View::COUNT], Class)> {
+    let mut asked = Vec::with_capacity(messages.len());
+    for part in 0..PARTS {
+        let (here, others): (Vec<usize>, Vec<usize>) =
+            (0..messages.len()).partition(|index| index % PARTS == part);
+        let teacher = passes(messages, others);
+        let here = here.into_iter().filter_map(|index| messages.get(index));
+        asked.extend(here.map(|(features, class)| (teacher.views(features), *class)));
+    }
+    asked
 }
 
 fn passes(messages: &[(Features, Class)], mut order: Vec<usize>) -> Model<Vec<u8>> {
@@ -79,7 +85,7 @@ fn passes(messages: &[(Features, Class)], mut order: Vec<usize>) -> Model<Vec<u8
         random.mix(&mut order);
         for (features, class) in order.iter().filter_map(|&index| messages.get(index)) {
             let views = model.views(features);
-            model.learn_views(features, &views, *class, Pace::Whole);
+            model.learn_views(features, &views, *class, Pace::Heap);
         }
     }
     for class in [Class::Wanted, Class::Unwanted] {

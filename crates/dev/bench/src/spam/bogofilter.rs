@@ -10,6 +10,9 @@ use super::corpus::Letter;
 use super::scores::{Run, Scores};
 use super::{cpu_seconds, write_list};
 
+/// Its `spam_cutoff` as shipped.
+const SPAM_FROM: f64 = 0.99;
+
 /// Learns and judges lists of files, each list in one process.
 pub(super) fn batch(train: &[&Letter], test: &[&Letter]) -> anyhow::Result<Run> {
     let directory = tempfile::tempdir()?;
@@ -27,6 +30,7 @@ pub(super) fn batch(train: &[&Letter], test: &[&Letter]) -> anyhow::Result<Run> 
     Ok(Run {
         filter: "bogofilter",
         way: "batch",
+        spam_from: SPAM_FROM,
         scores: scores.into_iter().zip(test).map(|(score, letter)| (score, letter.is_spam)).collect(),
         cpu_seconds: cpu * 1_000.0 / test.len().max(1) as f64,
         peak_mib: None,
@@ -46,7 +50,7 @@ pub(super) fn online(letters: &[Letter]) -> anyhow::Result<Run> {
         run(directory.path(), &[if letter.is_spam { "-s" } else { "-n" }], &letter.path)?;
     }
     let cpu_seconds = (cpu_seconds().1 - before) * 1_000.0 / letters.len().max(1) as f64;
-    Ok(Run { filter: "bogofilter", way: "online", scores, cpu_seconds, peak_mib: None })
+    Ok(Run { filter: "bogofilter", way: "online", spam_from: SPAM_FROM, scores, cpu_seconds, peak_mib: None })
 }
 
 fn run(directory: &Path, options: &[&str], input: &Path) -> anyhow::Result<String> {

@@ -23,18 +23,62 @@ pub(crate) enum Split {
     Time,
 }
 
+/// What is done with a letter of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    Judge,
+    Teach,
+    JudgeAndTeach,
+}
+
+impl Turn {
+    pub(super) fn is_judged(self) -> bool {
+        self != Turn::Teach
+    }
+
+    pub(super) fn is_taught(self) -> bool {
+        self != Turn::Judge
+    }
+}
+
+/// Messages one after another, judged and learned as the truth becomes known.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) way: &'static str,
+    pub(super) turns: Vec<(Letter, Turn)>,
+}
+
+/// Directories of TREC corpora with an index, and how they are called here: in `full` the truth is told at once, in the others late,
+/// or of some messages only.
+const STREAMS: [(&str, &str); 4] =
+    [("full", "online"), ("delay", "delay"), ("full-delay", "delay"), ("partial", "partial")];
+
 /// All messages, in the order in which they came.
 #[derive(Debug)]
 pub(super) struct Corpus {
+    /// Each once.
     pub(super) letters: Vec<Letter>,
+    /// The first is that of all letters, each judged, then taught.
+    pub(super) streams: Vec<Stream>,
 }
 
 impl Corpus {
     pub(super) fn read(directory: &Path) -> anyhow::Result<Corpus> {
-        let index = directory.join("full/index");
-        let letters = if index.exists() { indexed(&index)? } else { sorted(directory)? };
+        let mut streams = Vec::new();
+        for (name, way) in STREAMS {
+            let index = directory.join(name).join("index");
+            if index.exists() {
+                streams.push(Stream { way, turns: indexed(&index)? });
+            }
+        }
+        if !directory.join("full/index").exists() {
+            let turns = sorted(directory)?.into_iter().map(|letter| (letter, Turn::JudgeAndTeach)).collect();
+            streams.insert(0, Stream { way: "online", turns });
+        }
+        let all = streams.first().map(|stream| stream.turns.as_slice()).unwrap_or_default();
+        let letters: Vec<Letter> = all.iter().map(|(letter, _)| letter.clone()).collect();
         anyhow::ensure!(!letters.is_empty(), "no directory named after ham or spam, and no full/index");
-        Ok(Corpus { letters })
+        Ok(Corpus { letters, streams })
     }
 
     /// What is learned, and what is judged.
@@ -56,19 +100,26 @@ impl Corpus {
     }
 }
 
-/// `spam ../data/inmail.1`, in order.
-fn indexed(index: &Path) -> anyhow::Result<Vec<Letter>> {
+/// `spam ../data/inmail.1`, in order. In small letters a message is judged, then taught; with one capital it is judged, in capitals
+/// it is taught: so TREC's tools read it. Words behind the path are of no use here.
+fn indexed(index: &Path) -> anyhow::Result<Vec<(Letter, Turn)>> {
     let base = index.parent().context("the index has no directory")?;
     let text = std::fs::read_to_string(index)?;
-    let lines = text.lines().filter_map(|line| line.split_once(' '));
-    Ok(lines
-        .zip(0..)
-        .map(|((kind, path), time)| Letter {
-            path: base.join(path.trim()),
-            is_spam: kind.eq_ignore_ascii_case("spam"),
-            time,
-        })
-        .collect())
+    let mut turns = Vec::new();
+    for (line, time) in text.lines().zip(0..) {
+        let mut words = line.split_whitespace();
+        let (Some(kind), Some(path)) = (words.next(), words.next()) else { continue };
+        let (is_spam, turn) = match kind {
+            "ham" | "spam" => (kind == "spam", Turn::JudgeAndTeach),
+            "Ham" | "Spam" => (kind == "Spam", Turn::Judge),
+            "HAM" | "SPAM" => (kind == "SPAM", Turn::Teach),
+            // Nothing can be said of what nobody knows.
+            "unknown" => continue,
+            other => anyhow::bail!("{}: line {}: {other} is neither ham nor spam", index.display(), time + 1),
+        };
+        turns.push((Letter { path: base.join(path), is_spam, time }, turn));
+    }
+    Ok(turns)
 }
 
 fn sorted(directory: &Path) -> anyhow::Result<Vec<Letter>> {
@@ -117,4 +168,52 @@ fn name_hash(path: &Path) -> u64 {
     name.iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, octet| (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3))
         >> 17
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_of_trec_says_who_is_judged_and_what_is_taught() {
+        let directory = tempfile::tempdir().expect("a place");
+        for name in ["data", "full", "delay"] {
+            std::fs::create_dir(directory.path().join(name)).expect("a directory");
+        }
+        let write = |name: &str, text: &str| {
+            std::fs::write(directory.path().join(name), text).expect("a file");
+        };
+        write("full/index", "spam ../data/inmail.1\nham ../data/inmail.2 user genre\n");
+        write(
+            "delay/index",
+            "Spam ../data/inmail.1\nHam ../data/inmail.2\nunknown ../data/inmail.3\nSPAM ../data/inmail.1\n",
+        );
+        let corpus = Corpus::read(directory.path()).expect("a corpus");
+        let told = |stream: &Stream| -> Vec<(String, bool, Turn)> {
+            let turns = stream.turns.iter();
+            turns.map(|(letter, turn)| (letter.path.display().to_string(), letter.is_spam, *turn)).collect()
+        };
+        let path =
+            |name: &str, of: &str| directory.path().join(of).join("../data").join(name).display().to_string();
+        let [full, delay] = corpus.streams.as_slice() else { panic!("{:?}", corpus.streams) };
+        assert_eq!((full.way, delay.way), ("online", "delay"));
+        assert_eq!(
+            told(full),
+            [
+                (path("inmail.1", "full"), true, Turn::JudgeAndTeach),
+                (path("inmail.2", "full"), false, Turn::JudgeAndTeach)
+            ]
+        );
+        assert_eq!(
+            told(delay),
+            [
+                (path("inmail.1", "delay"), true, Turn::Judge),
+                (path("inmail.2", "delay"), false, Turn::Judge),
+                (path("inmail.1", "delay"), true, Turn::Teach)
+            ]
+        );
+        assert_eq!(corpus.letters.len(), 2);
+        write("full/index", "junk ../data/inmail.1\n");
+        assert!(Corpus::read(directory.path()).is_err());
+    }
 }

@@ -8,7 +8,7 @@ use spam::{
     unpack,
 };
 
-use super::corpus::{Corpus, Letter};
+use super::corpus::{Corpus, Letter, Stream};
 use super::scores::{Run, Scores};
 use super::{cpu_seconds, peak_mib, write_list};
 
@@ -16,7 +16,7 @@ use super::{cpu_seconds, peak_mib, write_list};
 const ACCOUNTS: usize = 1_000;
 
 /// `batch`: learned in one go. `packed`: the same, packed as small as the starter model. `portable`: learned without what ties mail
-/// to its place, and packed, as the starter model is made. `online`: judged and learned message by message.
+/// to its place, and packed, as the starter model is made. Then each stream, judged and learned message by message.
 pub(super) fn measure(corpus: &Corpus, learned: &[&Letter], judged: &[&Letter]) -> anyhow::Result<Vec<Run>> {
     let lessons = |reduce: fn(&[u8]) -> Vec<u8>| {
         let lessons = learned.iter().map(|letter| Ok((features(&reduce(&octets(letter)?)), class(letter))));
@@ -27,17 +27,21 @@ pub(super) fn measure(corpus: &Corpus, learned: &[&Letter], judged: &[&Letter]) 
     batch.peak_mib = Some(memory_of(&model, judged)?);
     let packed = unpack(&pack(&model))?;
     let portable = unpack(&pack(&train(&lessons(portable)?)))?;
-    Ok(vec![
-        batch,
-        self::batch("packed", &packed, judged)?,
-        self::batch("portable", &portable, judged)?,
-        online("online", Model::empty(), corpus)?,
-    ])
+    let mut runs =
+        vec![batch, self::batch("packed", &packed, judged)?, self::batch("portable", &portable, judged)?];
+    for stream in &corpus.streams {
+        runs.push(online(stream.way, Model::empty(), stream)?);
+    }
+    Ok(runs)
 }
 
 /// `starter`: what is shipped, as it is. `started`: online, from there. Only on mail that it was not made from.
 pub(super) fn measure_starter(corpus: &Corpus, judged: &[&Letter]) -> anyhow::Result<Vec<Run>> {
-    Ok(vec![batch("starter", &starter(), judged)?, online("started", starter(), corpus)?])
+    let mut runs = vec![batch("starter", &starter(), judged)?];
+    for stream in corpus.streams.iter().take(1) {
+        runs.push(online("started", starter(), stream)?);
+    }
+    Ok(runs)
 }
 
 fn batch(way: &'static str, model: &Model<Vec<u8>>, judged: &[&Letter]) -> anyhow::Result<Run> {
@@ -50,21 +54,25 @@ fn batch(way: &'static str, model: &Model<Vec<u8>>, judged: &[&Letter]) -> anyho
     Ok(run(way, scores, before))
 }
 
-/// Judges, then learns, message by message in the order in which they came.
-fn online(way: &'static str, mut model: Model<Vec<u8>>, corpus: &Corpus) -> anyhow::Result<Run> {
+/// Judges, then learns, message by message in the order in which they came, as the stream says.
+fn online(way: &'static str, mut model: Model<Vec<u8>>, stream: &Stream) -> anyhow::Result<Run> {
     let (before, _) = cpu_seconds();
     let mut scores = Scores::new();
-    for letter in &corpus.letters {
+    for (letter, turn) in &stream.turns {
         let (features, class) = read(letter)?;
-        scores.push((f64::from(model.judge(&features, None).log_odds), letter.is_spam));
-        model.learn(&features, class);
+        if turn.is_judged() {
+            scores.push((f64::from(model.judge(&features, None).log_odds), letter.is_spam));
+        }
+        if turn.is_taught() {
+            model.learn(&features, class);
+        }
     }
     Ok(run(way, scores, before))
 }
 
 fn run(way: &'static str, scores: Scores, before: f64) -> Run {
     let cpu_seconds = (cpu_seconds().0 - before) * 1_000.0 / scores.len().max(1) as f64;
-    Run { filter: "mailstead", way, scores, cpu_seconds, peak_mib: None }
+    Run { filter: "mailstead", way, spam_from: f64::MIN_POSITIVE, scores, cpu_seconds, peak_mib: None }
 }
 
 fn read(letter: &Letter) -> anyhow::Result<(Features, Class)> {

@@ -15,6 +15,9 @@ use super::scores::{Run, Scores};
 /// How long the server may take to listen.
 const START_MAX: Duration = Duration::from_secs(60);
 
+/// Where it adds a header as shipped.
+const SPAM_FROM: f64 = 6.0;
+
 /// Debian's server with places and ports of our own, stopped when dropped.
 struct Rspamd {
     child: Child,
@@ -44,7 +47,14 @@ pub(super) fn batch(train: &[&Letter], test: &[&Letter]) -> anyhow::Result<Run> 
     let peaks =
         rspamd.processes().into_iter().filter_map(|id| peak_mib(Path::new(&format!("/proc/{id}/status"))));
     let peak = peaks.fold(0.0, f64::max);
-    Ok(Run { filter: "rspamd", way: "batch", scores, cpu_seconds, peak_mib: Some(peak) })
+    Ok(Run {
+        filter: "rspamd",
+        way: "batch",
+        spam_from: SPAM_FROM,
+        scores,
+        cpu_seconds,
+        peak_mib: Some(peak),
+    })
 }
 
 impl Rspamd {

@@ -8,6 +8,9 @@ use super::corpus::Letter;
 use super::scores::Run;
 use super::{paired, write_list};
 
+/// Its `required_score` as shipped.
+const SPAM_FROM: f64 = 5.0;
+
 /// Learns two lists, judges a third; the last line is CPU seconds of judging and peak memory in KiB.
 const SCRIPT: &str = r#"
 use strict; use warnings; use Mail::SpamAssassin;
@@ -61,6 +64,7 @@ pub(super) fn batch(train: &[&Letter], test: &[&Letter]) -> anyhow::Result<Run> 
     Ok(Run {
         filter: "spamassassin",
         way: "batch",
+        spam_from: SPAM_FROM,
         scores: paired(&String::from_utf8_lossy(&output.stdout), test)?,
         cpu_seconds: cpu.parse::<f64>()? * 1_000.0 / test.len().max(1) as f64,
         peak_mib: Some(peak.parse::<f64>()? / 1024.0),
