@@ -49,9 +49,9 @@ use settings::{Live, QueueBehind};
 
 pub use breaker::{Breaker, BreakerError, BreakerSettings, RecipientKey, Signal, Stopped};
 pub use content::{
-    Action as SpamAction, CHANGES_OCTETS_MAX, Changes, Content, ContentError, ContentSettings, ContentTrial,
-    Learned, Lesson, LessonError, Listed, OnBusy, Order, POINTS_MAX, Past, Quarantine, QuarantineError,
-    Quarantined, SENDERS_MAX, SETTINGS_ANNOTATION, Taste, TrialVerdict, points,
+    APART, Action as SpamAction, CHANGES_OCTETS_MAX, Changes, Content, ContentError, ContentSettings,
+    ContentTrial, Learned, Lesson, LessonError, Listed, OnBusy, Order, POINTS_MAX, Past, Quarantine,
+    QuarantineError, Quarantined, SENDERS_MAX, SETTINGS_ANNOTATION, Taste, TrialVerdict, points,
 };
 pub use deliver::limits::SentHour;
 pub use deliver::routing::{Routing, SendingLimits};
