@@ -189,7 +189,7 @@ fn a_message_of_fifty_megabytes_streams() -> Result<()> {
 }
 
 /// The most memory that a process has had resident so far (proc(5), VmHWM).
-fn peak_resident_octets(id: u32) -> Result<u64> {
+pub(crate) fn peak_resident_octets(id: u32) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("no VmHWM")?;
     let kib: u64 = line.split_whitespace().nth(1).context("no number")?.parse()?;

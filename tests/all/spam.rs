@@ -1,6 +1,7 @@
 //! Mail is judged by what it says: where it goes for whom, what people are told of that, and what the filter learns from them.
 
 mod asked_for;
+mod attacked;
 mod judged;
 mod taught;
 

@@ -34,7 +34,7 @@ impl House {
     }
 
     /// How many lessons were learned.
-    fn lessons(&self) -> usize {
+    pub(super) fn lessons(&self) -> usize {
         self.server.log().matches("a lesson of the content filter").count()
     }
 }
