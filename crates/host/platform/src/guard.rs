@@ -204,6 +204,13 @@ impl Guard {
         Changes { bans: state.bans.take_changed(), known: state.known.take_changed() }
     }
 
+    /// Takes back what could not be kept: it has changed still.
+    pub fn give_back(&self, Changes { bans, known }: Changes) {
+        let mut state = self.0.state.lock();
+        state.bans.give_back(bans.into_iter().map(|(network, _)| network));
+        state.known.give_back(known);
+    }
+
     /// Waits until a ban has changed. One such is kept for who comes late.
     pub async fn changed(&self) {
         self.0.changed.notified().await;
@@ -258,7 +265,8 @@ impl Guard {
         Ok(Visit { post: Arc::clone(&self.0), counted, _open: counts.connections.hold() })
     }
 
-    /// Whether `peer` may try a password for `account` (the name as typed, normalised by the caller).
+    /// Whether `peer` may try a password for `account` (the name as typed, normalised by the caller; empty where it is not
+    /// known yet: nobody waits for what others did without a name).
     #[must_use]
     pub fn attempt(&self, peer: Option<IpAddr>, account: &str) -> Attempt {
         let (now, calendar) = (self.0.clock.monotonic(), self.0.clock.now());
@@ -266,27 +274,37 @@ impl Guard {
         if state.is_banned(peer, calendar) {
             return Attempt::Banned;
         }
-        let account = state.hash(account);
+        let account = (!account.is_empty()).then(|| state.hash(account));
         let (culprit, today) = (state.judged(peer), day_of(calendar));
         let State { settings, records, known, key, .. } = &mut *state;
-        let Some(Culprit { address, network }) = culprit else {
-            return Attempt::After(records.delay_of_account(account, settings, now));
+        let delay = match culprit {
+            Some(culprit) => records.delay_of_address(culprit.address, settings, now),
+            None => Duration::ZERO,
         };
-        let delay = records.delay_of_address(address, settings, now);
-        if known.is_owners(key, (address, network), account, today) {
-            return Attempt::After(delay);
+        let mut is_owners = |account| {
+            culprit.is_some_and(|Culprit { address, network }| {
+                known.is_owners(key, (address, network), account, today)
+            })
+        };
+        match account {
+            Some(account) if !is_owners(account) => {
+                Attempt::After(delay.max(records.delay_of_account(account, settings, now)))
+            }
+            _ => Attempt::After(delay),
         }
-        Attempt::After(delay.max(records.delay_of_account(account, settings, now)))
     }
 
-    /// A password was wrong, or the name is nobody's: `offence` says which.
+    /// A password was wrong, or the name is nobody's: `offence` says which. Without a name only the address has failed.
     pub fn failed(&self, peer: Option<IpAddr>, account: &str, offence: Offence) {
         let now = self.0.clock.monotonic();
         self.0.counts.failures.increment();
         let mut state = self.0.state.lock();
+        let has_name = !account.is_empty();
         let account = state.hash(account);
         let State { settings, records, .. } = &mut *state;
-        records.failed(account, settings, now);
+        if has_name {
+            records.failed(account, settings, now);
+        }
         self.count(state, peer, offence, Some(account));
     }
 

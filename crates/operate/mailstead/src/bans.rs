@@ -48,7 +48,13 @@ impl GuardBook {
         let kept = tokio::task::spawn_blocking(move || {
             // Taken under the lock: what changed last is written last.
             let mut database = book.database.lock().unwrap_or_else(PoisonError::into_inner);
-            write(&mut database, book.guard.take_changes())
+            let changes = book.guard.take_changes();
+            let written = write(&mut database, &changes);
+            if written.is_err() {
+                // A disk that is full now is not full for ever.
+                book.guard.give_back(changes);
+            }
+            written
         });
         kept.await.context("keeping bans was interrupted")?
     }
@@ -86,12 +92,12 @@ fn read(database: &Database, now: Timestamp) -> anyhow::Result<Kept> {
     Ok(Kept { key: key.map(HashKey::from_octets), bans, known: places.collect::<Result<_, _>>()? })
 }
 
-fn write(database: &mut Database, Changes { bans, known }: Changes) -> anyhow::Result<()> {
+fn write(database: &mut Database, Changes { bans, known }: &Changes) -> anyhow::Result<()> {
     if bans.is_empty() && known.is_empty() {
         return Ok(());
     }
     let transaction = database.transaction()?;
-    for (network, ban) in &bans {
+    for (network, ban) in bans {
         let Some(ban) = ban else {
             transaction.execute("DELETE FROM bans WHERE network = ?1", [network])?;
             continue;
@@ -107,7 +113,7 @@ fn write(database: &mut Database, Changes { bans, known }: Changes) -> anyhow::R
             ],
         )?;
     }
-    for place in &known {
+    for place in known {
         transaction
             .prepare_cached("INSERT OR REPLACE INTO places VALUES (?1, ?2)")?
             .execute(params![place.hash.cast_signed(), place.day])?;

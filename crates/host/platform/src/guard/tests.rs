@@ -322,6 +322,55 @@ b"
 }
 
 #[test]
+fn what_fails_without_a_name_makes_nobody_else_wait() {
+    let (guard, _) = guard();
+    for _ in 0..7 {
+        guard.failed(ip("192.0.2.1"), "", Offence::WrongPassword);
+    }
+    // By SASL the name is not known at first.
+    for peer in [ip("203.0.113.1"), None] {
+        assert_eq!(guard.attempt(peer, ""), Attempt::After(Duration::ZERO));
+    }
+    assert_eq!(guard.attempt(ip("192.0.2.1"), ""), Attempt::After(5 * SECOND));
+}
+
+#[test]
+fn an_operators_bans_that_have_ended_leave_room() {
+    let (guard, clock) = guard();
+    let address = |number: u32| Network::single(IpAddr::V4((0x0a00_0000 + number).into()));
+    let until = Some(clock.now().saturating_add(HOUR));
+    for number in 0..10_000 {
+        guard.ban(address(number), until, "").unwrap();
+    }
+    assert_eq!(guard.ban(address(10_000), None, ""), Err(BanError::TooMany));
+    clock.advance(HOUR);
+    assert_eq!(guard.ban(address(10_000), None, ""), Ok(()));
+    assert_eq!(guard.ban(address(1), None, ""), Ok(()), "one that was there");
+}
+
+#[test]
+fn what_could_not_be_kept_has_changed_still() {
+    let (guard, clock) = guard();
+    guard.ban("203.0.113.0/24".parse().unwrap(), None, "spam").unwrap();
+    let _ = guard.succeeded(ip("198.51.100.7"), "ann");
+    let unkept = guard.take_changes();
+    assert!(guard.lift("203.0.113.0/24".parse().unwrap()));
+    offend(&guard, "192.0.2.1", Offence::Probe, 8);
+    guard.give_back(unkept);
+    let Changes { bans, known } = guard.take_changes();
+    let bans: Vec<_> = bans.iter().map(|(network, ban)| (network.as_str(), ban.is_some())).collect();
+    assert_eq!(bans, [("192.0.2.1/32", true), ("203.0.113.0/24", false)], "as it is now");
+    assert_eq!(known.len(), 3);
+
+    // What counts no more is not kept for ever.
+    let ban = guard.bans().remove(0);
+    clock.advance(30 * 24 * HOUR);
+    let later = Guard::new(settings(), clock, &Metrics::new());
+    let _ = later.restore(Kept { bans: vec![ban], ..Kept::default() });
+    assert_eq!(later.take_changes().bans, [("192.0.2.1/32".to_owned(), None)]);
+}
+
+#[test]
 fn bans_by_counting_are_bounded_and_the_longest_stay() {
     let mut bans = Bans::default();
     let at = Timestamp::from_unix_seconds;
