@@ -12,7 +12,7 @@ fn heard(house: &House) -> Vec<String> {
         let uids: Vec<String> = event.uids.iter().map(|uid| uid.0.to_string()).collect();
         let cause = match &event.cause {
             EventCause::Append => "append".to_owned(),
-            EventCause::Copy => "copy".to_owned(),
+            EventCause::Copy { .. } => "copy".to_owned(),
             EventCause::Flag(flags) => format!("flag {}", flags.join(" ")),
         };
         format!("{} {cause}: {}", event.mailbox, uids.join(","))
