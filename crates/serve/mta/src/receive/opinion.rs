@@ -16,8 +16,8 @@ use crate::Listener;
 use crate::breaker::Signal;
 use crate::content;
 use crate::content::{
-    About, ContentSettings, Deciding, History, OnBusy, Opinion, Question, Sender, Taste, Thought, author,
-    evidence, screened,
+    About, Action, ContentSettings, Deciding, History, OnBusy, Opinion, Question, Sender, Taste, Thought,
+    author, evidence, screened,
 };
 use crate::deliver::local::describe;
 use crate::deliver::route::Asking;
@@ -98,7 +98,8 @@ impl Conversation {
         // Whatever the filter cannot say keeps nobody from sending.
         let Ok(Some(thought)) = self.think(settings, held, front, about, Vec::new()).await else { return };
         let (score, spam) = (thought.verdict.score(), settings.everybody.tag2);
-        if score < spam && thought.attached.is_none() {
+        // Macros and links between documents are what people in offices send; programs are not.
+        if score < spam && thought.attached != Some(Action::Reject) {
             return;
         }
         let rooms = &self.door.rooms;
