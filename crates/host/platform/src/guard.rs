@@ -29,7 +29,7 @@ use tokio::sync::Notify;
 
 use crate::clock::{Clock, Timestamp};
 use crate::metrics::{Counter, Gauge, GaugeHold, Metrics};
-use crate::network::Network;
+use crate::network::{Network, is_private};
 
 use bans::Bans;
 use known::Known;
@@ -342,6 +342,10 @@ impl Guard {
             counter.increment();
         }
         let (Some(culprit), Some(peer)) = (state.judged(peer), peer) else { return };
+        if offence == Offence::Silence && is_private(peer) {
+            // What watches over the server, or balances its load, looks every few seconds whether all ports are open.
+            return;
+        }
         let (now, calendar) = (self.0.clock.monotonic(), self.0.clock.now());
         let State { settings, records, bans, .. } = &mut *state;
         let mut banned = Vec::new();

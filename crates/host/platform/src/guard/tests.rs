@@ -193,6 +193,27 @@ fn each_offence_has_its_weight() {
 }
 
 #[test]
+fn who_only_looks_from_within_the_house_is_no_offender() {
+    for (peer, is_stranger) in [
+        ("192.168.1.1", false),
+        ("172.17.0.1", false),
+        ("100.64.0.1", false),
+        ("fd12::1", false),
+        ("fe80::1", false),
+        ("192.0.2.1", true),
+        ("2001:db8::1", true),
+    ] {
+        let (guard, _) = guard();
+        guard.reconfigure(GuardSettings { trusted: Vec::new(), ..settings() });
+        offend(&guard, peer, Offence::Silence, 200);
+        assert_eq!(is_banned(&guard, peer), is_stranger, "{peer}");
+        // Whatever else it does counts.
+        offend(&guard, peer, Offence::Probe, 8);
+        assert!(is_banned(&guard, peer), "{peer}");
+    }
+}
+
+#[test]
 fn points_drain_away() {
     let (guard, clock) = guard();
     // Four of the eight that ban drain away in half a window: a busy mail server with some old addresses goes on.
