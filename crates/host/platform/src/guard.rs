@@ -88,6 +88,8 @@ struct State {
     records: Records,
     bans: Bans,
     known: Known,
+    /// Until when it is still learning from where people log in.
+    learns_until: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -137,13 +139,20 @@ pub enum Place {
     Known,
     /// One from which not yet.
     New,
+    /// One from which not yet, as far as is known of these few days: it need not be new.
+    Learned,
 }
+
+/// How long a guard with an empty memory learns before it calls a place new: at first all are.
+const LEARNING: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// What has to outlive the process.
 #[derive(Clone, Default, Debug)]
 pub struct Kept {
     /// The key under which places are hashed; a new one without it.
     pub key: Option<HashKey>,
+    /// When that memory began; now, without it.
+    pub since: Option<Timestamp>,
     /// Bans, those too that have ended and make the next one longer.
     pub bans: Vec<Ban>,
     /// Places from which owners have logged in, those seen last at the end.
@@ -171,6 +180,7 @@ impl Guard {
             records: Records::default(),
             bans: Bans::default(),
             known: Known::default(),
+            learns_until: None,
         };
         Self(Arc::new(Post {
             clock,
@@ -190,6 +200,7 @@ impl Guard {
         let now = self.0.clock.now();
         let mut state = self.0.state.lock();
         state.key = kept.key.unwrap_or(state.key);
+        state.learns_until = Some(kept.since.unwrap_or(now).saturating_add(LEARNING));
         state.bans.restore(kept.bans, now);
         state.known.restore(kept.known);
         self.0.show(&state.bans);
@@ -317,13 +328,14 @@ impl Guard {
     /// felt. What an address failed with other accounts stays, or a guesser could wash himself with an account of his
     /// own. Says whether the account's owner has been here before.
     pub fn succeeded(&self, peer: Option<IpAddr>, account: &str) -> Place {
-        let (now, today) = (self.0.clock.monotonic(), day_of(self.0.clock.now()));
+        let (now, calendar) = (self.0.clock.monotonic(), self.0.clock.now());
         let mut state = self.0.state.lock();
         let account = state.hash(account);
         let Some(culprit) = state.judged(peer) else { return Place::Known };
-        let State { records, known, key, .. } = &mut *state;
+        let State { records, known, key, learns_until, .. } = &mut *state;
         records.forgive(culprit, account, now);
-        match known.learn(key, (culprit.address, culprit.network), account, today) {
+        match known.learn(key, (culprit.address, culprit.network), account, day_of(calendar)) {
+            true if learns_until.is_some_and(|until| calendar < until) => Place::Learned,
             true => Place::New,
             false => Place::Known,
         }

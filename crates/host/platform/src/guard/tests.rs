@@ -425,7 +425,7 @@ fn what_was_kept_goes_on_after_a_restart() {
     clock.advance(29 * MINUTE);
     let later = Guard::new(settings(), clock.clone(), &Metrics::new());
     let bans = bans.into_iter().filter_map(|(_, ban)| ban).collect();
-    assert_eq!(later.restore(Kept { key: Some(key), bans, known }), key);
+    assert_eq!(later.restore(Kept { key: Some(key), since: Some(clock.now()), bans, known }), key);
     assert!(later.take_changes().bans.is_empty(), "it is kept already");
     assert!(is_banned(&later, "192.0.2.1") && is_banned(&later, "203.0.113.9"));
     assert_eq!(later.succeeded(ip("198.51.100.7"), "ann"), Place::Known);
@@ -433,6 +433,22 @@ fn what_was_kept_goes_on_after_a_restart() {
     assert!(!is_banned(&later, "192.0.2.1"));
     offend(&later, "192.0.2.1", Offence::Probe, 8);
     assert_eq!(later.bans().iter().find(|ban| ban.set_by == SetBy::Counting).unwrap().times, 2);
+}
+
+#[test]
+fn in_its_first_days_no_place_is_called_new() {
+    let (guard, clock) = guard();
+    let key = guard.restore(Kept::default());
+    let since = clock.now();
+    assert_eq!(guard.succeeded(ip("198.51.100.7"), "ann"), Place::Learned);
+    assert_eq!(guard.succeeded(ip("198.51.100.7"), "ann"), Place::Known);
+    clock.advance(7 * 24 * HOUR - SECOND);
+    // A restart in between begins nothing anew.
+    let later = Guard::new(settings(), clock.clone(), &Metrics::new());
+    let _ = later.restore(Kept { key: Some(key), since: Some(since), ..Kept::default() });
+    assert_eq!(later.succeeded(ip("198.51.100.8"), "ann"), Place::Learned);
+    clock.advance(SECOND);
+    assert_eq!(later.succeeded(ip("198.51.100.9"), "ann"), Place::New);
 }
 
 #[test]
