@@ -112,7 +112,9 @@ pub fn keep(ports: &[u16], input: impl Read, mut output: impl Write) -> io::Resu
     let mut batch = Vec::new();
     loop {
         let mut line = String::new();
-        let is_end = input.by_ref().take(LINE_OCTETS_MAX).read_line(&mut line)? == 0;
+        // What cannot be read ends it as well: the table must not stay.
+        let is_end =
+            !input.by_ref().take(LINE_OCTETS_MAX).read_line(&mut line).is_ok_and(|octets| octets > 0);
         batch.extend(parse(&line));
         // What has come already goes together.
         if is_end || batch.len() >= BATCH_MAX || !input.buffer().contains(&b'\n') {
@@ -168,7 +170,8 @@ fn apply(nft: &Path, changes: &[Change]) {
     for change in changes {
         if let Err(error) = run(nft, &script(std::slice::from_ref(change))) {
             // Most likely a network within another that is banned too: the server keeps it out all the same.
-            eprintln!("the firewall does not take {change:?}: {error}");
+            // Where nobody reads that, it is no reason to end.
+            drop(writeln!(io::stderr(), "the firewall does not take {change:?}: {error}"));
         }
     }
 }

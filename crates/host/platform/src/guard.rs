@@ -29,7 +29,7 @@ use tokio::sync::Notify;
 
 use crate::clock::{Clock, Timestamp};
 use crate::metrics::{Counter, Gauge, GaugeHold, Metrics};
-use crate::network::Network;
+use crate::network::{Network, is_private};
 
 use bans::Bans;
 use known::Known;
@@ -88,6 +88,8 @@ struct State {
     records: Records,
     bans: Bans,
     known: Known,
+    /// Until when it is still learning from where people log in.
+    learns_until: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -137,13 +139,20 @@ pub enum Place {
     Known,
     /// One from which not yet.
     New,
+    /// One from which not yet, as far as is known of these few days: it need not be new.
+    Learned,
 }
+
+/// How long a guard with an empty memory learns before it calls a place new: at first all are.
+const LEARNING: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// What has to outlive the process.
 #[derive(Clone, Default, Debug)]
 pub struct Kept {
     /// The key under which places are hashed; a new one without it.
     pub key: Option<HashKey>,
+    /// When that memory began; now, without it.
+    pub since: Option<Timestamp>,
     /// Bans, those too that have ended and make the next one longer.
     pub bans: Vec<Ban>,
     /// Places from which owners have logged in, those seen last at the end.
@@ -171,6 +180,7 @@ impl Guard {
             records: Records::default(),
             bans: Bans::default(),
             known: Known::default(),
+            learns_until: None,
         };
         Self(Arc::new(Post {
             clock,
@@ -190,6 +200,7 @@ impl Guard {
         let now = self.0.clock.now();
         let mut state = self.0.state.lock();
         state.key = kept.key.unwrap_or(state.key);
+        state.learns_until = Some(kept.since.unwrap_or(now).saturating_add(LEARNING));
         state.bans.restore(kept.bans, now);
         state.known.restore(kept.known);
         self.0.show(&state.bans);
@@ -202,6 +213,13 @@ impl Guard {
         let mut state = self.0.state.lock();
         self.0.show(&state.bans);
         Changes { bans: state.bans.take_changed(), known: state.known.take_changed() }
+    }
+
+    /// Takes back what could not be kept: it has changed still.
+    pub fn give_back(&self, Changes { bans, known }: Changes) {
+        let mut state = self.0.state.lock();
+        state.bans.give_back(bans.into_iter().map(|(network, _)| network));
+        state.known.give_back(known);
     }
 
     /// Waits until a ban has changed. One such is kept for who comes late.
@@ -258,7 +276,8 @@ impl Guard {
         Ok(Visit { post: Arc::clone(&self.0), counted, _open: counts.connections.hold() })
     }
 
-    /// Whether `peer` may try a password for `account` (the name as typed, normalised by the caller).
+    /// Whether `peer` may try a password for `account` (the name as typed, normalised by the caller; empty where it is not
+    /// known yet: nobody waits for what others did without a name).
     #[must_use]
     pub fn attempt(&self, peer: Option<IpAddr>, account: &str) -> Attempt {
         let (now, calendar) = (self.0.clock.monotonic(), self.0.clock.now());
@@ -266,27 +285,37 @@ impl Guard {
         if state.is_banned(peer, calendar) {
             return Attempt::Banned;
         }
-        let account = state.hash(account);
+        let account = (!account.is_empty()).then(|| state.hash(account));
         let (culprit, today) = (state.judged(peer), day_of(calendar));
         let State { settings, records, known, key, .. } = &mut *state;
-        let Some(Culprit { address, network }) = culprit else {
-            return Attempt::After(records.delay_of_account(account, settings, now));
+        let delay = match culprit {
+            Some(culprit) => records.delay_of_address(culprit.address, settings, now),
+            None => Duration::ZERO,
         };
-        let delay = records.delay_of_address(address, settings, now);
-        if known.is_owners(key, (address, network), account, today) {
-            return Attempt::After(delay);
+        let mut is_owners = |account| {
+            culprit.is_some_and(|Culprit { address, network }| {
+                known.is_owners(key, (address, network), account, today)
+            })
+        };
+        match account {
+            Some(account) if !is_owners(account) => {
+                Attempt::After(delay.max(records.delay_of_account(account, settings, now)))
+            }
+            _ => Attempt::After(delay),
         }
-        Attempt::After(delay.max(records.delay_of_account(account, settings, now)))
     }
 
-    /// A password was wrong, or the name is nobody's: `offence` says which.
+    /// A password was wrong, or the name is nobody's: `offence` says which. Without a name only the address has failed.
     pub fn failed(&self, peer: Option<IpAddr>, account: &str, offence: Offence) {
         let now = self.0.clock.monotonic();
         self.0.counts.failures.increment();
         let mut state = self.0.state.lock();
+        let has_name = !account.is_empty();
         let account = state.hash(account);
         let State { settings, records, .. } = &mut *state;
-        records.failed(account, settings, now);
+        if has_name {
+            records.failed(account, settings, now);
+        }
         self.count(state, peer, offence, Some(account));
     }
 
@@ -299,13 +328,14 @@ impl Guard {
     /// felt. What an address failed with other accounts stays, or a guesser could wash himself with an account of his
     /// own. Says whether the account's owner has been here before.
     pub fn succeeded(&self, peer: Option<IpAddr>, account: &str) -> Place {
-        let (now, today) = (self.0.clock.monotonic(), day_of(self.0.clock.now()));
+        let (now, calendar) = (self.0.clock.monotonic(), self.0.clock.now());
         let mut state = self.0.state.lock();
         let account = state.hash(account);
         let Some(culprit) = state.judged(peer) else { return Place::Known };
-        let State { records, known, key, .. } = &mut *state;
+        let State { records, known, key, learns_until, .. } = &mut *state;
         records.forgive(culprit, account, now);
-        match known.learn(key, (culprit.address, culprit.network), account, today) {
+        match known.learn(key, (culprit.address, culprit.network), account, day_of(calendar)) {
+            true if learns_until.is_some_and(|until| calendar < until) => Place::Learned,
             true => Place::New,
             false => Place::Known,
         }
@@ -324,6 +354,10 @@ impl Guard {
             counter.increment();
         }
         let (Some(culprit), Some(peer)) = (state.judged(peer), peer) else { return };
+        if offence == Offence::Silence && is_private(peer) {
+            // What watches over the server, or balances its load, looks every few seconds whether all ports are open.
+            return;
+        }
         let (now, calendar) = (self.0.clock.monotonic(), self.0.clock.now());
         let State { settings, records, bans, .. } = &mut *state;
         let mut banned = Vec::new();

@@ -61,6 +61,19 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
+/// Whether an address is of a house's or a provider's own network (RFC 1918, RFC 4193, RFC 6598), or of this machine.
+#[must_use]
+pub(crate) fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [first, second, ..] = v4.octets();
+            let is_shared = first == 100 && second & 0xc0 == 64;
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || is_shared
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
 impl Network {
     /// A network from an address, whose bits beyond `prefix` must be zero.
     ///
@@ -135,7 +148,7 @@ impl FromStr for Network {
             None => (text, None),
         };
         let address: IpAddr = address.parse().map_err(|_| NetworkError::Address)?;
-        let prefix = match prefix {
+        let prefix: u8 = match prefix {
             None if address.is_ipv4() => 32,
             None => 128,
             Some(digits) if digits.bytes().all(|octet| octet.is_ascii_digit()) => {
@@ -143,7 +156,11 @@ impl FromStr for Network {
             }
             Some(_) => return Err(NetworkError::Prefix),
         };
-        Self::new(address, prefix)
+        // IPv4 in the clothes of IPv6 is compared as IPv4.
+        match (address.to_canonical(), prefix.checked_sub(96)) {
+            (v4 @ IpAddr::V4(_), Some(prefix)) if address.is_ipv6() => Self::new(v4, prefix),
+            _ => Self::new(address, prefix),
+        }
     }
 }
 
@@ -261,5 +278,8 @@ mod tests {
     fn ipv4_in_ipv6_clothes_counts_as_ipv4() {
         assert!(network("192.0.2.0/24").contains("::ffff:192.0.2.9".parse().unwrap()));
         assert!(!network("::/0").contains("::ffff:192.0.2.9".parse().unwrap()));
+        assert_eq!(network("::ffff:192.0.2.9"), network("192.0.2.9"));
+        assert_eq!(network("::ffff:192.0.2.0/120"), network("192.0.2.0/24"));
+        assert_eq!("::ffff:192.0.2.9/120".parse::<Network>(), Err(NetworkError::HostBits));
     }
 }

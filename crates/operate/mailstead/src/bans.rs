@@ -15,7 +15,7 @@ use crate::settings::Settings;
 const PLACES_MAX: i64 = 130_000;
 
 const MIGRATIONS: [&str; 1] = ["
-    CREATE TABLE secret (key BLOB NOT NULL);
+    CREATE TABLE secret (key BLOB NOT NULL, since INTEGER NOT NULL);
     CREATE TABLE bans (network TEXT PRIMARY KEY, since INTEGER NOT NULL, until INTEGER, by_operator INTEGER NOT NULL,
         reason TEXT NOT NULL, times INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE places (hash INTEGER PRIMARY KEY, day INTEGER NOT NULL);
@@ -37,7 +37,10 @@ impl GuardBook {
         let is_new = kept.key.is_none();
         let key = guard.restore(kept);
         if is_new {
-            database.connection().execute("INSERT INTO secret VALUES (?1)", [key.octets()])?;
+            let since = clock.now().unix_millis();
+            database
+                .connection()
+                .execute("INSERT INTO secret VALUES (?1, ?2)", params![key.octets(), since])?;
         }
         Ok(Self { guard: guard.clone(), database: Arc::new(Mutex::new(database)) })
     }
@@ -48,7 +51,13 @@ impl GuardBook {
         let kept = tokio::task::spawn_blocking(move || {
             // Taken under the lock: what changed last is written last.
             let mut database = book.database.lock().unwrap_or_else(PoisonError::into_inner);
-            write(&mut database, book.guard.take_changes())
+            let changes = book.guard.take_changes();
+            let written = write(&mut database, &changes);
+            if written.is_err() {
+                // A disk that is full now is not full for ever.
+                book.guard.give_back(changes);
+            }
+            written
         });
         kept.await.context("keeping bans was interrupted")?
     }
@@ -56,8 +65,11 @@ impl GuardBook {
 
 fn read(database: &Database, now: Timestamp) -> anyhow::Result<Kept> {
     let connection = database.connection();
-    let key: Option<[u8; 16]> =
-        connection.query_row("SELECT key FROM secret", [], |row| row.get(0)).optional()?;
+    let secret: Option<([u8; 16], i64)> = connection
+        .query_row("SELECT key, since FROM secret", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let since = secret.map(|(_, since)| Timestamp::from_unix_millis(since));
+    let key = secret.map(|(key, _)| HashKey::from_octets(key));
     let mut bans = Vec::new();
     let mut statement =
         connection.prepare("SELECT network, since, until, by_operator, reason, times FROM bans")?;
@@ -83,15 +95,15 @@ fn read(database: &Database, now: Timestamp) -> anyhow::Result<Kept> {
         let hash: i64 = row.get(0)?;
         Ok(KnownPlace { hash: hash.cast_unsigned(), day: row.get(1)? })
     })?;
-    Ok(Kept { key: key.map(HashKey::from_octets), bans, known: places.collect::<Result<_, _>>()? })
+    Ok(Kept { key, since, bans, known: places.collect::<Result<_, _>>()? })
 }
 
-fn write(database: &mut Database, Changes { bans, known }: Changes) -> anyhow::Result<()> {
+fn write(database: &mut Database, Changes { bans, known }: &Changes) -> anyhow::Result<()> {
     if bans.is_empty() && known.is_empty() {
         return Ok(());
     }
     let transaction = database.transaction()?;
-    for (network, ban) in &bans {
+    for (network, ban) in bans {
         let Some(ban) = ban else {
             transaction.execute("DELETE FROM bans WHERE network = ?1", [network])?;
             continue;
@@ -107,7 +119,7 @@ fn write(database: &mut Database, Changes { bans, known }: Changes) -> anyhow::R
             ],
         )?;
     }
-    for place in &known {
+    for place in known {
         transaction
             .prepare_cached("INSERT OR REPLACE INTO places VALUES (?1, ?2)")?
             .execute(params![place.hash.cast_signed(), place.day])?;
@@ -180,7 +192,7 @@ mod tests {
             guard.offended(peer("192.0.2.1"), Offence::Abuse);
             guard.ban("203.0.113.0/24".parse().unwrap(), None, "spam").unwrap();
             guard.ban("198.51.100.0/24".parse().unwrap(), None, "a slip").unwrap();
-            assert_eq!(guard.succeeded(peer("192.0.2.7"), "ann"), Place::New);
+            assert_eq!(guard.succeeded(peer("192.0.2.7"), "ann"), Place::Learned);
             book.keep().await.unwrap();
             assert!(guard.lift("198.51.100.0/24".parse().unwrap()));
             book.keep().await.unwrap();
@@ -190,7 +202,10 @@ mod tests {
         let bans: Vec<String> =
             guard.bans().iter().map(|ban| format!("{} {}", ban.network, ban.reason)).collect();
         assert_eq!(bans, ["192.0.2.1/32 abuse", "203.0.113.0/24 spam"]);
-        assert_eq!(guard.succeeded(peer("192.0.2.7"), "ann"), Place::Known);
         assert!(guard.admit(peer("192.0.2.1")).is_err());
+        assert_eq!(guard.succeeded(peer("192.0.2.7"), "ann"), Place::Known);
+        assert_eq!(guard.succeeded(peer("192.0.2.8"), "ann"), Place::Learned);
+        clock.advance(Duration::from_secs(7 * 24 * 3_600));
+        assert_eq!(guard.succeeded(peer("192.0.2.9"), "ann"), Place::New);
     }
 }

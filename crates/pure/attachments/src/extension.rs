@@ -122,7 +122,6 @@ const SHORTCUTS: &[&str] = &[
     "maq",
     "mar",
     "mas",
-    "mat",
     "mav",
     "maw",
     "shb",

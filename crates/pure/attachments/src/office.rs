@@ -182,10 +182,7 @@ impl OfficeXmlReader {
         let kind = attribute("Type").to_ascii_lowercase();
         let kind = kind.rsplit('/').next().unwrap_or_default();
         let target = attribute("Target");
-        let is_remote = ["http:", "https:", "ftp:", "file:", "\\\\", "//", "mhtml:", "smb:"]
-            .iter()
-            .any(|scheme| target.trim_start().to_ascii_lowercase().starts_with(scheme));
-        if !is_external || !is_remote {
+        if !is_external || !is_elsewhere(&target) {
             return;
         }
         let shown = crate::name::shown(&target);
@@ -207,6 +204,31 @@ impl OfficeXmlReader {
             _ => {}
         }
     }
+}
+
+/// Whether a target is on somebody else's machine. Word writes down where a template lay on the author's disk or in the
+/// author's house, and spreadsheets what they are linked with there: that is nowhere for whoever gets the document.
+fn is_elsewhere(target: &str) -> bool {
+    const SCHEMES: [&str; 5] = ["http:", "https:", "ftp:", "mhtml:", "smb:"];
+    let target = target.trim_start().to_ascii_lowercase();
+    if SCHEMES.iter().any(|scheme| target.starts_with(scheme)) {
+        return true;
+    }
+    let (is_file, path) = match target.strip_prefix("file:") {
+        Some(path) => (true, path),
+        None => (false, target.as_str()),
+    };
+    let behind = path.trim_start_matches(['/', '\\']);
+    if path.len() - behind.len() < if is_file { 1 } else { 2 } {
+        return false;
+    }
+    let host = behind.split(['/', '\\']).next().unwrap_or_default();
+    let is_drive = matches!(host.as_bytes(), [b'a'..=b'z', b':' | b'|']);
+    // A name with dots is one of the Internet, and so is an address, however it is written.
+    let is_plain = host.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | ' '));
+    let is_number = host.starts_with(|c: char| c.is_ascii_digit())
+        && host.chars().all(|c| c.is_ascii_hexdigit() || c == 'x');
+    !is_drive && (!is_plain || is_number)
 }
 
 fn is_relationship(element: &[u8]) -> bool {
@@ -267,6 +289,37 @@ mod tests {
             ("", Role::Entry),
         ] {
             assert_eq!(role(name.as_bytes()), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn elsewhere_is_not_the_authors_own_disk() {
+        for target in [
+            "http://evil.example/a.dotm",
+            " HTTPS://evil.example/a",
+            "mhtml:file:///c:/a!x",
+            "file://evil.example/a.dotm",
+            "file:///\\\\evil.example\\a.dotm",
+            "\\\\192.0.2.1\\a",
+            "//evil.example/a",
+            "\\\\evil@80\\a",
+            "file://3221225985/a",
+            "file://0xc0000201/a",
+            "file://evil%2eexample/a",
+            "file://[2001:db8::1]/a",
+        ] {
+            assert!(is_elsewhere(target), "{target}");
+        }
+        for target in [
+            "file:///C:\\Users\\ann\\AppData\\Roaming\\Microsoft\\Templates\\Letter.dotm",
+            "file:///c:/Program%20Files/Office/a.dotx",
+            "file:///\\\\fileserver\\templates\\Letter.dotx",
+            "\\\\SRV-01\\a\\b.xlsx",
+            "file:Letter.dotm",
+            "Letter.dotm",
+            "",
+        ] {
+            assert!(!is_elsewhere(target), "{target}");
         }
     }
 

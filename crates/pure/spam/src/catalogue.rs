@@ -42,8 +42,6 @@ pub enum Family {
     Text,
     /// Raised: who really sent it.
     Authentication,
-    /// Raised: lists in the DNS.
-    Lists,
     /// Raised: the connection that brought it.
     Connection,
     /// Raised: what attachments are.
@@ -58,7 +56,7 @@ pub enum Family {
 
 impl Family {
     /// All of them, in the order in which people are shown them.
-    pub const ALL: [Family; 14] = [
+    pub const ALL: [Family; 13] = [
         Family::Header,
         Family::Author,
         Family::Letters,
@@ -67,7 +65,6 @@ impl Family {
         Family::Markup,
         Family::Text,
         Family::Authentication,
-        Family::Lists,
         Family::Connection,
         Family::Attachments,
         Family::History,
@@ -86,7 +83,6 @@ impl Family {
             Family::Markup => "HTML",
             Family::Text => "Text",
             Family::Authentication => "Who really sent it",
-            Family::Lists => "Lists in the DNS",
             Family::Connection => "Connection",
             Family::Attachments => "Attachments",
             Family::History => "Earlier mail",
@@ -336,24 +332,16 @@ rules! {
         ARC_INVALID 0.5 "the seals of who passed it on are broken"
         UNPROVEN 0.8 "nothing proves who sent it"
     }
-    Lists {
-        DNSBL 3.0 "its sending host is on a block list"
-        DNSWL -2.0 "its sending host is on a welcome list"
-        RHSBL 2.0 "a sender's domain is on a block list"
-        URIBL 3.0 "a link's domain is on a block list"
-    }
     Connection {
         HELO_OURS 3.0 "its sending host called itself one of ours"
         HELO_ADDRESS 1.5 "its sending host called itself a bare number"
         HELO_NO_NAME 1.0 "its sending host called itself no full name"
-        HELO_UNKNOWN 0.5 "its sending host called itself a name that does not exist"
         RDNS_NONE 1.2 "its sending host has no name"
         RDNS_MISMATCH 0.6 "its sending host's name does not lead back to it"
         RDNS_DYNAMIC 1.0 "its sending host has the name of a subscriber's line"
         EARLY_TALKER 2.5 "its sending host spoke before it was greeted"
         PIPELINED 1.0 "its sending host did not wait for answers"
         FORGED_OURS 3.0 "its envelope claims one of our domains without proof"
-        GREYLISTED 0.2 "its sending host was new, and came again when told to"
         TRAP_TOLD 10.0 "it was also sent to an address that no person ever had"
         TRAP_SENDER 4.0 "its sending host has written to an address that no person ever had"
         TRAP_NETWORK 1.5 "its sending host's neighbours have written to an address that no person ever had"

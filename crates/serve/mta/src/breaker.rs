@@ -121,6 +121,8 @@ struct Inner {
     directory: Directory,
     clock: Clock,
     state: Mutex<State>,
+    /// Held while an account is stopped or let go in steps, so that neither ends up half done.
+    steps: tokio::sync::Mutex<()>,
     /// Woken when there is something to stop.
     wanted: Notify,
     counts: Counts,
@@ -187,6 +189,7 @@ impl Breaker {
             directory,
             clock,
             state: Mutex::new(state),
+            steps: tokio::sync::Mutex::new(()),
             wanted: Notify::new(),
             counts,
         };
@@ -239,6 +242,7 @@ impl Breaker {
     /// # Errors
     /// What the disk says: it stays stopped.
     pub async fn unlock(&self, account: AccountId) -> Result<bool, BreakerError> {
+        let _one_at_a_time = self.0.steps.lock().await;
         if self.stopped(account).is_none() {
             return Ok(false);
         }

@@ -12,7 +12,9 @@ use super::GuardSettings;
 /// Bans kept at most, those counted here and those that have ended with them: some 10 MiB. Beyond, those that end first
 /// make room.
 pub(super) const BANS_MAX: usize = 65_536;
-/// Bans that an operator may set.
+/// Networks of which is remembered that they are still to be kept, while that cannot be done.
+const UNKEPT_MAX: usize = 2 * BANS_MAX;
+/// Bans of an operator that may be in force.
 pub(super) const OPERATOR_BANS_MAX: usize = 10_000;
 /// By how much each further ban of the same peer is longer.
 const GROWTH: u32 = 4;
@@ -122,9 +124,10 @@ impl Bans {
         if ban.reason.len() > REASON_OCTETS_MAX || ban.reason.contains(char::is_control) {
             return Err(BanError::Reason);
         }
-        let is_new = !self.table.get(&ban.network).is_some_and(|ban| ban.set_by == SetBy::Operator);
-        let operators = self.table.values().filter(|ban| ban.set_by == SetBy::Operator).count();
-        if is_new && operators >= OPERATOR_BANS_MAX {
+        // Those that have ended are in nobody's way.
+        let counts = |ban: &Ban| ban.set_by == SetBy::Operator && ban.is_in_force(now);
+        let is_new = !self.table.get(&ban.network).is_some_and(counts);
+        if is_new && self.table.values().filter(|ban| counts(ban)).count() >= OPERATOR_BANS_MAX {
             return Err(BanError::TooMany);
         }
         self.make_room(now);
@@ -137,13 +140,24 @@ impl Bans {
         self.remove(network).is_some_and(|ban| ban.is_in_force(now))
     }
 
-    /// Takes up what was kept.
+    /// Takes up what was kept; what counts no more has changed: it is gone.
     pub(super) fn restore(&mut self, kept: Vec<Ban>, now: Timestamp) {
-        for ban in kept.into_iter().filter(|ban| ban.is_remembered(now)).take(BANS_MAX) {
+        for ban in kept {
             let network = ban.network;
-            self.put(ban);
-            self.changed.remove(&network.to_string());
+            let is_taken = ban.is_remembered(now) && self.table.len() < BANS_MAX;
+            if is_taken {
+                self.put(ban);
+                self.changed.remove(&network.to_string());
+            } else {
+                self.changed.insert(network.to_string());
+            }
         }
+    }
+
+    /// Takes back which networks' bans could not be kept.
+    pub(super) fn give_back(&mut self, networks: impl Iterator<Item = String>) {
+        let room = UNKEPT_MAX.saturating_sub(self.changed.len());
+        self.changed.extend(networks.take(room));
     }
 
     pub(super) fn in_force(&self, now: Timestamp) -> Vec<Ban> {

@@ -99,6 +99,13 @@ impl Known {
         std::mem::take(&mut self.changed)
     }
 
+    /// Takes back what could not be kept, in front of what was seen since.
+    pub(super) fn give_back(&mut self, mut unkept: Vec<KnownPlace>) {
+        unkept.append(&mut self.changed);
+        unkept.truncate(ENTRIES_MAX);
+        self.changed = unkept;
+    }
+
     fn has(&mut self, hash: u64, today: u32) -> bool {
         self.places.touch(hash).is_some_and(|day| today.saturating_sub(*day) < KNOWN_DAYS)
     }

@@ -193,6 +193,27 @@ fn each_offence_has_its_weight() {
 }
 
 #[test]
+fn who_only_looks_from_within_the_house_is_no_offender() {
+    for (peer, is_stranger) in [
+        ("192.168.1.1", false),
+        ("172.17.0.1", false),
+        ("100.64.0.1", false),
+        ("fd12::1", false),
+        ("fe80::1", false),
+        ("192.0.2.1", true),
+        ("2001:db8::1", true),
+    ] {
+        let (guard, _) = guard();
+        guard.reconfigure(GuardSettings { trusted: Vec::new(), ..settings() });
+        offend(&guard, peer, Offence::Silence, 200);
+        assert_eq!(is_banned(&guard, peer), is_stranger, "{peer}");
+        // Whatever else it does counts.
+        offend(&guard, peer, Offence::Probe, 8);
+        assert!(is_banned(&guard, peer), "{peer}");
+    }
+}
+
+#[test]
 fn points_drain_away() {
     let (guard, clock) = guard();
     // Four of the eight that ban drain away in half a window: a busy mail server with some old addresses goes on.
@@ -322,6 +343,55 @@ b"
 }
 
 #[test]
+fn what_fails_without_a_name_makes_nobody_else_wait() {
+    let (guard, _) = guard();
+    for _ in 0..7 {
+        guard.failed(ip("192.0.2.1"), "", Offence::WrongPassword);
+    }
+    // By SASL the name is not known at first.
+    for peer in [ip("203.0.113.1"), None] {
+        assert_eq!(guard.attempt(peer, ""), Attempt::After(Duration::ZERO));
+    }
+    assert_eq!(guard.attempt(ip("192.0.2.1"), ""), Attempt::After(5 * SECOND));
+}
+
+#[test]
+fn an_operators_bans_that_have_ended_leave_room() {
+    let (guard, clock) = guard();
+    let address = |number: u32| Network::single(IpAddr::V4((0x0a00_0000 + number).into()));
+    let until = Some(clock.now().saturating_add(HOUR));
+    for number in 0..10_000 {
+        guard.ban(address(number), until, "").unwrap();
+    }
+    assert_eq!(guard.ban(address(10_000), None, ""), Err(BanError::TooMany));
+    clock.advance(HOUR);
+    assert_eq!(guard.ban(address(10_000), None, ""), Ok(()));
+    assert_eq!(guard.ban(address(1), None, ""), Ok(()), "one that was there");
+}
+
+#[test]
+fn what_could_not_be_kept_has_changed_still() {
+    let (guard, clock) = guard();
+    guard.ban("203.0.113.0/24".parse().unwrap(), None, "spam").unwrap();
+    let _ = guard.succeeded(ip("198.51.100.7"), "ann");
+    let unkept = guard.take_changes();
+    assert!(guard.lift("203.0.113.0/24".parse().unwrap()));
+    offend(&guard, "192.0.2.1", Offence::Probe, 8);
+    guard.give_back(unkept);
+    let Changes { bans, known } = guard.take_changes();
+    let bans: Vec<_> = bans.iter().map(|(network, ban)| (network.as_str(), ban.is_some())).collect();
+    assert_eq!(bans, [("192.0.2.1/32", true), ("203.0.113.0/24", false)], "as it is now");
+    assert_eq!(known.len(), 3);
+
+    // What counts no more is not kept for ever.
+    let ban = guard.bans().remove(0);
+    clock.advance(30 * 24 * HOUR);
+    let later = Guard::new(settings(), clock, &Metrics::new());
+    let _ = later.restore(Kept { bans: vec![ban], ..Kept::default() });
+    assert_eq!(later.take_changes().bans, [("192.0.2.1/32".to_owned(), None)]);
+}
+
+#[test]
 fn bans_by_counting_are_bounded_and_the_longest_stay() {
     let mut bans = Bans::default();
     let at = Timestamp::from_unix_seconds;
@@ -355,7 +425,7 @@ fn what_was_kept_goes_on_after_a_restart() {
     clock.advance(29 * MINUTE);
     let later = Guard::new(settings(), clock.clone(), &Metrics::new());
     let bans = bans.into_iter().filter_map(|(_, ban)| ban).collect();
-    assert_eq!(later.restore(Kept { key: Some(key), bans, known }), key);
+    assert_eq!(later.restore(Kept { key: Some(key), since: Some(clock.now()), bans, known }), key);
     assert!(later.take_changes().bans.is_empty(), "it is kept already");
     assert!(is_banned(&later, "192.0.2.1") && is_banned(&later, "203.0.113.9"));
     assert_eq!(later.succeeded(ip("198.51.100.7"), "ann"), Place::Known);
@@ -363,6 +433,22 @@ fn what_was_kept_goes_on_after_a_restart() {
     assert!(!is_banned(&later, "192.0.2.1"));
     offend(&later, "192.0.2.1", Offence::Probe, 8);
     assert_eq!(later.bans().iter().find(|ban| ban.set_by == SetBy::Counting).unwrap().times, 2);
+}
+
+#[test]
+fn in_its_first_days_no_place_is_called_new() {
+    let (guard, clock) = guard();
+    let key = guard.restore(Kept::default());
+    let since = clock.now();
+    assert_eq!(guard.succeeded(ip("198.51.100.7"), "ann"), Place::Learned);
+    assert_eq!(guard.succeeded(ip("198.51.100.7"), "ann"), Place::Known);
+    clock.advance(7 * 24 * HOUR - SECOND);
+    // A restart in between begins nothing anew.
+    let later = Guard::new(settings(), clock.clone(), &Metrics::new());
+    let _ = later.restore(Kept { key: Some(key), since: Some(since), ..Kept::default() });
+    assert_eq!(later.succeeded(ip("198.51.100.8"), "ann"), Place::Learned);
+    clock.advance(SECOND);
+    assert_eq!(later.succeeded(ip("198.51.100.9"), "ann"), Place::New);
 }
 
 #[test]

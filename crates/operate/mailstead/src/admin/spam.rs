@@ -243,7 +243,6 @@ pub(super) fn raised(told: &ToldVerdict, catalogue: &spam::Catalogue) -> Vec<spa
             matches!(
                 rule.family,
                 Family::Authentication
-                    | Family::Lists
                     | Family::Connection
                     | Family::Attachments
                     | Family::History

@@ -173,7 +173,7 @@ pub(crate) static TABLE: &[Row] = &[
         Networks,
         "[\"127.0.0.0/8\", \"::1/128\"]",
         Live,
-        "Networks whose connections are not counted against limits by address.",
+        "Networks whose connections are not counted against limits by address and that are never banned by counting: monitors, a webmail, a proxy in front of the server that hides who comes.",
     ),
     row("listen.smtp.enabled", Switch, "true", Restart, "Receive mail from other servers."),
     row("listen.smtp.port", PORT, "25", Restart, "The port for mail from other servers."),

@@ -62,7 +62,7 @@ impl Mirror {
             self = this;
             if let Err(error) = told {
                 tracing::error!(%error, "the kernel is told of no more bans");
-                return;
+                break;
             }
             // Cancelled, nothing is lost: all bans are compared each time.
             if changed.changed().await.is_err() {

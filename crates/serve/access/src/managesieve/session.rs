@@ -132,6 +132,8 @@ impl Client {
     /// What the guard should know of how a session ended.
     fn tell_guard(&self, ending: &Ending) {
         let offence = match ending {
+            // Who has logged in is no stranger.
+            _ if self.person.is_some() => return,
             _ if self.connection.first.is_foreign() => Offence::Probe,
             Ending::Bye(Farewell::TooManyErrors | Farewell::OutOfStep) => Offence::Abuse,
             Ending::Wire(_) | Ending::Bye(Farewell::LoginTooSlow) if !self.connection.first.has_spoken() => {

@@ -53,21 +53,31 @@ impl SmtpDoor {
                 () = stop.triggered() => return,
                 () = breaker.0.wanted.notified() => {}
             }
-            while let Some((account, stop_of)) = breaker.next_waiting() {
-                let Err(error) = self.carry_out(account, stop_of).await else { continue };
-                tracing::error!(%account, error = describe(&error), "a stolen account is not stopped in full");
-                breaker.0.state.lock().waiting.insert(account);
-                tokio::select! {
-                    () = stop.triggered() => return,
-                    () = tokio::time::sleep(PAUSE) => {}
+            while let Some(round) = breaker.take_waiting() {
+                let mut failed = BTreeSet::new();
+                for account in round {
+                    let Err(error) = self.carry_out(account).await else { continue };
+                    tracing::error!(%account, error = describe(&error), "a stolen account is not stopped in full");
+                    failed.insert(account);
+                }
+                // All others had their turn: one that cannot be stopped keeps none of them waiting.
+                if !failed.is_empty() {
+                    breaker.0.state.lock().waiting.append(&mut failed);
+                    tokio::select! {
+                        () = stop.triggered() => return,
+                        () = tokio::time::sleep(PAUSE) => {}
+                    }
                 }
             }
         }
     }
 
-    async fn carry_out(&self, account: AccountId, stop: Stop) -> Result<(), BreakerError> {
+    async fn carry_out(&self, account: AccountId) -> Result<(), BreakerError> {
         let rooms = &self.0.rooms;
         let breaker = &rooms.breaker;
+        let _one_at_a_time = breaker.0.steps.lock().await;
+        // It may have been unlocked meanwhile.
+        let Some(stop) = breaker.stop_of(account) else { return Ok(()) };
         let person = rooms.directory.account(account);
         if !stop.is_kept {
             let stopped = stop.stopped.clone();
@@ -114,8 +124,20 @@ impl SmtpDoor {
         let mut front = Vec::new();
         write_return_path(&ReversePath::Null, &mut front);
         let message = holding.finish(front).await?;
+        let (mut is_told, mut failure) = (false, None);
         for filed in rooms.store.deliver(message, here.into_iter().map(filing).collect()).await? {
-            filed?;
+            match filed {
+                Ok(_) => is_told = true,
+                Err(error) => failure = Some(error),
+            }
+        }
+        match failure {
+            // Those who have it would get it again and again.
+            Some(error) if is_told => {
+                tracing::warn!(error = describe(&error), "not everybody is told of a stopped account");
+            }
+            Some(error) => return Err(error.into()),
+            None => {}
         }
         let Some(queue) = &rooms.queue else { return Ok(()) };
         let mail = OwnMailRooms {
@@ -153,15 +175,13 @@ fn readers(rooms: &Rooms, person: &Account) -> (BTreeSet<AccountId>, Vec<Address
 }
 
 impl Breaker {
-    fn next_waiting(&self) -> Option<(AccountId, Stop)> {
-        let mut state = self.0.state.lock();
-        loop {
-            let account = state.waiting.pop_first()?;
-            // It may have been unlocked meanwhile.
-            if let Some(stop) = state.stopped.get(&account) {
-                return Some((account, stop.clone()));
-            }
-        }
+    /// All accounts of which something is still to be done, if there are some.
+    fn take_waiting(&self) -> Option<BTreeSet<AccountId>> {
+        Some(std::mem::take(&mut self.0.state.lock().waiting)).filter(|round| !round.is_empty())
+    }
+
+    fn stop_of(&self, account: AccountId) -> Option<Stop> {
+        self.0.state.lock().stopped.get(&account).cloned()
     }
 
     fn change(&self, account: AccountId, change: impl FnOnce(&mut Stop)) {

@@ -26,7 +26,11 @@ pub(crate) fn screened(found: &[Evidence], catalogue: &Catalogue) -> Vec<Hit> {
             "REVERSE_NAME_DYNAMIC" => "RDNS_DYNAMIC",
             other => other,
         };
-        catalogue.raise_scored(name, one.points, &one.words)
+        // What a known rule weighs stands in the manual; lists and others bring their own.
+        match spam::rule(name) {
+            Some(_) => catalogue.raise(name, &one.words),
+            None => catalogue.raise_scored(name, one.points, &one.words),
+        }
     };
     found.iter().map(named).collect()
 }
@@ -75,4 +79,32 @@ pub(crate) fn evidence(findings: &Findings, catalogue: &Catalogue) -> Vec<Hit> {
     }
     // What only DNS has kept us from learning, or a chain of seals that nobody trusts, is told and weighs as it is set.
     names.into_iter().map(|name| catalogue.raise(name, "")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_rules_weigh_what_the_manual_says_and_others_what_they_bring() {
+        let mut catalogue = Catalogue::default();
+        assert!(catalogue.set_points("LIST_BL_EXAMPLE", 0.5));
+        let found = [
+            Evidence::new("EARLY_TALKER", 4.0, "it spoke"),
+            Evidence::new("REVERSE_NAME_MISSING", 2.0, "no name"),
+            Evidence::new("LIST_other.example", 2.5, "listed"),
+            Evidence::new("LIST_bl.example", 2.5, "listed"),
+        ];
+        let hits = screened(&found, &catalogue);
+        let told: Vec<_> = hits.iter().map(|hit| (hit.name(), hit.points(), hit.words())).collect();
+        assert_eq!(
+            told,
+            [
+                ("EARLY_TALKER", 2.5, "it spoke"),
+                ("RDNS_NONE", 1.2, "no name"),
+                ("LIST_OTHER_EXAMPLE", 2.5, "listed"),
+                ("LIST_BL_EXAMPLE", 0.5, "listed"),
+            ]
+        );
+    }
 }

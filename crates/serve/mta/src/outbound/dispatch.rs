@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail_types::AccountId;
+use mail_types::{AccountId, ReplyCode};
 use platform::tasks::{Shutdown, Tasks};
-use queue::{ConnectionEnd, Lease, Parcel, ParcelOutcome, RecipientOutcome};
+use queue::{ConnectionEnd, Diagnostic, Lease, Parcel, ParcelOutcome, RecipientOutcome};
 
 use super::{Gate, sts};
 use crate::breaker::Signal;
@@ -108,14 +108,26 @@ async fn settle(gate: &Gate, lease: &mut Lease, parcel: Parcel, mut handed: Hand
     }
 }
 
-/// Tells the breaker what became of a recipient: a stolen account writes to lists full of addresses that nobody has.
+/// Tells the breaker what became of a recipient: a stolen account writes to lists full of addresses that nobody has. What was
+/// refused for another reason says nothing of the account: a host that will hear nothing of ours refuses all our people.
 fn note(gate: &Gate, account: AccountId, outcome: &RecipientOutcome) {
     let signal = match outcome {
         RecipientOutcome::Delivered | RecipientOutcome::Relayed => Signal::RecipientTaken,
-        RecipientOutcome::Failed(_) => Signal::RecipientRefused,
-        RecipientOutcome::Deferred(_) => return,
+        RecipientOutcome::Failed(words) if is_nobodys(words) => Signal::RecipientRefused,
+        RecipientOutcome::Failed(_) | RecipientOutcome::Deferred(_) => return,
     };
     gate.rooms.breaker.note(account, signal);
+}
+
+/// Whether a failure says that nobody has the address (RFC 3463 §3.2, §3.3): all of X.1 but what is about the sender's, and
+/// a mailbox that takes nothing any more. Servers without such codes say it by 550.
+fn is_nobodys(words: &Diagnostic) -> bool {
+    match words.status.map(|status| (status.subject, status.detail)) {
+        Some((1, detail)) => !matches!(detail, 7 | 8),
+        Some((2, 1)) => true,
+        Some((0, 0)) | None => words.code == Some(ReplyCode::new(550)),
+        Some(_) => false,
+    }
 }
 
 /// What failed and cannot be told of now fails once more later: a sender who hears nothing takes mail for delivered.
@@ -203,6 +215,39 @@ async fn overdue(gate: Arc<Gate>, stop: Shutdown) {
             () = stop.triggered() => return,
             // Nothing is lost: what could not be told comes again.
             () = tokio::time::sleep(OVERDUE_PAUSE) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mail_types::EnhancedCode;
+
+    use super::*;
+
+    #[test]
+    fn an_address_that_nobody_has_is_told_from_other_refusals() {
+        for (code, status, expected) in [
+            (550, Some((1, 1)), true),
+            (553, Some((1, 3)), true),
+            (550, Some((1, 10)), true),
+            (550, Some((2, 1)), true),
+            (550, Some((0, 0)), true),
+            (550, None, true),
+            (550, Some((7, 1)), false),
+            (550, Some((1, 7)), false),
+            (550, Some((1, 8)), false),
+            (554, Some((0, 0)), false),
+            (552, Some((2, 2)), false),
+            (552, Some((3, 4)), false),
+        ] {
+            let words = Diagnostic {
+                remote: None,
+                code: Some(ReplyCode::new(code)),
+                status: status.map(|(subject, detail)| EnhancedCode::new(5, subject, detail)),
+                text: "no".into(),
+            };
+            assert_eq!(is_nobodys(&words), expected, "{code} {status:?}");
         }
     }
 }

@@ -16,8 +16,8 @@ use crate::Listener;
 use crate::breaker::Signal;
 use crate::content;
 use crate::content::{
-    About, ContentSettings, Deciding, History, OnBusy, Opinion, Question, Sender, Taste, Thought, author,
-    evidence, screened,
+    About, Action, ContentSettings, Deciding, History, OnBusy, Opinion, Question, Sender, Taste, Thought,
+    author, evidence, screened,
 };
 use crate::deliver::local::describe;
 use crate::deliver::route::Asking;
@@ -98,15 +98,19 @@ impl Conversation {
         // Whatever the filter cannot say keeps nobody from sending.
         let Ok(Some(thought)) = self.think(settings, held, front, about, Vec::new()).await else { return };
         let (score, spam) = (thought.verdict.score(), settings.everybody.tag2);
-        if score < spam && thought.attached.is_none() {
+        // People send each other documents that strangers may not send us: only what nobody may send counts against them.
+        let is_dangerous = thought.attached == Some(Action::Reject);
+        if score < spam && !is_dangerous {
             return;
         }
         let rooms = &self.door.rooms;
         rooms.content.0.counts.own_unwanted.increment();
-        tracing::warn!(user = %who.address(), score, "mail of one of our people looks like spam");
+        let what =
+            if is_dangerous { "it carries what is refused from strangers" } else { "it looks like spam" };
+        tracing::warn!(user = %who.address(), score, what, "mail of one of our people is unwanted");
         rooms.breaker.note(who.account(), Signal::Unwanted);
         if let Some(transaction) = &mut self.transaction {
-            transaction.checks.push(format!("content: it looks like spam (score {score:.2})"));
+            transaction.checks.push(format!("content: {what} (score {score:.2})"));
         }
     }
 

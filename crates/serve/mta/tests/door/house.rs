@@ -7,7 +7,7 @@ use dns::{FixedRecords, Resolver};
 use mail_types::AccountId;
 use mailstore::{Filed, Store, StoreError};
 use mta::screen::Screen;
-use mta::{Content, Listener, MessageWay, Outcome, Rooms, Settings, SmtpDoor};
+use mta::{Breaker, Content, Listener, MessageWay, Outcome, Rooms, Settings, SmtpDoor};
 use parking_lot::Mutex;
 use platform::clock::Clock;
 use platform::guard::Guard;
@@ -26,11 +26,12 @@ pub(crate) struct House {
     pub(crate) metrics: Metrics,
     pub(crate) store: Store,
     pub(crate) content: Content,
+    pub(crate) breaker: Breaker,
     ways: Arc<Mutex<Vec<MessageWay>>>,
     clock: Clock,
     screen: Option<Screen>,
     street: Street,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 pub(crate) fn settings() -> Settings {
@@ -101,6 +102,7 @@ impl House {
         let screen = (judging == Judging::Strangers)
             .then(|| Screen::open(&data.path().join("senders.db"), clock.clone(), &metrics).unwrap());
         let content = content(data.path(), &clock, &metrics);
+        let breaker = breaker(data.path(), &directory, &clock, &metrics);
         let rooms = Rooms {
             store: store.clone(),
             queue: None,
@@ -115,11 +117,11 @@ impl House {
             filters: filters(data.path(), &metrics),
             content: content.clone(),
             screen: screen.clone(),
-            breaker: breaker(data.path(), &directory, &clock, &metrics),
+            breaker: breaker.clone(),
         };
         let door = SmtpDoor::new(rooms, settings, &metrics);
         let street = Street::new(door.clone(), guard.clone());
-        Self { door, directory, guard, metrics, store, content, ways, clock, screen, street, _data: data }
+        Self { door, directory, guard, metrics, store, content, breaker, ways, clock, screen, street, data }
     }
 
     /// A client from somewhere in the network.
@@ -184,6 +186,12 @@ impl House {
             }
         };
         read_whole(reader).await
+    }
+
+    /// Nothing can be filed for an account from now on.
+    pub(crate) fn break_account(&self, account: AccountId) {
+        let index = self.data.path().join("accounts").join(account.to_string()).join("index.db");
+        std::fs::create_dir_all(index.join("in the way")).unwrap();
     }
 
     pub(crate) fn account(&self, text: &str) -> AccountId {

@@ -10,4 +10,5 @@ mod scram;
 mod screen;
 mod senders;
 mod sockets;
+mod stolen;
 mod submission;
