@@ -1,7 +1,7 @@
 //! An alias leads elsewhere: the far host can still tell who wrote, a host that checks SPF takes it, and bounces find home.
 
 use anyhow::{Context, Result, ensure};
-use testkit::{Exchanger, Internet, Received, Server};
+use testkit::{Exchanger, Internet, Received, Record, Server};
 
 use super::{
     HERE, NOT_HERE, bring, bring_in, domain, key, mail, peers, publish_ours, server_that_checks, signed,
