@@ -16,8 +16,8 @@ use crate::Listener;
 use crate::breaker::Signal;
 use crate::content;
 use crate::content::{
-    About, ContentSettings, Deciding, History, OnBusy, Opinion, Question, Sender, Taste, Thought, author,
-    evidence, screened,
+    About, Action, ContentSettings, Deciding, History, OnBusy, Opinion, Question, Sender, Taste, Thought,
+    author, evidence, screened,
 };
 use crate::deliver::local::describe;
 use crate::deliver::route::Asking;
@@ -98,15 +98,19 @@ impl Conversation {
         // Whatever the filter cannot say keeps nobody from sending.
         let Ok(Some(thought)) = self.think(settings, held, front, about, Vec::new()).await else { return };
         let (score, spam) = (thought.verdict.score(), settings.everybody.tag2);
-        if score < spam && thought.attached.is_none() {
+        // People send each other documents that strangers may not send us: only what nobody may send counts against them.
+        let is_dangerous = thought.attached == Some(Action::Reject);
+        if score < spam && !is_dangerous {
             return;
         }
         let rooms = &self.door.rooms;
         rooms.content.0.counts.own_unwanted.increment();
-        tracing::warn!(user = %who.address(), score, "mail of one of our people looks like spam");
+        let what =
+            if is_dangerous { "it carries what is refused from strangers" } else { "it looks like spam" };
+        tracing::warn!(user = %who.address(), score, what, "mail of one of our people is unwanted");
         rooms.breaker.note(who.account(), Signal::Unwanted);
         if let Some(transaction) = &mut self.transaction {
-            transaction.checks.push(format!("content: it looks like spam (score {score:.2})"));
+            transaction.checks.push(format!("content: {what} (score {score:.2})"));
         }
     }
 
@@ -234,12 +238,14 @@ impl Conversation {
             about,
             accounts,
         };
-        let answer = content.0.judges.run(move || question.answer());
-        let why = match tokio::time::timeout(settings.time_max, answer).await {
-            Ok(Ok(Ok(thought))) => return Ok(Some(thought)),
-            Ok(Ok(Err(error))) => describe(&error),
+        // Whose turn comes too late has passed meanwhile. Were it judged all the same, those behind it would be too late as well.
+        let (clock, begin, time_max) = (rooms.clock.clone(), rooms.clock.monotonic(), settings.time_max);
+        let judge = move || (clock.monotonic().since(begin) < time_max).then(|| question.answer());
+        let why = match tokio::time::timeout(time_max, content.0.judges.run(judge)).await {
+            Ok(Ok(Some(Ok(thought)))) => return Ok(Some(thought)),
+            Ok(Ok(Some(Err(error)))) => describe(&error),
             Ok(Err(error)) => error.to_string(),
-            Err(_) => "it takes too long".to_owned(),
+            Ok(Ok(None)) | Err(_) => "it takes too long".to_owned(),
         };
         content.0.counts.not_judged.increment();
         tracing::warn!(why, "a message is not judged by its content");
