@@ -111,9 +111,12 @@ impl Quarantine {
                 let rows = apart.rows(mailbox.id, &uids, Want::Summaries).await?;
                 found.extend(rows.into_iter().map(|row| quarantined(of, mailbox, row)));
             }
+            // No more than is asked for stays in memory, however many accounts there are.
+            if found.len() > most {
+                keep_oldest(&mut found, most);
+            }
         }
-        found.sort_by_key(|message| (message.time, message.id.clone()));
-        found.truncate(most);
+        keep_oldest(&mut found, most);
         Ok(found)
     }
 
@@ -266,6 +269,11 @@ impl Quarantine {
         }
         Ok(gone)
     }
+}
+
+fn keep_oldest(found: &mut Vec<Quarantined>, most: usize) {
+    found.sort_by_key(|message| (message.time, message.place.1.uid, message.account));
+    found.truncate(most);
 }
 
 /// Takes messages out of a mailbox: only what is marked as deleted is expunged.
