@@ -7,14 +7,15 @@ use directory::Directory;
 use mail_types::{AccountId, Flags, Keyword, MailboxName, SystemFlag, TransactionId, Uid, UidSet};
 use mailstore::{
     Account, Filing, FilingTarget, FlagChange, FlagChangeMode, FlagNames, MailboxInfo, MessageReader,
-    QuotaLimit, Row, Store, StoreError, Want,
+    QuotaLimit, Row, Store, StoreError, TENANTS_FROM, Want,
 };
 use platform::clock::Timestamp;
 
 use super::orders::Order;
 
-/// The account that has it: the last number, which no person will ever have.
-const APART: AccountId = AccountId(u32::MAX);
+/// The account that has it: the last number of an account, which no person will ever have. Those above are tenants of the log:
+/// after a crash, mail that was filed there would be taken for notes of theirs.
+const APART: AccountId = AccountId(TENANTS_FROM - 1);
 /// Messages whose rows are read at once.
 const BATCH: usize = 500;
 /// Messages of one account that are told of, or asked for, at once.
