@@ -12,7 +12,7 @@ use platform::workers::{Workers, WorkersSettings};
 use tokio::sync::watch;
 
 use crate::account::{Account, AccountState};
-use crate::alias::Alias;
+use crate::alias::{Alias, AliasSource};
 use crate::database::DirectoryDatabase;
 use crate::domain::Domain;
 use crate::error::DirectoryError;
@@ -111,6 +111,14 @@ impl Directory {
     #[must_use]
     pub fn account_by_address(&self, address: &Address) -> Option<Arc<Account>> {
         self.snapshot().entry_by_address(address).map(|entry| Arc::clone(&entry.account))
+    }
+
+    /// Whether an account or an alias has exactly this address, in any case: neither a sub-address nor a catch-all's counts.
+    #[must_use]
+    pub fn is_taken(&self, address: &Address) -> bool {
+        let snapshot = self.snapshot();
+        let alias = AliasSource::Address(address.to_canonical());
+        snapshot.entry_by_address(address).is_some() || snapshot.alias(&alias).is_some()
     }
 
     /// All aliases by domain and source.

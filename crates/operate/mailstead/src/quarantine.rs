@@ -54,30 +54,41 @@ pub(crate) async fn tend(house: House, stop: Shutdown) {
     }
 }
 
-/// Tells everybody of what was kept apart since they were last told; how many there were to tell.
+/// Tells everybody of what was kept apart since they were last told; how many there were to tell. Who cannot be told now is
+/// told next time, and keeps nobody else from being told.
 pub(crate) async fn tell(house: &House) -> anyhow::Result<usize> {
     let mut told = 0;
     for (account, messages) in house.quarantine().untold().await? {
         let Some(owner) = house.directory.account(account) else { continue };
-        let Some(digest) = digest(house, &owner, &messages)? else { continue };
-        let mut intake = house.store.intake()?;
-        intake.write(&digest).await?;
-        let filing = Filing {
-            account,
-            mailbox: FilingTarget::Name(MailboxName::inbox()),
-            flags: FlagNames::default(),
-            internal_date: house.clock.now(),
-            quota: QuotaLimit::NONE,
-            way: new_way(house),
-        };
-        for filed in house.store.deliver(intake.finish().await?, vec![filing]).await? {
-            filed?;
+        match tell_one(house, &owner, &messages).await {
+            Ok(is_told) => told += usize::from(is_told),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::warn!(account = %owner.address, error, "not told of mail that is kept apart");
+            }
         }
-        // After a crash between the two they are told twice.
-        house.quarantine().told(&messages).await?;
-        told += 1;
     }
     Ok(told)
+}
+
+async fn tell_one(house: &House, owner: &Account, messages: &[Quarantined]) -> anyhow::Result<bool> {
+    let Some(digest) = digest(house, owner, messages)? else { return Ok(false) };
+    let mut intake = house.store.intake()?;
+    intake.write(&digest).await?;
+    let filing = Filing {
+        account: owner.id,
+        mailbox: FilingTarget::Name(MailboxName::inbox()),
+        flags: FlagNames::default(),
+        internal_date: house.clock.now(),
+        quota: QuotaLimit::NONE,
+        way: new_way(house),
+    };
+    for filed in house.store.deliver(intake.finish().await?, vec![filing]).await? {
+        filed?;
+    }
+    // After a crash between the two they are told twice.
+    house.quarantine().told(messages).await?;
+    Ok(true)
 }
 
 /// Releases a message, and learns that it is wanted.

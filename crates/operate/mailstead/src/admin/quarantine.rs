@@ -55,7 +55,11 @@ pub(super) async fn act(house: &House, request: QuarantineRequest) -> anyhow::Re
             let (_, reader) = house.quarantine().find(&id).await?;
             let mut octets = Vec::new();
             while (octets.len() as u64) < reader.octets().min(SHOWN_OCTETS_MAX) {
-                octets.extend(reader.read(octets.len() as u64..SHOWN_OCTETS_MAX).await?);
+                let piece = reader.read(octets.len() as u64..SHOWN_OCTETS_MAX).await?;
+                if piece.is_empty() {
+                    break;
+                }
+                octets.extend(piece);
             }
             Ok(Answer::QuarantinedMessage { message: STANDARD.encode(octets) })
         }

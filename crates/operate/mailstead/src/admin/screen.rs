@@ -86,7 +86,7 @@ pub(super) async fn add_trap(house: &House, text: &str) -> anyhow::Result<Answer
     if !is_ours {
         bail!("{address} is of no domain of ours: nobody would write to it here");
     }
-    if house.directory.account_by_address(&address).is_some() {
+    if house.directory.is_taken(&address) {
         bail!("{address} is somebody's address; mail to a trap is thrown away");
     }
     if !house.screen.senders().add_trap(&address).await.context("keeping the trap")? {

@@ -288,7 +288,7 @@ pub(super) fn action(judged: &TrialVerdict) -> String {
     }
 }
 
-/// Settings for a look: the operator's, with another threshold or other rules.
+/// Settings for a look: the operator's, with another threshold or other rules. Blocking.
 pub(super) fn with_changes(
     settings: &Arc<mta::ContentSettings>,
     tag2: Option<f32>,

@@ -73,7 +73,11 @@ pub(super) async fn replay(house: &House, asked: SpamReplay) -> anyhow::Result<A
     }
     let since = house.clock.now().unix_seconds();
     let since = since.saturating_sub(i64::try_from(asked.since_seconds).unwrap_or(i64::MAX));
-    let settings = with_changes(&house.content.settings(), asked.tag2, asked.rules.as_deref())?;
+    let settings = {
+        // Compiling rules takes seconds.
+        let (settings, tag2, rules) = (house.content.settings(), asked.tag2, asked.rules.clone());
+        tokio::task::spawn_blocking(move || with_changes(&settings, tag2, rules.as_deref())).await??
+    };
     let mut replayed = SpamReplayed::default();
     for known in accounts {
         let opened = house.store.account(known.id).await?;

@@ -1431,7 +1431,7 @@ pub(crate) static TABLE: &[Row] = &[
         Switch,
         "true",
         Live,
-        "Whether it is looked what our own people's mail says; what looks like spam is told in the log and the record, and goes its way.",
+        "Whether it is looked what our own people's mail says; what looks like spam is told in the log and the record, and goes its way until breaker.unwanted such messages in an hour stop the account.",
     ),
     row(
         "spam.tag",

@@ -44,12 +44,9 @@ pub(crate) async fn history(
         history.hits.push(catalogue.raise("REPLY_TO_OURS", ""));
     }
     let proven = author.filter(|author| is_of(author, whom.domain.as_ref()));
-    for &account in accounts.iter().take(ACCOUNTS_MAX) {
-        if let Some(author) = proven
-            && senders.is_correspondent(account, author).await
-        {
-            history.correspondents.push(account);
-        }
+    if let Some(author) = proven {
+        let accounts = accounts.get(..ACCOUNTS_MAX).unwrap_or(accounts);
+        history.correspondents = senders.correspondents(accounts, author).await;
     }
     history
 }

@@ -13,7 +13,7 @@ use spam::{Class, MESSAGE_OCTETS_MAX, Taught, features};
 use storage::StorageError;
 
 use super::judge::author;
-use super::lessons::{NOBODY, author_key, message_key};
+use super::lessons::{NOBODY, author_key, domain_key, message_key};
 use super::mark::without_marks;
 use super::{Content, day_of};
 use crate::filter::{EventCause, MailboxEvent};
@@ -26,6 +26,19 @@ const MESSAGES_MAX: usize = 1_000;
 const UNWANTED_KEYWORDS: [&str; 2] = ["$Junk", "Junk"];
 /// What they call wanted.
 const WANTED_KEYWORDS: [&str; 3] = ["$NotJunk", "NonJunk", "NotJunk"];
+
+/// What clients call mailboxes for what is thrown away, and for junk, whether or not they mark them (RFC 6154).
+const THROWN_AWAY: [&str; 9] = [
+    "Trash",
+    "Bin",
+    "Deleted",
+    "Deleted Items",
+    "Deleted Messages",
+    "Junk",
+    "Junk E-mail",
+    "Spam",
+    "Bulk Mail",
+];
 
 /// Whose word a lesson is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -183,10 +196,15 @@ impl Content {
     ) -> Result<Learned, LessonError> {
         let domain = self.0.senders.as_ref().and_then(|_| proven_domain(&octets));
         let this = self.clone();
-        let learned =
-            self.0.teacher.run(move || this.learn_here(lesson, octets, class, day_of(now))).await??;
-        // Only as much as an account may move in a day.
-        if let (Some(senders), Learned::Whole, Some(domain)) = (&self.0.senders, learned, domain) {
+        let of = domain.clone();
+        let (learned, is_domain_moved) = self
+            .0
+            .teacher
+            .run(move || this.learn_of(lesson, octets, of.as_ref(), class, day_of(now)))
+            .await??;
+        // Only as much as an account may move in a day, and of one domain at all: its reputation is what several agree on.
+        let counts = learned == Learned::Whole && (is_domain_moved || lesson == Lesson::Operator);
+        if let (Some(senders), true, Some(domain)) = (&self.0.senders, counts, domain) {
             let worth = match class {
                 Class::Wanted => Worth::Wanted,
                 Class::Unwanted => Worth::Unwanted,
@@ -203,6 +221,18 @@ impl Content {
         class: Class,
         day: u32,
     ) -> Result<Learned, LessonError> {
+        self.learn_of(lesson, octets, None, class, day).map(|(learned, _)| learned)
+    }
+
+    /// What was learned, and whether it has changed what the account thinks of the author's domain.
+    fn learn_of(
+        &self,
+        lesson: Lesson,
+        octets: Vec<u8>,
+        domain: Option<&DomainName>,
+        class: Class,
+        day: u32,
+    ) -> Result<(Learned, bool), LessonError> {
         let octets = without_marks(octets);
         let key = message_key(&octets);
         let inner = &self.0;
@@ -211,7 +241,7 @@ impl Content {
             Lesson::Operator | Lesson::Nobody => NOBODY,
         };
         if !inner.lessons.is_new(whose, &key, class)? {
-            return Ok(Learned::Before);
+            return Ok((Learned::Before, false));
         }
         let author = author(&octets).map(|author| author_key(&author));
         let features = features(&octets);
@@ -225,14 +255,15 @@ impl Content {
                 Learned::Whole
             }
         };
-        inner.lessons.note(whose, &key, author.as_ref(), class, day)?;
+        let domain = domain.map(domain_key);
+        let moved = inner.lessons.note(whose, &key, (author.as_ref(), domain.as_ref()), class, day)?;
         let [wanted, unwanted] = &inner.counts.lessons;
         match class {
             Class::Wanted => wanted.increment(),
             Class::Unwanted => unwanted.increment(),
         }
         tracing::info!(account = whose.0, ?class, ?learned, "a lesson of the content filter");
-        Ok(learned)
+        Ok((learned, moved))
     }
 }
 
@@ -261,8 +292,8 @@ fn proven_domain(octets: &[u8]) -> Option<DomainName> {
 fn said_by_place(list: &MailboxList, from: Option<MailboxId>, to: MailboxId) -> Option<Class> {
     let junk = junk(list)?.id;
     let is_trash = |mailbox: &MailboxInfo| {
-        mailbox.special_use == Some(SpecialUse::Trash)
-            || mailbox.name.to_string().eq_ignore_ascii_case("Trash")
+        matches!(mailbox.special_use, Some(SpecialUse::Trash | SpecialUse::Junk))
+            || is_thrown_away(&mailbox.name.to_string())
     };
     match from {
         from if to == junk => (from != Some(junk)).then_some(Class::Unwanted),
@@ -272,8 +303,29 @@ fn said_by_place(list: &MailboxList, from: Option<MailboxId>, to: MailboxId) -> 
     }
 }
 
+/// Whether a mailbox of this name is where clients put what they throw away, or more junk, without saying so.
+fn is_thrown_away(name: &str) -> bool {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    THROWN_AWAY.iter().any(|known| last.eq_ignore_ascii_case(known))
+}
+
 /// The mailbox for junk, found as the rule finds it that files there.
 pub(super) fn junk(list: &MailboxList) -> Option<&MailboxInfo> {
     let named = |name: &str| list.by_name(&MailboxName::parse(name).ok()?);
     list.by_special_use(SpecialUse::Junk).or_else(|| named("Junk")).or_else(|| named("Spam"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn junk_that_is_thrown_away_is_not_called_wanted() {
+        for name in ["Trash", "Deleted Items", "INBOX/Deleted Messages", "spam", "Junk E-mail"] {
+            assert!(is_thrown_away(name), "{name}");
+        }
+        for name in ["INBOX", "Archive", "Trash/kept", "Invoices deleted"] {
+            assert!(!is_thrown_away(name), "{name}");
+        }
+    }
 }

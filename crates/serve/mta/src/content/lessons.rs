@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use mail_types::{AccountId, Address};
+use mail_types::{AccountId, Address, DomainName};
 use parking_lot::Mutex;
 use spam::Class;
 use storage::rusqlite::{OptionalExtension as _, params};
@@ -58,6 +58,11 @@ pub(crate) fn author_key(author: &Address) -> MessageKey {
     message_key(author.to_string().to_lowercase().as_bytes())
 }
 
+/// The key of all authors of a domain.
+pub(crate) fn domain_key(domain: &DomainName) -> MessageKey {
+    message_key(format!("@{domain}").as_bytes())
+}
+
 /// All that is remembered. Its calls block.
 #[derive(Debug)]
 pub(crate) struct Lessons(Mutex<State>);
@@ -91,28 +96,28 @@ impl Lessons {
         self.0.lock().leaning(account, author)
     }
 
-    /// Remembers it, and what it says of the author, if one is known.
+    /// Remembers it, and what it says of the author and of a domain that was proven to be the author's, as far as they are
+    /// known; whether it has changed what the account thinks of that domain.
     pub(crate) fn note(
         &self,
         account: AccountId,
         message: &MessageKey,
-        author: Option<&MessageKey>,
+        (author, domain): (Option<&MessageKey>, Option<&MessageKey>),
         class: Class,
         day: u32,
-    ) -> Result<(), StorageError> {
+    ) -> Result<bool, StorageError> {
         let mut state = self.0.lock();
         let unwanted = class == Class::Unwanted;
+        // Who changes their mind takes the former lesson back, too.
+        let step = if state.find(account, message)?.is_some() { 2 } else { 1 };
+        let step = if unwanted { step } else { -step };
         if let Some(author) = author {
-            // Who changes their mind takes the former lesson back, too.
-            let step = if state.find(account, message)?.is_some() { 2 } else { 1 };
-            let step = if unwanted { step } else { -step };
-            let leaning = (state.leaning(account, author)? + step).clamp(-LEANING_MAX, LEANING_MAX);
-            state.database.connection().execute(
-                "INSERT INTO author (account, author, leaning, day) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (account, author) DO UPDATE SET leaning = ?3, day = ?4",
-                params![account.0, author, leaning, day],
-            )?;
+            state.lean(account, author, step, day)?;
         }
+        let is_domain_moved = match domain {
+            Some(domain) => state.lean(account, domain, step, day)?,
+            None => false,
+        };
         state.database.connection().execute(
             "INSERT INTO lesson (account, message, unwanted, turns, day) VALUES (?1, ?2, ?3, 0, ?4)
              ON CONFLICT (account, message) DO UPDATE SET unwanted = ?3, turns = turns + 1, day = ?4",
@@ -122,7 +127,7 @@ impl Lessons {
         if state.noted.is_multiple_of(TIDY_EVERY) {
             state.tidy(account, day)?;
         }
-        Ok(())
+        Ok(is_domain_moved)
     }
 
     /// Forgets all of an account's.
@@ -156,6 +161,24 @@ impl State {
         Ok(leaning.unwrap_or_default())
     }
 
+    /// Takes what an account thinks of an author a step further, up to the bound; whether that is further.
+    fn lean(
+        &self,
+        account: AccountId,
+        author: &MessageKey,
+        step: i32,
+        day: u32,
+    ) -> Result<bool, StorageError> {
+        let before = self.leaning(account, author)?;
+        let leaning = (before + step).clamp(-LEANING_MAX, LEANING_MAX);
+        self.database.connection().execute(
+            "INSERT INTO author (account, author, leaning, day) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (account, author) DO UPDATE SET leaning = ?3, day = ?4",
+            params![account.0, author, leaning, day],
+        )?;
+        Ok(leaning != before)
+    }
+
     fn tidy(&self, account: AccountId, day: u32) -> Result<(), StorageError> {
         let connection = self.database.connection();
         connection.execute("DELETE FROM lesson WHERE day < ?1", params![day.saturating_sub(KEPT_DAYS)])?;
@@ -185,9 +208,9 @@ mod tests {
         let (ann, bob, key) = (AccountId(1), AccountId(2), message_key(b"a letter"));
         let is_new = |account, class| lessons.is_new(account, &key, class).unwrap();
         assert!(is_new(ann, Class::Unwanted));
-        lessons.note(ann, &key, None, Class::Unwanted, 10).unwrap();
+        lessons.note(ann, &key, (None, None), Class::Unwanted, 10).unwrap();
         assert!(!is_new(ann, Class::Unwanted) && is_new(ann, Class::Wanted) && is_new(bob, Class::Unwanted));
-        lessons.note(ann, &key, None, Class::Wanted, 10).unwrap();
+        lessons.note(ann, &key, (None, None), Class::Wanted, 10).unwrap();
         assert!(is_new(ann, Class::Unwanted) && !is_new(ann, Class::Wanted));
         lessons.forget(ann).unwrap();
         assert!(is_new(ann, Class::Wanted));
@@ -202,7 +225,7 @@ mod tests {
         for turn in 0..20 {
             let class = if turn % 2 == 0 { Class::Unwanted } else { Class::Wanted };
             if lessons.is_new(AccountId(1), &key, class).unwrap() {
-                lessons.note(AccountId(1), &key, None, class, 1).unwrap();
+                lessons.note(AccountId(1), &key, (None, None), class, 1).unwrap();
                 heard += 1;
             }
         }
@@ -215,7 +238,9 @@ mod tests {
         let lessons = Lessons::open(&place.path().join("lessons.db")).unwrap();
         let key = |number: u32| message_key(&number.to_le_bytes());
         for number in 0..4 {
-            lessons.note(AccountId(1), &key(number), None, Class::Wanted, number * KEPT_DAYS).unwrap();
+            lessons
+                .note(AccountId(1), &key(number), (None, None), Class::Wanted, number * KEPT_DAYS)
+                .unwrap();
         }
         lessons.0.lock().tidy(AccountId(1), 3 * KEPT_DAYS).unwrap();
         let known: Vec<bool> = (0..4)
@@ -231,12 +256,27 @@ mod tests {
         let (ann, author) = (AccountId(1), author_key(&Address::parse("Eve@a.example").unwrap()));
         assert_eq!(author, author_key(&Address::parse("eve@a.example").unwrap()));
         let note = |number: u32, class| {
-            lessons.note(ann, &message_key(&number.to_le_bytes()), Some(&author), class, 1).unwrap();
+            let key = message_key(&number.to_le_bytes());
+            lessons.note(ann, &key, (Some(&author), None), class, 1).unwrap();
             lessons.leaning(ann, &author).unwrap()
         };
         let leanings: Vec<i32> = (0..5).map(|number| note(number, Class::Unwanted)).collect();
         assert_eq!(leanings, [1, 2, LEANING_MAX, LEANING_MAX, LEANING_MAX]);
         assert_eq!((note(4, Class::Wanted), note(9, Class::Wanted)), (1, 0));
         assert_eq!(lessons.leaning(AccountId(2), &author).unwrap(), 0);
+    }
+
+    #[test]
+    fn an_account_moves_a_domain_so_far_and_no_further() {
+        let place = tempfile::tempdir().unwrap();
+        let lessons = Lessons::open(&place.path().join("lessons.db")).unwrap();
+        let domain = domain_key(&DomainName::parse("bank.example").unwrap());
+        let note = |account, number: u32| {
+            let key = message_key(&number.to_le_bytes());
+            lessons.note(AccountId(account), &key, (None, Some(&domain)), Class::Unwanted, 1).unwrap()
+        };
+        let moved: Vec<bool> = (0..5).map(|number| note(1, number)).collect();
+        assert_eq!(moved, [true, true, true, false, false]);
+        assert!(note(2, 0), "others have their say");
     }
 }

@@ -149,25 +149,28 @@ impl Models {
 
     /// Writes the shared model, if it has learned something. Blocking.
     pub(crate) fn keep(&self, day: u32) -> io::Result<()> {
-        let octets = {
+        let (octets, kept_day) = {
             let mut shared = self.shared.write();
             if !shared.is_changed {
                 return Ok(());
             }
             shared.is_changed = false;
             shared.model.seal();
-            if shared.kept_day != day {
-                shared.kept_day = day;
-                let path = self.place.join(SHARED);
-                if path.exists() {
-                    fs::rename(path, self.place.join(YESTERDAY))?;
-                }
-            }
-            shared.model.octets().to_vec()
+            (shared.model.octets().to_vec(), std::mem::replace(&mut shared.kept_day, day))
         };
-        durable::write(&self.place.join(SHARED), &octets, Readable::Owner).inspect_err(|_| {
-            self.shared.write().is_changed = true;
+        self.write(&octets, kept_day != day).inspect_err(|_| {
+            let mut shared = self.shared.write();
+            (shared.is_changed, shared.kept_day) = (true, kept_day);
         })
+    }
+
+    /// The former model stays in its place until the new one takes it: whatever fails between, none is missing.
+    fn write(&self, octets: &[u8], is_new_day: bool) -> io::Result<()> {
+        let path = self.place.join(SHARED);
+        if is_new_day && path.exists() {
+            durable::write(&self.place.join(YESTERDAY), &fs::read(&path)?, Readable::Owner)?;
+        }
+        durable::write(&path, octets, Readable::Owner)
     }
 
     /// Forgets what an account has taught. Blocking.
@@ -264,6 +267,27 @@ mod tests {
         assert_eq!(models.learned(), (before.0, before.1 + 1));
         models.go_back(Past::Start, 2).unwrap();
         assert_eq!(models.learned(), before);
+    }
+
+    #[test]
+    fn a_model_that_cannot_be_written_leaves_the_former_one() {
+        let place = tempfile::tempdir().unwrap();
+        let models = Models::open(place.path(), 1).unwrap();
+        models.learn(&letter("tulips"), Class::Unwanted);
+        models.keep(1).unwrap();
+        let kept = models.learned();
+        models.learn(&letter("roses"), Class::Unwanted);
+        // What it is written into first is a directory.
+        let (process, thread) = (std::process::id(), std::thread::current().id());
+        let blocked = place.path().join(format!(".{SHARED}.{process}.{thread:?}.tmp"));
+        fs::create_dir(&blocked).unwrap();
+        assert!(models.keep(2).is_err());
+        assert_eq!(Models::open(place.path(), 2).unwrap().learned(), kept);
+        fs::remove_dir(&blocked).unwrap();
+        models.keep(2).unwrap();
+        assert_eq!(Models::open(place.path(), 2).unwrap().learned(), models.learned());
+        assert!(models.go_back(Past::Yesterday, 2).unwrap());
+        assert_eq!(models.learned(), kept);
     }
 
     #[test]

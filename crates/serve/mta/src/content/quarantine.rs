@@ -13,7 +13,8 @@ use platform::clock::Timestamp;
 
 use super::orders::Order;
 
-/// The account that has it: the last number that an account may have in the log, and no person ever will.
+/// The account that has it: the last number of an account, which no person will ever have. Those above are tenants of the log:
+/// after a crash, mail that was filed there would be taken for notes of theirs.
 pub const APART: AccountId = AccountId(TENANTS_FROM - 1);
 /// Messages whose rows are read at once.
 const BATCH: usize = 500;
@@ -111,9 +112,12 @@ impl Quarantine {
                 let rows = apart.rows(mailbox.id, &uids, Want::Summaries).await?;
                 found.extend(rows.into_iter().map(|row| quarantined(of, mailbox, row)));
             }
+            // No more than is asked for stays in memory, however many accounts there are.
+            if found.len() > most {
+                keep_oldest(&mut found, most);
+            }
         }
-        found.sort_by_key(|message| (message.time, message.id.clone()));
-        found.truncate(most);
+        keep_oldest(&mut found, most);
         Ok(found)
     }
 
@@ -266,6 +270,11 @@ impl Quarantine {
         }
         Ok(gone)
     }
+}
+
+fn keep_oldest(found: &mut Vec<Quarantined>, most: usize) {
+    found.sort_by_key(|message| (message.time, message.place.1.uid, message.account));
+    found.truncate(most);
 }
 
 /// Takes messages out of a mailbox: only what is marked as deleted is expunged.

@@ -1,5 +1,5 @@
-//! clamd: a message goes to it in pieces; what it found of the same content before is remembered, until its signatures
-//! change.
+//! clamd: a message goes to it in pieces; that it found nothing in the same content before is remembered, until its
+//! signatures change.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,8 +16,10 @@ use super::engine::{Engine, Failure, Link};
 use super::rewrite::Held;
 use super::settings::ClamdSettings;
 
-/// Contents whose verdict is remembered: some hundred octets each.
+/// Clean contents that are remembered: some dozens of octets each.
 const REMEMBERED_MAX: usize = 4_096;
+/// Fields that make a difference, beside `Content-…`.
+const LOOKED_AT: [&[u8]; 4] = [b"mime-version", b"from", b"reply-to", b"subject"];
 /// How long a version is taken for granted.
 const VERSION_TIME: Duration = Duration::from_secs(60);
 
@@ -41,7 +43,8 @@ pub(crate) enum Finding {
 struct Remembered {
     version: String,
     asked: Option<Instant>,
-    findings: HashMap<Hash, (u64, Finding)>,
+    /// What is clean, and when it was last used.
+    clean: HashMap<Hash, u64>,
     /// Grows with each use.
     uses: u64,
 }
@@ -61,11 +64,13 @@ impl Clamd {
     async fn look(&self, reader: &HeldReader, deadline: Instant) -> Result<Finding, Failure> {
         self.learn_version(deadline).await?;
         let hash = hash_of(reader).await?;
-        let known = self.remembered.lock().recall(hash);
-        if let Some(finding) = known {
-            return Ok(finding);
+        let (is_clean, version) = {
+            let mut remembered = self.remembered.lock();
+            (remembered.recall(hash), remembered.version.clone())
+        };
+        if is_clean {
+            return Ok(Finding::Clean);
         }
-        let version = self.remembered.lock().version.clone();
         let finding = match send(self.engine.connect(deadline).await?, reader, deadline).await? {
             Answer::Clean => Finding::Clean,
             Answer::Found(name) => Finding::Virus(name),
@@ -73,7 +78,10 @@ impl Clamd {
             Answer::Failed(why) => return Err(Failure::Failed(why)),
             Answer::Pong | Answer::Version(_) => return Err(engines::Nonsense::OutOfPlace.into()),
         };
-        self.remembered.lock().keep(&version, hash, &finding);
+        // A signature may look at any field: what it finds must not count against others with the same body.
+        if finding == Finding::Clean {
+            self.remembered.lock().keep(&version, hash);
+        }
         Ok(finding)
     }
 
@@ -97,42 +105,41 @@ impl Clamd {
 impl Remembered {
     fn learn(&mut self, version: String) {
         if self.version != version {
-            self.findings.clear();
+            self.clean.clear();
             self.version = version;
         }
         self.asked = Some(Instant::now());
     }
 
-    fn recall(&mut self, hash: Hash) -> Option<Finding> {
+    /// Whether something is known to be clean.
+    fn recall(&mut self, hash: Hash) -> bool {
         self.uses += 1;
         let uses = self.uses;
-        self.findings.get_mut(&hash).map(|(used, finding)| {
-            *used = uses;
-            finding.clone()
-        })
+        self.clean.get_mut(&hash).map(|used| *used = uses).is_some()
     }
 
-    /// Keeps what was found by the signatures of a version, if they are still those.
-    fn keep(&mut self, version: &str, hash: Hash, finding: &Finding) {
+    /// Remembers that the signatures of a version find nothing, if they are still those.
+    fn keep(&mut self, version: &str, hash: Hash) {
         if self.version != version {
             return;
         }
-        if self.findings.len() >= REMEMBERED_MAX && !self.findings.contains_key(&hash) {
-            let oldest = self.findings.iter().min_by_key(|(_, (used, _))| *used).map(|(hash, _)| *hash);
-            oldest.map(|oldest| self.findings.remove(&oldest));
+        if self.clean.len() >= REMEMBERED_MAX && !self.clean.contains_key(&hash) {
+            let oldest = self.clean.iter().min_by_key(|(_, used)| **used).map(|(hash, _)| *hash);
+            oldest.map(|oldest| self.clean.remove(&oldest));
         }
         self.uses += 1;
-        self.findings.insert(hash, (self.uses, finding.clone()));
+        self.clean.insert(hash, self.uses);
     }
 }
 
-/// What makes two messages the same to a scanner: the body, and the fields that say how to read it.
+/// What makes two messages the same to a scanner: the body, the fields that say how to read it, and those that signatures of
+/// fraud look at.
 async fn hash_of(reader: &HeldReader) -> Result<Hash, Failure> {
     let (held, header) = Held::open(reader.clone()).await?;
     let mut hasher = Hasher::new();
     for (name, value) in header.each() {
         let name = name.to_ascii_lowercase();
-        if name.starts_with(b"content-") || name == b"mime-version" {
+        if name.starts_with(b"content-") || LOOKED_AT.contains(&name.as_slice()) {
             hasher.update(&[&name[..], b":", value, b"\n"].concat());
         }
     }
@@ -202,26 +209,26 @@ mod tests {
     fn what_was_found_is_forgotten_with_the_signatures() {
         let mut remembered = Remembered::default();
         remembered.learn("one".into());
-        remembered.keep("one", hash(1), &Finding::Virus("Eicar".into()));
+        remembered.keep("one", hash(1));
         remembered.learn("one".into());
-        assert_eq!(remembered.recall(hash(1)), Some(Finding::Virus("Eicar".into())));
+        assert!(remembered.recall(hash(1)));
         remembered.learn("two".into());
-        assert_eq!(remembered.recall(hash(1)), None);
-        remembered.keep("one", hash(1), &Finding::Clean);
-        assert_eq!(remembered.recall(hash(1)), None);
+        assert!(!remembered.recall(hash(1)));
+        remembered.keep("one", hash(1));
+        assert!(!remembered.recall(hash(1)));
     }
 
     #[test]
     fn what_is_used_least_lately_makes_room() {
         let mut remembered = Remembered::default();
         for number in 0..REMEMBERED_MAX {
-            remembered.keep("", hash(number), &Finding::Clean);
+            remembered.keep("", hash(number));
         }
-        assert!(remembered.recall(hash(0)).is_some());
-        remembered.keep("", hash(REMEMBERED_MAX), &Finding::Clean);
-        assert_eq!(remembered.findings.len(), REMEMBERED_MAX);
-        assert!(remembered.recall(hash(0)).is_some());
-        assert!(remembered.recall(hash(1)).is_none());
-        assert!(remembered.recall(hash(REMEMBERED_MAX)).is_some());
+        assert!(remembered.recall(hash(0)));
+        remembered.keep("", hash(REMEMBERED_MAX));
+        assert_eq!(remembered.clean.len(), REMEMBERED_MAX);
+        assert!(remembered.recall(hash(0)));
+        assert!(!remembered.recall(hash(1)));
+        assert!(remembered.recall(hash(REMEMBERED_MAX)));
     }
 }

@@ -112,13 +112,22 @@ impl Engine {
         done
     }
 
-    /// Connects, waiting for a place if need be.
+    /// Connects for one exchange that ends at the deadline, waiting for a place if need be.
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<Link, Failure> {
+        self.connect_for(deadline, deadline.saturating_duration_since(Instant::now())).await
+    }
+
+    /// Connects until the deadline, for a talk in which a write may take so long.
+    pub(crate) async fn connect_for(
+        &self,
+        deadline: Instant,
+        write_timeout: Duration,
+    ) -> Result<Link, Failure> {
         let place = timeout_at(deadline, Arc::clone(&self.places).acquire_owned()).await;
         let place = place.ok().and_then(Result::ok).ok_or(Failure::Busy)?;
         let patience = deadline.saturating_duration_since(Instant::now());
         let stream = open(&self.place, patience).await.map_err(Failure::Unreachable)?;
-        let settings = WireSettings { input_octets_max: INPUT_OCTETS_MAX, write_timeout: patience };
+        let settings = WireSettings { input_octets_max: INPUT_OCTETS_MAX, write_timeout };
         Ok(Link { wire: Wire::new(stream, settings), _place: place })
     }
 }

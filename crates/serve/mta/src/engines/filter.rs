@@ -67,7 +67,10 @@ impl Filter {
     /// it over in others, so that nobody can know whether the next client would be heard.
     pub(crate) async fn meet(&self) -> Result<Talk, Failure> {
         let deadline = Instant::now() + self.connect_timeout;
-        let begin = async { Talk::begin(self.engine.connect(deadline).await?, self.connect_timeout).await };
+        let begin = async {
+            let link = self.engine.connect_for(deadline, self.command_timeout).await?;
+            Talk::begin(link, self.connect_timeout).await
+        };
         self.engine.ask(deadline, begin).await
     }
 }

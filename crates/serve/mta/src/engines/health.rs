@@ -47,10 +47,15 @@ impl Health {
     }
 
     pub(crate) fn failed(&self, why: &dyn std::fmt::Display) {
+        let now = Instant::now();
         let mut state = self.state.lock();
+        // What began before the rest says nothing new: a hundred that fail together are one restart.
+        if state.rests_until.is_some_and(|until| now < until) {
+            return;
+        }
         state.failures = state.failures.saturating_add(1);
         let rest = rest_after(state.failures);
-        state.rests_until = (!rest.is_zero()).then(|| Instant::now() + rest);
+        state.rests_until = (!rest.is_zero()).then(|| now + rest);
         let failures = state.failures;
         drop(state);
         tracing::warn!(engine = self.name, %why, failures, rest_seconds = rest.as_secs(), "an engine does not answer");
@@ -72,6 +77,18 @@ mod tests {
     fn rests_grow_up_to_a_bound() {
         let seconds = [0, 1, 2, 3, 4, 7, 8, 9, u32::MAX].map(|failures| rest_after(failures).as_secs());
         assert_eq!(seconds, [0, 0, 1, 2, 4, 32, 60, 60, 60]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_that_fail_together_are_one_failure() {
+        let health = Health::new("x".into());
+        (0..100).for_each(|_| health.failed(&"gone"));
+        assert!(!health.is_worth_asking());
+        tokio::time::advance(REST_FIRST).await;
+        assert!(health.is_worth_asking());
+        (0..100).for_each(|_| health.failed(&"gone"));
+        tokio::time::advance(REST_FIRST * 2).await;
+        assert!(health.is_worth_asking());
     }
 
     #[tokio::test(start_paused = true)]

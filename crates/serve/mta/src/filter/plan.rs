@@ -104,6 +104,10 @@ pub(crate) struct Plan {
 /// Whether any script has a say in the message.
 pub(crate) async fn is_needed(rooms: &Rooms, known: Known<'_>, envelope: &Envelope<Route>) -> bool {
     let settings = rooms.filters.0.settings.load();
+    // LMTP has a word for each recipient, elsewhere or here.
+    if (0..envelope.recipients.len()).any(|number| known.content.refusal(number).is_some()) {
+        return true;
+    }
     if known.content.has_a_say() || !settings.before.is_empty() || settings.has_own_after() {
         return envelope.recipients.iter().any(|recipient| !recipient.route.local().is_empty());
     }

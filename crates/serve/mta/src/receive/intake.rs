@@ -253,7 +253,9 @@ impl Conversation {
             front.extend(watch::signed(*signer));
         }
         let elsewhere = opinion.as_ref().map_or(Place::Inbox, |opinion| opinion.elsewhere());
-        let is_passed_on = elsewhere.max(engined.place) == Place::Inbox;
+        // A seal over another subject would be broken.
+        let keeps_subject = opinion.as_ref().is_none_or(|opinion| opinion.subject_prefix.is_none());
+        let is_passed_on = elsewhere.max(engined.place) == Place::Inbox && keeps_subject;
         if let Some(judged) = &judged {
             let sealer = sealer.filter(|_| is_passed_on);
             front.extend(judged.seal_if_passed_on(sealer, &self.live.settings.hostname));

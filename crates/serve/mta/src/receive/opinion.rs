@@ -238,12 +238,14 @@ impl Conversation {
             about,
             accounts,
         };
-        let answer = content.0.judges.run(move || question.answer());
-        let why = match tokio::time::timeout(settings.time_max, answer).await {
-            Ok(Ok(Ok(thought))) => return Ok(Some(thought)),
-            Ok(Ok(Err(error))) => describe(&error),
+        // Whose turn comes too late has passed meanwhile. Were it judged all the same, those behind it would be too late as well.
+        let (clock, begin, time_max) = (rooms.clock.clone(), rooms.clock.monotonic(), settings.time_max);
+        let judge = move || (clock.monotonic().since(begin) < time_max).then(|| question.answer());
+        let why = match tokio::time::timeout(time_max, content.0.judges.run(judge)).await {
+            Ok(Ok(Some(Ok(thought)))) => return Ok(Some(thought)),
+            Ok(Ok(Some(Err(error)))) => describe(&error),
             Ok(Err(error)) => error.to_string(),
-            Err(_) => "it takes too long".to_owned(),
+            Ok(Ok(None)) | Err(_) => "it takes too long".to_owned(),
         };
         content.0.counts.not_judged.increment();
         tracing::warn!(why, "a message is not judged by its content");

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use mail_types::{AddressDomain, DomainName, ForwardPath, ReversePath};
+use mail_types::{AccountId, AddressDomain, DomainName, ForwardPath, ReversePath};
 use platform::guard::Offence;
 use platform::lines::{Wire, WireError};
 use platform::stream::Endpoint;
@@ -104,7 +104,9 @@ impl Screening {
         if listener != Listener::Relay || !settings.screen.is_on || is_trusted {
             return Ok(None);
         }
-        let is_neighbour = !platform::network::is_public(address);
+        let local = local.address().map(|address| address.to_canonical());
+        // Who comes from the address that it comes to is this host.
+        let is_neighbour = !platform::network::is_public(address) || local == Some(address.to_canonical());
         let place = match is_neighbour {
             true => None,
             false => match screen.rates.admit(address, settings.screen.rates) {
@@ -118,7 +120,7 @@ impl Screening {
         Ok(Some(Box::new(Self {
             screen: screen.clone(),
             address,
-            local: local.address().map(|address| address.to_canonical()),
+            local,
             is_neighbour,
             _place: place,
             client: Judged::default(),
@@ -260,10 +262,10 @@ impl Conversation {
         Ok(route)
     }
 
-    /// Whether an address is a trap. An account's never is: somebody's mail would be thrown away.
+    /// Whether an address is a trap. An account's or an alias's never is: somebody's mail would be thrown away.
     async fn is_trap(&self, screen: &Screen, path: &ForwardPath) -> bool {
         let ForwardPath::Address(address) = path else { return false };
-        screen.is_trap(address).await && self.door.rooms.directory.account_by_address(address).is_none()
+        screen.is_trap(address).await && !self.door.rooms.directory.is_taken(address)
     }
 
     async fn spring_trap(&mut self, screening: &mut Screening, on_trap: OnTrap) -> Result<Route, Reply> {
@@ -317,7 +319,9 @@ impl Conversation {
             }
             self.spf(settings, &hello, &reverse_path).await
         };
-        let (hits, spf) = tokio::join!(screening.screen.lists().ask_domains(&domains), spf);
+        let (mut hits, spf) = tokio::join!(screening.screen.lists().ask_domains(&domains), spf);
+        let proven = sender.filter(|_| spf == Some(SpfResult::Pass));
+        hits.retain(|hit| hit.is_believed(proven));
         judged.add_hits(&hits);
         if let Some(domain) = sender
             && self.door.rooms.directory.is_local_domain(domain)
@@ -395,15 +399,14 @@ impl Conversation {
         let Some(suspicion) = self.suspicion(screening, settings.greylist, &reverse_path) else {
             return Ok(());
         };
-        for target in route.local() {
-            let is_known = match &reverse_path {
-                // A report on what this account has sent.
-                ReversePath::Null => senders.has_written(target.account).await,
-                ReversePath::Address(sender) => senders.is_correspondent(target.account, sender).await,
-            };
-            if is_known {
-                return Ok(());
-            }
+        let accounts: Vec<AccountId> = route.local().iter().map(|target| target.account).collect();
+        let is_known = match &reverse_path {
+            // A report on what these accounts have sent.
+            ReversePath::Null => senders.have_written(&accounts).await,
+            ReversePath::Address(sender) => !senders.correspondents(&accounts, sender).await.is_empty(),
+        };
+        if is_known {
+            return Ok(());
         }
         let Some(origin) = self.origin_of_mail() else { return Ok(()) };
         let domain = sender_domain(&reverse_path).map_or("", DomainName::as_str);

@@ -15,7 +15,7 @@ use platform::stream::{Endpoint, Stream};
 use platform::tasks::Shutdown;
 use smtp::Reply;
 use smtp::framing::{LineFound, LineReader};
-use smtp::server::{Session, Step};
+use smtp::server::{Question, Session, Step};
 use tokio::time::Instant;
 
 use super::intake::{Arrived, Receiving};
@@ -320,7 +320,8 @@ impl Conversation {
             }
         };
         wire.consume(consumed);
-        if (has_to_wait || matches!(step, Step::ReadData(_))) && !wire.input().is_empty() {
+        has_to_wait |= matches!(step, Step::ReadData(_) | Step::Ask(Question::Data));
+        if has_to_wait && !wire.input().is_empty() {
             self.note_early_pipelining();
         }
         let done = self.carry_out(step, wire).await;

@@ -64,6 +64,14 @@ pub struct ListHit {
     pub words: Option<String>,
 }
 
+impl ListHit {
+    /// Whether a domain's hit counts. Anybody can write a name: a list vouches only for the domain that is `proven` to be the
+    /// sender's.
+    pub(crate) fn is_believed(&self, proven: Option<&DomainName>) -> bool {
+        self.points >= 0.0 || proven.is_some_and(|proven| proven.as_str() == self.asked)
+    }
+}
+
 /// What a list is of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum ListKind {

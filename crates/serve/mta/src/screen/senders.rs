@@ -26,6 +26,8 @@ pub(crate) use greylist::{Attempt, GreyBounds, Greylisted, Origin, constant_send
 
 /// Questions and notes that may wait for the book; beyond, they are not asked and not noted.
 const WAITING_MAX: usize = 1_024;
+/// How long anybody waits for the book; what takes longer counts as not known.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 /// Recipients and Message-IDs of one call that are looked at.
 pub const NAMES_MAX: usize = 1_000;
 /// Traps that commands may set.
@@ -180,6 +182,21 @@ impl Senders {
         self.read(move |book, now| book.has(Kind::Correspondent, account, &correspondent, now)).await
     }
 
+    /// Which of these accounts have written to this address: one question, however many they are.
+    pub(crate) async fn correspondents(&self, accounts: &[AccountId], address: &Address) -> Vec<AccountId> {
+        let (accounts, correspondent) = (accounts.to_vec(), correspondent_key(address));
+        self.read(move |book, now| {
+            let mut found = Vec::new();
+            for account in accounts {
+                if book.has(Kind::Correspondent, account, &correspondent, now)? {
+                    found.push(account);
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
     /// Whether one of these Message-IDs (brackets or not, from In-Reply-To and References) is of a message that our people
     /// sent.
     pub async fn is_ours<'a>(&self, message_ids: impl IntoIterator<Item = &'a str>) -> bool {
@@ -198,9 +215,18 @@ impl Senders {
         .await
     }
 
-    /// Whether an account has written to anybody lately, so that reports on delivery may come for it.
-    pub(crate) async fn has_written(&self, account: AccountId) -> bool {
-        self.read(move |book, now| book.has(Kind::Wrote, account, &key(&[]), now)).await
+    /// Whether one of these accounts has written to anybody lately, so that reports on delivery may come for it.
+    pub(crate) async fn have_written(&self, accounts: &[AccountId]) -> bool {
+        let accounts = accounts.to_vec();
+        self.read(move |book, now| {
+            for account in accounts {
+                if book.has(Kind::Wrote, account, &key(&[]), now)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+        .await
     }
 
     /// What becomes of an attempt of somebody suspicious.
@@ -294,7 +320,12 @@ impl Senders {
         &self,
         job: impl FnOnce(&mut Book, Timestamp) -> Result<T, StorageError> + Send + 'static,
     ) -> T {
-        self.try_run(job).await.unwrap_or_else(|error| {
+        // What is given up is done all the same, and its answer heard by nobody.
+        let Ok(done) = tokio::time::timeout(WAIT_MAX, self.try_run(job)).await else {
+            tracing::warn!("the memory of senders takes too long to answer");
+            return T::default();
+        };
+        done.unwrap_or_else(|error| {
             tracing::warn!(%error, "the memory of senders does not answer");
             T::default()
         })

@@ -386,15 +386,16 @@ async fn who_writes_to_a_trap_is_remembered_and_learns_nothing() {
 }
 
 #[tokio::test]
-async fn a_trap_may_look_like_any_unknown_address_and_is_never_an_account() {
+async fn a_trap_may_look_like_any_unknown_address_and_is_never_somebodys() {
     let trapping = |screen: &mut ScreenSettings| {
-        screen.traps = vec![address("old@example.org"), address("ann@example.org")];
+        screen.traps = ["old@example.org", "ann@example.org", "team@example.org"].map(address).to_vec();
         screen.on_trap = OnTrap::Refuse;
     };
     let house = House::screening(judging(trapping), world());
     let trap = name_to(&house, GOOD, EVE, "old@example.org").await;
     assert_eq!(trap, name_to(&house, GOOD, EVE, "nobody@example.org").await);
     assert!(bring(&house, GOOD, EVE).await.starts_with("250"), "ann lives here");
+    assert!(name_to(&house, GOOD, EVE, "Team@example.org").await.starts_with("250"), "an alias has readers");
 }
 
 #[tokio::test]

@@ -2,9 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mta::{Listener, Settings};
+use mta::{ContentSettings, Listener, Settings, Taste};
 use platform::guard::GuardSettings;
 use platform::stream::Endpoint;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::house::{House, settings};
@@ -30,6 +31,26 @@ async fn submit(peer: &mut Peer, message: &str) -> String {
     assert!(peer.reply().await.starts_with("354"));
     peer.send(format!("{message}.\r\n").as_bytes()).await;
     peer.reply().await
+}
+
+#[tokio::test]
+async fn only_files_that_nobody_may_send_count_against_their_sender() {
+    use attachments::{Action, Class, Rules};
+    for (action, counted) in [(Action::Junk, 0), (Action::Quarantine, 0), (Action::Reject, 1)] {
+        let house = House::new();
+        let mut rules = Rules::default();
+        rules.policy.set(Class::Script, action);
+        let everybody = Taste { tag2: 9_000.0, kill: 9_000.0, ..Taste::default() };
+        let attachments = Some(Arc::new(rules));
+        house.content.reconfigure(ContentSettings { everybody, attachments, ..ContentSettings::default() });
+        let mut peer = logged_in(&house).await;
+        let message = "From: ann@example.org\r\nSubject: as you asked\r\nMIME-Version: 1.0\r\n\
+                       Content-Type: application/javascript\r\n\
+                       Content-Disposition: attachment; filename=a.js\r\n\r\nvar a = 1;\r\n";
+        assert!(submit(&mut peer, message).await.starts_with("250"));
+        let metrics = house.metrics.render();
+        assert!(metrics.contains(&format!("mailstead_spam_own_total {counted}")), "{action:?}");
+    }
 }
 
 #[tokio::test]

@@ -182,3 +182,17 @@ async fn what_is_known_of_lists_that_stay_is_kept() {
     );
     assert_eq!(world.ask("192.0.2.7").await[0].points, 5.0);
 }
+
+#[tokio::test]
+async fn a_list_vouches_for_the_proven_sender_alone() {
+    let world = World::new(&[], &["dbl.example*-2", "dbl.example*3"]);
+    world.lists.test_all().await;
+    let hits = world.lists.ask_domains(&[domain("spam.example")]).await;
+    let believed = |proven: Option<&str>| {
+        let proven = proven.map(domain);
+        hits.iter().filter(|hit| hit.is_believed(proven.as_ref())).map(|hit| hit.points).collect::<Vec<_>>()
+    };
+    assert_eq!(believed(Some("spam.example")), [-2.0, 3.0]);
+    assert_eq!(believed(Some("other.example")), [3.0]);
+    assert_eq!(believed(None), [3.0]);
+}

@@ -80,12 +80,33 @@ async fn the_same_content_is_scanned_once() {
     let (place, asked) = scanner(&folder, is_asked_of_clamd, clamd_saying(b"stream: OK\0"));
     let house = house(clamd(place, OnEngineFailure::Defer, AtFinding::Reject));
     let mut peer = greeted(&house).await;
-    for message in [MESSAGE, "Subject: other\r\n\r\ntext\r\n", "Content-Type: text/html\r\n\r\ntext\r\n"] {
+    let to_another = format!("To: bob@example.org\r\n{MESSAGE}");
+    let as_page = format!("Content-Type: text/html\r\n{MESSAGE}");
+    let otherwise = format!("Reply-To: eve@example.net\r\n{MESSAGE}");
+    // Another type is another content, whatever the body, and so is what signatures of fraud look at.
+    for (message, scanned) in
+        [(MESSAGE, 1), (to_another.as_str(), 1), (as_page.as_str(), 2), (otherwise.as_str(), 3), (MESSAGE, 3)]
+    {
         assert!(bring(&mut peer, message).await.starts_with("250"));
+        assert_eq!(scans(&asked.lock()), scanned, "{message}");
     }
-    let scanned = asked.lock().iter().filter(|asked| asked.starts_with(b"zINSTREAM")).count();
-    // Another type is another content, whatever the body.
-    assert_eq!(scanned, 2);
+}
+
+#[tokio::test]
+async fn what_is_found_in_one_message_is_looked_for_in_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let (place, asked) = scanner(&folder, is_asked_of_clamd, clamd_saying(b"stream: Fraud.Header FOUND\0"));
+    let house = house(clamd(place, OnEngineFailure::Defer, AtFinding::Reject));
+    let mut peer = greeted(&house).await;
+    for scanned in 1..=2 {
+        assert!(bring(&mut peer, MESSAGE).await.starts_with("550"));
+        assert_eq!(scans(&asked.lock()), scanned);
+    }
+}
+
+/// Messages that clamd was given.
+fn scans(asked: &[Vec<u8>]) -> usize {
+    asked.iter().filter(|asked| asked.starts_with(b"zINSTREAM")).count()
 }
 
 #[tokio::test]
