@@ -19,6 +19,7 @@ use crate::note::{Record, Subscription};
 use crate::open_account::OpenAccount;
 use crate::replay::{self, IsRemoved};
 use crate::state::AccountState;
+use crate::tenant::TENANTS_FROM;
 
 /// Locks under which accounts are opened, so that two callers open one account once.
 const OPENING_LOCKS: u32 = 64;
@@ -70,6 +71,10 @@ impl Accounts {
     pub(crate) async fn account(self: &Arc<Self>, id: AccountId) -> Result<Arc<OpenAccount>, StoreError> {
         if let Some(core) = self.if_open(id) {
             return Ok(core);
+        }
+        // Its notes would be taken for a tenant's after a crash.
+        if id.0 >= TENANTS_FROM {
+            return Err(StoreError::NoSuchAccount);
         }
         let accounts = Arc::clone(self);
         self.engine.readers.run(move || accounts.open_here(id)).await?

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mail_types::AccountId;
 use mailstore::{
     Kept, NewNote, ReadLog, Store, TENANTS_FROM, Tenant, TenantBlob, TenantEntry, TenantMove, WriteNote,
     WritingEntry,
@@ -318,4 +319,17 @@ async fn a_tenant_that_is_not_there_keeps_everything() {
     store.close().await.unwrap();
     let (store, shelf) = open(data.path());
     check(&store, &shelf, letters).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_account_has_a_tenants_number() {
+    let house = House::new();
+    for (number, may) in [(TENANTS_FROM - 1, true), (TENANTS_FROM, false), (u32::MAX, false)] {
+        let account = AccountId(number);
+        let filings = vec![filing(account, inbox())];
+        let filed =
+            house.store.deliver(arriving(&house.store, b"Subject: a\r\n\r\na\r\n").await, filings).await;
+        assert_eq!(filed.is_ok_and(|filed| filed.iter().all(Result::is_ok)), may, "{number}");
+        assert_eq!(house.store.account(account).await.is_ok(), may, "{number}");
+    }
 }
