@@ -10,7 +10,7 @@ use testkit::{HttpsReceiver, Internet, Received, Record, Server, ServerOptions};
 /// A server that checks strangers, though they come from loopback, and signs what it reports.
 fn server_in(internet: &Internet) -> Result<Server> {
     let settings = format!(
-        "{}[senders]\nunchecked_networks = []\n[attachments]\ncheck = false\n[reports]\norg_name = \"Test House\"\n",
+        "{}[senders]\nunchecked_networks = []\n[attachments]\ncheck = false\n[spam]\ncheck = false\n[reports]\norg_name = \"Test House\"\n",
         internet.settings("", "")
     );
     Server::start(ServerOptions { settings, ..ServerOptions::default() })

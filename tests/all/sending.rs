@@ -72,7 +72,7 @@ fn wait_until(what: &str, server: &Server, mut is_so: impl FnMut() -> Result<boo
     Ok(())
 }
 
-fn wait_until_queue_is_empty(server: &Server) -> Result<()> {
+pub(crate) fn wait_until_queue_is_empty(server: &Server) -> Result<()> {
     wait_until("the queue gets empty", server, || Ok(queued(server)?.is_empty()))
 }
 

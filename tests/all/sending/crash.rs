@@ -129,7 +129,7 @@ impl Scene {
         let home = internet.domain("home.example")?;
         far.refuse("nobody@far.example", "550 5.1.1 unheard of");
         let settings = format!(
-            "{}{SETTINGS}",
+            "{}{SETTINGS}[breaker]\nenabled = false\n",
             internet.settings("idle_wait = 1\nbackup_domains = [\"far.example\"]", "")
         );
         let server = Server::make(options(&settings)?)?.into();

@@ -79,7 +79,6 @@ fn lies_of_one_account_do_not_turn_the_filter_for_others() -> Result<()> {
     ensure!(house.subjects(BOB, "INBOX")? == ["minutes 0"], "{}", house.record(EVE)?);
     // Bob calls the choir's letters junk, a hundred of them.
     let mut imap = house.server.imap(BOB)?;
-    imap.ok("CREATE Junk")?;
     for number in 1..=100 {
         let lie = news(number).replace(ANN, BOB);
         imap.append("Junk", "", lie.as_bytes())?;
