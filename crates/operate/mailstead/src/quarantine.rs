@@ -20,14 +20,17 @@ use crate::house::House;
 pub(crate) const ORDERS_MAX: usize = 1_000;
 /// Messages that one digest names; how many more there are it says.
 const NAMED_MAX: usize = 200;
-/// How often it is looked whether digests are due, however rarely they are sent.
+/// How often it is looked what is to go, however rarely digests are sent.
 const LOOK_EVERY: Duration = Duration::from_secs(24 * 3_600);
+/// How long after a start people are told at the latest: a server that is restarted every day must tell them too.
+const FIRST_TOLD: Duration = Duration::from_secs(3_600);
 /// Characters of a field that a digest shows.
 const SHOWN_CHARACTERS: usize = 100;
 
 /// Throws away what was kept apart for long enough, and tells people of what is new, now and then.
 pub(crate) async fn tend(house: House, stop: Shutdown) {
     let every = house.settings.time("spam.quarantine_digest");
+    let mut wait = FIRST_TOLD.min(every);
     loop {
         let (kept, now) = (house.settings.time("spam.quarantine_kept"), house.clock.now());
         match house.quarantine().expire(kept, now).await {
@@ -35,12 +38,13 @@ pub(crate) async fn tend(house: House, stop: Shutdown) {
             Ok(messages) => tracing::info!(messages, "what was kept apart for long enough is gone"),
             Err(error) => tracing::warn!(%error, "what was kept apart is looked at again tomorrow"),
         }
-        // Not at every start: who restarts often would tell people often.
+        // Not at once at a start: who restarts often would tell people often.
         // Neither arm loses anything when cancelled.
         tokio::select! {
             () = stop.triggered() => return,
-            () = tokio::time::sleep(if every.is_zero() { LOOK_EVERY } else { every.min(LOOK_EVERY) }) => {}
+            () = tokio::time::sleep(if every.is_zero() { LOOK_EVERY } else { wait }) => {}
         }
+        wait = every.min(LOOK_EVERY);
         if every.is_zero() {
             continue;
         }

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use crate::admin::{
-    AccountLine, Answer, DkimLine, FaultLine, MailboxLine, QueueLine, QueueMessage, QueueStatus, script_of,
+    AccountLine, Answer, BanLine, DkimLine, FaultLine, MailboxLine, QueueLine, QueueMessage, QueueStatus,
+    script_of,
 };
 use crate::settings::show_octets;
 
@@ -22,19 +23,7 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
         Answer::Aliases { aliases } => {
             columns(["ALIAS", "TARGETS"], aliases.iter().map(|a| [a.alias.clone(), a.targets.join(" ")]));
         }
-        Answer::Bans { bans } => columns(
-            ["NETWORK", "SINCE", "UNTIL", "BY", "TIMES", "REASON"],
-            bans.iter().map(|ban| {
-                [
-                    ban.network.clone(),
-                    ban.since.clone(),
-                    ban.until.clone().unwrap_or_else(|| "removed".into()),
-                    ban.set_by.clone(),
-                    ban.times.to_string(),
-                    ban.reason.clone(),
-                ]
-            }),
-        ),
+        Answer::Bans { bans } => ban_list(bans),
         Answer::Domains { domains } => columns(
             ["DOMAIN", "ACCOUNTS", "ALIASES"],
             domains.iter().map(|d| [d.domain.clone(), d.accounts.to_string(), d.aliases.to_string()]),
@@ -88,13 +77,33 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
         Answer::SieveScript { script } => std::io::stdout().write_all(&script_of(script)?)?,
         Answer::SieveJudged { what, faults, warnings } => judged(what, faults, warnings),
     }
-    let failed = match answer {
+    Ok(if is_failure(answer) { ExitCode::from(super::FAILED) } else { ExitCode::SUCCESS })
+}
+
+/// Whether the exit status tells of something that is wrong.
+fn is_failure(answer: &Answer) -> bool {
+    match answer {
         Answer::Failed { .. } => true,
         Answer::Verified { faults, .. } => !faults.is_empty(),
         Answer::SieveJudged { faults, .. } => !faults.is_empty(),
         _ => false,
-    };
-    Ok(if failed { ExitCode::from(super::FAILED) } else { ExitCode::SUCCESS })
+    }
+}
+
+fn ban_list(bans: &[BanLine]) {
+    columns(
+        ["NETWORK", "SINCE", "UNTIL", "BY", "TIMES", "REASON"],
+        bans.iter().map(|ban| {
+            [
+                ban.network.clone(),
+                ban.since.clone(),
+                ban.until.clone().unwrap_or_else(|| "removed".into()),
+                ban.set_by.clone(),
+                ban.times.to_string(),
+                ban.reason.clone(),
+            ]
+        }),
+    );
 }
 
 fn lines<T: Display>(lines: &[T]) {
