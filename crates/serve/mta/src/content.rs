@@ -40,6 +40,7 @@ use orders::Orders;
 
 use crate::screen::Senders;
 
+pub use attached::attached;
 pub(crate) use evidence::{evidence, screened};
 pub(crate) use history::{History, history};
 pub(crate) use judge::{About, Question, Sender, Thought, author};

@@ -14,21 +14,49 @@ use crate::settings::Settings;
 
 /// Asks whoever holds the data directory.
 pub(crate) fn ask(config: &Path, request: Request) -> anyhow::Result<Answer> {
-    let settings = Settings::load(config)?;
-    let socket = super::socket::path(&settings);
-    match UnixStream::connect(&socket) {
-        Ok(stream) => {
-            ask_server(stream, &request).with_context(|| format!("asking the server at {}", socket.display()))
+    with_holder(config, |holder| holder.ask(&request))
+}
+
+/// Asks whoever holds the data directory several things.
+pub(crate) fn with_holder<T>(
+    config: &Path,
+    work: impl FnOnce(&mut Holder) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let mut holder = Holder { settings: Settings::load(config)?, alone: None };
+    let done = work(&mut holder);
+    match holder.alone.take().map_or(Ok(()), Alone::close) {
+        Ok(()) => done,
+        // What went wrong first says more.
+        Err(error) => done.and(Err(error)),
+    }
+}
+
+/// Who holds the data directory: the server, or, where none runs, this process from the first question on.
+pub(crate) struct Holder {
+    settings: Settings,
+    alone: Option<Alone>,
+}
+
+impl Holder {
+    /// Asks for one thing.
+    pub(crate) fn ask(&mut self, request: &Request) -> anyhow::Result<Answer> {
+        if let Some(alone) = &self.alone {
+            return Ok(alone.act(request));
         }
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
-            act_alone(&settings, request)
+        let socket = super::socket::path(&self.settings);
+        match UnixStream::connect(&socket) {
+            Ok(stream) => ask_server(stream, request)
+                .with_context(|| format!("asking the server at {}", socket.display())),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+                Ok(self.alone.insert(Alone::open(&self.settings)?).act(request))
+            }
+            Err(error) => Err(error).with_context(|| {
+                format!(
+                    "cannot reach the server at {}; run this as the user it runs as, or as root",
+                    socket.display()
+                )
+            }),
         }
-        Err(error) => Err(error).with_context(|| {
-            format!(
-                "cannot reach the server at {}; run this as the user it runs as, or as root",
-                socket.display()
-            )
-        }),
     }
 }
 
@@ -42,13 +70,25 @@ fn ask_server(mut stream: UnixStream, request: &Request) -> anyhow::Result<Answe
     Ok(serde_json::from_str(&answer)?)
 }
 
-fn act_alone(settings: &Settings, request: Request) -> anyhow::Result<Answer> {
-    crate::rights::become_owner_of(&settings.path("data"))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let house = House::open(settings, &Clock::system(), &Metrics::new())?;
-        let answer = super::execute(&house, request).await;
-        house.close().await?;
-        Ok(answer)
-    })
+/// The data directory, opened here.
+struct Alone {
+    runtime: tokio::runtime::Runtime,
+    house: House,
+}
+
+impl Alone {
+    fn open(settings: &Settings) -> anyhow::Result<Self> {
+        crate::rights::become_owner_of(&settings.path("data"))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let house = runtime.block_on(async { House::open(settings, &Clock::system(), &Metrics::new()) })?;
+        Ok(Self { runtime, house })
+    }
+
+    fn act(&self, request: &Request) -> Answer {
+        self.runtime.block_on(super::execute(&self.house, request.clone()))
+    }
+
+    fn close(self) -> anyhow::Result<()> {
+        self.runtime.block_on(self.house.close())
+    }
 }

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::keys::KeyKind;
 use crate::reports::Told;
 
-pub(crate) use client::ask;
+pub(crate) use client::{ask, with_holder};
 pub(crate) use execute::execute;
 pub(crate) use lines::{BanLine, QueueLine, QueueMessage, QueueRecipient, QueueStatus, StoppedLine};
 pub(crate) use quarantine::{QuarantineLine, QuarantineRequest};
@@ -35,7 +35,7 @@ pub(crate) use sieve_lines::{
     FaultLine, ScriptLine, SieveAction, SieveDifference, SieveListLine, SieveReplayed, SieveStep, SieveTested,
 };
 pub(crate) use socket::AdminSocket;
-pub(crate) use spam::{SpamChecked, SpamHit, SpamRequest, SpamStatus, SpamTold};
+pub(crate) use spam::{MessageGiven, SpamChecked, SpamHit, SpamLearned, SpamRequest, SpamStatus, SpamTold};
 pub(crate) use spam_replay::{SpamReplay, SpamReplayed};
 
 /// A request, as it goes over the admin socket: one line of JSON.
@@ -390,6 +390,9 @@ pub(crate) enum Answer {
         checked: Vec<SpamChecked>,
     },
     /// What the content filter would have done with mail that is there.
+    SpamLearned {
+        learned: SpamLearned,
+    },
     SpamReplayed {
         replayed: Box<SpamReplayed>,
     },

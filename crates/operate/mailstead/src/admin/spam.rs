@@ -34,9 +34,38 @@ pub(crate) enum SpamRequest {
     /// Forget what an account has taught, or go back to what the shared model was.
     Forget { address: Option<String>, to_yesterday: bool },
     /// What is thought of messages, for an account if one is named.
-    Check { address: Option<String>, messages: Vec<(String, String)> },
+    Check { address: Option<String>, messages: Vec<MessageGiven> },
     /// What would be done with mail that is there.
     Replay(super::spam_replay::SpamReplay),
+}
+
+/// A message that is to be judged.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct MessageGiven {
+    /// Where it comes from.
+    pub(crate) file: String,
+    /// In Base64.
+    pub(crate) octets: String,
+    /// Whether that is all of it, or its beginning.
+    pub(crate) is_whole: bool,
+}
+
+/// How many messages were given to learn from.
+#[derive(Clone, Copy, Default, Serialize, Deserialize, Debug)]
+pub(crate) struct SpamLearned {
+    pub(crate) given: u64,
+    /// Those of them that were learned: the others had been before.
+    pub(crate) new: u64,
+    /// Those of the new ones that only the account's own model learned.
+    pub(crate) own_alone: u64,
+}
+
+impl std::ops::AddAssign for SpamLearned {
+    fn add_assign(&mut self, other: Self) {
+        self.given += other.given;
+        self.new += other.new;
+        self.own_alone += other.own_alone;
+    }
 }
 
 /// What is thought of a message.
@@ -167,20 +196,19 @@ async fn learn(
         Some(address) => Lesson::Account(account(house, address)?.id),
         None => Lesson::Operator,
     };
-    let (mut new, mut own_alone) = (0, 0);
+    let mut learned = SpamLearned { given: messages.len() as u64, ..SpamLearned::default() };
     for message in messages {
         let octets = STANDARD.decode(message).context("a message came damaged")?;
         match house.content.learn(lesson, octets, class, house.clock.now()).await? {
-            Learned::Whole => new += 1,
-            Learned::OwnAlone => (new, own_alone) = (new + 1, own_alone + 1),
+            Learned::Whole => learned.new += 1,
+            Learned::OwnAlone => {
+                learned.new += 1;
+                learned.own_alone += 1;
+            }
             Learned::Before => {}
         }
     }
-    let what = format!("{new} of {} messages are new and learned", messages.len());
-    match own_alone {
-        0 => done(what),
-        some => done(format!("{what}; {some} of them by the account's own model alone, for today")),
-    }
+    Ok(Answer::SpamLearned { learned })
 }
 
 async fn learn_mailbox(house: &House, address: &str, mailbox: &str, class: Class) -> anyhow::Result<Answer> {
@@ -189,7 +217,7 @@ async fn learn_mailbox(house: &House, address: &str, mailbox: &str, class: Class
     let list = opened.mailboxes().await?;
     let found = list.by_name(&name).with_context(|| format!("{address} has no mailbox {mailbox}"))?;
     let (new, seen) = house.content.learn_mailbox(&opened, found.id, class, house.clock.now()).await?;
-    done(format!("{new} of {seen} messages are new and learned"))
+    Ok(Answer::SpamLearned { learned: SpamLearned { given: seen, new, own_alone: 0 } })
 }
 
 async fn forget(house: &House, address: Option<&str>, to_yesterday: bool) -> anyhow::Result<Answer> {
@@ -208,26 +236,23 @@ async fn forget(house: &House, address: Option<&str>, to_yesterday: bool) -> any
     done(format!("what {address} has taught is forgotten; what the shared model learned from it stays"))
 }
 
-async fn check(
-    house: &House,
-    address: Option<&str>,
-    messages: Vec<(String, String)>,
-) -> anyhow::Result<Answer> {
+async fn check(house: &House, address: Option<&str>, messages: Vec<MessageGiven>) -> anyhow::Result<Answer> {
     let opened = match address {
         Some(address) => Some(house.store.account(account(house, address)?.id).await?),
         None => None,
     };
     let settings = house.content.settings();
     let mut checked = Vec::new();
-    for (file, message) in messages {
-        let octets = STANDARD.decode(&message).context("a message came damaged")?;
+    for MessageGiven { file, octets, is_whole } in messages {
+        let octets = STANDARD.decode(&octets).context("a message came damaged")?;
         let told = ToldVerdict::read(&octets);
         let trial = ContentTrial {
             directory: house.directory.clone(),
             clock: house.clock.clone(),
             account: opened.clone(),
-            raised: told.as_ref().map(|told| raised(told, &settings.catalogue)).unwrap_or_default(),
+            raised: told.as_ref().map(|told| raised(told, &settings.catalogue, is_whole)).unwrap_or_default(),
             reverse_path: super::sieve_trial::reverse_path_in(&octets),
+            is_whole,
         };
         let verdict = house.content.try_out(&settings, trial, octets).await?;
         checked.push(line(file, &verdict, told.as_ref()));
@@ -235,19 +260,16 @@ async fn check(
     Ok(Answer::SpamChecked { checked })
 }
 
-/// What was found about its sender when it came, as far as its header tells: it cannot be asked for again.
-pub(super) fn raised(told: &ToldVerdict, catalogue: &spam::Catalogue) -> Vec<spam::Hit> {
+/// What was found about its sender when it came, as far as its header tells: it cannot be asked for again. What is attached can,
+/// where all of it is there.
+pub(super) fn raised(told: &ToldVerdict, catalogue: &spam::Catalogue, is_whole: bool) -> Vec<spam::Hit> {
     use spam::Family;
     let is_from_outside = |hit: &&spam::Hit| {
         spam::rule(hit.name()).is_none_or(|rule| {
             matches!(
                 rule.family,
-                Family::Authentication
-                    | Family::Connection
-                    | Family::Attachments
-                    | Family::History
-                    | Family::Engines
-            )
+                Family::Authentication | Family::Connection | Family::History | Family::Engines
+            ) || (rule.family == Family::Attachments && !is_whole)
         })
     };
     let again = |hit: &spam::Hit| catalogue.raise_scored(hit.name(), hit.points(), hit.words());
@@ -282,10 +304,7 @@ pub(super) fn line(file: String, judged: &TrialVerdict, told: Option<&ToldVerdic
 
 /// What would be done, in a word.
 pub(super) fn action(judged: &TrialVerdict) -> String {
-    match judged.taste.action(judged.score).filter(|_| judged.taste.is_on) {
-        Some(action) => action.word().to_owned(),
-        None => "pass".to_owned(),
-    }
+    judged.action().map_or("pass", mta::SpamAction::word).to_owned()
 }
 
 /// Settings for a look: the operator's, with another threshold or other rules. Blocking.

@@ -145,8 +145,12 @@ impl Replay<'_> {
             directory: self.house.directory.clone(),
             clock: self.house.clock.clone(),
             account: Some(self.account.clone()),
-            raised: told.as_ref().map(|told| raised(told, &self.settings.catalogue)).unwrap_or_default(),
+            raised: told
+                .as_ref()
+                .map(|told| raised(told, &self.settings.catalogue, false))
+                .unwrap_or_default(),
             reverse_path: super::sieve_trial::reverse_path_in(&octets),
+            is_whole: false,
         };
         let (from, subject) = (field_text(&octets, "From"), field_text(&octets, "Subject"));
         let judged = self.house.content.try_out(&self.settings, trial, octets).await?;

@@ -13,6 +13,7 @@ mod dns_records;
 mod dns_report;
 mod domain;
 mod keep_firewall;
+mod letters;
 mod mailbox;
 mod print;
 mod quarantine;

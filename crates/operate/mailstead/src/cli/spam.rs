@@ -3,15 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
+use spam::MESSAGE_OCTETS_MAX;
 
 use super::print::columns;
-use super::{spam_check, spam_train};
-use crate::admin::{self, Answer, Request, SpamReplay, SpamReplayed, SpamRequest, SpamStatus};
+use super::{letters, spam_check, spam_train};
+use crate::admin::{self, Answer, Request, SpamLearned, SpamReplay, SpamReplayed, SpamRequest, SpamStatus};
 use crate::settings::read_seconds;
-
-/// Messages of one request: a few, so that it stays within its bound.
-const MESSAGES_AT_ONCE: usize = 8;
 
 #[derive(clap::Subcommand, Debug)]
 pub(super) enum Verb {
@@ -136,27 +134,29 @@ fn learn(asked: Learn, config: &Path, json: bool) -> anyhow::Result<ExitCode> {
         let asked = SpamRequest::LearnMailbox { address, mailbox, is_unwanted };
         return super::print::answer(&admin::ask(config, Request::Spam { asked })?, json);
     }
-    let mut all = Vec::new();
-    for file in files {
-        if file.is_dir() {
-            all.extend(spam_check::sorted(&file)?.into_iter().filter(|file| file.is_file()));
-        } else {
-            all.push(file);
-        }
+    let files = letters::files(&files)?;
+    let mut all = SpamLearned::default();
+    admin::with_holder(config, |holder| {
+        letters::in_batches(&files, MESSAGE_OCTETS_MAX, |batch| {
+            let messages = batch.into_iter().map(|letter| admin::script_for(&letter.octets)).collect();
+            let asked = SpamRequest::Learn { address: address.clone(), is_unwanted, messages };
+            match holder.ask(&Request::Spam { asked })? {
+                Answer::SpamLearned { learned } => all += learned,
+                Answer::Failed { why } => bail!("{why}; {} messages before were learned", all.new),
+                _ => bail!("the server answers something else than was asked"),
+            }
+            Ok(())
+        })
+    })?;
+    super::print::answer(&Answer::SpamLearned { learned: all }, json)
+}
+
+pub(super) fn print_learned(learned: &SpamLearned) {
+    print!("{} of {} messages are new and learned", learned.new, learned.given);
+    match learned.own_alone {
+        0 => println!(),
+        some => println!("; {some} of them by the account's own model alone, for today"),
     }
-    ensure!(!all.is_empty(), "there is no message");
-    let mut status = ExitCode::SUCCESS;
-    for some in all.chunks(MESSAGES_AT_ONCE) {
-        let messages = some.iter().map(|file| Ok(admin::script_for(&spam_check::read(file)?)));
-        let messages = messages.collect::<anyhow::Result<_>>()?;
-        let asked = SpamRequest::Learn { address: address.clone(), is_unwanted, messages };
-        let answer = admin::ask(config, Request::Spam { asked })?;
-        status = super::print::answer(&answer, json)?;
-        if matches!(answer, Answer::Failed { .. }) {
-            break;
-        }
-    }
-    Ok(status)
 }
 
 pub(super) fn print_status(status: &SpamStatus) {

@@ -1,28 +1,27 @@
 //! `spam check` and `spam explain`: what is thought of a message, and why.
 
-use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use anyhow::Context;
+use mta::SpamAction;
 use serde_json::json;
 use spam::{
-    Catalogue, Facts, Judgement, MESSAGE_OCTETS_MAX, Signal, Thresholds, ToldVerdict, Verdict, starter, weigh,
+    Catalogue, Facts, Judgement, MESSAGE_OCTETS_MAX, Model, Signal, Thresholds, ToldVerdict, Verdict,
+    starter, weigh,
 };
 
-use crate::admin::{self, Answer, Request, SpamChecked, SpamHit, SpamRequest, SpamTold};
+use super::letters::{self, LETTER_OCTETS_MAX, Letter};
+use crate::admin::{self, Answer, MessageGiven, Request, SpamChecked, SpamHit, SpamRequest, SpamTold};
 
 /// Signals of the model shown for each message.
 const SIGNALS_SHOWN: usize = 12;
-/// Messages of one request: a few, so that it stays within its bound.
-const MESSAGES_AT_ONCE: usize = 8;
 /// Steps of a message's way that are looked through.
 const STEPS_MAX: usize = 20;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Check {
-    /// Files with one message each; `-` for standard input.
+    /// Files with one message each, directories of such, or `-` for one on standard input. Of each two mebioctets are looked at.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Judge as for this account.
@@ -48,37 +47,76 @@ pub(super) fn check(asked: &Check, config: &Path, json: bool) -> anyhow::Result<
 
 /// Asks the server, with what it has learned; where nothing is set up, judges as it would on its first day.
 fn judged(files: &[PathBuf], address: Option<&str>, config: &Path) -> anyhow::Result<Vec<SpamChecked>> {
+    let files = letters::files(files)?;
     let mut checked = Vec::new();
-    for some in files.chunks(MESSAGES_AT_ONCE) {
-        let octets: Vec<(String, Vec<u8>)> = some
-            .iter()
-            .map(|file| Ok((file.display().to_string(), read(file)?)))
-            .collect::<anyhow::Result<_>>()?;
-        if !config.exists() && address.is_none() {
-            checked.extend(octets.into_iter().map(|(file, octets)| on_the_first_day(file, &octets)));
-            continue;
-        }
-        let messages = octets.into_iter().map(|(file, octets)| (file, admin::script_for(&octets))).collect();
-        let asked = SpamRequest::Check { address: address.map(str::to_owned), messages };
-        match admin::ask(config, Request::Spam { asked })? {
-            Answer::SpamChecked { checked: some } => checked.extend(some),
-            Answer::Failed { why } => anyhow::bail!("{why}"),
-            _ => anyhow::bail!("the server answers something else than was asked"),
-        }
+    if !config.exists() && address.is_none() {
+        let day = FirstDay::default();
+        letters::in_batches(&files, LETTER_OCTETS_MAX, |batch| {
+            checked.extend(batch.into_iter().map(|letter| day.judge(letter)));
+            Ok(())
+        })?;
+        return Ok(checked);
     }
+    admin::with_holder(config, |holder| {
+        letters::in_batches(&files, LETTER_OCTETS_MAX, |batch| {
+            let messages = batch.into_iter().map(given).collect();
+            let asked = SpamRequest::Check { address: address.map(str::to_owned), messages };
+            match holder.ask(&Request::Spam { asked })? {
+                Answer::SpamChecked { checked: some } => checked.extend(some),
+                Answer::Failed { why } => anyhow::bail!("{why}"),
+                _ => anyhow::bail!("the server answers something else than was asked"),
+            }
+            Ok(())
+        })
+    })?;
     Ok(checked)
 }
 
-fn on_the_first_day(file: String, octets: &[u8]) -> SpamChecked {
-    let (judgement, signals) = starter().explain(octets, None);
-    let verdict: Verdict =
-        weigh(octets, Some((judgement, &signals)), &Facts::default(), &Catalogue::default());
-    let thresholds = Thresholds::default();
+fn given(letter: Letter) -> MessageGiven {
+    MessageGiven { file: letter.file, octets: admin::script_for(&letter.octets), is_whole: letter.is_whole }
+}
+
+/// The filter as it is before it has learned anything, with everybody's settings.
+struct FirstDay {
+    model: Model<Vec<u8>>,
+    catalogue: Catalogue,
+    attachments: Arc<attachments::Rules>,
+}
+
+impl Default for FirstDay {
+    fn default() -> Self {
+        Self { model: starter(), catalogue: Catalogue::default(), attachments: Arc::default() }
+    }
+}
+
+impl FirstDay {
+    fn judge(&self, Letter { file, octets, is_whole }: Letter) -> SpamChecked {
+        let (raised, attached) = match is_whole {
+            true => mta::attached(&self.attachments, &octets, &self.catalogue),
+            false => Default::default(),
+        };
+        let (judgement, signals) = self.model.explain(&octets, None);
+        let facts = Facts { raised: &raised, ..Facts::default() };
+        let beginning = octets.get(..MESSAGE_OCTETS_MAX).unwrap_or(&octets);
+        let verdict: Verdict = weigh(beginning, Some((judgement, &signals)), &facts, &self.catalogue);
+        let thresholds = Thresholds::default();
+        let by_score = (verdict.score() >= thresholds.tag2).then_some(SpamAction::Junk);
+        on_the_first_day(file, &octets, judgement, &verdict, by_score.max(attached))
+    }
+}
+
+fn on_the_first_day(
+    file: String,
+    octets: &[u8],
+    judgement: Judgement,
+    verdict: &Verdict,
+    action: Option<SpamAction>,
+) -> SpamChecked {
     SpamChecked {
         file,
         score: verdict.score(),
-        required: thresholds.tag2,
-        action: if verdict.score() >= thresholds.tag2 { "junk" } else { "pass" }.to_owned(),
+        required: Thresholds::default().tag2,
+        action: action.map_or("pass", SpamAction::word).to_owned(),
         probability: Some(judgement.probability()),
         hits: hits(verdict.hits()),
         told: ToldVerdict::read(octets).map(|told| SpamTold {
@@ -198,38 +236,40 @@ fn explain_file(file: PathBuf, config: &Path, json: bool) -> anyhow::Result<Exit
 fn check_by_model(files: &[PathBuf], json: bool) -> anyhow::Result<ExitCode> {
     let model = starter();
     let mut found = Vec::new();
-    for file in files {
-        let (judgement, signals) = model.explain(&read(file)?, None);
-        if json {
-            found.push(in_json(file, judgement, &signals));
-        } else {
-            print!("{}", in_words(file, judgement, &signals));
+    letters::in_batches(&letters::files(files)?, MESSAGE_OCTETS_MAX, |batch| {
+        for Letter { file, octets, .. } in batch {
+            let (judgement, signals) = model.explain(&octets, None);
+            if json {
+                found.push(in_json(&file, judgement, &signals));
+            } else {
+                print!("{}", in_words(&file, judgement, &signals));
+            }
         }
-    }
+        Ok(())
+    })?;
     if json {
         println!("{:#}", serde_json::Value::Array(found));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn in_words(file: &Path, judgement: Judgement, signals: &[Signal]) -> String {
+fn in_words(file: &str, judgement: Judgement, signals: &[Signal]) -> String {
     let percent = judgement.probability() * 100.0;
-    let mut text =
-        format!("{}: {percent:.1} % unwanted (score {:+.2})\n", file.display(), judgement.log_odds);
+    let mut text = format!("{file}: {percent:.1} % unwanted (score {:+.2})\n", judgement.log_odds);
     for Signal { weight, text: signal } in signals.iter().take(SIGNALS_SHOWN) {
         text.push_str(&format!("  {weight:+.2}  {}\n", shown(signal)));
     }
     text
 }
 
-fn in_json(file: &Path, judgement: Judgement, signals: &[Signal]) -> serde_json::Value {
+fn in_json(file: &str, judgement: Judgement, signals: &[Signal]) -> serde_json::Value {
     let signals: Vec<_> = signals
         .iter()
         .take(SIGNALS_SHOWN)
         .map(|signal| json!({ "weight": signal.weight, "signal": signal.text }))
         .collect();
     json!({
-        "file": file.display().to_string(),
+        "file": file,
         "score": judgement.log_odds,
         "probability": judgement.probability(),
         "signals": signals,
@@ -239,24 +279,4 @@ fn in_json(file: &Path, judgement: Judgement, signals: &[Signal]) -> serde_json:
 /// Words of a stranger's message must not command the terminal.
 pub(super) fn shown(signal: &str) -> String {
     signal.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-/// A directory's entries by name, so that a model depends on nothing else.
-pub(super) fn sorted(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(directory).with_context(|| format!("reading {}", directory.display()))?;
-    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<Vec<_>>>()?;
-    paths.sort();
-    Ok(paths)
-}
-
-/// As much of a message as is looked at.
-pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut octets = Vec::new();
-    if file == Path::new("-") {
-        std::io::stdin().lock().take(MESSAGE_OCTETS_MAX as u64).read_to_end(&mut octets)?;
-        return Ok(octets);
-    }
-    let opened = fs::File::open(file).with_context(|| format!("reading {}", file.display()))?;
-    opened.take(MESSAGE_OCTETS_MAX as u64).read_to_end(&mut octets)?;
-    Ok(octets)
 }

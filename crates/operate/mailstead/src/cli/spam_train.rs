@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use anyhow::ensure;
-use spam::{Class, features, pack, portable, train};
+use spam::{Class, MESSAGE_OCTETS_MAX, features, pack, portable, train};
 
-use super::spam_check::{read, sorted};
+use super::letters::{read, sorted};
 
 pub(super) fn train_starter(directory: &Path, out: &Path) -> anyhow::Result<ExitCode> {
     let mut messages = Vec::new();
@@ -24,7 +24,7 @@ pub(super) fn train_starter(directory: &Path, out: &Path) -> anyhow::Result<Exit
             continue;
         }
         for file in sorted(&kind)? {
-            messages.push((features(&portable(&read(&file)?)), class));
+            messages.push((features(&portable(&read(&file, MESSAGE_OCTETS_MAX)?.octets)), class));
             match class {
                 Class::Wanted => wanted += 1,
                 Class::Unwanted => unwanted += 1,

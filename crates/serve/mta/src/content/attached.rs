@@ -18,6 +18,14 @@ pub(super) fn inspect(rules: &Arc<Rules>, message: &HeldReader) -> Result<Report
     Ok(inspector.finish())
 }
 
+/// What is attached to a message that is at hand as a whole: hits, and what has to be done for it whatever the score.
+pub fn attached(rules: &Arc<Rules>, message: &[u8], catalogue: &Catalogue) -> (Vec<Hit>, Option<Action>) {
+    let mut inspector = Inspector::new(Arc::clone(rules));
+    inspector.feed(message);
+    let report = inspector.finish();
+    (hits(&report, catalogue), action(&report))
+}
+
 /// The hits of what was found.
 pub(super) fn hits(report: &Report, catalogue: &Catalogue) -> Vec<Hit> {
     let counted = report.findings.iter().filter(|finding| finding.action != attachments::Action::Accept);

@@ -3,12 +3,14 @@
 use directory::Directory;
 use mail_types::{AccountId, ReversePath};
 use mailstore::{Account, StoreError};
+use message::{Date, fields};
 use platform::clock::Clock;
-use spam::{Hit, Verdict};
+use spam::{Hit, MESSAGE_OCTETS_MAX, Verdict};
 
+use super::attached::attached;
 use super::judge::{About, Sender, judge};
 use super::mark::without_marks;
-use super::taste::Taste;
+use super::taste::{Action, Taste};
 use super::{Content, ContentSettings};
 
 /// Who asks, and for whom.
@@ -24,6 +26,8 @@ pub struct ContentTrial {
     pub raised: Vec<Hit>,
     /// The sender on its envelope.
     pub reverse_path: ReversePath,
+    /// Whether the octets are all of the message, so that what is attached can be looked at.
+    pub is_whole: bool,
 }
 
 /// What is thought of a message.
@@ -35,10 +39,20 @@ pub struct TrialVerdict {
     pub score: f32,
     /// What the account wants.
     pub taste: Taste,
+    /// What has to be done for what is attached, whatever the score.
+    pub attached: Option<Action>,
+}
+
+impl TrialVerdict {
+    /// What would be done; nothing where it would pass.
+    #[must_use]
+    pub fn action(&self) -> Option<Action> {
+        self.taste.action(self.score).filter(|_| self.taste.is_on).max(self.attached)
+    }
 }
 
 impl Content {
-    /// Judges the beginning of a message with these settings.
+    /// Judges a message with these settings, or its beginning.
     ///
     /// # Errors
     /// The store's.
@@ -48,15 +62,16 @@ impl Content {
         trial: ContentTrial,
         octets: Vec<u8>,
     ) -> Result<TrialVerdict, StoreError> {
-        let ContentTrial { directory, clock, account, raised, reverse_path } = trial;
+        let ContentTrial { directory, clock, account, raised, reverse_path, is_whole } = trial;
         let known = account.as_ref().and_then(|account| directory.account(account.id()));
         let taste = match &account {
             Some(account) => settings.of_account(account, known.as_ref().map(|known| &known.address)).await?,
             None => None,
         };
         let ours = self.0.ours.now(&directory, clock.monotonic());
-        let about = About {
-            arrived_unix_seconds: clock.now().unix_seconds(),
+        let now = clock.now().unix_seconds();
+        let mut about = About {
+            arrived_unix_seconds: arrived(&octets).filter(|arrived| *arrived < now).unwrap_or(now),
             client: None,
             helo: None,
             reverse_name: None,
@@ -68,9 +83,25 @@ impl Content {
         let (this, settings) = (self.clone(), std::sync::Arc::clone(settings));
         let taste = taste.unwrap_or_else(|| settings.everybody.clone());
         let accounts: Vec<AccountId> = account.iter().map(Account::id).collect();
-        let judging = move || judge(&this.0, &settings, &ours, &without_marks(octets), &about, &accounts);
-        let thought = self.0.judges.run(judging).await?;
+        let judging = move || {
+            let rules = settings.attachments.as_ref().filter(|_| is_whole);
+            let found = rules.map(|rules| attached(rules, &octets, &settings.catalogue));
+            let (hits, attached) = found.unwrap_or_default();
+            about.raised.extend(hits);
+            let mut octets = without_marks(octets);
+            octets.truncate(MESSAGE_OCTETS_MAX);
+            let thought = judge(&this.0, &settings, &ours, &octets, &about, &accounts);
+            (thought, attached)
+        };
+        let (thought, attached) = self.0.judges.run(judging).await?;
         let more = thought.otherwise.first().map_or(0.0, |(_, more)| *more);
-        Ok(TrialVerdict { score: thought.verdict.score() + more, verdict: thought.verdict, taste })
+        Ok(TrialVerdict { score: thought.verdict.score() + more, verdict: thought.verdict, taste, attached })
     }
+}
+
+/// When a message came, as the newest of its trace fields says, in seconds since 1970.
+fn arrived(octets: &[u8]) -> Option<i64> {
+    let trace = fields(octets).find(|field| field.is_named("Received"))?.unfolded().into_owned();
+    let date = trace.rsplit(|octet| *octet == b';').next()?;
+    Some(Date::parse(date)?.local().unix_seconds())
 }
