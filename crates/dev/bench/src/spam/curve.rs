@@ -7,33 +7,40 @@ use super::scores::Run;
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 560.0;
 const MARGIN: f64 = 70.0;
+/// Beside the curves, for what they are.
+const LEGEND: f64 = 250.0;
 
 /// Least and most that the axes show, of one.
 const LEAST: f64 = 1e-4;
 
-const COLOURS: [&str; 9] =
-    ["#0057b8", "#5b9bd5", "#9dc3e6", "#7030a0", "#b48ad0", "#c00000", "#e07b00", "#548235", "#7f7f7f"];
+/// Each filter has a colour, ours some.
+const OURS: [&str; 6] = ["#0057b8", "#5b9bd5", "#7030a0", "#b48ad0", "#0b8f8f", "#1f2d5a"];
+const OTHERS: [(&str, &str); 3] =
+    [("spamassassin", "#e07b00"), ("bogofilter", "#548235"), ("rspamd", "#c00000")];
 
 pub(super) fn svg(runs: &[Run]) -> String {
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
-         font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {HEIGHT}\" font-family=\"sans-serif\" \
+         font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
+        WIDTH + LEGEND
     );
     axes(&mut svg);
-    for ((run, colour), row) in runs.iter().zip(COLOURS.iter().cycle()).zip(0_u32..) {
-        let points: Vec<String> = steps(run).iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+    let mut ours = OURS.iter().cycle();
+    for (run, row) in runs.iter().zip(0_u32..) {
+        let other = OTHERS.iter().find(|(filter, _)| *filter == run.filter).map(|(_, colour)| *colour);
+        let colour = other.or_else(|| ours.next().copied()).unwrap_or("black");
+        // Judged and learned one by one: another way of the same filter.
+        let dashes = if run.way.contains("online") { " stroke-dasharray=\"6 3\"" } else { "" };
+        let line = format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"{dashes}");
+        let y = MARGIN + 8.0 + f64::from(row) * 20.0;
+        let x = WIDTH - MARGIN + 15.0;
         let _ = writeln!(
             svg,
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
-            points.join(" ")
-        );
-        let y = MARGIN + 8.0 + f64::from(row) * 18.0;
-        let x = WIDTH - MARGIN - 250.0;
-        let _ = writeln!(
-            svg,
-            "<rect x=\"{x}\" y=\"{}\" width=\"14\" height=\"4\" fill=\"{colour}\"/><text x=\"{}\" y=\"{y}\">{}, {}: 1-ROCA {:.4} %</text>",
-            y - 6.0,
-            x + 20.0,
+            "<polyline points=\"{}\" {line}/><path d=\"M{x} {}h24\" {line}/>\
+             <text x=\"{}\" y=\"{y}\">{}, {}: 1-ROCA {:.4} %</text>",
+            points(&steps(run)),
+            y - 4.5,
+            x + 30.0,
             run.filter,
             run.way,
             run.area_above()
@@ -41,6 +48,22 @@ pub(super) fn svg(runs: &[Run]) -> String {
     }
     svg.push_str("</svg>\n");
     svg
+}
+
+/// The corners of a staircase, as far as a picture can show them.
+fn points(steps: &[(f64, f64)]) -> String {
+    let mut corners: Vec<(i64, i64)> = Vec::new();
+    for (x, y) in steps {
+        let next = ((x * 10.0).round() as i64, (y * 10.0).round() as i64);
+        if let [.., (x1, y1), (x2, y2)] = corners.as_slice()
+            && ((*x1 == *x2 && *x2 == next.0) || (*y1 == *y2 && *y2 == next.1))
+        {
+            corners.pop();
+        }
+        corners.push(next);
+    }
+    let corners = corners.iter().map(|(x, y)| format!("{:.1},{:.1}", *x as f64 / 10.0, *y as f64 / 10.0));
+    corners.collect::<Vec<_>>().join(" ")
 }
 
 fn axes(svg: &mut String) {
@@ -91,4 +114,15 @@ fn down(part: f64) -> f64 {
 /// 0 at the least that is shown, 1 at all.
 fn scale(part: f64) -> f64 {
     1.0 - part.max(LEAST).log10() / LEAST.log10()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_staircase_is_drawn_by_its_corners() {
+        let stairs = [(70.0, 70.0), (70.0, 80.0), (70.01, 90.04), (80.0, 90.0), (90.0, 90.0), (90.0, 95.0)];
+        assert_eq!(points(&stairs), "70.0,70.0 70.0,90.0 90.0,90.0 90.0,95.0");
+    }
 }
