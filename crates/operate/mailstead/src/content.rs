@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use attachments::{HashList, HashListBuilder, Rules};
 use mta::{ContentSettings, Listed, OnBusy, SpamAction, Taste};
-use spam::{Catalogue, RuleFiles, RuleReader};
+use spam::{Catalogue, Language, RuleFiles, RuleReader};
 
 use crate::settings::{Settings, way};
 
@@ -36,6 +36,11 @@ pub(crate) fn content_settings(settings: &Settings) -> anyhow::Result<ContentSet
             subject_prefix: settings.text("spam.subject_prefix").into(),
             allow: senders("spam.allow"),
             deny: senders("spam.deny"),
+            languages: settings
+                .list("spam.languages")
+                .iter()
+                .filter_map(|code| Language::parse(code))
+                .collect(),
         },
         domains: settings.list("spam.domains").iter().filter_map(|text| way::spam_changes(text)).collect(),
         checks_fronts: settings.switch("spam.check_fronts"),

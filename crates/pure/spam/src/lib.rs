@@ -43,7 +43,7 @@ pub use rule_file::{
     COMPILED_OCTETS_MAX, FILE_RULES_MAX, INCLUDE_DEPTH_MAX, RULE_LINE_OCTETS_MAX, RuleFiles, RuleReader,
     SKIPPED_MAX, Skipped,
 };
-pub use rules::Language;
+pub use rules::{Language, language};
 pub use train::{portable, train};
 pub use verdict::{Grade, HITS_MAX, Thresholds, Verdict};
 pub use verdict_fields::{HITS_TOLD_MAX, REASONS_TOLD_MAX, ToldVerdict, is_verdict_field};

@@ -8,7 +8,7 @@ const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 560.0;
 const MARGIN: f64 = 70.0;
 /// Beside the curves, for what they are.
-const LEGEND: f64 = 250.0;
+const LEGEND: f64 = 290.0;
 
 /// Least and most that the axes show, of one.
 const LEAST: f64 = 1e-4;

@@ -1497,6 +1497,13 @@ pub(crate) static TABLE: &[Row] = &[
         "Whose mail never is: addresses, and domains with those below them.",
     ),
     row(
+        "spam.languages",
+        List(way::LANGUAGES),
+        "[]",
+        Live,
+        "Languages that people here read, by their codes of two letters; mail in another one gets the points of UNWANTED_LANGUAGE. None named: all. Domains and accounts may choose otherwise.",
+    ),
+    row(
         "spam.points",
         List(way::RULE_POINTS),
         "[]",

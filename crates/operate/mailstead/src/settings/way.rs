@@ -65,6 +65,10 @@ pub(super) const ATTACHMENT_WORD: Fit = Fit {
     what: "endings of names and media types such as \"exe\" or \"application/x-tar\"",
     fits: |text| !text.is_empty() && !text.contains(char::is_whitespace),
 };
+pub(super) const LANGUAGES: Fit = Fit {
+    what: "codes of languages that can be told from others such as \"de\" or \"en\"",
+    fits: |text| spam::Language::parse(text).is_some(),
+};
 pub(super) const FILE: Fit =
     Fit { what: "absolute paths of files", fits: |text| std::path::Path::new(text).is_absolute() };
 pub(super) const SUBJECT_PREFIX: Fit = Fit {

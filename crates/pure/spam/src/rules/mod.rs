@@ -22,6 +22,7 @@ use crate::letter::Letter;
 
 pub use language::Language;
 pub(crate) use likeness::skeleton;
+pub use text::language;
 
 /// All built-in rules that fire for a message.
 pub(crate) fn judge(letter: &Letter<'_>, facts: &Facts<'_>, catalogue: &Catalogue) -> Vec<Hit> {

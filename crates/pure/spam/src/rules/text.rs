@@ -27,12 +27,21 @@ pub(super) fn judge(letter: &Letter<'_>, facts: &Facts<'_>, found: &mut Found<'_
     if facts.wanted_languages.is_empty() {
         return;
     }
-    let longest = letter.texts.iter().map(crate::letter::Text::shown).max_by_key(|text| text.len());
-    if let Some(language) = longest.and_then(Language::of)
+    if let Some(language) = of_letter(letter)
         && !facts.wanted_languages.contains(&language)
     {
         found.hit("UNWANTED_LANGUAGE", language.code());
     }
+}
+
+/// The language that a message is in, by its longest text; `None` if that is not clear.
+pub fn language(message: &[u8]) -> Option<Language> {
+    of_letter(&Letter::read(message))
+}
+
+fn of_letter(letter: &Letter<'_>) -> Option<Language> {
+    let longest = letter.texts.iter().map(crate::letter::Text::shown).max_by_key(|text| text.len());
+    longest.and_then(Language::of)
 }
 
 /// Whether a word is an address of Bitcoin by its form. Hashes and keys are not: these have letters that an address avoids,

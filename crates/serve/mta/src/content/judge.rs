@@ -11,7 +11,10 @@ use mailstore::{HeldReader, StoreError};
 use message::{Addressee, fields, parse_addresses};
 use parking_lot::Mutex;
 use platform::clock::{Monotonic, Timestamp};
-use spam::{Catalogue, Class, Facts, Features, Hit, MESSAGE_OCTETS_MAX, Ours, Verdict, features, weigh};
+use spam::{
+    Catalogue, Class, Facts, Features, Hit, Language, MESSAGE_OCTETS_MAX, Ours, Verdict, features, language,
+    weigh,
+};
 
 use super::lessons::{MessageKey, author_key};
 use super::settings::ContentSettings;
@@ -35,6 +38,8 @@ pub(crate) struct About {
     pub(crate) correspondents: Vec<AccountId>,
     /// What it surely is, whatever is thought of it: sent to a trap, or the answer of one who is proven.
     pub(crate) surely: Option<Class>,
+    /// Whether somebody wants to know in which language it is.
+    pub(crate) asks_language: bool,
 }
 
 /// Who a message says has sent it, and how much of that is proven.
@@ -67,6 +72,8 @@ pub(crate) struct Thought {
     pub(crate) otherwise: Vec<(AccountId, f32)>,
     /// Who says to have written it.
     pub(crate) author: Option<Address>,
+    /// The language that it is in, where somebody asked and that is clear.
+    pub(crate) language: Option<Language>,
     /// What has to be done for what is attached to it.
     pub(crate) attached: Option<Action>,
     /// What scripts are told of that (RFC 5235 §2.4); nothing where nobody has looked.
@@ -134,13 +141,14 @@ pub(crate) fn judge(
         reverse_name: about.reverse_name.as_deref(),
         reverse_path: Some(&reverse_path),
         ours: Some(ours),
-        wanted_languages: &[],
+        wanted_languages: &settings.everybody.languages,
         raised: &raised,
     };
     let verdict = weigh(octets, Some((judgement, &signals)), &facts, catalogue);
     let asked = Asked { inner, catalogue, features: &features, about, author: author.as_ref() };
     let otherwise = asked.otherwise(catalogue.model(judgement, &[]).points(), accounts);
-    Thought { verdict, otherwise, author, attached: None, virus: None }
+    let language = about.asks_language.then(|| language(octets)).flatten();
+    Thought { verdict, otherwise, author, language, attached: None, virus: None }
 }
 
 /// A message about which accounts are asked.

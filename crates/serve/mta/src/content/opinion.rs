@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use mail_types::{AccountId, Address, ReversePath};
 use smtp::Reply;
 use smtp::server::Recipient;
-use spam::{Catalogue, Thresholds, Verdict};
+use spam::{Catalogue, Language, Thresholds, Verdict};
 
 use super::judge::{Sender, Thought};
 use super::taste::{Action, Taste};
@@ -70,16 +70,50 @@ pub(crate) struct Deciding<'a> {
     pub(crate) sender: &'a Sender,
 }
 
+/// What an account wants that everybody does not: the score counts what everybody wants already.
+pub(super) struct Own<'a> {
+    pub(super) taste: &'a Taste,
+    pub(super) everybody: &'a Taste,
+    pub(super) catalogue: &'a Catalogue,
+}
+
+impl Own<'_> {
+    /// Points by its own lists of senders.
+    pub(super) fn by_lists(&self, sender: &Sender, author: Option<&Address>) -> f32 {
+        let (taste, everybody) = (self.taste, self.everybody);
+        if sender.is_denied(&taste.deny, author) && !sender.is_denied(&everybody.deny, author) {
+            return self.points("BLOCK_LIST");
+        }
+        if sender.is_allowed(&taste.allow, author) && !sender.is_allowed(&everybody.allow, author) {
+            return self.points("WELCOME_LIST");
+        }
+        0.0
+    }
+
+    /// Points by the languages that it reads.
+    pub(super) fn by_language(&self, language: Option<Language>) -> f32 {
+        match (self.taste.is_foreign(language), self.everybody.is_foreign(language)) {
+            (true, false) => self.points("UNWANTED_LANGUAGE"),
+            (false, true) => -self.points("UNWANTED_LANGUAGE"),
+            _ => 0.0,
+        }
+    }
+
+    fn points(&self, name: &str) -> f32 {
+        self.catalogue.points(name).unwrap_or_default()
+    }
+}
+
 impl Deciding<'_> {
     /// Decides.
     pub(crate) fn decide(&self, thought: Thought) -> Opinion {
-        let Thought { verdict, otherwise, author, attached, virus } = thought;
+        let Thought { verdict, otherwise, author, language, attached, virus } = thought;
         let otherwise: HashMap<AccountId, f32> = otherwise.into_iter().collect();
         let accounts = self.recipients.iter().flat_map(|recipient| recipient.route.local());
         let mut wishes: HashMap<AccountId, Wish> = accounts
             .map(|target| {
                 let more = otherwise.get(&target.account).copied().unwrap_or_default();
-                let wish = self.wish(target.account, verdict.score() + more, author.as_ref());
+                let wish = self.wish(target.account, verdict.score() + more, author.as_ref(), language);
                 (target.account, Wish { action: wish.action.max(attached), ..wish })
             })
             .collect();
@@ -101,31 +135,25 @@ impl Deciding<'_> {
         self.tastes.get(&account).unwrap_or(self.everybody)
     }
 
-    fn wish(&self, account: AccountId, score: f32, author: Option<&Address>) -> Wish {
+    fn wish(
+        &self,
+        account: AccountId,
+        score: f32,
+        author: Option<&Address>,
+        language: Option<Language>,
+    ) -> Wish {
         let taste = self.taste(account);
         if !taste.is_on {
             return Wish { score, part: None, action: None, place: Place::Inbox };
         }
-        let score = score + self.by_own_lists(taste, author);
+        let own = Own { taste, everybody: self.everybody, catalogue: self.catalogue };
+        let score = score + own.by_lists(self.sender, author) + own.by_language(language);
         let part = match score {
             score if score >= taste.tag2 => 1.0,
             // RFC 5235 has ten steps, of which the last is spam.
             score => f64::from((score / taste.tag2).clamp(0.0, 1.0)) * 0.999,
         };
         Wish { score, part: Some(part), action: taste.action(score), place: Place::Inbox }
-    }
-
-    /// Points by the lists that the account has itself; everybody's count already.
-    fn by_own_lists(&self, taste: &Taste, author: Option<&Address>) -> f32 {
-        let points = |name: &str| self.catalogue.points(name).unwrap_or_default();
-        let (everybody, sender) = (self.everybody, self.sender);
-        if sender.is_denied(&taste.deny, author) && !sender.is_denied(&everybody.deny, author) {
-            return points("BLOCK_LIST");
-        }
-        if sender.is_allowed(&taste.allow, author) && !sender.is_allowed(&everybody.allow, author) {
-            return points("WELCOME_LIST");
-        }
-        0.0
     }
 
     /// The recipients for whom it is refused: all behind them want that, and the protocol can say it.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use mail_types::{Address, DomainName, ReversePath};
+use spam::Language;
 
 /// Octets of the words of one change.
 pub const CHANGES_OCTETS_MAX: usize = 16 * 1024;
@@ -112,6 +113,8 @@ pub struct Taste {
     pub allow: Arc<[Listed]>,
     /// Whose mail is not.
     pub deny: Arc<[Listed]>,
+    /// Languages that are read; all, if none is named.
+    pub languages: Arc<[Language]>,
 }
 
 impl Default for Taste {
@@ -127,6 +130,7 @@ impl Default for Taste {
             subject_prefix: "".into(),
             allow: Arc::default(),
             deny: Arc::default(),
+            languages: Arc::default(),
         }
     }
 }
@@ -140,6 +144,11 @@ impl Taste {
             return Some(if score >= self.tag2 { self.at_kill.max(self.at_tag2) } else { self.at_kill });
         }
         (score >= self.tag2).then_some(self.at_tag2)
+    }
+
+    /// Whether nobody of this taste reads a language.
+    pub(crate) fn is_foreign(&self, language: Option<Language>) -> bool {
+        !self.languages.is_empty() && language.is_some_and(|language| !self.languages.contains(&language))
     }
 
     /// Whether a list has the sender of a message.
@@ -164,6 +173,7 @@ pub struct Changes {
     subject_prefix: Option<Arc<str>>,
     allow: Vec<Listed>,
     deny: Vec<Listed>,
+    languages: Option<Arc<[Language]>>,
 }
 
 impl Changes {
@@ -209,6 +219,7 @@ impl Changes {
             "subject_prefix" => return Err(format!("more than {PREFIX_OCTETS_MAX} octets, or not ASCII")),
             "allow" => extend(&mut self.allow, value)?,
             "deny" => extend(&mut self.deny, value)?,
+            "languages" => self.languages = Some(languages(value)?),
             _ => return Err("there is no such setting".to_owned()),
         }
         Ok(())
@@ -231,6 +242,7 @@ impl Changes {
             subject_prefix: self.subject_prefix.clone().unwrap_or_else(|| taste.subject_prefix.clone()),
             allow: longer(&taste.allow, &self.allow),
             deny: longer(&taste.deny, &self.deny),
+            languages: self.languages.clone().unwrap_or_else(|| Arc::clone(&taste.languages)),
         }
     }
 }
@@ -243,6 +255,16 @@ fn extend(list: &mut Vec<Listed>, value: &str) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Languages by their codes, `de,en`; `any` stands for all.
+fn languages(value: &str) -> Result<Arc<[Language]>, String> {
+    if value == "any" {
+        return Ok(Arc::default());
+    }
+    let known =
+        |code: &str| Language::parse(code).ok_or(format!("{code} is no code of a language that can be told"));
+    value.split(',').map(known).collect()
 }
 
 /// A number of points.
@@ -283,10 +305,23 @@ mod tests {
             ("kill=10000.5", "kill=10000.5: no number of points"),
             ("at_kill=tag", "at_kill=tag: none of junk, quarantine and reject"),
             ("colour=red", "colour=red: there is no such setting"),
+            ("languages=de,xx", "languages=de,xx: xx is no code of a language that can be told"),
             ("allow=a@b@c", "allow=a@b@c: a@b@c is neither an address nor a domain"),
         ] {
             assert_eq!(Changes::parse(text).unwrap_err(), why);
         }
+    }
+
+    #[test]
+    fn an_account_may_read_more_languages_than_others() {
+        let of = |text: &str| Changes::parse(text).unwrap();
+        let [de, en, ru] = ["de", "en", "ru"].map(Language::parse);
+        let everybody = of("languages=de,en").apply(&Taste::default());
+        assert!(everybody.is_foreign(ru) && !everybody.is_foreign(de) && !everybody.is_foreign(None));
+        let more = of("languages=EN,ru").apply(&everybody);
+        assert!(more.is_foreign(de) && !more.is_foreign(ru) && !more.is_foreign(en));
+        assert!(!of("languages=any").apply(&everybody).is_foreign(ru));
+        assert!(of("tag2=5").apply(&everybody).is_foreign(ru));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use spam::{Hit, MESSAGE_OCTETS_MAX, Verdict};
 use super::attached::attached;
 use super::judge::{About, Sender, judge};
 use super::mark::without_marks;
+use super::opinion::Own;
 use super::taste::{Action, Taste};
 use super::{Content, ContentSettings};
 
@@ -69,21 +70,25 @@ impl Content {
             None => None,
         };
         let ours = self.0.ours.now(&directory, clock.monotonic());
+        // What was checked when it came cannot be checked again.
+        let sender = Sender { reverse_path, is_path_proven: true, is_author_proven: true };
         let now = clock.now().unix_seconds();
         let mut about = About {
             arrived_unix_seconds: arrived(&octets).filter(|arrived| *arrived < now).unwrap_or(now),
             client: None,
             helo: None,
             reverse_name: None,
-            sender: Sender { reverse_path, is_path_proven: true, is_author_proven: true },
+            sender: sender.clone(),
             raised,
             correspondents: Vec::new(),
             surely: None,
+            asks_language: true,
         };
-        let (this, settings) = (self.clone(), std::sync::Arc::clone(settings));
         let taste = taste.unwrap_or_else(|| settings.everybody.clone());
         let accounts: Vec<AccountId> = account.iter().map(Account::id).collect();
+        let (this, theirs) = (self.clone(), std::sync::Arc::clone(settings));
         let judging = move || {
+            let settings = theirs;
             let rules = settings.attachments.as_ref().filter(|_| is_whole);
             let found = rules.map(|rules| attached(rules, &octets, &settings.catalogue));
             let (hits, attached) = found.unwrap_or_default();
@@ -95,6 +100,8 @@ impl Content {
         };
         let (thought, attached) = self.0.judges.run(judging).await?;
         let more = thought.otherwise.first().map_or(0.0, |(_, more)| *more);
+        let own = Own { taste: &taste, everybody: &settings.everybody, catalogue: &settings.catalogue };
+        let more = more + own.by_lists(&sender, thought.author.as_ref()) + own.by_language(thought.language);
         Ok(TrialVerdict { score: thought.verdict.score() + more, verdict: thought.verdict, taste, attached })
     }
 }

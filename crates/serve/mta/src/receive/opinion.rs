@@ -52,7 +52,9 @@ impl Conversation {
             return Ok(None);
         }
         let begin = self.door.rooms.clock.monotonic();
-        let about = self.about(&settings, held, judged, &accounts).await;
+        let mut about = self.about(&settings, held, judged, &accounts).await;
+        let mut everyones = tastes.values().chain([&settings.everybody]);
+        about.asks_language = everyones.any(|taste| !taste.languages.is_empty());
         let sender = about.sender.clone();
         let thought = self.think(&settings, held, front, about, accounts).await?;
         let counts = &self.door.rooms.content.0.counts;
@@ -94,6 +96,7 @@ impl Conversation {
             raised: Vec::new(),
             correspondents: Vec::new(),
             surely: None,
+            asks_language: false,
         };
         // Whatever the filter cannot say keeps nobody from sending.
         let Ok(Some(thought)) = self.think(settings, held, front, about, Vec::new()).await else { return };
@@ -208,6 +211,7 @@ impl Conversation {
             raised,
             correspondents: history.correspondents,
             surely,
+            asks_language: false,
         }
     }
 

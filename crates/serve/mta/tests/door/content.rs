@@ -3,6 +3,7 @@
 
 use mail_types::AnnotationName;
 use mta::{APART, ContentSettings, Listener, OnBusy, SETTINGS_ANNOTATION, SpamAction, Taste};
+use spam::Language;
 
 use super::house::House;
 
@@ -15,6 +16,11 @@ fn settings(at_kill: SpamAction) -> ContentSettings {
 }
 
 async fn brings(house: &House, listener: Listener, to: &[&str], last: &str) {
+    brings_text(house, listener, to, &format!("C:\nC: {GTUBE}"), last).await;
+}
+
+/// Brings a message whose header's rest and body are this.
+async fn brings_text(house: &House, listener: Listener, to: &[&str], text: &str, last: &str) {
     let mut peer = house.connect(listener);
     let hello = if listener == Listener::Lmtp { "LHLO" } else { "HELO" };
     let recipients: String =
@@ -22,8 +28,8 @@ async fn brings(house: &House, listener: Listener, to: &[&str], last: &str) {
     assert!(peer.reply().await.starts_with("220"));
     assert!(peer.say(&format!("{hello} client.example")).await.starts_with("250"));
     peer.dialogue(&format!(
-        "C: MAIL FROM:<eve@elsewhere.example>\nS: 250 *\n{recipients}C: DATA\nS: 354 *\nC: Subject: test\nC:\n\
-         C: {GTUBE}\nC: .\n{last}"
+        "C: MAIL FROM:<eve@elsewhere.example>\nS: 250 *\n{recipients}C: DATA\nS: 354 *\nC: Subject: test\n\
+         {text}\nC: .\n{last}"
     ))
     .await;
 }
@@ -89,6 +95,29 @@ async fn what_an_account_has_written_wrongly_counts_for_nothing() {
     wants(&house, "ann@example.org", "tag2=never").await;
     brings(&house, Listener::Relay, &["ann"], "S: 250 *\n").await;
     assert_eq!(mailboxes(&house).await, [(house.account("ann@example.org").0, "Junk".to_owned())]);
+}
+
+/// Russian, as nobody could mistake it.
+const RUSSIAN: &str = "C: Content-Type: text/plain; charset=utf-8\nC: Content-Transfer-Encoding: 8bit\nC:\n\
+    C: Сад зелёный, и цветы цветут, это не всё, что мы для вас посадили, и как вы видите, это хорошо.";
+
+#[tokio::test]
+async fn each_reads_languages_of_their_own() {
+    for (everybodys, bobs, at_anns, at_bobs) in
+        [("en", "any", "Junk", "INBOX"), ("en", "de,ru", "Junk", "INBOX"), ("any", "en", "INBOX", "Junk")]
+    {
+        let house = House::new();
+        let mut chosen = settings(SpamAction::Junk);
+        assert!(chosen.catalogue.set_points("UNWANTED_LANGUAGE", 50.0));
+        chosen.everybody.languages = Language::parse(everybodys).into_iter().collect();
+        house.content.reconfigure(chosen);
+        wants(&house, "bob@example.org", &format!("languages={bobs}")).await;
+        brings_text(&house, Listener::Relay, &["ann", "bob"], RUSSIAN, "S: 250 *\n").await;
+        let mut found = mailboxes(&house).await;
+        found.sort();
+        let (ann, bob) = (house.account("ann@example.org").0, house.account("bob@example.org").0);
+        assert_eq!(found, [(ann, at_anns.to_owned()), (bob, at_bobs.to_owned())], "{everybodys} {bobs}");
+    }
 }
 
 /// What is kept apart is an account's in the log: what a tenant's number has is not read back as mail after a crash.
