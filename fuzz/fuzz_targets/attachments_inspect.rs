@@ -14,6 +14,7 @@ const LIMITS: Limits = Limits {
     entries_max: 12,
     expanded_octets_max: 200_000,
     ratio_max: 100,
+    window_octets_max: 4_000_000,
     findings_max: 6,
 };
 
