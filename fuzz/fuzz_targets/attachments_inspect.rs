@@ -46,7 +46,7 @@ fuzz_target!(|octets: &[u8]| {
     let mut builder = HashListBuilder::new();
     let taken =
         rest.split(|octet| *octet == b'\n').take(50).filter(|line| builder.take_line(line).is_ok()).count();
-    assert!(HashList::open(builder.build()).expect("what was built is a list").rows() <= taken);
+    assert!(HashList::open(builder.build()).expect("what was built is a list").rows() <= taken as u64);
 });
 
 fn inspect(message: &[u8], piece: usize) -> Report {

@@ -62,8 +62,9 @@ mod zip_header;
 mod zstd;
 
 pub use allowance::WindowAllowance;
+pub use digest::Lookup;
 pub use examination::Rules;
-pub use hash_list::{HashList, HashListError, ROWS_MAX};
+pub use hash_list::{HashList, HashListError, ListOctets, ROWS_MAX};
 pub use hash_list_build::{HashListBuilder, NotADigest};
 pub use inspector::Inspector;
 pub use limits::{DEPTH_MAX, Limits, RATIO_FREE_OCTETS};
