@@ -1,4 +1,4 @@
-//! Files in plain LZMA: `.lzma` (LZMA SDK, lzma.txt) and lzip (draft-diaz-lzip).
+//! Plain LZMA: `.lzma` (LZMA SDK, lzma.txt), lzip (draft-diaz-lzip), and entries of zip (APPNOTE.TXT 5.8).
 
 use crate::allowance::Lease;
 use crate::kind::Kind;
@@ -8,6 +8,8 @@ use crate::window::Window;
 
 /// Properties, window and length.
 const HEADER_OCTETS: usize = 13;
+/// In a zip: the version of the packer, how long the properties are, and these.
+const ZIP_HEADER_OCTETS: usize = 9;
 /// Magic, version and window.
 const LZIP_HEADER_OCTETS: usize = 6;
 /// What lzip always writes: three bits of context, two of position.
@@ -19,8 +21,19 @@ const LZIP_TRAILER_OCTETS: usize = 20;
 pub(crate) struct LzmaFile {
     lease: Option<Lease>,
     lzma: Option<Lzma>,
-    is_lzip: bool,
+    form: Form,
     state: State,
+}
+
+/// What is in front of the stream and behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Alone,
+    Lzip,
+    /// The zip's header says how long it becomes.
+    Zip {
+        octets: Option<u64>,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +53,12 @@ enum State {
 
 impl LzmaFile {
     pub(crate) fn new(lease: Lease, kind: Kind) -> LzmaFile {
-        LzmaFile { lease: Some(lease), lzma: None, is_lzip: kind == Kind::Lzip, state: State::Header }
+        let form = if kind == Kind::Lzip { Form::Lzip } else { Form::Alone };
+        LzmaFile { lease: Some(lease), lzma: None, form, state: State::Header }
+    }
+
+    pub(crate) fn in_zip(lease: Lease, octets: Option<u64>) -> LzmaFile {
+        LzmaFile { lease: Some(lease), lzma: None, form: Form::Zip { octets }, state: State::Header }
     }
 
     pub(crate) fn step(&mut self, input: &[u8], is_all: bool, out: &mut Vec<u8>) -> (usize, Step) {
@@ -48,8 +66,11 @@ impl LzmaFile {
         loop {
             let rest = input.get(used..).unwrap_or_default();
             let turn = match self.state {
-                State::Header if self.is_lzip => self.lzip_header(rest),
-                State::Header => self.header(rest),
+                State::Header => match self.form {
+                    Form::Alone => self.header(rest),
+                    Form::Lzip => self.lzip_header(rest),
+                    Form::Zip { octets } => self.zip_header(rest, octets),
+                },
                 State::Start { octets } => self.start(rest, octets),
                 State::Lzma { octets } => {
                     let (taken, step) = self.decode(rest, is_all, octets, out);
@@ -81,6 +102,14 @@ impl LzmaFile {
         self.begin(u64::from(u32::from_le_bytes([a, b, c, d])), properties)?;
         self.state = State::Start { octets: Some(length).filter(|octets| *octets != u64::MAX) };
         Ok(HEADER_OCTETS)
+    }
+
+    fn zip_header(&mut self, input: &[u8], octets: Option<u64>) -> Result<usize, Step> {
+        let (header, _) = input.split_first_chunk::<ZIP_HEADER_OCTETS>().ok_or(Step::Wants)?;
+        let [_, _, 5, 0, properties, window @ ..] = *header else { return Err(Step::Unknown) };
+        self.begin(u64::from(u32::from_le_bytes(window)), properties)?;
+        self.state = State::Start { octets };
+        Ok(ZIP_HEADER_OCTETS)
     }
 
     fn lzip_header(&mut self, input: &[u8]) -> Result<usize, Step> {
@@ -126,7 +155,7 @@ impl LzmaFile {
             _ if left == Some(0) => Step::Ended,
             Decoded::Filled => Step::More,
             Decoded::Wants => Step::Wants,
-            Decoded::Ended if self.is_lzip => {
+            Decoded::Ended if self.form == Form::Lzip => {
                 self.state = State::Trailer;
                 return (taken, None);
             }

@@ -64,6 +64,7 @@ pub(crate) struct PackedReader {
 }
 
 impl PackedReader {
+    /// For a file that is packed so.
     pub(crate) fn new(packed: &Content, kind: Kind, examination: &mut Examination) -> PackedReader {
         let place = packed.place.clone();
         let lease = examination.lease();
@@ -77,6 +78,28 @@ impl PackedReader {
         let nesting: Nesting = packed.nesting.in_archive();
         let names = names.into_iter().collect();
         let content = Content::new(&place, nesting, names, String::new(), Role::Entry, examination);
+        PackedReader::with(place, unpacker, content)
+    }
+
+    /// For an entry of a zip that is packed by this method (APPNOTE.TXT 4.4.5), where it is one of these.
+    pub(crate) fn of_zip_entry(
+        content: Content,
+        method: u16,
+        unpacked_octets: Option<u64>,
+        examination: &mut Examination,
+    ) -> Option<PackedReader> {
+        let lease = examination.lease();
+        let unpacker = match method {
+            12 => Unpacker::Bzip2(Box::new(Bzip2::new(lease))),
+            14 => Unpacker::LzmaFile(Box::new(LzmaFile::in_zip(lease, unpacked_octets))),
+            93 => Unpacker::Zstd(Box::new(Zstd::new(lease))),
+            95 => Unpacker::Xz(Box::new(Xz::new(lease))),
+            _ => return None,
+        };
+        Some(PackedReader::with(content.place.clone(), unpacker, content))
+    }
+
+    fn with(place: Vec<String>, unpacker: Unpacker, content: Content) -> PackedReader {
         PackedReader {
             place,
             unpacker: Some(unpacker),
@@ -91,7 +114,6 @@ impl PackedReader {
     pub(crate) fn feed(&mut self, octets: &[u8], examination: &mut Examination) {
         if self.unpacker.is_some() {
             self.input.extend_from_slice(octets);
-            self.packed_octets += octets.len() as u64;
             self.run(false, examination);
         }
     }
@@ -111,6 +133,7 @@ impl PackedReader {
             let (taken, step) =
                 unpacker.step(self.input.get(used..).unwrap_or_default(), is_all, &mut self.out);
             used += taken;
+            self.packed_octets += taken as u64;
             if let Some(ending) = self.hand_over(examination) {
                 break ending;
             }

@@ -32,6 +32,24 @@ fn what_is_packed_is_looked_into() {
 }
 
 #[test]
+fn entries_of_zip_that_are_packed_so_are_looked_into() {
+    for ((_, packed), method) in FILES.into_iter().zip([Some(12), None, None, Some(95), Some(93)]) {
+        if method.is_none() {
+            continue;
+        }
+        let how = How { method, ..How::default() };
+        let zip = Zip::default().entry_as("a.tar", packed, how).entry("b.exe", b"MZ").finish();
+        let told = told_of("a.zip", &zip);
+        assert_eq!(told.len(), 4, "{method:?} {told:?}");
+        assert_eq!(told[0], "program: “photo.jpg” inside “a.tar” inside “a.zip” is a Windows program");
+        assert!(
+            told.contains(&"program: “b.exe” inside “a.zip” is named like a program".to_owned()),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
 fn several_streams_are_one_content() {
     for (name, packed) in FILES.into_iter().filter(|(name, _)| !name.ends_with(".lzma")) {
         let twice = told_of(name, &packed.repeat(2));
