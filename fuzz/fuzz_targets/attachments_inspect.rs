@@ -1,5 +1,5 @@
 //! Any message, cut anywhere, is examined within its bounds; any content attached to one too. An odd first octet asks for the
-//! latter. What comes out as a sentence is one line.
+//! latter, the highest for the directories of a disk image. What comes out as a sentence is one line.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
@@ -14,6 +14,7 @@ const LIMITS: Limits = Limits {
     entries_max: 12,
     expanded_octets_max: 200_000,
     ratio_max: 100,
+    window_octets_max: 4_000_000,
     findings_max: 6,
 };
 
@@ -29,10 +30,11 @@ static RULES: LazyLock<Arc<Rules>> = LazyLock::new(|| {
 
 fuzz_target!(|octets: &[u8]| {
     let Some((first, rest)) = octets.split_first() else { return };
-    let message = match first & 1 {
-        0 => rest.to_vec(),
-        _ => [b"Content-Type: a/b; name=x\r\nContent-Transfer-Encoding: binary\r\n\r\n".as_slice(), rest]
-            .concat(),
+    let attached = b"Content-Type: a/b; name=x\r\nContent-Transfer-Encoding: binary\r\n\r\n".as_slice();
+    let message = match first {
+        0xff => [attached, &image_start(), rest].concat(),
+        odd if odd & 1 != 0 => [attached, rest].concat(),
+        _ => rest.to_vec(),
     };
     check(&inspect(&message, message.len().max(1)));
     check(&inspect(&message, usize::from(first >> 1) + 1));
@@ -45,8 +47,20 @@ fuzz_target!(|octets: &[u8]| {
     let mut builder = HashListBuilder::new();
     let taken =
         rest.split(|octet| *octet == b'\n').take(50).filter(|line| builder.take_line(line).is_ok()).count();
-    assert!(HashList::open(builder.build()).expect("what was built is a list").rows() <= taken);
+    assert!(HashList::open(builder.build()).expect("what was built is a list").rows() <= taken as u64);
 });
+
+/// The beginning of an image up to its root directory (ECMA-119), which has four sectors.
+fn image_start() -> Vec<u8> {
+    let mut image = vec![0; 18 * 2_048];
+    image[16 * 2_048..][..7].copy_from_slice(b"\x01CD001\x01");
+    image[17 * 2_048..][..7].copy_from_slice(b"\xffCD001\x01");
+    let root = &mut image[16 * 2_048 + 156..];
+    root[0] = 34;
+    root[2..6].copy_from_slice(&18_u32.to_le_bytes());
+    root[10..14].copy_from_slice(&(4 * 2_048_u32).to_le_bytes());
+    image
+}
 
 fn inspect(message: &[u8], piece: usize) -> Report {
     let mut inspector = Inspector::new(Arc::clone(&RULES));

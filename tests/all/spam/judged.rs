@@ -107,6 +107,73 @@ fn what_is_attached_decides_whatever_the_score() -> Result<()> {
 }
 
 #[test]
+fn what_is_on_a_list_is_refused_as_long_as_it_is_there() -> Result<()> {
+    let place = tempfile::TempDir::new()?;
+    let (text, list, file) =
+        (place.path().join("bad.txt"), place.path().join("known.list"), place.path().join("leaked plan.txt"));
+    let plan = "The plan that left the house.\r\n";
+    std::fs::write(&file, plan)?;
+    let summed = std::process::Command::new("sha256sum").arg(&file).output()?.stdout;
+    let other = "44d88612fea8a8f36de82e1278abb02f:68:Eicar-Test-Signature";
+    std::fs::write(&text, [summed.as_slice(), other.as_bytes(), b"\nno digest\n"].concat())?;
+    let shown = |path: &std::path::Path| path.display().to_string();
+    let (text_name, list_name, file_name) = (shown(&text), shown(&list), shown(&file));
+    let house = House::build("", "")?;
+    let build = || house.server.try_command(&["spam", "hashes", "build", &list_name, &text_name]);
+    let built = build()?;
+    let (told, skipped) = (String::from_utf8_lossy(&built.stdout), String::from_utf8_lossy(&built.stderr));
+    ensure!(told.contains("2 digests (1 MD5, 0 SHA-1, 1 SHA-256)"), "{told}");
+    ensure!(skipped.contains("bad.txt:3: no digest"), "{skipped}");
+    let checked = house
+        .server
+        .try_command(&["spam", "hashes", "check", "--list", &list_name, &file_name, &text_name])?;
+    let told = String::from_utf8_lossy(&checked.stdout).into_owned();
+    ensure!(checked.status.code() == Some(1), "{told}");
+    ensure!(told.contains("plan.txt: listed as ") && told.contains("bad.txt: not listed"), "{told}");
+    ensure!(!house.server.try_command(&["spam", "hashes", "show"])?.status.success(), "none is configured");
+
+    // The server takes it up by a reload, and what becomes of it by another.
+    let letter = with_attachment("plan", "plan.txt", plan.trim_end_matches("\r\n"));
+    // The line end before a boundary is the boundary's.
+    let letter = letter.replace("house.\r\n--b--", "house.\r\n\r\n--b--");
+    house.take(EVE, &[ANN], &letter)?;
+    let settings = std::fs::read_to_string(house.server.config())?;
+    std::fs::write(
+        house.server.config(),
+        format!("{settings}\n[attachments]\nhash_lists = [\"{list_name}\"]\n"),
+    )?;
+    reload(&house)?;
+    ensure!(house.server.log().contains("a list of known content is in use"), "{}", house.server.log());
+    let (code, reply) = house.bring(EVE, &[ANN], &letter)?;
+    ensure!(code == "550" && reply.contains("attached"), "{code} {reply}");
+    ensure!(house.record(EVE)?.contains("is on a list of known content as"), "{}", house.record(EVE)?);
+    let configured = house.server.command(&["--json", "spam", "hashes", "show"])?;
+    let configured: serde_json::Value = serde_json::from_str(&configured)?;
+    ensure!(configured[0]["sha256"] == 1 && configured[0]["is_built"] == true, "{configured}");
+    std::fs::write(&text, other)?;
+    ensure!(build()?.status.success());
+    let (code, _) = house.bring(EVE, &[ANN], &letter)?;
+    ensure!(code == "550", "the old list is in use until the reload: {code}");
+    reload(&house)?;
+    house.take(EVE, &[ANN], &letter)?;
+    ensure!(house.subjects(ANN, "INBOX")? == ["plan", "plan"], "{}", house.record(EVE)?);
+    Ok(())
+}
+
+/// Sends SIGHUP and waits until the log says that it was heeded once more.
+fn reload(house: &House) -> Result<()> {
+    let heeded = |log: &str| log.matches("configuration reloaded").count();
+    let before = heeded(&house.server.log());
+    house.server.signal("HUP")?;
+    let begun = std::time::Instant::now();
+    while heeded(&house.server.log()) == before {
+        ensure!(begun.elapsed() < testkit::WAIT_MAX, "not reloaded:\n{}", house.server.log());
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+#[test]
 fn scripts_see_the_score_and_what_is_attached() -> Result<()> {
     let place = tempfile::TempDir::new()?;
     let script = "require [\"fileinto\", \"mailbox\", \"spamtestplus\", \"spamtest\", \"virustest\", \"relational\", \

@@ -14,9 +14,10 @@ const FLOORS: [(&str, &[&str]); 6] = [
 ];
 
 /// Heavy dependencies and the one door to each.
-const DOORS: [(&str, &[&str]); 14] = [
+const DOORS: [(&str, &[&str]); 15] = [
     ("rusqlite", &["storage"]),
     ("zstd", &["storage"]),
+    ("ruzstd", &["attachments"]),
     ("blake3", &["storage"]),
     ("rustls", &["tls"]),
     ("tokio-rustls", &["tls"]),

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use attachments::{HashList, HashListBuilder, Rules};
+use attachments::{HashList, Rules};
 use mta::{ContentSettings, Listed, OnBusy, SpamAction, Taste};
 use spam::{Catalogue, Language, RuleFiles, RuleReader};
 
+use crate::known;
 use crate::settings::{Settings, way};
 
-/// Octets of one file of rules or digests.
+/// Octets of one file of rules.
 const FILE_OCTETS_MAX: u64 = 256 * 1024 * 1024;
 /// Files of rules in one directory.
 const RULE_FILES_MAX: usize = 1_000;
@@ -121,15 +122,13 @@ fn rules(settings: &Settings) -> anyhow::Result<Rules> {
 }
 
 fn hash_list(path: &Path) -> anyhow::Result<HashList> {
-    let mut builder = HashListBuilder::new();
-    let mut bad = 0_usize;
-    for line in read(path)?.split(|octet| *octet == b'\n') {
-        bad += usize::from(builder.take_line(line).is_err());
+    let (list, lines) = known::open(path)?;
+    for line in &lines.skipped {
+        tracing::warn!(file = %path.display(), line, "no digest; the line is not used");
     }
-    if bad > 0 {
-        tracing::warn!(file = %path.display(), lines = bad, "lines that are no digest are not used");
-    }
-    Ok(HashList::open(builder.build())?)
+    let skipped = lines.skipped_count;
+    tracing::info!(file = %path.display(), digests = list.rows(), skipped, "a list of known content is in use");
+    Ok(list)
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {

@@ -10,6 +10,7 @@ mod content;
 mod filters;
 mod house;
 mod keys;
+mod known;
 mod quarantine;
 mod reports;
 mod rights;

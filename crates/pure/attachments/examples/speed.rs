@@ -1,4 +1,5 @@
-//! How fast messages are looked through: `cargo run --release -p attachments --example speed`.
+//! How fast messages are looked through: `cargo run --release -p attachments --example speed`; with files named behind it, how
+//! fast these are as attachments.
 #![allow(clippy::unwrap_used, reason = "it may fail in the open")]
 
 use std::io::Write;
@@ -16,6 +17,15 @@ const ROUNDS: usize = 7;
 const OCTETS: usize = 24 << 20;
 
 fn main() {
+    let files: Vec<String> = std::env::args().skip(1).collect();
+    if !files.is_empty() {
+        let rules = Arc::new(Rules::default());
+        for file in files {
+            let name = file.rsplit('/').next().unwrap_or_default();
+            measure(name, &rules, &encoded(name, &std::fs::read(&file).unwrap()));
+        }
+        return;
+    }
     let noise = noise(OCTETS);
     let words: Vec<u8> =
         b"The quick brown fox jumps over the lazy dog; /JS stream PK\x03 -- and so on.\n".repeat(OCTETS / 76);

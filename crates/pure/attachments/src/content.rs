@@ -5,6 +5,7 @@ use crate::digest::Digests;
 use crate::eicar::{EICAR_OCTETS_MAX, is_eicar};
 use crate::examination::Examination;
 use crate::extension::class_of_extension;
+use crate::image::ImageReader;
 use crate::kind::{HEAD_OCTETS, IMAGE_SIGNATURE_AT, Kind};
 use crate::name::{self, extension};
 use crate::policy::Class;
@@ -65,11 +66,13 @@ pub(crate) struct Content {
     /// Octets that are too few to be worth looking at.
     pending: Vec<u8>,
     head: Vec<u8>,
-    image_signature: [u8; 5],
+    image_signature: [u8; IMAGE_SIGNATURE_OCTETS],
     digests: Digests,
     kind: Kind,
     /// What looks into it, once its kind is known.
     reader: Option<Box<Reader>>,
+    /// What looks into it as an image of a disk, whatever it begins with.
+    image: Option<Box<ImageReader>>,
 }
 
 impl Content {
@@ -98,10 +101,11 @@ impl Content {
             octets: 0,
             pending: Vec::new(),
             head: Vec::new(),
-            image_signature: [0; 5],
+            image_signature: [0; IMAGE_SIGNATURE_OCTETS],
             digests: Digests::new(&rules.lists),
             kind: Kind::Unknown,
             reader: None,
+            image: None,
         };
         if role != Role::Text {
             examination.count_content();
@@ -126,6 +130,7 @@ impl Content {
 
     fn take(&mut self, octets: &[u8], examination: &mut Examination) {
         self.note_image_signature(octets);
+        self.look_at_image(octets, examination);
         self.octets += octets.len() as u64;
         self.digests.feed(octets);
         if let Some(reader) = &mut self.reader {
@@ -274,10 +279,30 @@ impl Content {
         may
     }
 
+    /// Hands on what follows the signature of an image with plain sectors.
+    fn look_at_image(&mut self, octets: &[u8], examination: &mut Examination) {
+        let [first, ..] = IMAGE_SIGNATURE_AT;
+        let signature_end = first + IMAGE_SIGNATURE_OCTETS as u64;
+        let end = self.octets + octets.len() as u64;
+        if let Some(image) = &mut self.image {
+            image.feed(octets, examination);
+        } else if self.octets < signature_end
+            && end >= signature_end
+            && matches!(&self.image_signature, b"CD001" | b"BEA01" | b"NSR02" | b"NSR03")
+            && self.nesting.depth < examination.limits.depth_max
+            && self.role != Role::Text
+        {
+            let mut image = ImageReader::new(self, self.image_signature);
+            let behind = usize::try_from(signature_end - self.octets).unwrap_or(usize::MAX);
+            image.feed(octets.get(behind..).unwrap_or_default(), examination);
+            self.image = Some(Box::new(image));
+        }
+    }
+
     fn note_image_signature(&mut self, octets: &[u8]) {
         let [first, second, third] = IMAGE_SIGNATURE_AT;
         let end = self.octets + octets.len() as u64;
-        if self.octets > third + 5 || end <= first || self.kind == Kind::DiskImage {
+        if self.octets > third + 5 || end <= first {
             return;
         }
         for at in [first, second, third] {
@@ -293,6 +318,9 @@ impl Content {
         }
     }
 }
+
+/// Octets of an image's signature.
+pub(crate) const IMAGE_SIGNATURE_OCTETS: usize = 5;
 
 fn class_words(class: Class) -> &'static str {
     match class {

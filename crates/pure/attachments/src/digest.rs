@@ -1,9 +1,37 @@
 //! Digests of one content, only those that some list asks for.
+//!
+//! Also by itself, for a file that is no attachment: [`Lookup`].
 
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 use md5::{Digest, Md5};
 
 use crate::hash_list::{Algorithm, HashList};
+
+/// Whether some content is on a list, whatever it is.
+#[derive(Debug)]
+pub struct Lookup<'l> {
+    lists: &'l [HashList],
+    digests: Digests,
+    octets: u64,
+}
+
+impl<'l> Lookup<'l> {
+    /// At the first octet of the content.
+    pub fn new(lists: &'l [HashList]) -> Lookup<'l> {
+        Lookup { lists, digests: Digests::new(lists), octets: 0 }
+    }
+
+    /// Takes the next octets.
+    pub fn feed(&mut self, octets: &[u8]) {
+        self.digests.feed(octets);
+        self.octets += octets.len() as u64;
+    }
+
+    /// What the first list that knows the content calls it; empty where that list has no name for it.
+    pub fn finish(self) -> Option<String> {
+        self.digests.look_up(self.lists, self.octets)
+    }
+}
 
 #[derive(Default)]
 pub(crate) struct Digests {

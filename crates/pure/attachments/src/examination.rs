@@ -1,7 +1,9 @@
 //! The state of one message's examination that all its readers share: what was found, and what is left of the bounds.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
+use crate::allowance::{Lease, WindowAllowance};
 use crate::hash_list::HashList;
 use crate::limits::{DEPTH_MAX, Limits};
 use crate::name::extension;
@@ -17,6 +19,8 @@ pub struct Rules {
     pub policy: Policy,
     /// Known content; anything on one of them is a [`Class::Listed`].
     pub lists: Vec<HashList>,
+    /// What windows of all messages may hold that are held against these rules at a time.
+    pub windows: WindowAllowance,
 }
 
 #[derive(Debug)]
@@ -27,6 +31,7 @@ pub(crate) struct Examination {
     parts: usize,
     entries: usize,
     starts: usize,
+    windows: Arc<AtomicUsize>,
 }
 
 /// Packed things that are no entries of an archive and are looked into: members of a gzip file, streams of a PDF, macro
@@ -36,7 +41,8 @@ const STARTS_MAX: usize = 8_192;
 impl Examination {
     pub(crate) fn new(rules: Arc<Rules>) -> Examination {
         let limits = Limits { depth_max: rules.limits.depth_max.min(DEPTH_MAX), ..rules.limits };
-        Examination { rules, limits, report: Report::default(), parts: 0, entries: 0, starts: 0 }
+        let windows = Arc::default();
+        Examination { rules, limits, report: Report::default(), parts: 0, entries: 0, starts: 0, windows }
     }
 
     /// Notes a finding, unless it is what the name of the place promises and that is allowed. Of one class at one place the
@@ -84,6 +90,11 @@ impl Examination {
         let has_room = self.starts < STARTS_MAX;
         self.starts += usize::from(has_room);
         has_room
+    }
+
+    /// Memory for windows, of which nothing is taken yet.
+    pub(crate) fn lease(&self) -> Lease {
+        Lease::new(Arc::clone(&self.rules), Arc::clone(&self.windows))
     }
 
     pub(crate) fn count_content(&mut self) {

@@ -139,7 +139,7 @@ const SHORTCUTS: &[&str] = &[
 const RARE_CONTAINERS: &[&str] = &[
     "iso", "img", "ima", "udf", "vhd", "vhdx", "vmdk", "vdi", "dmg", "daa", "nrg", "mdf", "cab", "ace",
     "arj", "lzh", "lha", "wim", "swm", "esd", "uue", "xxe", "z", "arc", "zoo", "sit", "sitx", "alz", "egg",
-    "lzip", "lz", "cpio", "squashfs", "cue",
+    "cpio", "squashfs", "cue",
 ];
 
 /// Extensions of documents made to do things.

@@ -32,11 +32,7 @@ enum State {
 
 impl GzipReader {
     pub(crate) fn new(packed: &Content) -> GzipReader {
-        let stem = match packed.name.rsplit_once('.') {
-            Some((stem, extension)) if extension.eq_ignore_ascii_case("tgz") => format!("{stem}.tar"),
-            Some((stem, _)) => stem.to_owned(),
-            None => packed.name.clone(),
-        };
+        let stem = name::without_packing(&packed.name);
         let (place, nesting) = (packed.place.clone(), packed.nesting.in_archive());
         GzipReader { place, nesting, stem, state: State::Header(Vec::new()), content: None }
     }

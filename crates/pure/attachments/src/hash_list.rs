@@ -1,4 +1,4 @@
-//! Lists of known content: digests in one sorted table for each kind, read where they lie, in a mapped file as well as in memory.
+//! Lists of known content: digests in one sorted table for each kind, read where they lie, in a file as well as in memory.
 //!
 //! A lookup touches one cell of an index and a few neighbouring rows. Of SHA-1 and SHA-256 the first 128 bits are kept: that
 //! some other content matches one of n rows has a chance of n/2^128, which needs no second check. MD5 is kept whole.
@@ -31,6 +31,27 @@ impl Algorithm {
     pub(crate) const ALL: [Algorithm; 3] = [Algorithm::Md5, Algorithm::Sha1, Algorithm::Sha256];
 }
 
+/// Where a list lies.
+pub trait ListOctets: Send + Sync {
+    /// How many octets it has.
+    fn octets(&self) -> u64;
+
+    /// Reads as many octets as there is room for from this place on; whether there are so many.
+    fn read_at(&self, place: u64, into: &mut [u8]) -> bool;
+}
+
+impl<T: AsRef<[u8]> + Send + Sync> ListOctets for T {
+    fn octets(&self) -> u64 {
+        self.as_ref().len() as u64
+    }
+
+    fn read_at(&self, place: u64, into: &mut [u8]) -> bool {
+        let octets =
+            usize::try_from(place).ok().and_then(|place| self.as_ref().get(place..)?.get(..into.len()));
+        octets.map(|octets| into.copy_from_slice(octets)).is_some()
+    }
+}
+
 /// The octets are no list of known content, or a damaged one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the octets are no list of known content")]
@@ -38,16 +59,16 @@ pub struct HashListError;
 
 /// A list of known content.
 pub struct HashList {
-    octets: Box<dyn AsRef<[u8]> + Send + Sync>,
+    octets: Box<dyn ListOctets>,
     tables: [Table; 3],
-    names: usize,
+    names: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Table {
     /// Where its index begins; its rows are behind it.
-    start: usize,
-    rows: usize,
+    start: u64,
+    rows: u64,
 }
 
 impl fmt::Debug for HashList {
@@ -62,32 +83,46 @@ impl HashList {
     /// # Errors
     /// If the octets are too few for what their header says. Rows are not looked at: a list that was damaged otherwise finds
     /// less or wrong names, and nothing worse.
-    pub fn open(octets: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<HashList, HashListError> {
-        let mut tables = [Table::default(); 3];
-        let mut start = HEADER_OCTETS;
-        let all = octets.as_ref();
-        if all.get(..8) != Some(MAGIC.as_slice()) {
+    pub fn open(octets: impl ListOctets + 'static) -> Result<HashList, HashListError> {
+        let mut header = [0; HEADER_OCTETS];
+        let Some((magic, mut counts)) =
+            octets.read_at(0, &mut header).then(|| header.split_first_chunk()).flatten()
+        else {
+            return Err(HashListError);
+        };
+        if *magic != MAGIC {
             return Err(HashListError);
         }
-        for (number, table) in tables.iter_mut().enumerate() {
-            let at = 8 + number * 8;
-            let rows = all.get(at..at + 8).and_then(|octets| octets.try_into().ok()).map(u64::from_le_bytes);
-            let rows = rows.filter(|rows| *rows <= ROWS_MAX).ok_or(HashListError)?;
-            let rows = usize::try_from(rows).map_err(|_| HashListError)?;
+        let mut tables = [Table::default(); 3];
+        let mut start = HEADER_OCTETS as u64;
+        for table in &mut tables {
+            let (rows, behind) = counts.split_first_chunk().ok_or(HashListError)?;
+            let rows =
+                Some(u64::from_le_bytes(*rows)).filter(|rows| *rows <= ROWS_MAX).ok_or(HashListError)?;
             *table = Table { start, rows };
-            let octets =
-                if rows == 0 { 0 } else { rows.checked_mul(ROW_OCTETS).ok_or(HashListError)? + INDEX_OCTETS };
-            start = start.checked_add(octets).ok_or(HashListError)?;
+            // Three tables of the most rows are far below what 64 bits count.
+            start += if rows == 0 { 0 } else { rows * ROW_OCTETS as u64 + INDEX_OCTETS as u64 };
+            counts = behind;
         }
-        if all.len() < start {
+        if octets.octets() < start {
             return Err(HashListError);
         }
         Ok(HashList { octets: Box::new(octets), tables, names: start })
     }
 
+    /// Whether a file that begins so is a list that was built.
+    pub fn is_built(start: &[u8]) -> bool {
+        start.starts_with(&MAGIC)
+    }
+
     /// How many digests are on it.
-    pub fn rows(&self) -> usize {
+    pub fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.rows).sum()
+    }
+
+    /// How many of them are MD5, SHA-1 and SHA-256.
+    pub fn rows_by_digest(&self) -> [u64; 3] {
+        self.tables.map(|table| table.rows)
     }
 
     pub(crate) fn has(&self, algorithm: Algorithm) -> bool {
@@ -110,9 +145,10 @@ impl HashList {
         if table.rows == 0 {
             return None;
         }
-        let cell = usize::from(u16::from_be_bytes([*key.first()?, *key.get(1)?]) >> (16 - INDEX_BITS));
-        let mut low = self.index(table, cell)?.min(table.rows);
-        let end = self.index(table, cell + 1)?.min(table.rows);
+        let cell = u64::from(u16::from_be_bytes([*key.first()?, *key.get(1)?]) >> (16 - INDEX_BITS));
+        let bounds: [u8; 8] = self.read(table.start + cell * 4)?;
+        let mut low = u64::from(word(&bounds, 0)?).min(table.rows);
+        let end = u64::from(word(&bounds, 4)?).min(table.rows);
         let mut high = end;
         while low < high {
             let middle = low + (high - low) / 2;
@@ -122,25 +158,25 @@ impl HashList {
         (low..end)
             .map_while(|number| self.row(table, number).filter(|row| row.starts_with(key)))
             .find(|row| matches!(word(row, 16), Some(length) if length == 0 || u64::from(length) == octets))
-            .map(|row| self.name(word(row, 20).unwrap_or(0)))
+            .map(|row| self.name(word(&row, 20).unwrap_or(0)))
     }
 
-    fn index(&self, table: Table, cell: usize) -> Option<usize> {
-        word((*self.octets).as_ref(), table.start + cell * 4).map(|rows| rows as usize)
+    fn row(&self, table: Table, number: u64) -> Option<[u8; ROW_OCTETS]> {
+        self.read(table.start + INDEX_OCTETS as u64 + number * ROW_OCTETS as u64)
     }
 
-    fn row(&self, table: Table, number: usize) -> Option<&[u8]> {
-        let at = table.start + INDEX_OCTETS + number * ROW_OCTETS;
-        (*self.octets).as_ref().get(at..at + ROW_OCTETS)
+    fn read<const OCTETS: usize>(&self, place: u64) -> Option<[u8; OCTETS]> {
+        let mut octets = [0; OCTETS];
+        self.octets.read_at(place, &mut octets).then_some(octets)
     }
 
     fn name(&self, offset: u32) -> String {
-        let Some(offset) = usize::try_from(offset).ok().filter(|offset| *offset > 0) else {
-            return String::new();
-        };
-        let names = (*self.octets).as_ref().get(self.names..).unwrap_or_default();
-        let length = names.get(offset - 1).copied().map_or(0, usize::from);
-        String::from_utf8_lossy(names.get(offset..offset + length).unwrap_or_default()).into_owned()
+        let Some(before) = offset.checked_sub(1) else { return String::new() };
+        let place = self.names + u64::from(before);
+        let Some([length]) = self.read(place) else { return String::new() };
+        let mut name = vec![0; usize::from(length)];
+        let is_there = self.octets.read_at(place + 1, &mut name);
+        if is_there { String::from_utf8_lossy(&name).into_owned() } else { String::new() }
     }
 }
 

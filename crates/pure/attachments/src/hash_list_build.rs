@@ -212,8 +212,8 @@ mod tests {
         for count in [LENGTHS_MAX - 1, LENGTHS_MAX, LENGTHS_MAX + 1] {
             let lines: Vec<String> = (1..=count).map(|octets| format!("{md5}:{octets}:n")).collect();
             let list = list(&lines.iter().map(String::as_str).collect::<Vec<_>>());
-            assert_eq!(list.rows(), count.min(LENGTHS_MAX));
-            assert!(list.look_up(Algorithm::Md5, &[0; 16], list.rows() as u64).is_some());
+            assert_eq!(list.rows(), count.min(LENGTHS_MAX) as u64);
+            assert!(list.look_up(Algorithm::Md5, &[0; 16], list.rows()).is_some());
         }
     }
 

@@ -37,7 +37,12 @@ pub(crate) enum Kind {
     Rar4,
     Rar5,
     SevenZip,
-    /// bzip2, xz, zstd and the like: what is inside is not looked at.
+    Bzip2,
+    Xz,
+    Lzma,
+    Lzip,
+    Zstd,
+    /// lz4, compress and the like: what is inside is not looked at.
     Packed,
     /// cab, ace, arj and the like.
     RareArchive,
@@ -67,9 +72,15 @@ impl Kind {
         let is_archive = matches!(
             self,
             Kind::Ole | Kind::Zip | Kind::Gzip | Kind::Tar | Kind::Rar4 | Kind::Rar5 | Kind::Tnef
-        );
+        ) || self.is_packed()
+            || self == Kind::SevenZip;
         let class = self.class().filter(|class| !matches!(class, Class::Script | Class::ShellScript));
         is_archive || (class.is_some() && !matches!(self, Kind::RegistryFile))
+    }
+
+    /// Whether it is one content, packed by something else than gzip.
+    pub(crate) fn is_packed(self) -> bool {
+        matches!(self, Kind::Bzip2 | Kind::Xz | Kind::Lzma | Kind::Lzip | Kind::Zstd)
     }
 
     /// What it is a finding of by itself.
@@ -82,7 +93,7 @@ impl Kind {
             Kind::Shortcut => Class::Shortcut,
             Kind::DiskImage | Kind::RareArchive => Class::RareContainer,
             Kind::RegistryFile | Kind::CompiledHelp | Kind::OneNote | Kind::Flash => Class::ActiveDocument,
-            Kind::SevenZip | Kind::Packed => Class::Opaque,
+            Kind::Packed => Class::Opaque,
             _ => return None,
         })
     }
@@ -112,7 +123,12 @@ impl Kind {
             Kind::Gzip => "packed by gzip",
             Kind::Tar => "a tar archive",
             Kind::Rar4 | Kind::Rar5 => "a RAR archive",
-            Kind::SevenZip => "a 7-Zip archive, which is not looked into",
+            Kind::Bzip2 => "packed by bzip2",
+            Kind::Xz => "packed by xz",
+            Kind::Lzma => "packed by lzma",
+            Kind::Lzip => "packed by lzip",
+            Kind::Zstd => "packed by zstd",
+            Kind::SevenZip => "a 7-Zip archive",
             Kind::Packed => "packed in a way that is not looked into",
             Kind::RareArchive => "an archive of a kind that hardly anybody sends",
             Kind::Tnef => "a winmail.dat",
@@ -148,6 +164,7 @@ impl Kind {
                 Kind::Zip | Kind::Rar4 | Kind::Rar5 => {
                     is_picture || is_media || is_plain || matches!(extension, "pdf" | "rtf")
                 }
+                kind if kind.is_packed() || kind == Kind::SevenZip => shows_nothing && !is_plain,
                 Kind::Html | Kind::Svg => is_picture || is_media || extension == "pdf",
                 Kind::Pdf => is_picture || is_media,
                 _ => false,
@@ -180,12 +197,11 @@ const SIGNATURES: &[(&[u8], Kind)] = &[
     (b"Rar!\x1a\x07\x00", Kind::Rar4),
     (b"Rar!\x1a\x07\x01\x00", Kind::Rar5),
     (b"7z\xbc\xaf\x27\x1c", Kind::SevenZip),
-    (b"\xfd7zXZ\0", Kind::Packed),
-    (b"\x28\xb5\x2f\xfd", Kind::Packed),
+    (b"\xfd7zXZ\0", Kind::Xz),
+    (b"\x28\xb5\x2f\xfd", Kind::Zstd),
     (b"\x04\x22\x4d\x18", Kind::Packed),
-    (b"LZIP\x01", Kind::Packed),
+    (b"LZIP\x01", Kind::Lzip),
     (b"\x1f\x9d", Kind::Packed),
-    (b"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff", Kind::Packed),
     (b"MSCF\0\0\0\0", Kind::RareArchive),
     (b"MSWIM\0\0\0", Kind::RareArchive),
     (b"xar!\0", Kind::RareArchive),
@@ -216,7 +232,8 @@ fn binary(head: &[u8]) -> Option<Kind> {
         // A Java class and a fat Mach-O share their signature; the latter has few architectures, the former a version above 44.
         [0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, count, ..] if *count < 40 => Some(Kind::MacProgram),
         [0xca, 0xfe, 0xba, 0xbe, ..] => Some(Kind::JavaProgram),
-        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Some(Kind::Packed),
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Some(Kind::Bzip2),
+        [0x5d, window @ ..] if is_lzma(window) => Some(Kind::Lzma),
         [b'F' | b'C' | b'Z', b'W', b'S', version, ..] if *version < 60 && looks_binary(head) => {
             Some(Kind::Flash)
         }
@@ -259,6 +276,22 @@ fn windows_or_dos(head: &[u8]) -> Option<Kind> {
 /// A tar without signature: its header's sum of octets is right (POSIX.1-1988 wrote it so).
 fn is_old_tar(head: &[u8]) -> bool {
     head.first().is_some_and(|first| *first != 0) && crate::tar::has_right_sum(head)
+}
+
+/// Plain LZMA, behind its usual properties: a window of a power of two, or half as much again, and a length that is unknown or
+/// below a terabyte.
+fn is_lzma(rest: &[u8]) -> bool {
+    let Some((window, rest)) =
+        rest.split_first_chunk().map(|(window, rest)| (u32::from_le_bytes(*window), rest))
+    else {
+        return false;
+    };
+    let is_window = window >= 4_096
+        && (window.is_power_of_two() || (window / 3 * 2).is_power_of_two() && window % 3 == 0);
+    let length = rest.first_chunk().map(|length| u64::from_le_bytes(*length));
+    is_window
+        && length.is_some_and(|length| length == u64::MAX || (1..1 << 40).contains(&length))
+        && rest.get(8) == Some(&0)
 }
 
 /// A cpio archive with its header in digits: 110 of them, the first six telling so.
@@ -408,8 +441,14 @@ mod tests {
         check(b"Received: from x\r\nFrom: a@b\r\n", Kind::Message);
         check(b"From here on: everything\r\n", Kind::Text);
         check(b"PK\x03\x04\x14", Kind::Zip);
-        check(b"\xfd7zXZ\0", Kind::Packed);
-        check(b"BZh91AY&SY", Kind::Packed);
+        check(b"\xfd7zXZ\0", Kind::Xz);
+        check(b"BZh91AY&SY", Kind::Bzip2);
+        check(b"LZIP\x01", Kind::Lzip);
+        check(b"\x28\xb5\x2f\xfd", Kind::Zstd);
+        check(b"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0", Kind::Lzma);
+        check(b"\x5d\0\0\x80\0\x05\0\0\0\0\0\0\0\0", Kind::Lzma);
+        check(b"\x5d\0\0\x81\0\x05\0\0\0\0\0\0\0\0", Kind::Unknown);
+        check(b"\x04\x22\x4d\x18", Kind::Packed);
         check(b"x\0-lh5-", Kind::RareArchive);
         check(b"ab-lh and so on", Kind::Text);
         check(&[b"070701".as_slice(), &[b'0'; 104]].concat(), Kind::RareArchive);

@@ -14,6 +14,9 @@ pub struct Limits {
     pub expanded_octets_max: u64,
     /// How many times the packed octets one entry may become, once it is longer than [`RATIO_FREE_OCTETS`].
     pub ratio_max: u64,
+    /// Octets of the windows that one message's unpackers of bzip2, xz and zstd keep; all messages' together are bounded by
+    /// [`WindowAllowance`](crate::WindowAllowance).
+    pub window_octets_max: usize,
     /// Findings that are told. Beyond it the mildest are left out.
     pub findings_max: usize,
 }
@@ -33,6 +36,8 @@ impl Default for Limits {
             entries_max: 2_000,
             expanded_octets_max: 128 * 1024 * 1024,
             ratio_max: 250,
+            // What xz keeps as it is mostly used; of bzip2 two at a time.
+            window_octets_max: 8 * 1024 * 1024,
             findings_max: 64,
         }
     }

@@ -90,6 +90,15 @@ fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}')
 }
 
+/// The name that a packed file had before it was packed, by what packing programs add to it.
+pub(crate) fn without_packing(name: &str) -> String {
+    let Some((stem, extension)) = name.rsplit_once('.') else { return name.to_owned() };
+    match extension.to_ascii_lowercase().as_str() {
+        "tgz" | "txz" | "tbz" | "tbz2" | "tlz" | "tzst" => format!("{stem}.tar"),
+        _ => stem.to_owned(),
+    }
+}
+
 /// A name as it can be shown in a log line or a reply: on one line, in one direction, not too long.
 pub(crate) fn shown(name: &str) -> String {
     let fit = |c: char| if c.is_control() || is_invisible(c) { '\u{fffd}' } else { c };
@@ -122,6 +131,20 @@ pub(crate) fn bounded(name: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_packing_adds_is_taken_off() {
+        for (name, expected) in [
+            ("a.tar.xz", "a.tar"),
+            ("a.TGZ", "a.tar"),
+            ("a.tzst", "a.tar"),
+            ("a.js.bz2", "a.js"),
+            ("a", "a"),
+            ("", ""),
+        ] {
+            assert_eq!(without_packing(name), expected, "{name}");
+        }
+    }
 
     #[test]
     fn the_extension_that_windows_acts_by() {

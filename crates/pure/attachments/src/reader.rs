@@ -4,11 +4,14 @@ use crate::content::{Content, Role};
 use crate::examination::Examination;
 use crate::gzip::GzipReader;
 use crate::kind::Kind;
+use crate::listed::ListedReader;
 use crate::markup::{Language, MarkupReader};
 use crate::office::OfficeXmlReader;
 use crate::ole::OleReader;
+use crate::packed::PackedReader;
 use crate::pdf::PdfReader;
 use crate::rar::RarReader;
+use crate::sevenzip::SevenZipReader;
 use crate::tar::TarReader;
 use crate::text::TextReader;
 use crate::tnef::TnefReader;
@@ -22,9 +25,12 @@ pub(crate) enum Reader {
     Nothing,
     Text(TextReader),
     Gzip(GzipReader),
+    Packed(PackedReader),
     Tar(TarReader),
     Zip(ZipReader),
     Rar(RarReader),
+    SevenZip(SevenZipReader),
+    Listed(ListedReader),
     Tnef(TnefReader),
     Message(Walker),
     Ole(OleReader),
@@ -38,8 +44,16 @@ impl Reader {
     pub(crate) fn of(content: &Content, kind: Kind, examination: &mut Examination) -> Reader {
         let is_nested = matches!(
             kind,
-            Kind::Gzip | Kind::Tar | Kind::Zip | Kind::Rar4 | Kind::Rar5 | Kind::Tnef | Kind::Message
-        );
+            Kind::Gzip
+                | Kind::Tar
+                | Kind::Zip
+                | Kind::Rar4
+                | Kind::Rar5
+                | Kind::SevenZip
+                | Kind::RareArchive
+                | Kind::Tnef
+                | Kind::Message
+        ) || kind.is_packed();
         if is_nested && content.role != Role::Text && !content.may_descend(examination) {
             return Reader::Nothing;
         }
@@ -57,9 +71,14 @@ impl Reader {
                 Reader::Zip(ZipReader::new(content))
             }
             Kind::Gzip => Reader::Gzip(GzipReader::new(content)),
+            Kind::Bzip2 | Kind::Xz | Kind::Lzma | Kind::Lzip | Kind::Zstd => {
+                Reader::Packed(PackedReader::new(content, kind, examination))
+            }
             Kind::Tar => Reader::Tar(TarReader::new(content)),
             Kind::Zip => Reader::Zip(ZipReader::new(content)),
             Kind::Rar4 | Kind::Rar5 => Reader::Rar(RarReader::new(content, kind)),
+            Kind::SevenZip => Reader::SevenZip(SevenZipReader::new(content, examination)),
+            Kind::RareArchive => Reader::Listed(ListedReader::new(content)),
             Kind::Tnef => Reader::Tnef(TnefReader::new(content)),
             Kind::Ole => Reader::Ole(OleReader::new(content)),
             Kind::Pdf => Reader::Pdf(PdfReader::new(content)),
@@ -97,9 +116,12 @@ impl Reader {
             Reader::Nothing => {}
             Reader::Text(reader) => reader.feed(octets, examination),
             Reader::Gzip(reader) => reader.feed(octets, examination),
+            Reader::Packed(reader) => reader.feed(octets, examination),
             Reader::Tar(reader) => reader.feed(octets, examination),
             Reader::Zip(reader) => reader.feed(octets, examination),
             Reader::Rar(reader) => reader.feed(octets, examination),
+            Reader::SevenZip(reader) => reader.feed(octets, examination),
+            Reader::Listed(reader) => reader.feed(octets, examination),
             Reader::Tnef(reader) => reader.feed(octets, examination),
             Reader::Message(walker) => walker.feed(octets, examination),
             Reader::Ole(reader) => reader.feed(octets, examination),
@@ -114,9 +136,12 @@ impl Reader {
             Reader::Nothing => {}
             Reader::Text(reader) => reader.finish(examination),
             Reader::Gzip(reader) => reader.finish(examination),
+            Reader::Packed(reader) => reader.finish(examination),
             Reader::Tar(reader) => reader.finish(examination),
             Reader::Zip(reader) => reader.finish(examination),
             Reader::Rar(reader) => reader.finish(examination),
+            Reader::SevenZip(reader) => reader.finish(examination),
+            Reader::Listed(reader) => reader.finish(examination),
             Reader::Tnef(reader) => reader.finish(examination),
             Reader::Message(mut walker) => walker.finish(examination),
             Reader::Ole(reader) => reader.finish(examination),

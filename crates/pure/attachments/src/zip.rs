@@ -8,6 +8,7 @@ use crate::examination::Examination;
 use crate::expansion::{Expansion, Progress};
 use crate::name;
 use crate::office::{self, ArchiveForm};
+use crate::packed::PackedReader;
 use crate::policy::Class;
 use crate::zip_directory::{Directory, Disagreement};
 use crate::zip_header::{Gathering, Header, Kind, Signature, signature};
@@ -46,6 +47,11 @@ enum State {
     Deflated {
         expansion: Box<Expansion>,
         entry: Box<Open>,
+    },
+    /// By bzip2, LZMA, zstd or xz.
+    Packed {
+        left: u64,
+        packed: Box<PackedReader>,
     },
     /// Encrypted, or packed otherwise.
     Skipped(u64),
@@ -117,6 +123,16 @@ impl ZipReader {
                 };
                 self.after_deflated(octets, progress, examination)
             }
+            State::Packed { left, packed } => {
+                let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(octets.len());
+                let (piece, behind) = octets.split_at(taken);
+                *left -= taken as u64;
+                packed.feed(piece, examination);
+                if *left == 0 {
+                    self.close(examination);
+                }
+                behind
+            }
             State::Skipped(left) => {
                 let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(octets.len());
                 *left -= taken as u64;
@@ -162,6 +178,7 @@ impl ZipReader {
             State::Stored { entry, .. } => (entry, None),
             State::Deflated { entry, expansion } => (entry, Some(expansion.packed_octets())),
             State::Seek { stored: Some(entry), .. } => (entry, None),
+            State::Packed { packed, .. } => return packed.finish(examination),
             other => {
                 self.state = other;
                 return;
@@ -323,15 +340,25 @@ impl ZipReader {
             }
             0 => State::Stored { left: header.packed_octets, entry },
             8 => State::Deflated { expansion: Box::new(Expansion::new()), entry },
-            _ => {
-                let words = format!(
-                    "has “{}” packed in a way that is not looked into",
-                    name::shown(&name::text_of(&entry.name))
-                );
-                examination.find(Class::Opaque, &self.archive.place, words);
-                skipped()
-            }
+            _ => self.packed(*entry, header, examination).unwrap_or_else(skipped),
         };
+    }
+
+    /// What unpacks an entry that is not deflated, if something does and it is known where the entry ends.
+    fn packed(&self, entry: Open, header: &Header, examination: &mut Examination) -> Option<State> {
+        let content = entry.content.filter(|_| header.packed_octets > 0);
+        // Where they stand behind the entry, those in front of it are empty.
+        let unpacked = Some(header.unpacked_octets).filter(|octets| *octets > 0);
+        let reader = content
+            .and_then(|content| PackedReader::of_zip_entry(content, header.method, unpacked, examination));
+        if reader.is_none() {
+            let words = format!(
+                "has “{}” packed in a way that is not looked into",
+                name::shown(&name::text_of(&entry.name))
+            );
+            examination.find(Class::Opaque, &self.archive.place, words);
+        }
+        reader.map(|packed| State::Packed { left: header.packed_octets, packed: Box::new(packed) })
     }
 
     fn content(&self, names: &[Vec<u8>], examination: &mut Examination) -> Content {

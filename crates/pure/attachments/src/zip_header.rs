@@ -52,6 +52,8 @@ pub(crate) struct Header {
     pub(crate) has_descriptor: bool,
     pub(crate) method: u16,
     pub(crate) packed_octets: u64,
+    /// What it becomes; 0 where that stands behind it.
+    pub(crate) unpacked_octets: u64,
     /// Of the whole header.
     pub(crate) header_octets: u64,
     /// Where the directory says that the entry is.
@@ -142,13 +144,14 @@ impl Gathering {
         let (packed, long, offset) = (self.long(14 + skip), self.long(18 + skip), self.long(38));
         let is_directory = self.kind == Kind::Directory;
         let offset = if is_directory { offset } else { 0 };
-        let (packed_octets, offset) = self.long_lengths(packed, long, offset);
+        let (packed_octets, unpacked_octets, offset) = self.long_lengths(packed, long, offset);
         Some(Header {
             kind: self.kind,
             is_encrypted: flags & 0x2041 != 0 || method == 99,
             has_descriptor: flags & 8 != 0,
             method,
             packed_octets,
+            unpacked_octets,
             header_octets: self.octets(),
             offset,
             name: self.name.clone(),
@@ -164,7 +167,7 @@ impl Gathering {
     }
 
     /// Lengths of 64 bits where those of 32 are full (4.5.3).
-    fn long_lengths(&self, packed: u64, long: u64, offset: u64) -> (u64, u64) {
+    fn long_lengths(&self, packed: u64, long: u64, offset: u64) -> (u64, u64, u64) {
         const FULL: u64 = 0xffff_ffff;
         let mut words = self
             .field(1)
@@ -173,12 +176,10 @@ impl Gathering {
             .0
             .iter()
             .map(|eight| u64::from_le_bytes(*eight));
-        if long == FULL {
-            words.next();
-        }
+        let long = if long == FULL { words.next().unwrap_or(long) } else { long };
         let packed = if packed == FULL { words.next().unwrap_or(packed) } else { packed };
         let offset = if offset == FULL { words.next().unwrap_or(offset) } else { offset };
-        (packed, offset)
+        (packed, long, offset)
     }
 
     /// The extra field with this number (4.5.1).

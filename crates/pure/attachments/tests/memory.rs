@@ -62,6 +62,12 @@ fn peak_of(message: &[u8]) -> isize {
     PEAK.get() - before
 }
 
+/// What windows may hold beside it.
+fn check_with_windows(name: &str, windows: usize, message: &[u8]) {
+    let peak = peak_of(message);
+    assert!(peak < MEMORY_OCTETS_MAX + windows as isize, "{name}: {peak} octets");
+}
+
 fn check(name: &str, message: &[u8]) {
     let peak = peak_of(message);
     assert!(peak < MEMORY_OCTETS_MAX, "{name}: {peak} octets");
@@ -140,4 +146,64 @@ fn whatever_comes_memory_is_bounded() {
         .collect();
     check("multiparts", &nested);
     check("messages", &b"Content-Type: message/rfc822\r\n\r\n".repeat(10_000));
+}
+
+/// A zstd frame of so many blocks of 128 KiB, each one octet repeated, behind one that is not understood if it is to be.
+fn zstd(window: u8, blocks: usize) -> Vec<u8> {
+    let mut octets = b"\x28\xb5\x2f\xfd\0".to_vec();
+    octets.push(window);
+    for number in 0..blocks {
+        octets.extend_from_slice(&(2_u32 | (128 * 1024) << 3).to_le_bytes()[..3]);
+        octets.push(number as u8);
+    }
+    octets
+}
+
+/// An xz stream of raw chunks of 64 KiB.
+fn xz(content: &[u8]) -> Vec<u8> {
+    let mut octets = b"\xfd7zXZ\0\0\0\0\0\0\0\x02\0\x21\x01\x16\0\0\0\0\0\0\0".to_vec();
+    for (number, chunk) in content.chunks(65_536).enumerate() {
+        octets.push(if number == 0 { 1 } else { 2 });
+        octets.extend_from_slice(&((chunk.len() - 1) as u16).to_be_bytes());
+        octets.extend_from_slice(chunk);
+    }
+    octets
+}
+
+#[test]
+fn windows_are_counted_and_what_is_around_them_is_bounded() {
+    let windows = Rules::default().limits.window_octets_max;
+    let noise: Vec<u8> = (0..6_u32 << 20).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect();
+    check_with_windows("xz", windows, &[header("a.xz"), xz(&[noise.as_slice(), &noise].concat())].concat());
+    let nested = (0..8).fold(noise.clone(), |inner, _| xz(&inner));
+    check_with_windows("xz in xz", windows, &[header("a.xz"), nested].concat());
+    for window in [0x58, 0x68, 0xff] {
+        check_with_windows("zstd", windows, &[header("a.zst"), zstd(window, 500)].concat());
+    }
+    let bzip2 = include_bytes!("files/a.tar.bz2").repeat(1_000);
+    check_with_windows("bzip2", windows, &[header("a.bz2"), bzip2].concat());
+    // What is short needs little, whatever it could.
+    let short = 64 * 1024;
+    check_with_windows(
+        "short xz",
+        short,
+        &[header("a.xz"), include_bytes!("files/a.tar.xz").to_vec()].concat(),
+    );
+    check_with_windows(
+        "short lzip",
+        short,
+        &[header("a.lz"), include_bytes!("files/a.tar.lz").to_vec()].concat(),
+    );
+    // A header of 7z as long as is read, of the shortest things in it.
+    for pieces in [[4, 7, 11], [1, 1, 0], [5, 14, 17]] {
+        let mut seven = b"7z\xbc\xaf\x27\x1c\0\x04\0\0\0\0".to_vec();
+        seven.extend_from_slice(&200_000_u64.to_le_bytes());
+        seven.extend_from_slice(&262_144_u64.to_le_bytes());
+        seven.resize(200_032, 0);
+        seven.extend_from_slice(&[1, 4, 7, 11, 0xc0, 0xa0, 0x0f, 0]);
+        seven.extend_from_slice(&pieces.repeat(100_000)[..262_136]);
+        check_with_windows("7z", windows, &[header("a.7z"), seven].concat());
+    }
+    let image = [vec![0; 32_768], b"\x01CD001\x01".repeat(100_000)].concat();
+    check("image", &[header("a.iso"), image].concat());
 }

@@ -68,6 +68,43 @@ proptest! {
     }
 }
 
+/// What programs have packed.
+const FILES: [&[u8]; 11] = [
+    include_bytes!("files/a.arj"),
+    include_bytes!("files/a.cab"),
+    include_bytes!("files/a.tar.bz2"),
+    include_bytes!("files/a.tar.lz"),
+    include_bytes!("files/a.tar.lzma"),
+    include_bytes!("files/a.tar.xz"),
+    include_bytes!("files/a.tar.zst"),
+    include_bytes!("files/encrypted.7z"),
+    include_bytes!("files/hidden.7z"),
+    include_bytes!("files/packed.7z"),
+    include_bytes!("files/plain.7z"),
+];
+
+proptest! {
+    #[test]
+    fn nor_where_it_is_torn_or_changed(
+        file in prop::sample::select(FILES.as_slice()),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        end in any::<prop::sample::Index>(),
+        piece in 1_usize..200,
+    ) {
+        let mut content = file.to_vec();
+        for (at, octet) in &changes {
+            *at.get_mut(&mut content) = *octet;
+        }
+        if changes.len() % 2 == 1 {
+            content.truncate(end.index(file.len()));
+        }
+        let message = [b"Content-Type: a/b; name=x\r\nContent-Transfer-Encoding: binary\r\n\r\n".as_slice(), &content].concat();
+        let whole = inspect(&message, usize::MAX);
+        prop_assert_eq!(inspect(&message, piece).findings, whole.findings.clone());
+        prop_assert_eq!(inspect(&message, 1).findings, whole.findings);
+    }
+}
+
 /// Real mail, where there is some: `MAILSTEAD_CORPUS` names a directory of it.
 #[test]
 fn real_mail_passes() {

@@ -1,4 +1,4 @@
-//! Archives and messages as real programs write them: Python's zipfile, tarfile, gzip and email.
+//! Archives and messages as real programs write them: Python's zipfile, tarfile, gzip, bz2, lzma and email; 7-Zip and others.
 #![allow(clippy::unwrap_used, reason = "it may fail in the open")]
 
 use std::process::Command;
@@ -36,6 +36,8 @@ def tarred(form, mode):
 files = {
     "deflated.zip": zipped(zipfile.ZIP_DEFLATED),
     "stored.zip": zipped(zipfile.ZIP_STORED),
+    "bzip2.zip": zipped(zipfile.ZIP_BZIP2),
+    "lzma.zip": zipped(zipfile.ZIP_LZMA),
     "streamed.zip": streamed(),
     "gnu.tar": tarred(tarfile.GNU_FORMAT, "w"),
     "pax.tar": tarred(tarfile.PAX_FORMAT, "w"),
@@ -44,7 +46,7 @@ files = {
 }
 message = email.message.EmailMessage()
 message["From"] = "ann@example.org"
-message["Subject"] = "seven archives"
+message["Subject"] = "nine archives"
 message.set_content("Here they are.")
 for name, octets in files.items():
     message.add_attachment(octets, maintype="application", subtype="octet-stream", filename=name)
@@ -63,13 +65,82 @@ fn archives_of_python_show_what_is_in_them() {
     output.stdout.chunks(1_000).for_each(|octets| inspector.feed(octets));
     let report = inspector.finish();
     let told: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
-    for archive in
-        ["deflated.zip", "stored.zip", "streamed.zip", "gnu.tar", "pax.tar", "gnu.tgz", "run.js.gz"]
-    {
+    for archive in [
+        "deflated.zip",
+        "stored.zip",
+        "bzip2.zip",
+        "lzma.zip",
+        "streamed.zip",
+        "gnu.tar",
+        "pax.tar",
+        "gnu.tgz",
+        "run.js.gz",
+    ] {
         let is_told = told
             .iter()
             .any(|told| told.contains(archive) && told.ends_with("is named like a script for Windows"));
         assert!(is_told, "{archive}: {told:#?}");
     }
-    assert_eq!(told.len(), 7, "{told:#?}");
+    assert_eq!(told.len(), 9, "{told:#?}");
+}
+
+/// Packs `run.js` and a picture that is random, so that nothing repeats, in all ways that there are programs for.
+const PACK: &str = r#"
+set -eu
+cd "$1"
+mkdir folder.com
+printf 'WScript.Echo(1)' > folder.com/run.js
+head -c 600000 /dev/urandom > folder.com/photo.jpg
+cat folder.com/run.js folder.com/photo.jpg folder.com/photo.jpg folder.com/photo.jpg > folder.com/photos.bin
+tar cf a.tar folder.com
+python3 - <<'end'
+import bz2, lzma
+octets = open("a.tar", "rb").read()
+open("a.tar.bz2", "wb").write(bz2.compress(octets))
+open("a.tar.xz", "wb").write(lzma.compress(octets))
+open("a.tar.lzma", "wb").write(lzma.compress(octets, format=lzma.FORMAT_ALONE))
+end
+zstd -q -3 --no-progress -c a.tar > a.tar.zst
+zstd -q -3 --no-progress -c < folder.com/run.js > run.js.zst
+lzip -k a.tar
+for way in -mx=1 -mx=9 -mhc=off -m0=copy -m0=bzip2 -ms=off; do 7z a -bd -bso0 -y "a$way.7z" folder.com "$way"; done
+for way in lzma:eos=on lzma bzip2 xz; do 7z a -tzip -bd -bso0 -y "z.$way.zip" folder.com "-mm=$way"; done
+gcab -cz a.cab folder.com/run.js folder.com/photo.jpg
+arj a -y a.arj folder.com/run.js folder.com/photo.jpg > arj.log
+genisoimage -quiet -o iso.iso folder.com
+genisoimage -quiet -J -R -o joliet.iso folder.com
+genisoimage -quiet -udf -o udf.iso folder.com
+rm -r folder.com a.tar arj.log
+"#;
+
+#[test]
+fn archives_of_others_show_what_is_in_them() {
+    let folder = std::env::temp_dir().join(format!("attachments-real-tools-{}", std::process::id()));
+    std::fs::create_dir(&folder).unwrap();
+    let output = Command::new("bash").args(["-c", PACK, "pack"]).arg(&folder).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut archives: Vec<_> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    archives.sort();
+    assert_eq!(archives.len(), 21);
+    for archive in archives {
+        let name = archive.file_name().unwrap().to_string_lossy().into_owned();
+        let header = format!("Content-Type: a/b; name={name}\r\nContent-Transfer-Encoding: binary\r\n\r\n");
+        let mut inspector = Inspector::new(Arc::new(Rules::default()));
+        inspector.feed(header.as_bytes());
+        inspector.feed(&std::fs::read(&archive).unwrap());
+        let report = inspector.finish();
+        let told: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+        let is_told = told.iter().any(|told| {
+            told.to_lowercase().contains("run.js") && told.ends_with("like a script for Windows")
+        });
+        assert!(is_told, "{name}: {told:#?}");
+        // All of what is packed was looked at: the same long octets, which are only found far back. bzip2 finds nothing in
+        // them, and so does zip store them.
+        let is_packed = name.starts_with("a.tar.") || (name.starts_with("z.") && name != "z.bzip2.zip");
+        if is_packed {
+            assert_eq!((report.expanded_octets > 1_800_000, told.len()), (true, 1), "{name}: {told:#?}");
+        }
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
 }

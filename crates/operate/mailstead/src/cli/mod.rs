@@ -27,6 +27,7 @@ mod sieve_testsuite;
 mod sieve_trial;
 mod spam;
 mod spam_check;
+mod spam_hashes;
 mod spam_train;
 mod store;
 mod trace;

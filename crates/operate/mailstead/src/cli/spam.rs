@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use spam::MESSAGE_OCTETS_MAX;
 
 use super::print::columns;
-use super::{letters, spam_check, spam_train};
+use super::{letters, spam_check, spam_hashes, spam_train};
 use crate::admin::{self, Answer, Request, SpamLearned, SpamReplay, SpamReplayed, SpamRequest, SpamStatus};
 use crate::settings::read_seconds;
 
@@ -77,6 +77,11 @@ pub(super) enum Verb {
         #[arg(long, requires = "shared")]
         yesterday: bool,
     },
+    /// Build and ask lists of files that are refused whatever they are called (`attachments.hash_lists`).
+    Hashes {
+        #[command(subcommand)]
+        verb: spam_hashes::Verb,
+    },
     /// Make the model for the first day from directories of sorted mail, named after ham or spam.
     #[command(after_help = "Example: mailstead spam train-starter corpus crates/pure/spam/starter.model")]
     TrainStarter {
@@ -111,6 +116,7 @@ pub(super) fn run(verb: Verb, config: &Path, json: bool) -> anyhow::Result<ExitC
     let asked = match verb {
         Verb::Check(asked) => return spam_check::check(&asked, config, json),
         Verb::Explain(asked) => return spam_check::explain(&asked, config, json),
+        Verb::Hashes { verb } => return spam_hashes::run(verb, config, json),
         Verb::TrainStarter { directory, out } => return spam_train::train_starter(&directory, &out),
         Verb::Learn(asked) => return learn(asked, config, json),
         Verb::Replay { addresses, last, tag2, rules, most } => SpamRequest::Replay(SpamReplay {

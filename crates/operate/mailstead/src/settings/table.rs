@@ -1592,7 +1592,7 @@ pub(crate) static TABLE: &[Row] = &[
         List(way::FILE),
         "[]",
         Live,
-        "Files of digests of harmful files, a line each, as `sha256sum` prints them or in ClamAV's `.hdb` and `.hsb`.",
+        "Files of digests of harmful files: built by `mailstead spam hashes build`, or a line each, as `sha256sum` prints them or in ClamAV's `.hdb` and `.hsb`.",
     ),
     row(
         "sieve.before",

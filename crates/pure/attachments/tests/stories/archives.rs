@@ -102,8 +102,8 @@ fn encrypted_archives_are_told_of_with_their_names() {
 
 #[test]
 fn methods_that_are_not_understood_are_said_to_be() {
-    let how = How { method: Some(14), ..How::default() };
-    let zip = Zip::default().entry_as("a.txt", b"lzma", how).entry("b.exe", b"MZ").finish();
+    let how = How { method: Some(98), ..How::default() };
+    let zip = Zip::default().entry_as("a.txt", b"PPMd", how).entry("b.exe", b"MZ").finish();
     assert_eq!(
         told_of("a.zip", &zip),
         [

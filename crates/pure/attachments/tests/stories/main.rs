@@ -6,3 +6,5 @@ mod bounds;
 mod documents;
 mod made;
 mod messages;
+mod packed;
+mod rare;

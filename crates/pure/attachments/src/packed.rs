@@ -1,0 +1,184 @@
+//! One content, packed by bzip2, xz, lzip, lzma or zstd: unpacked in small steps, counted, and stopped where it becomes too
+//! much. What they differ in is in `bzip2.rs`, `xz.rs`, `lzma_file.rs` and `zstd.rs`.
+
+use crate::bzip2::Bzip2;
+use crate::content::{Content, Nesting, Role};
+use crate::examination::Examination;
+use crate::kind::Kind;
+use crate::limits::RATIO_FREE_OCTETS;
+use crate::lzma_file::LzmaFile;
+use crate::name;
+use crate::policy::Class;
+use crate::xz::Xz;
+use crate::zstd::Zstd;
+
+/// Octets unpacked at once.
+pub(crate) const STEP_OCTETS: usize = 8 * 1024;
+
+/// What one step of an unpacker has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// There is more to be had.
+    More,
+    /// All input that can be was used.
+    Wants,
+    /// Nothing follows that belongs to it.
+    Ended,
+    Damaged,
+    /// It refers to more than can be kept.
+    TooFar,
+    /// In a way that is not understood.
+    Unknown,
+}
+
+#[derive(Debug)]
+enum Unpacker {
+    Bzip2(Box<Bzip2>),
+    Xz(Box<Xz>),
+    LzmaFile(Box<LzmaFile>),
+    Zstd(Box<Zstd>),
+}
+
+impl Unpacker {
+    /// Unpacks up to [`STEP_OCTETS`] into `out`, and says how many octets of the input were used. `is_all`: none will follow.
+    fn step(&mut self, input: &[u8], is_all: bool, out: &mut Vec<u8>) -> (usize, Step) {
+        match self {
+            Unpacker::Bzip2(unpacker) => unpacker.step(input, is_all, out),
+            Unpacker::Xz(unpacker) => unpacker.step(input, is_all, out),
+            Unpacker::LzmaFile(unpacker) => unpacker.step(input, is_all, out),
+            Unpacker::Zstd(unpacker) => unpacker.step(input, is_all, out),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct PackedReader {
+    place: Vec<String>,
+    /// None once it has ended.
+    unpacker: Option<Unpacker>,
+    content: Option<Box<Content>>,
+    input: Vec<u8>,
+    out: Vec<u8>,
+    packed_octets: u64,
+    unpacked_octets: u64,
+}
+
+impl PackedReader {
+    /// For a file that is packed so.
+    pub(crate) fn new(packed: &Content, kind: Kind, examination: &mut Examination) -> PackedReader {
+        let place = packed.place.clone();
+        let lease = examination.lease();
+        let unpacker = match kind {
+            Kind::Bzip2 => Unpacker::Bzip2(Box::new(Bzip2::new(lease))),
+            Kind::Xz => Unpacker::Xz(Box::new(Xz::new(lease))),
+            Kind::Zstd => Unpacker::Zstd(Box::new(Zstd::new(lease))),
+            _ => Unpacker::LzmaFile(Box::new(LzmaFile::new(lease, kind))),
+        };
+        let names = Some(name::without_packing(&packed.name)).filter(|name| !name.is_empty());
+        let nesting: Nesting = packed.nesting.in_archive();
+        let names = names.into_iter().collect();
+        let content = Content::new(&place, nesting, names, String::new(), Role::Entry, examination);
+        PackedReader::with(place, unpacker, content)
+    }
+
+    /// For an entry of a zip that is packed by this method (APPNOTE.TXT 4.4.5), where it is one of these.
+    pub(crate) fn of_zip_entry(
+        content: Content,
+        method: u16,
+        unpacked_octets: Option<u64>,
+        examination: &mut Examination,
+    ) -> Option<PackedReader> {
+        let lease = examination.lease();
+        let unpacker = match method {
+            12 => Unpacker::Bzip2(Box::new(Bzip2::new(lease))),
+            14 => Unpacker::LzmaFile(Box::new(LzmaFile::in_zip(lease, unpacked_octets))),
+            93 => Unpacker::Zstd(Box::new(Zstd::new(lease))),
+            95 => Unpacker::Xz(Box::new(Xz::new(lease))),
+            _ => return None,
+        };
+        Some(PackedReader::with(content.place.clone(), unpacker, content))
+    }
+
+    fn with(place: Vec<String>, unpacker: Unpacker, content: Content) -> PackedReader {
+        PackedReader {
+            place,
+            unpacker: Some(unpacker),
+            content: Some(Box::new(content)),
+            input: Vec::new(),
+            out: Vec::with_capacity(STEP_OCTETS),
+            packed_octets: 0,
+            unpacked_octets: 0,
+        }
+    }
+
+    pub(crate) fn feed(&mut self, octets: &[u8], examination: &mut Examination) {
+        if self.unpacker.is_some() {
+            self.input.extend_from_slice(octets);
+            self.run(false, examination);
+        }
+    }
+
+    pub(crate) fn finish(mut self, examination: &mut Examination) {
+        self.run(true, examination);
+        if let Some(content) = self.content {
+            content.finish(examination);
+        }
+    }
+
+    fn run(&mut self, is_all: bool, examination: &mut Examination) {
+        let mut used = 0;
+        let ending = loop {
+            let Some(unpacker) = &mut self.unpacker else { return };
+            self.out.clear();
+            let (taken, step) =
+                unpacker.step(self.input.get(used..).unwrap_or_default(), is_all, &mut self.out);
+            used += taken;
+            self.packed_octets += taken as u64;
+            if let Some(ending) = self.hand_over(examination) {
+                break ending;
+            }
+            match step {
+                Step::More => {}
+                Step::Wants if !is_all => {
+                    self.input.drain(..used);
+                    return;
+                }
+                Step::Wants | Step::Damaged => {
+                    break Some((Class::Opaque, "is damaged and was not looked into to its end".to_owned()));
+                }
+                Step::Ended => break None,
+                Step::TooFar => {
+                    let words = "needs more memory to be unpacked than one message is given, and was not looked into to its end";
+                    break Some((Class::Incomplete, words.to_owned()));
+                }
+                Step::Unknown => {
+                    break Some((Class::Opaque, "is packed in a way that is not looked into".to_owned()));
+                }
+            }
+        };
+        if let Some((class, words)) = ending {
+            examination.find(class, &self.place, words);
+        }
+        // Its memory is given back before anything else is unpacked.
+        (self.unpacker, self.input) = (None, Vec::new());
+    }
+
+    /// Hands over what was unpacked; what is to be said where a bound was reached.
+    fn hand_over(&mut self, examination: &mut Examination) -> Option<Option<(Class, String)>> {
+        let made = self.out.len();
+        if examination.count_expanded(made) < made {
+            let words = "becomes more than is unpacked of one message".to_owned();
+            return Some(Some((Class::Incomplete, words)));
+        }
+        self.unpacked_octets += made as u64;
+        if let Some(content) = &mut self.content {
+            content.feed(&self.out, examination);
+        }
+        let times = examination.limits.ratio_max;
+        let is_bomb = self.unpacked_octets > self.packed_octets.saturating_mul(times).max(RATIO_FREE_OCTETS);
+        is_bomb.then(|| {
+            let words = format!("becomes more than {times} times as long when it is unpacked");
+            Some((Class::Bomb, words))
+        })
+    }
+}
