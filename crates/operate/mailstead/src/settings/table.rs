@@ -533,7 +533,14 @@ pub(crate) static TABLE: &[Row] = &[
         Number { min: 1, max: 10_000 },
         "5",
         Live,
-        "How many messages of a day that others complain about (ARF) stop an account.",
+        "How many messages of a day that others complain about (ARF) stop an account; see the manual for whose complaints count.",
+    ),
+    row(
+        "breaker.feedback_loops",
+        List(way::DOMAIN),
+        "[]",
+        Restart,
+        "Domains that send complaints about mail to others' recipients (a provider's feedback loop that you have subscribed to), those below them included; SPF, DKIM or DMARC has to prove them.",
     ),
     row(
         "breaker.exempt",
