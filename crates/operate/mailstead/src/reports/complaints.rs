@@ -190,7 +190,7 @@ mod tests {
             (&["far.example"], &sent("2", "", "eve@far.example", "delivered"), false),
             (&["far.example"], &sent("1", "", "eve@far.example", "failed"), false),
         ] {
-            let found = weigh(&[step.clone()], &["1".to_owned()], &names(proven), &[]);
+            let found = weigh(std::slice::from_ref(step), &["1".to_owned()], &names(proven), &[]);
             assert_eq!(found.is_some(), counts, "{proven:?} {step}");
         }
         let found =

@@ -39,7 +39,7 @@ impl Conversation {
         }
         let (address, screen) = (screening.address, screening.screen.clone());
         let Some(named) = screen.unknown.count(address, &self.door.rooms.clock) else { return false };
-        if is_credited(named, screen.senders().merit(address, None).await) {
+        if is_credited(named, screen.senders().merit_of_network(address).await) {
             return true;
         }
         if named < ASKED_FROM {
@@ -56,7 +56,12 @@ impl Conversation {
         let hello = self.session.hello().map(|hello| hello.name.clone()).unwrap_or_default();
         let Some(domain) = sender_domain(&reverse_path) else { return false };
         // Kept in the resolver's cache, as for a recipient who is here.
-        self.spf(settings, &hello, &reverse_path).await == Some(SpfResult::Pass)
-            && is_credited(named, screen.senders().merit(address, Some(domain)).await)
+        if self.spf(settings, &hello, &reverse_path).await != Some(SpfResult::Pass) {
+            return false;
+        }
+        // Whoever may send for a domain shares what it has earned.
+        let named = screen.unknown.count_of_domain(domain, &self.door.rooms.clock);
+        let merit = screen.senders().merit_of_domain(domain).await;
+        named.is_some_and(|named| is_credited(named, merit))
     }
 }

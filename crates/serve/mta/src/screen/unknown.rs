@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use mail_types::DomainName;
 use parking_lot::Mutex;
 use platform::clock::{Clock, Monotonic};
 use platform::network::Network;
 
 use super::senders::{NETWORK, block};
 
-/// Networks that are counted; those beyond have no credit.
-const NETWORKS_MAX: usize = 10_000;
+/// Networks and domains that are counted; those beyond have no credit.
+const ORIGINS_MAX: usize = 10_000;
 /// The day in which is counted.
 const DAY_SECONDS: u64 = 24 * 3_600;
 /// One unknown recipient of a day for so many messages taken: a fifth of all, as the breaker has it for our own people.
@@ -27,7 +28,14 @@ const FREE: u32 = 5;
 const DELAY_SECONDS_MAX: u32 = 5;
 
 #[derive(Debug, Default)]
-pub(crate) struct Unknown(Mutex<HashMap<Network, Day>>);
+pub(crate) struct Unknown(Mutex<HashMap<Whose, Day>>);
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Whose {
+    Network(Network),
+    /// One from which SPF lets the client send.
+    Domain(DomainName),
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Day {
@@ -36,19 +44,27 @@ struct Day {
 }
 
 impl Unknown {
-    /// Counts a name; how many of this day it makes, if that is known.
+    /// Counts a name that somebody of a network says; how many of this day it makes, if that is known.
     pub(crate) fn count(&self, address: IpAddr, clock: &Clock) -> Option<u32> {
-        let (network, now) = (block(address, NETWORK)?, clock.monotonic());
+        self.count_of(Whose::Network(block(address, NETWORK)?), clock.monotonic())
+    }
+
+    /// The same of a domain, from wherever it lets its mail be sent.
+    pub(crate) fn count_of_domain(&self, domain: &DomainName, clock: &Clock) -> Option<u32> {
+        self.count_of(Whose::Domain(domain.clone()), clock.monotonic())
+    }
+
+    fn count_of(&self, whose: Whose, now: Monotonic) -> Option<u32> {
         let is_over = |day: &Day| now.since(day.begun).as_secs() >= DAY_SECONDS;
         let mut days = self.0.lock();
-        if days.len() >= NETWORKS_MAX && !days.contains_key(&network) {
+        if days.len() >= ORIGINS_MAX && !days.contains_key(&whose) {
             days.retain(|_, day| !is_over(day));
-            if days.len() >= NETWORKS_MAX {
+            if days.len() >= ORIGINS_MAX {
                 return None;
             }
         }
         let new = Day { begun: now, named: 0 };
-        let day = days.entry(network).or_insert(new);
+        let day = days.entry(whose).or_insert(new);
         if is_over(day) {
             *day = new;
         }
@@ -79,8 +95,10 @@ mod tests {
         let (unknown, clock) = (Unknown::default(), Clock::settable(Timestamp::default()));
         let count = |text: &str| unknown.count(text.parse().unwrap(), &clock);
         assert_eq!((count("11.0.0.1"), count("11.0.0.2"), count("11.0.1.1")), (Some(1), Some(2), Some(1)));
+        let domain = DomainName::parse("elsewhere.example").unwrap();
+        assert_eq!(unknown.count_of_domain(&domain, &clock), Some(1));
         clock.advance(Duration::from_secs(DAY_SECONDS - 1));
-        assert_eq!(count("11.0.0.1"), Some(3));
+        assert_eq!((count("11.0.0.1"), unknown.count_of_domain(&domain, &clock)), (Some(3), Some(2)));
         clock.advance(Duration::from_secs(1));
         assert_eq!(count("11.0.0.1"), Some(1));
     }
@@ -92,10 +110,10 @@ mod tests {
             let octets = (u32::try_from(number).unwrap() << 8).to_be_bytes();
             unknown.count(IpAddr::from(octets), &clock)
         };
-        assert!((0..NETWORKS_MAX).all(|number| count(number) == Some(1)));
-        assert_eq!((count(NETWORKS_MAX), count(0)), (None, Some(2)));
+        assert!((0..ORIGINS_MAX).all(|number| count(number) == Some(1)));
+        assert_eq!((count(ORIGINS_MAX), count(0)), (None, Some(2)));
         clock.advance(Duration::from_secs(DAY_SECONDS));
-        assert_eq!(count(NETWORKS_MAX), Some(1));
+        assert_eq!(count(ORIGINS_MAX), Some(1));
     }
 
     #[test]

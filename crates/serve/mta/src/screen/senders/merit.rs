@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use mail_types::DomainName;
 
-use super::book::{Kind, key};
+use super::book::{Key, Kind, key};
 use super::greylist::{Origin, alone};
 use super::{NETWORK, Senders, Standing, block_key};
 
@@ -14,25 +14,23 @@ const UNWANTED_SHARE_MAX: f32 = 0.3;
 const MESSAGES_MIN: f32 = 2.0;
 
 impl Senders {
-    /// How many messages of late were taken from the network around an address, or from wherever a domain lets its mail be sent
-    /// that is `proven` to be the sender's; none, where too many of them turned out to be unwanted. Counts halve with
-    /// [`super::HALF_LIFE`].
-    pub(crate) async fn merit(&self, address: IpAddr, proven: Option<&DomainName>) -> f32 {
-        let network = Origin::network(address);
-        let domain = proven.map(|domain| Origin::Domain(domain.to_string()));
-        let of_network = (Kind::Network, block_key(address, NETWORK));
-        let of_domain = proven.map(|domain| (Kind::Domain, key(&[domain.as_str().as_bytes()])));
-        let asked: Vec<_> =
-            network.map(|network| (network, of_network)).into_iter().chain(domain.zip(of_domain)).collect();
+    /// How many messages of late were taken from the network around an address; none, where too many of them turned out to be
+    /// unwanted. Counts halve with [`super::HALF_LIFE`].
+    pub(crate) async fn merit_of_network(&self, address: IpAddr) -> f32 {
+        let Some(origin) = Origin::network(address) else { return 0.0 };
+        self.merit(origin, Kind::Network, block_key(address, NETWORK)).await
+    }
+
+    /// The same of a domain, from wherever it lets its mail be sent: SPF has to prove that it is the sender's.
+    pub(crate) async fn merit_of_domain(&self, proven: &DomainName) -> f32 {
+        let origin = Origin::Domain(proven.to_string());
+        self.merit(origin, Kind::Domain, key(&[proven.as_str().as_bytes()])).await
+    }
+
+    async fn merit(&self, origin: Origin, kind: Kind, key: Key) -> f32 {
         self.read(move |book, now| {
-            let mut merit: f32 = 0.0;
-            for (origin, (kind, key)) in &asked {
-                let taken = book.standing(Kind::Allowed, &alone(origin), now)?.wanted;
-                if !is_bad(book.standing(*kind, key, now)?) {
-                    merit = merit.max(taken);
-                }
-            }
-            Ok(merit)
+            let taken = book.standing(Kind::Allowed, &alone(&origin), now)?.wanted;
+            Ok(if is_bad(book.standing(kind, &key, now)?) { 0.0 } else { taken })
         })
         .await
     }

@@ -100,6 +100,30 @@ async fn correspondents_and_messages_are_known_after_a_restart() {
 }
 
 #[tokio::test]
+async fn merit_is_what_was_taken_and_stayed_wanted() {
+    let desk = Desk::new();
+    let senders = desk.open();
+    let (client, neighbour): (IpAddr, IpAddr) = ("11.0.0.7".parse().unwrap(), "11.0.0.200".parse().unwrap());
+    let domain = DomainName::parse("list.example").unwrap();
+    for _ in 0..10 {
+        senders.succeeded(Origin::Domain(domain.to_string()), client, domain.to_string()).await;
+    }
+    assert_eq!(
+        (senders.merit_of_network(neighbour).await, senders.merit_of_domain(&domain).await),
+        (10.0, 10.0)
+    );
+    assert_eq!(senders.merit_of_network("11.0.1.7".parse().unwrap()).await, 0.0);
+    assert_eq!(senders.merit_of_domain(&DomainName::parse("other.example").unwrap()).await, 0.0);
+    desk.clock.advance(HALF_LIFE);
+    assert!((senders.merit_of_network(client).await - 5.0).abs() < 1e-3);
+    for _ in 0..2 {
+        senders.note(&Sender { domain: None, address: Some(client) }, Worth::Unwanted, 1.0).await;
+    }
+    assert_eq!(senders.merit_of_network(neighbour).await, 0.0);
+    assert!(senders.merit_of_domain(&domain).await > 4.0, "nothing was said of it");
+}
+
+#[tokio::test]
 async fn answers_of_so_many_domains_are_recognised() {
     let desk = Desk::new();
     let senders = desk.open();
