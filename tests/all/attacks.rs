@@ -4,6 +4,7 @@
 mod backscatter;
 mod firewall;
 mod guesses;
+mod office;
 mod stolen;
 
 use std::net::Ipv4Addr;
@@ -18,6 +19,7 @@ use testkit::{Dialogue, Server, ServerOptions};
 fn server_among_strangers(environment: Vec<(String, String)>) -> Result<Server> {
     let mut environment = environment;
     environment.push(("MAILSTEAD_LISTEN_TRUSTED_NETWORKS".into(), String::new()));
+    environment.push(("MAILSTEAD_BANS_PRIVATE".into(), "true".into()));
     Server::start(ServerOptions { environment, ..ServerOptions::default() })
 }
 

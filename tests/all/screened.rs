@@ -227,6 +227,52 @@ fn traps_are_set_by_commands_and_remember() -> Result<()> {
     Ok(())
 }
 
+/// Names somebody who is not here; the answer, or why there is none.
+fn name_unknown(server: &Server, from: &str, sender: &str, number: usize) -> Result<String> {
+    let mut smtp = Dialogue::connect(server.address(25))?;
+    smtp.send(&format!("PROXY TCP4 {from} 11.255.255.1 1000 25"))?;
+    let greeting = smtp.line()?;
+    if !greeting.starts_with("220 ") {
+        return Ok(greeting);
+    }
+    for line in ["HELO mx.elsewhere.example", &format!("MAIL FROM:<{sender}>")] {
+        smtp.send(line)?;
+        smtp.expect("250 ")?;
+    }
+    smtp.send(&format!("RCPT TO:<gone{number}@example.test>"))?;
+    smtp.line()
+}
+
+#[test]
+fn a_list_with_old_addresses_goes_on_and_who_guesses_names_does_not() -> Result<()> {
+    let internet = internet()?;
+    let mut options = options(&internet, "lists = []\ngreylist = \"off\"");
+    // Ten unknown people.
+    options.environment.push(("MAILSTEAD_AUTH_FAILURES_MAX".into(), "2".into()));
+    let server = Server::start(options)?;
+    for _ in 0..60 {
+        let said = bring(&server, GOOD, EVE, Server::ANN)?;
+        ensure!(said.starts_with("250"), "{said}");
+    }
+    for number in 0..15 {
+        let said = name_unknown(&server, GOOD, EVE, number)?;
+        ensure!(said.starts_with("550 5.1.1"), "{number}: {said}");
+    }
+    ensure!(bring(&server, GOOD, EVE, Server::ANN)?.starts_with("250"), "wanted mail goes on");
+    ensure!(!server.log().contains("kind=\"unknown-target\""), "{}", server.log());
+    // Another brings one message that is taken, and then guesses.
+    let (guesser, spammer) = ("11.7.7.7", "once@spam.example");
+    ensure!(bring(&server, guesser, spammer, Server::ANN)?.starts_with("250"));
+    let mut answers = Vec::new();
+    for number in 0..12 {
+        answers.push(name_unknown(&server, guesser, spammer, number)?);
+    }
+    let named = answers.iter().filter(|said| said.starts_with("550 5.1.1")).count();
+    ensure!((10..12).contains(&named) && answers[11].starts_with("421 "), "{answers:?}");
+    ensure!(server.log().contains("banned network=11.7.7.7/32"), "{}", server.log());
+    Ok(())
+}
+
 #[test]
 fn real_hosts_wait_for_their_turn() -> Result<()> {
     let internet = internet()?;

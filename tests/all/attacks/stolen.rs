@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use testkit::{Exchanger, Internet, Phase, Server, ServerOptions, SmtpClient, Whim};
+use testkit::{Exchanger, Internet, Phase, Record, Server, ServerOptions, SmtpClient, Whim};
 
 use super::{json, wait_until};
 use crate::clock::MovedClock;
@@ -206,9 +206,9 @@ fn a_club_writes_to_its_members_and_nobody_minds() -> Result<()> {
 }
 
 /// A complaint about a message, as feedback loops send it (RFC 5965).
-fn complaint(message_id: &str) -> String {
+fn complaint(reporter: &str, message_id: &str) -> String {
     format!(
-        "From: <fbl@provider.example>\r\nTo: <postmaster@example.test>\r\nMessage-ID: <{message_id}.arf>\r\nSubject: FW\r\n\
+        "From: <{reporter}>\r\nTo: <postmaster@example.test>\r\nMessage-ID: <{message_id}.arf>\r\nSubject: FW\r\n\
          MIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n\
          --b\r\nContent-Type: text/plain\r\n\r\nSpam.\r\n\
          --b\r\nContent-Type: message/feedback-report\r\n\r\n\
@@ -223,22 +223,39 @@ fn complaint(message_id: &str) -> String {
 fn complaints_about_mail_that_it_sent_stop_an_account() -> Result<()> {
     let mut internet = Internet::start()?;
     let host = internet.domain("far.example")?;
-    let server = server_in(&internet, "[breaker]\ncomplaints = 2\n")?;
-    for id in ["one@stolen.example", "two@stolen.example"] {
-        ensure!(steal(&server, &strangers(1), id)?.1.len() == 1);
+    for reporter in ["provider.example", "far.example"] {
+        internet.names.add(reporter, &Record::Text("v=spf1 ip4:127.0.0.1 -all".to_owned()));
+    }
+    let tables = "[breaker]\ncomplaints = 2\nfeedback_loops = [\"provider.example\"]\n\
+                  [senders]\nunchecked_networks = []\n[spam]\ncheck = false\n";
+    let server = server_in(&internet, tables)?;
+    let people = strangers(2);
+    for (id, to) in ["one@stolen.example", "two@stolen.example"].into_iter().zip(people.chunks(1)) {
+        ensure!(steal(&server, to, id)?.1.len() == 1);
     }
     host.wait_for(2)?;
-    let complain = |id: &str| -> Result<()> {
-        let (to, mail) = ("postmaster@example.test", complaint(id));
-        server.smtp()?.send("fbl@provider.example", &[to], mail.as_bytes()).map(drop)
+    let mut told = 0;
+    let mut complain = |reporter: &str, id: &str| -> Result<()> {
+        let (to, mail) = ("postmaster@example.test", complaint(reporter, id));
+        server.smtp()?.send(reporter, &[to], mail.as_bytes())?;
+        told += 1;
+        super::wait_for_lines(&server, "a report came", told)
     };
+    // Nobody vouches for this one.
+    for id in ["one@stolen.example", "two@stolen.example"] {
+        complain("anybody@liar.example", id)?;
+    }
+    super::wait_for_lines(&server, "a complaint is not counted", 2)?;
+    // All of one domain are one who complains.
+    for id in ["one@stolen.example", "two@stolen.example"] {
+        complain("abuse@far.example", id)?;
+    }
     // What was never sent here, and the same message twice, is no second complaint.
     for id in ["invented@stolen.example", "one@stolen.example", "one@stolen.example"] {
-        complain(id)?;
+        complain("fbl@provider.example", id)?;
     }
-    super::wait_for_lines(&server, "a report came", 3)?;
-    ensure!(stopped(&server)?.is_null());
-    complain("two@stolen.example")?;
+    ensure!(server.log().matches("a complaint is not counted").count() == 2, "{}", server.log());
+    complain("fbl@provider.example", "two@stolen.example")?;
     wait_until("it is stopped", &server, || Ok(!stopped(&server)?.is_null()))?;
     let reason = stopped(&server)?["reason"].to_string();
     ensure!(reason.contains("2 messages that somebody complains about"), "{reason}");

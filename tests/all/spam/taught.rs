@@ -109,6 +109,13 @@ fn those_to_whom_one_has_written_are_known() -> Result<()> {
     house.take(friend, &[ANN, BOB], &answer)?;
     let after = house.record(friend)?;
     ensure!(!before.contains("REPLY_TO_OURS") && after.contains("REPLY_TO_OURS"), "{before}\n{after}");
+    // Who has only read of it, in the archive of a list, proves nothing by naming it.
+    let stranger = "stranger@other.example";
+    house.internet.names.add("other.example", &testkit::Record::Text("v=spf1 ip4:127.0.0.1 -all".to_owned()));
+    house.internet.names.add("_dmarc.other.example", &testkit::Record::Text("v=DMARC1; p=none".to_owned()));
+    house.take(stranger, &[ANN], &answer.replace(friend, stranger))?;
+    let quoted = house.record(stranger)?;
+    ensure!(quoted.contains("REPLY_UNPROVEN") && !quoted.contains("REPLY_TO_OURS"), "{quoted}");
     let score = |record: &str, account: &str| -> Option<f32> {
         let line =
             record.split(" | ").find(|line| line.starts_with(&format!("content for account {account}:")))?;

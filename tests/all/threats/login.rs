@@ -218,12 +218,16 @@ fn unknown_people_look_like_known_ones() -> Result<()> {
 
 #[test]
 fn guessers_are_slowed_down_and_shut_out() -> Result<()> {
-    let server =
-        server_with(&[("MAILSTEAD_LISTEN_TRUSTED_NETWORKS", ""), ("MAILSTEAD_AUTH_FAILURES_MAX", "3")])?;
-    for _ in 0..3 {
+    let server = server_with(&[
+        ("MAILSTEAD_LISTEN_TRUSTED_NETWORKS", ""),
+        ("MAILSTEAD_BANS_PRIVATE", "true"),
+        ("MAILSTEAD_AUTH_FAILURES_MAX", "3"),
+    ])?;
+    for number in 1..=3 {
         let mut imap = ImapClient::connect(server.address(143))?;
-        let told = imap.command("LOGIN bob@example.test wrong")?.tagged;
-        ensure!(told.starts_with("NO [AUTHENTICATIONFAILED]"), "{told}");
+        let told = imap.command(&format!("LOGIN bob@example.test wrong{number}"))?.tagged;
+        let expected = if number < 3 { "NO [AUTHENTICATIONFAILED]" } else { "NO [UNAVAILABLE]" };
+        ensure!(told.starts_with(expected), "{told}");
     }
     Dialogue::connect(server.address(143))?.expect("* BYE [UNAVAILABLE]")?;
     Dialogue::connect(server.address(587))?.expect("421 ")?;

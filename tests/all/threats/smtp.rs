@@ -293,6 +293,7 @@ fn a_named_proxy_says_who_the_client_is_once() -> Result<()> {
 fn one_address_gets_its_share_of_connections() -> Result<()> {
     let server = server_with(&[
         ("MAILSTEAD_LISTEN_TRUSTED_NETWORKS", ""),
+        ("MAILSTEAD_BANS_PRIVATE", "true"),
         ("MAILSTEAD_LISTEN_CONNECTIONS_PER_ADDRESS_MAX", "3"),
     ])?;
     let smtp = server.smtp()?;

@@ -5,10 +5,11 @@
 //! are bounded, the least recently seen leave first. IPv6 peers are counted by /64, the smallest block a household gets
 //! (RFC 6177), and by the /48 around it; IPv4 peers by address and by /24.
 //!
-//! Four rules keep guessing slow without locking anyone out of their own account: offences of an *address* ban it, for
+//! Five rules keep guessing slow without locking anyone out of their own account: offences of an *address* ban it, for
 //! longer each time, and failed passwords delay it before; many offences of a *network* ban all of it, but for addresses
 //! from which somebody has logged in; failures of an *account* (a guess from each of a thousand addresses) only delay;
-//! and where the account's owner has logged in from before, the account's delay is not felt.
+//! where the account's owner has logged in from before, the account's delay is not felt; and the *same* wrong password once
+//! more, which no guesser tries, counts for next to nothing.
 //!
 //! Bans and known places outlive the process where somebody keeps them: [`Guard::take_changes`], [`Guard::restore`].
 
@@ -16,6 +17,7 @@ mod bans;
 mod keyed;
 mod known;
 mod offence;
+mod passwords;
 mod recent;
 mod records;
 
@@ -63,6 +65,8 @@ pub struct GuardSettings {
     pub ban_longest: Duration,
     /// Networks that are neither counted nor banned by counting (a webmail host, a monitor).
     pub trusted: Vec<Network>,
+    /// Whether addresses of private networks are banned by counting as others are.
+    pub bans_private: bool,
 }
 
 /// Watches peers. Clones share the tables.
@@ -90,6 +94,8 @@ struct State {
     known: Known,
     /// Until when it is still learning from where people log in.
     learns_until: Option<Timestamp>,
+    /// Wrong passwords are known again by this key, which is never kept.
+    secret_key: HashKey,
 }
 
 #[derive(Debug)]
@@ -181,6 +187,7 @@ impl Guard {
             bans: Bans::default(),
             known: Known::default(),
             learns_until: None,
+            secret_key: HashKey::random(),
         };
         Self(Arc::new(Post {
             clock,
@@ -276,69 +283,9 @@ impl Guard {
         Ok(Visit { post: Arc::clone(&self.0), counted, _open: counts.connections.hold() })
     }
 
-    /// Whether `peer` may try a password for `account` (the name as typed, normalised by the caller; empty where it is not
-    /// known yet: nobody waits for what others did without a name).
-    #[must_use]
-    pub fn attempt(&self, peer: Option<IpAddr>, account: &str) -> Attempt {
-        let (now, calendar) = (self.0.clock.monotonic(), self.0.clock.now());
-        let mut state = self.0.state.lock();
-        if state.is_banned(peer, calendar) {
-            return Attempt::Banned;
-        }
-        let account = (!account.is_empty()).then(|| state.hash(account));
-        let (culprit, today) = (state.judged(peer), day_of(calendar));
-        let State { settings, records, known, key, .. } = &mut *state;
-        let delay = match culprit {
-            Some(culprit) => records.delay_of_address(culprit.address, settings, now),
-            None => Duration::ZERO,
-        };
-        let mut is_owners = |account| {
-            culprit.is_some_and(|Culprit { address, network }| {
-                known.is_owners(key, (address, network), account, today)
-            })
-        };
-        match account {
-            Some(account) if !is_owners(account) => {
-                Attempt::After(delay.max(records.delay_of_account(account, settings, now)))
-            }
-            _ => Attempt::After(delay),
-        }
-    }
-
-    /// A password was wrong, or the name is nobody's: `offence` says which. Without a name only the address has failed.
-    pub fn failed(&self, peer: Option<IpAddr>, account: &str, offence: Offence) {
-        let now = self.0.clock.monotonic();
-        self.0.counts.failures.increment();
-        let mut state = self.0.state.lock();
-        let has_name = !account.is_empty();
-        let account = state.hash(account);
-        let State { settings, records, .. } = &mut *state;
-        if has_name {
-            records.failed(account, settings, now);
-        }
-        self.count(state, peer, offence, Some(account));
-    }
-
     /// A peer did what it should not.
     pub fn offended(&self, peer: Option<IpAddr>, offence: Offence) {
         self.count(self.0.state.lock(), peer, offence, None);
-    }
-
-    /// A password was right: the typing errors before it are forgiven, and from here the account's delay is no longer
-    /// felt. What an address failed with other accounts stays, or a guesser could wash himself with an account of his
-    /// own. Says whether the account's owner has been here before.
-    pub fn succeeded(&self, peer: Option<IpAddr>, account: &str) -> Place {
-        let (now, calendar) = (self.0.clock.monotonic(), self.0.clock.now());
-        let mut state = self.0.state.lock();
-        let account = state.hash(account);
-        let Some(culprit) = state.judged(peer) else { return Place::Known };
-        let State { records, known, key, learns_until, .. } = &mut *state;
-        records.forgive(culprit, account, now);
-        match known.learn(key, (culprit.address, culprit.network), account, day_of(calendar)) {
-            true if learns_until.is_some_and(|until| calendar < until) => Place::Learned,
-            true => Place::New,
-            false => Place::Known,
-        }
     }
 
     /// Counts an offence, and bans whom it is one too many of.
@@ -359,9 +306,15 @@ impl Guard {
             return;
         }
         let (now, calendar) = (self.0.clock.monotonic(), self.0.clock.now());
+        let is_spared = state.is_spared(peer);
         let State { settings, records, bans, .. } = &mut *state;
         let mut banned = Vec::new();
+        let mut is_told = false;
         for network in records.count(culprit, offence, account, settings, now) {
+            if is_spared {
+                is_told |= records.is_first_of_day(culprit.address, day_of(calendar));
+                continue;
+            }
             // What began before a ban may be counted after it: that is no new ban.
             let Some(ban) = bans.count(network, offence.as_str(), settings, calendar) else { continue };
             let seconds = ban.until.unwrap_or(calendar).since(calendar).as_secs();
@@ -369,8 +322,18 @@ impl Guard {
             records.hold(network, now.saturating_add(Duration::from_secs(seconds)));
         }
         drop(state);
+        let peer = peer.to_canonical();
         // Filters outside read these lines: their form is a promise (docs/internals/guard.md).
-        tracing::info!(peer = %peer.to_canonical(), kind = offence.as_str(), "offence");
+        tracing::info!(%peer, kind = offence.as_str(), "offence");
+        if is_told {
+            tracing::warn!(
+                %peer,
+                kind = offence.as_str(),
+                "a private address misbehaves and is slowed, not banned: if a proxy or gateway (Docker's, a load balancer) brings all \
+                 connections, let it tell from where they come (listen.proxy_networks) or do without it (Docker: host network); if it is \
+                 a program of yours, name it in listen.trusted_networks; if people in that network may be hostile, set bans.private = true"
+            );
+        }
         for (network, seconds, times) in banned {
             counts.bans.increment();
             tracing::warn!(%network, seconds, times, reason = offence.as_str(), "banned");
@@ -411,8 +374,9 @@ impl State {
         let address = self.judged(peer).map(|culprit| culprit.address);
         if let Some(address) = address {
             // As many entries as connections at most.
+            let most = self.connections_of(address);
             let connections = self.by_address.entry(address).or_insert(0);
-            if *connections >= self.settings.connections_per_address_max {
+            if *connections >= most {
                 // An entry made just now, by a limit of zero, must not stay.
                 if *connections == 0 {
                     self.by_address.remove(&address);
@@ -423,6 +387,22 @@ impl State {
         }
         self.connections += 1;
         Ok(address)
+    }
+
+    /// How many connections one peer may have. All the world may come by way of a private address: it gets half of what there
+    /// is.
+    fn connections_of(&self, address: Network) -> usize {
+        let GuardSettings { connections_max, connections_per_address_max, .. } = self.settings;
+        match self.is_spared(address.address()) {
+            true => connections_per_address_max.max(connections_max / 2),
+            false => connections_per_address_max,
+        }
+    }
+
+    /// Whether a peer is not banned by counting: what comes from a private address may come from anywhere, by way of a proxy
+    /// or a gateway.
+    fn is_spared(&self, peer: IpAddr) -> bool {
+        is_private(peer) && !self.settings.bans_private
     }
 
     fn leave(&mut self, address: Option<Network>) {
@@ -441,13 +421,15 @@ impl State {
     fn is_banned(&mut self, peer: Option<IpAddr>, now: Timestamp) -> bool {
         let Some(peer) = peer else { return false };
         let culprit = self.judged(peer.into());
-        let today = day_of(now);
+        let (today, is_spared) = (day_of(now), self.is_spared(peer));
         let State { bans, known, key, .. } = self;
         let mut is_by_network = false;
         for ban in bans.around(peer, now) {
             match (ban.set_by, culprit) {
                 (SetBy::Operator, _) => return true,
                 (SetBy::Counting, None) => {}
+                // It was set when private addresses were still banned.
+                (SetBy::Counting, Some(_)) if is_spared => {}
                 (SetBy::Counting, Some(culprit)) if culprit.address.covers(&ban.network) => return true,
                 (SetBy::Counting, Some(_)) => is_by_network = true,
             }

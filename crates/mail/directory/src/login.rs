@@ -62,6 +62,8 @@ pub struct Login {
     directory: Directory,
     exchange: Exchange,
     user: Option<String>,
+    /// The password that was claimed, where the mechanism shows it.
+    password: Option<Secret>,
 }
 
 /// What the door does next.
@@ -95,7 +97,7 @@ impl Directory {
         }
         // Without randomness a nonce could come twice; then nobody may log in by it.
         let exchange = Exchange::new(mechanism, channel, random().ok()?);
-        Some(Login { directory: self.clone(), exchange, user: None })
+        Some(Login { directory: self.clone(), exchange, user: None, password: None })
     }
 
     /// Verifies a user name and password. Who stops waiting loses nothing.
@@ -230,6 +232,12 @@ impl Login {
         self.user.as_deref().or_else(|| self.exchange.user())
     }
 
+    /// The password that the client has claimed, where the mechanism shows it: to know a wrong one that comes again.
+    #[must_use]
+    pub fn password(&self) -> Option<&Secret> {
+        self.password.as_ref()
+    }
+
     /// Whether the challenge just given is the mechanism's last word, to a client that has proven itself: a protocol
     /// that sends it along with success (RFC 4422 §3.6) brings an empty message to [`Login::respond`] at once.
     #[must_use]
@@ -250,6 +258,7 @@ impl Login {
             }
             Step::Verify(claim) => {
                 self.user = Some(claim.user.clone());
+                self.password = Some(claim.password.clone());
                 self.directory.authenticate(claim).await.map(LoginStep::Done)
             }
             Step::Proven { user, keys } => self.directory.accept_proof(&user, &keys).map(LoginStep::Done),

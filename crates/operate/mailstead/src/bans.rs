@@ -152,6 +152,7 @@ pub(crate) fn guard_settings(settings: &Settings) -> GuardSettings {
         ban_first: settings.time("bans.first"),
         ban_longest: settings.time("bans.longest"),
         trusted: settings.networks("listen.trusted_networks"),
+        bans_private: settings.switch("bans.private"),
     }
 }
 
@@ -176,6 +177,7 @@ mod tests {
             ban_first: Duration::from_secs(600),
             ban_longest: Duration::from_secs(6_000),
             trusted: Vec::new(),
+            bans_private: true,
         };
         Guard::new(settings, clock.clone(), &Metrics::new())
     }

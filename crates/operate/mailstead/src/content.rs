@@ -54,6 +54,7 @@ pub(crate) fn content_settings(settings: &Settings) -> anyhow::Result<ContentSet
         },
         time_max: settings.time("spam.time_max"),
         learns: settings.switch("spam.learn"),
+        hostname: Some(settings.hostname().clone()),
     })
 }
 

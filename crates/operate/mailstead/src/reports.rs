@@ -2,6 +2,7 @@
 //! when the day is over, and what others send us, kept for `dns report`.
 
 mod book;
+mod complaints;
 mod compose;
 mod post;
 mod receive;

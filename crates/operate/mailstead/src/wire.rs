@@ -211,6 +211,8 @@ impl Running {
             clock: house.clock.clone(),
             way: house.way.clone(),
             breaker: house.breaker.clone(),
+            hostname: house.settings.hostname().clone(),
+            feedback_loops: sending::feedback_loops(&house.settings),
         };
         self.tasks.spawn("reports read", reader.read_all(waiting, self.tasks.shutdown()));
     }

@@ -368,7 +368,10 @@ rules! {
         REPUTATION_BAD 3.0 "mail from there was mostly unwanted"
         REPUTATION_GOOD -2.0 "mail from there was mostly wanted"
         KNOWN_CORRESPONDENT -4.0 "its recipient has written to its author"
-        REPLY_TO_OURS -3.0 "it answers a message of ours"
+        REPUTATION_CLIENT_BAD 1.0 "what its host brought was mostly unwanted"
+        REPUTATION_CLIENT_GOOD -0.5 "what its host brought was mostly wanted"
+        REPLY_TO_OURS -3.0 "it answers a message of ours, from where that was sent to"
+        REPLY_UNPROVEN -0.5 "it says that it answers a message of ours"
         WELCOME_LIST -100.0 "its author is always welcome"
         BLOCK_LIST 100.0 "its author is never welcome"
     }

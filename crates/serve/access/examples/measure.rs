@@ -179,5 +179,6 @@ fn guard_settings() -> GuardSettings {
         ban_first: Duration::from_secs(600),
         ban_longest: Duration::from_secs(600),
         trusted: Vec::new(),
+        bans_private: true,
     }
 }

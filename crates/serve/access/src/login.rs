@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use directory::sasl::{Channel, Mechanism};
 use directory::{Authenticated, AuthenticationError, Directory, Login, LoginStep, PasswordClaim};
-use mail_types::AccountId;
+use mail_types::{AccountId, Secret};
 use mailstore::{Account, Store, StoreError};
 use platform::guard::{Attempt, Guard, Offence, Place};
 use platform::metrics::{Counter, Metrics};
@@ -118,9 +118,10 @@ impl Entrance {
         }
         let user = throttle_name(&claim.user);
         self.wait_for_attempt(caller, &user).await?;
+        let password = claim.password.clone();
         match self.directory.authenticate(claim).await {
             Ok(who) => self.enter(caller, who, &user, "LOGIN").await,
-            Err(error) => Err(self.refuse(caller, error, &user, "LOGIN")),
+            Err(error) => Err(self.refuse(caller, error, (&user, Some(&password)), "LOGIN").await),
         }
     }
 
@@ -168,19 +169,19 @@ impl Entrance {
                 self.enter(caller, who, &throttle_name(user), mechanism).await.map(Turn::Admitted)
             }
             Err(error) => {
-                let user = throttle_name(user);
-                let refusal = self.refuse(caller, error, &user, mechanism);
-                if error == AuthenticationError::Refused {
-                    self.wait_for_attempt(caller, &user).await?;
-                }
-                Err(refusal)
+                let claimed = (throttle_name(user), exchange.login.password());
+                Err(self.refuse(caller, error, (&claimed.0, claimed.1), mechanism).await)
             }
         }
     }
 
-    /// Waits as long as failed passwords have earned.
     async fn wait_for_attempt(&self, caller: Caller<'_>, user: &str) -> Result<(), LoginRefusal> {
-        match self.guard.attempt(caller.peer, user) {
+        self.wait(self.guard.attempt(caller.peer, user), user).await
+    }
+
+    /// Waits as long as failed passwords have earned.
+    async fn wait(&self, attempt: Attempt, user: &str) -> Result<(), LoginRefusal> {
+        match attempt {
             Attempt::After(delay) => {
                 if !delay.is_zero() {
                     tokio::time::sleep(delay).await;
@@ -195,11 +196,12 @@ impl Entrance {
         }
     }
 
-    fn refuse(
+    /// Counts a log-in that failed, and waits before it is answered.
+    async fn refuse(
         &self,
         caller: Caller<'_>,
         error: AuthenticationError,
-        user: &str,
+        (user, password): (&str, Option<&Secret>),
         mechanism: &str,
     ) -> LoginRefusal {
         self.refused.increment();
@@ -208,8 +210,8 @@ impl Entrance {
             AuthenticationError::Refused => {
                 let is_somebody = self.directory.is_user(user);
                 let offence = if is_somebody { Offence::WrongPassword } else { Offence::UnknownName };
-                self.guard.failed(caller.peer, user, offence);
-                LoginRefusal::Failed
+                let attempt = self.guard.failed(caller.peer, user, offence, password.map(Secret::reveal));
+                self.wait(attempt, user).await.err().unwrap_or(LoginRefusal::Failed)
             }
             AuthenticationError::Busy => LoginRefusal::Busy,
             AuthenticationError::Malformed => LoginRefusal::Malformed,

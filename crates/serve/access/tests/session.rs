@@ -2,6 +2,8 @@
 
 mod house;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::time::Duration;
 
 use access::{Security, Settings};
@@ -141,11 +143,25 @@ async fn wrong_passwords_are_all_the_same_and_end_in_a_block() {
         let answer = client.command(&format!("a LOGIN {user} wrong")).await;
         assert_eq!(answer, ["a NO [AUTHENTICATIONFAILED] User name or password is wrong"]);
     }
-    for _ in 0..20 {
-        client.command("a LOGIN ann@example.org wrong").await;
+    for number in 0..20 {
+        client.command(&format!("a LOGIN ann@example.org wrong{number}")).await;
     }
     let answer = client.command("a LOGIN ann@example.org wrong").await;
     assert_eq!(answer, ["a NO [UNAVAILABLE] Too many failed logins, try again later"]);
+}
+
+#[tokio::test]
+async fn the_same_wrong_password_again_ends_in_no_block() {
+    let house = House::new().await;
+    for number in 0..30 {
+        let answer = house.stranger().await.command("a LOGIN ann@example.org former").await;
+        assert_eq!(answer, ["a NO [AUTHENTICATIONFAILED] User name or password is wrong"], "{number}");
+        // By SASL it is the same, whatever the letters of the name.
+        let token = STANDARD.encode("\0Ann@example.org\0former");
+        let answer = house.stranger().await.command(&format!("a AUTHENTICATE PLAIN {token}")).await;
+        assert_eq!(answer, ["a NO [AUTHENTICATIONFAILED] User name or password is wrong"], "{number}");
+    }
+    house.ann().await;
 }
 
 #[tokio::test]

@@ -86,8 +86,13 @@ pub enum Signal {
     NewPlace(IpAddr),
     /// A message of its is such as nobody wants: the verdict of a content filter, ours or another's.
     Unwanted,
-    /// Somebody has complained about this message of its, of which only what tells it from others matters.
-    Complaint(u64),
+    /// Somebody has complained about a message of its. Of both only what tells them from others matters.
+    Complaint {
+        /// About which.
+        message: u64,
+        /// Who.
+        by: u64,
+    },
 }
 
 /// An address that an account writes to, as a keyed hash.

@@ -47,7 +47,7 @@ pub(crate) use judge::{About, Question, Sender, Thought, author};
 pub use learn::{Learned, Lesson, LessonError};
 pub(crate) use mark::with_subject;
 pub use models::Past;
-pub(crate) use opinion::{Considered, Deciding, Opinion};
+pub(crate) use opinion::{Considered, Deciding, Fate, Opinion};
 pub use orders::Order;
 pub(crate) use quarantine::filing as quarantine_filing;
 pub use quarantine::{APART, Quarantine, QuarantineError, Quarantined};

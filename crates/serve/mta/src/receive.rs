@@ -13,3 +13,4 @@ pub(crate) mod screening;
 pub(crate) mod session;
 pub(crate) mod trace;
 pub(crate) mod transaction;
+mod unknown;

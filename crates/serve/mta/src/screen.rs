@@ -2,7 +2,7 @@
 //! relay, or hosts whose mail is not checked.
 //!
 //! `lists.rs` asks block and allow lists, `greeting.rs` judges how a client calls itself, `rates.rs` how much it brings,
-//! `senders.rs` remembers who sent what; `receive/screening.rs` has the conversation's side. What is found is [`Evidence`],
+//! `unknown.rs` whom it names that is not here, `senders.rs` remembers who sent what; `receive/screening.rs` has the conversation's side. What is found is [`Evidence`],
 //! which the content filter adds up; docs/internals/screening.md says what follows from it.
 
 mod counts;
@@ -12,6 +12,7 @@ mod lists;
 pub(crate) mod rates;
 pub(crate) mod senders;
 mod settings;
+pub(crate) mod unknown;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -30,8 +31,9 @@ pub use lists::{
     ListState, ListStatus, Lists, POINTS_DEFAULT, POINTS_MAX,
 };
 pub use rates::RateLimits;
+pub(crate) use senders::client_block;
 pub use senders::{
-    HALF_LIFE, NAMES_MAX, Reputation, Sender, Senders, SendersError, Standing, TRAPS_MAX, Worth,
+    AnswerTo, HALF_LIFE, NAMES_MAX, Reputation, Sender, Senders, SendersError, Standing, TRAPS_MAX, Worth,
 };
 pub use settings::{Consequence, Greylist, OnTrap, ScreenSettings};
 
@@ -43,6 +45,7 @@ pub struct Screen {
     /// Traps of the settings, in canonical form.
     traps: Arc<ArcSwap<BTreeSet<Address>>>,
     pub(crate) rates: Arc<rates::Rates>,
+    pub(crate) unknown: Arc<unknown::Unknown>,
     pub(crate) counts: Arc<counts::Counts>,
 }
 
@@ -57,6 +60,7 @@ impl Screen {
             lists: Lists::new(clock, metrics.clone()),
             traps: Arc::default(),
             rates: Arc::default(),
+            unknown: Arc::default(),
             counts: Arc::new(counts::Counts::new(metrics)),
         })
     }

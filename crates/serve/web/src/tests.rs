@@ -50,6 +50,7 @@ fn serve_site(connections_max: usize, site: impl FnOnce(&Metrics) -> Site) -> Se
         ban_first: Duration::ZERO,
         ban_longest: Duration::ZERO,
         trusted: Vec::new(),
+        bans_private: true,
     };
     let guard = Guard::new(guard, Clock::system(), &metrics);
     let (numbers, stop) = (ConnectionNumbers::new(), tasks.shutdown());

@@ -39,7 +39,11 @@ impl HashKey {
             octets.extend_from_slice(&(part.len() as u64).to_le_bytes());
             octets.extend_from_slice(part);
         }
-        self.sip(&octets)
+        let hash = self.sip(&octets);
+        // There may be a password among them.
+        octets.fill(0);
+        std::hint::black_box(&mut octets);
+        hash
     }
 
     fn sip(&self, octets: &[u8]) -> u64 {

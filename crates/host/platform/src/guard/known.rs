@@ -59,6 +59,17 @@ impl Known {
             || self.has(hash(key, Kind::NetworkOf, network, account), today)
     }
 
+    /// Whether an account's owner has logged in from this very address.
+    pub(super) fn is_owners_address(
+        &mut self,
+        key: &HashKey,
+        address: Network,
+        account: Hash,
+        today: u32,
+    ) -> bool {
+        self.has(hash(key, Kind::AddressOf, address, account), today)
+    }
+
     /// Whether anybody has logged in from this address.
     pub(super) fn is_somebodys(&mut self, key: &HashKey, address: Network, today: u32) -> bool {
         self.has(hash(key, Kind::Address, address, Hash(0)), today)

@@ -5,6 +5,10 @@
 pub enum Offence {
     /// A wrong password for a name that is somebody's.
     WrongPassword,
+    /// A wrong proof of a password, from where the account's owner has logged in before.
+    MistypedPassword,
+    /// The same wrong password as before, for the same name and from the same address.
+    RepeatedPassword,
     /// An attempt to log in by a name that nobody has.
     UnknownName,
     /// Something sent to somebody who is not here.
@@ -21,8 +25,10 @@ pub enum Offence {
 
 impl Offence {
     /// All there are.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::WrongPassword,
+        Self::MistypedPassword,
+        Self::RepeatedPassword,
         Self::UnknownName,
         Self::UnknownTarget,
         Self::Trespass,
@@ -36,6 +42,8 @@ impl Offence {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::WrongPassword => "wrong-password",
+            Self::MistypedPassword => "mistyped-password",
+            Self::RepeatedPassword => "repeated-password",
             Self::UnknownName => "unknown-name",
             Self::UnknownTarget => "unknown-target",
             Self::Trespass => "trespass",
@@ -45,15 +53,17 @@ impl Offence {
         }
     }
 
-    /// Its weight, against [`super::GuardSettings::points_before_ban`]. People mistype passwords and send to addresses
-    /// that were somebody's; monitors connect and say nothing; nobody guesses names by mistake.
+    /// Its weight in thousandths of the points of [`super::GuardSettings::points_before_ban`], of which a wrong password has
+    /// ten. People mistype passwords and send to addresses that were somebody's; their old telephones know an old password;
+    /// monitors connect and say nothing; nobody guesses names by mistake.
     #[must_use]
-    pub const fn points(self) -> u32 {
+    pub const fn thousandths(self) -> u64 {
         match self {
-            Self::UnknownName => 20,
-            Self::WrongPassword | Self::Trespass | Self::Probe | Self::Abuse => 10,
-            Self::UnknownTarget => 2,
-            Self::Silence => 1,
+            Self::UnknownName => 20_000,
+            Self::WrongPassword | Self::Trespass | Self::Probe | Self::Abuse => 10_000,
+            Self::MistypedPassword | Self::UnknownTarget => 2_000,
+            Self::Silence => 1_000,
+            Self::RepeatedPassword => 100,
         }
     }
 }

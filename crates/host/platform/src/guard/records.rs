@@ -32,12 +32,30 @@ pub(super) struct Records {
     by_address: Recent<Network, Record>,
     by_network: Recent<Network, Points>,
     by_account: Recent<Hash, Failures>,
+    /// Wrong passwords as keyed hashes of address, account and password.
+    passwords: Recent<u64, ()>,
+    /// Days on which it was told of addresses that are not banned.
+    told: Recent<Network, u32>,
+}
+
+/// What a failed password is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Failure {
+    /// It may be a guess.
+    Guess,
+    /// It was not seen, and failed where the account's owner has logged in before.
+    Mistyped,
+    /// The same was tried before, for the same account and from the same address.
+    Repeated,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Record {
     points: Points,
+    /// What makes the next one wait, whoever tries.
     failures: Failures,
+    /// All that were answered, those too that make nobody else wait.
+    answered: Failures,
     /// The account with which all of the failed passwords were, if it was one, and the points of these.
     account: Option<Hash>,
     forgivable: u64,
@@ -63,6 +81,8 @@ impl Default for Records {
             by_address: Recent::new(ENTRIES_MAX),
             by_network: Recent::new(ENTRIES_MAX),
             by_account: Recent::new(ENTRIES_MAX),
+            passwords: Recent::new(ENTRIES_MAX),
+            told: Recent::new(ENTRIES_MAX),
         }
     }
 }
@@ -88,10 +108,50 @@ impl Records {
         self.by_account.touch(account).map_or(Duration::ZERO, |failures| failures.delay(settings, now))
     }
 
-    /// A password for an account has failed.
-    pub(super) fn failed(&mut self, account: Hash, settings: &GuardSettings, now: Monotonic) {
-        let new = || Failures { count: 0, last: now };
-        self.by_account.touch_or_insert(account, new).count(settings, now);
+    /// A password for an account has failed: how long whoever is no friend of it waits for the answer. What is no guess makes
+    /// nobody else wait.
+    pub(super) fn failed(
+        &mut self,
+        account: Hash,
+        failure: Failure,
+        settings: &GuardSettings,
+        now: Monotonic,
+    ) -> Duration {
+        if failure == Failure::Guess {
+            let failures = self.by_account.touch_or_insert(account, || Failures::none(now));
+            failures.count(settings, now);
+            return failures.delay(settings, now);
+        }
+        let mut failures = self.by_account.touch(account).map_or(Failures::none(now), |failures| *failures);
+        failures.count(settings, now);
+        failures.delay(settings, now)
+    }
+
+    /// A password from this address has failed: how long its answer waits.
+    pub(super) fn answered(
+        &mut self,
+        address: Network,
+        settings: &GuardSettings,
+        now: Monotonic,
+    ) -> Duration {
+        let record = self.by_address.touch_or_insert(address, || Record::new(now));
+        record.answered.count(settings, now);
+        record.answered.delay(settings, now)
+    }
+
+    /// Whether a wrong password, as its hash, was seen before; now it is.
+    pub(super) fn is_repeated(&mut self, password: u64) -> bool {
+        let is_repeated = self.passwords.touch(password).is_some();
+        if !is_repeated {
+            self.passwords.insert(password, ());
+        }
+        is_repeated
+    }
+
+    /// Whether this is asked for an address for the first time on this day.
+    pub(super) fn is_first_of_day(&mut self, address: Network, today: u32) -> bool {
+        let told = self.told.touch_or_insert(address, || 0);
+        std::mem::replace(told, today) != today
     }
 
     /// Counts an offence, with the account whose password failed; tells who is to be banned for it.
@@ -105,11 +165,8 @@ impl Records {
     ) -> Vec<Network> {
         let most = u64::from(settings.points_before_ban) * 1_000;
         let window = settings.window;
-        let amount = u64::from(offence.points()) * 1_000;
-        let none = Points { thousandths: 0, last: now };
-        let new =
-            || Record { points: none, failures: Failures { count: 0, last: now }, account, forgivable: 0 };
-        let record = self.by_address.touch_or_insert(culprit.address, new);
+        let amount = offence.thousandths();
+        let record = self.by_address.touch_or_insert(culprit.address, || Record::new(now));
         if let Some(account) = account {
             record.count_failure(account, amount, settings, now);
         }
@@ -121,7 +178,7 @@ impl Records {
             banned.push(culprit.address);
         }
         let most = most.saturating_mul(NETWORK_POINTS_TIMES);
-        let points = self.by_network.touch_or_insert(culprit.network, || none);
+        let points = self.by_network.touch_or_insert(culprit.network, || Points::none(now));
         points.add(amount, most, window, now);
         if points.are_enough(amount, most) {
             points.thousandths = most.saturating_sub(amount);
@@ -135,6 +192,7 @@ impl Records {
         if let Some(record) = self.by_address.touch(network) {
             record.points.last = until;
             record.failures.last = until;
+            record.answered.last = until;
         }
         if let Some(points) = self.by_network.touch(network) {
             points.last = until;
@@ -149,7 +207,8 @@ impl Records {
         }
         let forgiven = std::mem::take(&mut record.forgivable).min(record.points.thousandths);
         record.points.thousandths -= forgiven;
-        record.failures = Failures { count: 0, last: now };
+        record.failures = Failures::none(now);
+        record.answered = Failures::none(now);
         record.account = None;
         if record.points.thousandths == 0 {
             self.by_address.remove(culprit.address);
@@ -167,6 +226,11 @@ impl Records {
 }
 
 impl Record {
+    fn new(now: Monotonic) -> Self {
+        let failures = Failures::none(now);
+        Self { points: Points::none(now), failures, answered: failures, account: None, forgivable: 0 }
+    }
+
     fn count_failure(&mut self, account: Hash, amount: u64, settings: &GuardSettings, now: Monotonic) {
         if self.failures.count == 0 || self.failures.is_forgotten(settings, now) {
             self.account = Some(account);
@@ -179,6 +243,10 @@ impl Record {
 }
 
 impl Points {
+    fn none(now: Monotonic) -> Self {
+        Self { thousandths: 0, last: now }
+    }
+
     /// Whether they ban. What has drained away in the meantime is forgiven up to half of the last offence, so that ten
     /// wrong passwords in half a minute are ten.
     fn are_enough(&self, amount: u64, most: u64) -> bool {
@@ -195,6 +263,10 @@ impl Points {
 }
 
 impl Failures {
+    fn none(now: Monotonic) -> Self {
+        Self { count: 0, last: now }
+    }
+
     fn count(&mut self, settings: &GuardSettings, now: Monotonic) {
         if self.is_forgotten(settings, now) {
             self.count = 0;

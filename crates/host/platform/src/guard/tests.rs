@@ -19,6 +19,7 @@ fn settings() -> GuardSettings {
         ban_first: 30 * MINUTE,
         ban_longest: 24 * HOUR,
         trusted: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
+        bans_private: true,
     }
 }
 
@@ -77,7 +78,7 @@ fn delays_grow_and_stop_growing() {
     let (guard, _) = guard();
     let mut delays = Vec::new();
     for _ in 0..7 {
-        guard.failed(ip("192.0.2.1"), "ann@example.org", Offence::WrongPassword);
+        let _ = guard.failed(ip("192.0.2.1"), "ann@example.org", Offence::WrongPassword, None);
         delays.push(guard.attempt(ip("192.0.2.1"), "bob@example.org"));
     }
     let expected = [0, 0, 1, 2, 4, 5, 5].map(|seconds| Attempt::After(seconds * SECOND));
@@ -89,7 +90,7 @@ fn too_many_failures_ban_and_the_ban_ends() {
     let (guard, clock) = guard();
     for _ in 0..8 {
         assert_ne!(guard.attempt(ip("192.0.2.1"), "ann"), Attempt::Banned);
-        guard.failed(ip("192.0.2.1"), "ann", Offence::WrongPassword);
+        let _ = guard.failed(ip("192.0.2.1"), "ann", Offence::WrongPassword, None);
     }
     assert_eq!(guard.attempt(ip("192.0.2.1"), "bob"), Attempt::Banned);
     assert_eq!(guard.admit(ip("192.0.2.1")).unwrap_err(), Refusal::Banned);
@@ -100,7 +101,7 @@ fn too_many_failures_ban_and_the_ban_ends() {
     guard.admit(ip("192.0.2.1")).unwrap();
     assert_eq!(guard.attempt(ip("192.0.2.1"), "bob"), Attempt::After(5 * SECOND));
     // One more chance only.
-    guard.failed(ip("192.0.2.1"), "ann", Offence::WrongPassword);
+    let _ = guard.failed(ip("192.0.2.1"), "ann", Offence::WrongPassword, None);
     assert_eq!(guard.attempt(ip("192.0.2.1"), "bob"), Attempt::Banned);
 }
 
@@ -108,11 +109,11 @@ fn too_many_failures_ban_and_the_ban_ends() {
 fn failures_are_forgotten_after_a_quiet_time() {
     let (guard, clock) = guard();
     for _ in 0..7 {
-        guard.failed(ip("192.0.2.1"), "ann", Offence::WrongPassword);
+        let _ = guard.failed(ip("192.0.2.1"), "ann", Offence::WrongPassword, None);
     }
     clock.advance(10 * MINUTE);
     assert_eq!(guard.attempt(ip("192.0.2.1"), "ann"), Attempt::After(Duration::ZERO));
-    guard.failed(ip("192.0.2.1"), "ann", Offence::WrongPassword);
+    let _ = guard.failed(ip("192.0.2.1"), "ann", Offence::WrongPassword, None);
     assert_eq!(guard.attempt(ip("192.0.2.1"), "ann"), Attempt::After(Duration::ZERO));
 }
 
@@ -120,9 +121,9 @@ fn failures_are_forgotten_after_a_quiet_time() {
 fn a_guesser_cannot_wash_himself_with_his_own_account() {
     let (guard, _) = guard();
     for _ in 0..5 {
-        guard.failed(ip("192.0.2.1"), "ann", Offence::WrongPassword);
+        let _ = guard.failed(ip("192.0.2.1"), "ann", Offence::WrongPassword, None);
     }
-    guard.failed(ip("192.0.2.1"), "mallory", Offence::WrongPassword);
+    let _ = guard.failed(ip("192.0.2.1"), "mallory", Offence::WrongPassword, None);
     let _ = guard.succeeded(ip("192.0.2.1"), "mallory");
     assert_eq!(guard.attempt(ip("192.0.2.1"), "bob"), Attempt::After(5 * SECOND));
 }
@@ -138,7 +139,7 @@ fn one_address_of_a_household_can_be_trusted() {
 fn success_forgives_typing_errors() {
     let (guard, _) = guard();
     for _ in 0..5 {
-        guard.failed(ip("192.0.2.1"), "ann", Offence::WrongPassword);
+        let _ = guard.failed(ip("192.0.2.1"), "ann", Offence::WrongPassword, None);
     }
     let _ = guard.succeeded(ip("192.0.2.1"), "ann");
     assert_eq!(guard.attempt(ip("192.0.2.1"), "ann"), Attempt::After(Duration::ZERO));
@@ -149,7 +150,7 @@ fn guesses_from_everywhere_slow_the_account_but_not_its_owner() {
     let (guard, _) = guard();
     let _ = guard.succeeded(ip("198.51.100.7"), "ann");
     for last in 1..=200 {
-        guard.failed(ip(&format!("192.0.2.{last}")), "ann", Offence::WrongPassword);
+        let _ = guard.failed(ip(&format!("192.0.2.{last}")), "ann", Offence::WrongPassword, None);
     }
     assert_eq!(guard.attempt(ip("203.0.113.1"), "ann"), Attempt::After(5 * SECOND));
     assert_eq!(guard.attempt(ip("198.51.100.7"), "ann"), Attempt::After(Duration::ZERO));
@@ -160,8 +161,8 @@ fn guesses_from_everywhere_slow_the_account_but_not_its_owner() {
 fn trusted_networks_are_never_banned_by_counting() {
     let (guard, _) = guard();
     for _ in 0..100 {
-        guard.failed(ip("10.9.9.9"), "ann", Offence::WrongPassword);
-        guard.failed(None, "ann", Offence::WrongPassword);
+        let _ = guard.failed(ip("10.9.9.9"), "ann", Offence::WrongPassword, None);
+        let _ = guard.failed(None, "ann", Offence::WrongPassword, None);
     }
     assert_eq!(guard.attempt(ip("10.9.9.9"), "bob"), Attempt::After(Duration::ZERO));
     assert_eq!(guard.attempt(None, "bob"), Attempt::After(Duration::ZERO));
@@ -182,7 +183,7 @@ fn is_banned(guard: &Guard, peer: &str) -> bool {
 fn each_offence_has_its_weight() {
     for offence in Offence::ALL {
         let (guard, _) = guard();
-        let most = 80 / offence.points();
+        let most = u32::try_from(80_000 / offence.thousandths()).unwrap();
         offend(&guard, "192.0.2.1", offence, most - 1);
         assert!(!is_banned(&guard, "192.0.2.1"), "{offence:?}");
         offend(&guard, "192.0.2.1", offence, 1);
@@ -278,19 +279,19 @@ fn the_network_of_an_owner_does_not_feel_the_accounts_delay() {
     let (guard, clock) = guard();
     let _ = guard.succeeded(ip("198.51.100.7"), "ann");
     for last in 1..=200 {
-        guard.failed(ip(&format!("192.0.2.{last}")), "ann", Offence::WrongPassword);
+        let _ = guard.failed(ip(&format!("192.0.2.{last}")), "ann", Offence::WrongPassword, None);
     }
     assert_eq!(guard.attempt(ip("198.51.100.8"), "ann"), Attempt::After(Duration::ZERO));
     assert_eq!(guard.attempt(ip("198.51.101.8"), "ann"), Attempt::After(5 * SECOND));
     clock.advance(59 * 24 * HOUR);
-    guard.failed(ip("203.0.113.1"), "ann", Offence::WrongPassword);
+    let _ = guard.failed(ip("203.0.113.1"), "ann", Offence::WrongPassword, None);
     for _ in 0..5 {
-        guard.failed(ip("203.0.113.1"), "ann", Offence::WrongPassword);
+        let _ = guard.failed(ip("203.0.113.1"), "ann", Offence::WrongPassword, None);
     }
     assert_eq!(guard.attempt(ip("198.51.100.7"), "ann"), Attempt::After(Duration::ZERO));
     clock.advance(24 * HOUR);
     for _ in 0..6 {
-        guard.failed(ip("203.0.113.1"), "ann", Offence::WrongPassword);
+        let _ = guard.failed(ip("203.0.113.1"), "ann", Offence::WrongPassword, None);
     }
     assert_eq!(guard.attempt(ip("198.51.100.7"), "ann"), Attempt::After(5 * SECOND), "after 60 days");
 }
@@ -346,7 +347,7 @@ b"
 fn what_fails_without_a_name_makes_nobody_else_wait() {
     let (guard, _) = guard();
     for _ in 0..7 {
-        guard.failed(ip("192.0.2.1"), "", Offence::WrongPassword);
+        let _ = guard.failed(ip("192.0.2.1"), "", Offence::WrongPassword, None);
     }
     // By SASL the name is not known at first.
     for peer in [ip("203.0.113.1"), None] {
@@ -458,4 +459,172 @@ fn a_lifted_ban_leaves_nothing_behind() {
     assert!(guard.lift("192.0.2.1".parse().unwrap()));
     offend(&guard, "192.0.2.1", Offence::Probe, 7);
     assert!(!is_banned(&guard, "192.0.2.1"));
+}
+
+/// Fails with a password that is seen.
+fn fail(guard: &Guard, peer: &str, account: &str, password: &str) -> Attempt {
+    guard.failed(ip(peer), account, Offence::WrongPassword, Some(password.as_bytes()))
+}
+
+#[test]
+fn the_same_wrong_password_again_bans_nobody_and_makes_nobody_wait() {
+    let (guard, clock) = guard();
+    let now = Attempt::After(Duration::ZERO);
+    for _ in 0..12 {
+        // A telephone and a program of another account, for an hour.
+        for (account, password) in [("ann", "former"), ("dan", "older")] {
+            for _ in 0..5 {
+                let _ = fail(&guard, "192.0.2.1", account, password);
+            }
+        }
+        assert_eq!(guard.attempt(ip("192.0.2.1"), ""), now);
+        assert_eq!(guard.attempt(ip("192.0.2.1"), "bob"), now);
+        assert_eq!(guard.attempt(ip("203.0.113.9"), "ann"), now, "nor does the account's owner elsewhere");
+        clock.advance(5 * MINUTE);
+    }
+    assert!(!is_banned(&guard, "192.0.2.1"));
+    // A name that nobody has any more is no other.
+    for _ in 0..100 {
+        let _ = guard.failed(ip("192.0.2.1"), "left@house", Offence::UnknownName, Some(b"mine"));
+    }
+    assert!(!is_banned(&guard, "192.0.2.1"));
+}
+
+#[test]
+fn the_same_again_is_answered_as_late_as_others_and_is_no_flood() {
+    let (guard, _) = guard();
+    let (other, _) = self::guard();
+    for number in 0..8 {
+        let same = fail(&guard, "192.0.2.1", "ann", "former");
+        let new = fail(&other, "192.0.2.1", "ann", &number.to_string());
+        if number < 7 {
+            assert_eq!(same, new, "{number}");
+        } else {
+            assert_eq!((same, new), (Attempt::After(5 * SECOND), Attempt::Banned));
+        }
+    }
+    // The first is one of the eight that ban, a hundred of the others another.
+    for number in 9..=700 {
+        assert_ne!(fail(&guard, "192.0.2.1", "ann", "former"), Attempt::Banned, "{number}");
+    }
+    assert_eq!(fail(&guard, "192.0.2.1", "ann", "former"), Attempt::Banned);
+    assert_eq!(&*guard.bans()[0].reason, "repeated-password");
+}
+
+#[test]
+fn another_password_account_or_address_is_not_the_same() {
+    for differs in ["password", "account", "address"] {
+        let (guard, _) = guard();
+        for number in 0..64 {
+            let other = number.to_string();
+            let (account, password) = match differs {
+                "password" => ("ann", other.as_str()),
+                "account" => (other.as_str(), "summer"),
+                _ => ("ann", "summer"),
+            };
+            let last = if differs == "address" { number + 1 } else { 1 };
+            let _ = fail(&guard, &format!("192.0.2.{last}"), account, password);
+        }
+        assert!(is_banned(&guard, "192.0.2.1"), "{differs}");
+    }
+}
+
+#[test]
+fn wrong_passwords_are_remembered_so_many() {
+    let mut records = Records::default();
+    let most = records::ENTRIES_MAX as u64;
+    assert!((0..most).all(|number| !records.is_repeated(number)));
+    assert!(records.is_repeated(0), "the last ones are");
+    assert!((most..3 * most).all(|number| !records.is_repeated(number)));
+    assert!(!records.is_repeated(1), "those before are not");
+}
+
+#[test]
+fn a_wrong_proof_where_the_owner_has_been_is_a_fifth_of_one() {
+    let (guard, _) = guard();
+    let now = Attempt::After(Duration::ZERO);
+    let _ = guard.succeeded(ip("192.0.2.1"), "ann");
+    let prove = |account| guard.failed(ip("192.0.2.1"), account, Offence::WrongPassword, None);
+    for number in 0..39 {
+        assert_ne!(prove("ann"), Attempt::Banned, "{number}");
+    }
+    assert_eq!(prove("ann"), Attempt::Banned);
+    assert!(guard.lift("192.0.2.1".parse().unwrap()));
+    for _ in 0..3 {
+        assert_eq!((prove("ann"), guard.attempt(ip("192.0.2.1"), "bob")).1, now);
+    }
+    // Whose owner has not been here is guessed at.
+    for number in 0..6 {
+        assert_ne!(prove("bob"), Attempt::Banned, "{number}");
+    }
+    assert_eq!(prove("bob"), Attempt::Banned);
+}
+
+#[test]
+fn a_private_address_is_slowed_and_not_banned() {
+    for (peer, is_private) in [
+        ("192.168.1.1", true),
+        ("172.17.0.1", true),
+        ("100.64.0.1", true),
+        ("169.254.7.7", true),
+        ("127.0.0.1", true),
+        ("fd12::1", true),
+        ("fe80::1", true),
+        ("192.0.2.1", false),
+        ("100.128.0.1", false),
+        ("2001:db8::1", false),
+    ] {
+        let (guard, _) = guard();
+        let spares = GuardSettings { trusted: Vec::new(), bans_private: false, ..settings() };
+        guard.reconfigure(spares.clone());
+        for number in 0..100 {
+            let _ = fail(&guard, peer, "ann", &number.to_string());
+        }
+        offend(&guard, peer, Offence::Probe, 100);
+        assert_eq!(is_banned(&guard, peer), !is_private, "{peer}");
+        if is_private {
+            assert_eq!(guard.attempt(ip(peer), "bob"), Attempt::After(5 * SECOND), "{peer}");
+            assert!(guard.bans().is_empty());
+            // Where people in it may be hostile.
+            guard.reconfigure(GuardSettings { bans_private: true, ..spares.clone() });
+            offend(&guard, peer, Offence::Probe, 1);
+            assert!(is_banned(&guard, peer), "{peer}");
+            guard.reconfigure(spares);
+            assert!(!is_banned(&guard, peer), "{peer}");
+            guard.ban(Network::single(peer.parse().unwrap()), None, "").unwrap();
+            assert!(is_banned(&guard, peer), "an operator's ban is for everybody");
+        }
+    }
+}
+
+#[test]
+fn nobodys_place_is_everybodys() {
+    let (guard, _) = guard();
+    guard.reconfigure(GuardSettings { trusted: Vec::new(), bans_private: false, ..settings() });
+    let _ = guard.succeeded(ip("172.17.0.1"), "ann");
+    for _ in 0..7 {
+        let _ = guard.failed(ip("172.17.0.1"), "ann", Offence::WrongPassword, None);
+    }
+    assert_eq!(guard.attempt(ip("172.17.0.1"), "ann"), Attempt::After(5 * SECOND), "guesses are slow");
+}
+
+#[test]
+fn a_private_address_has_half_of_all_connections() {
+    let (guard, _) = guard();
+    let spares = GuardSettings { connections_max: 9, trusted: Vec::new(), bans_private: false, ..settings() };
+    guard.reconfigure(spares);
+    let _visits: Vec<_> = (0..4).map(|_| guard.admit(ip("172.17.0.1")).unwrap()).collect();
+    assert_eq!(guard.admit(ip("172.17.0.1")).unwrap_err(), Refusal::AddressFull);
+    let _others: Vec<_> = (0..2).map(|_| guard.admit(ip("192.0.2.1")).unwrap()).collect();
+    assert_eq!(guard.admit(ip("192.0.2.1")).unwrap_err(), Refusal::AddressFull);
+}
+
+#[test]
+fn of_a_private_address_it_is_told_once_a_day() {
+    let mut records = Records::default();
+    let address = |text: &str| Network::single(text.parse().unwrap());
+    assert!(records.is_first_of_day(address("172.17.0.1"), 20_000));
+    assert!(!records.is_first_of_day(address("172.17.0.1"), 20_000));
+    assert!(records.is_first_of_day(address("172.17.0.2"), 20_000));
+    assert!(records.is_first_of_day(address("172.17.0.1"), 20_001));
 }

@@ -44,6 +44,7 @@ fn guard(per_address: usize) -> Guard {
         ban_first: Duration::from_secs(60),
         ban_longest: Duration::from_secs(60),
         trusted: Vec::new(),
+        bans_private: true,
     };
     Guard::new(settings, Clock::system(), &Metrics::new())
 }
@@ -145,7 +146,7 @@ async fn an_address_gets_its_share() {
     drop(served.accepted.recv().await.unwrap());
     let mut third = served.connect().await;
     assert_eq!(line(&mut third).await, "hello\r\n");
-    guard.failed("127.0.0.1".parse().ok(), "ann", crate::guard::Offence::WrongPassword);
+    let _ = guard.failed("127.0.0.1".parse().ok(), "ann", crate::guard::Offence::WrongPassword, None);
     let mut fourth = served.connect().await;
     assert_eq!(line(&mut fourth).await, "blocked\r\n");
     served.end().await;

@@ -5,17 +5,19 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use anyhow::Context;
 use directory::Directory;
-use mail_types::{AccountId, Address, EmailId, ForwardPath, MailboxId, SpecialUse, TransactionId};
+use mail_types::{
+    AccountId, Address, DomainName, EmailId, ForwardPath, MailboxId, SpecialUse, TransactionId,
+};
 use mailstore::{Filed, Store};
 use message::{Content, Part, Scanner, TransferEncoding, decode_transfer};
-use mta::{Breaker, MessageWay, Outcome, Signal};
+use mta::{Breaker, Listener, MessageWay, Outcome, Signal};
 use platform::clock::{Clock, Timestamp};
 use platform::tasks::Shutdown;
 use sender_auth::reports::{self, Report, ReportError, ReportPart, UnpackLimits};
 use tokio::sync::mpsc;
 
-use super::ReportBook;
 use super::book::ReceivedReport;
+use super::{ReportBook, complaints};
 use crate::way::WayBook;
 
 /// Mails that wait to be read; more are passed over, and told of in the log.
@@ -38,6 +40,8 @@ pub(crate) struct ReportMail {
     account: AccountId,
     mailbox: MailboxId,
     email: EmailId,
+    /// Whether another server brought it: then what Authentication-Results say of it in our name is ours.
+    is_strangers: bool,
 }
 
 /// The mail of a way that may hold a report: one to the postmaster of a domain of ours, or to an address that the operator
@@ -63,6 +67,7 @@ pub(crate) fn of_way(way: &MessageWay, addresses: &[Address]) -> Option<ReportMa
             account: filed.account,
             mailbox: filed.mailbox,
             email: filed.email,
+            is_strangers: way.user.is_none() && way.listener == Listener::Relay,
         })
     })
 }
@@ -77,6 +82,10 @@ pub(crate) struct Reader {
     pub(crate) way: WayBook,
     /// Hears of such complaints.
     pub(crate) breaker: Breaker,
+    /// Our name in Authentication-Results.
+    pub(crate) hostname: DomainName,
+    /// Domains whose complaints are believed about mail to any recipient.
+    pub(crate) feedback_loops: Vec<DomainName>,
 }
 
 impl Reader {
@@ -122,6 +131,10 @@ impl Reader {
         }
         let now = self.clock.now();
         let way = mail.way.to_text();
+        let proven = match mail.is_strangers {
+            true => complaints::proven(&octets, &self.hostname),
+            false => Vec::new(),
+        };
         let read = tokio::task::spawn_blocking(move || {
             let found = find(&octets)?;
             Some(found.map(|report| received(&report, now, way)))
@@ -130,11 +143,11 @@ impl Reader {
             None => Ok(()),
             Some(Err(error)) => Err(error.into()),
             Some(Ok(None)) => anyhow::bail!("it is too large to be kept"),
-            Some(Ok(Some(received))) => self.keep(received).await,
+            Some(Ok(Some(received))) => self.keep(received, &proven).await,
         }
     }
 
-    async fn keep(&self, received: ReceivedReport) -> anyhow::Result<()> {
+    async fn keep(&self, received: ReceivedReport, proven: &[DomainName]) -> anyhow::Result<()> {
         anyhow::ensure!(
             received.kind == FEEDBACK || self.is_ours(&received.domain),
             "it is about {}, which is no domain of ours",
@@ -147,29 +160,30 @@ impl Reader {
             "a report came"
         );
         if received.kind == FEEDBACK {
-            self.note_complaint(&received.report).await?;
+            self.note_complaint(&received.report, proven).await?;
         }
         self.book.with(move |shelf| shelf.keep(&received)).await
     }
 
-    /// Tells the breaker whose message somebody complains about. Anybody can write a complaint: it counts only where the
-    /// record knows the message as one that an account has submitted, and once for each message.
-    async fn note_complaint(&self, report: &str) -> anyhow::Result<()> {
+    /// Tells the breaker whose message somebody complains about, where that counts.
+    async fn note_complaint(&self, report: &str, proven: &[DomainName]) -> anyhow::Result<()> {
         let report: serde_json::Value = serde_json::from_str(report)?;
-        let is_complaint = ["abuse", "fraud", "virus"].map(Some).contains(&report["feedback_type"].as_str());
-        let message_id = report["original"]["message_id"].as_str().unwrap_or_default();
-        if !is_complaint || message_id.is_empty() {
-            return Ok(());
-        }
-        for step in self.way.search(message_id, STEPS_MAX).await? {
-            let user = step["user"].as_str().and_then(|user| Address::parse(user).ok());
-            let Some(account) = user.and_then(|user| self.directory.account_by_address(&user)) else {
-                continue;
-            };
-            let mut hasher = DefaultHasher::new();
-            message_id.hash(&mut hasher);
-            self.breaker.note(account.id, Signal::Complaint(hasher.finish()));
-            break;
+        let Some(message_id) = complaints::about(&report) else { return Ok(()) };
+        let steps = self.way.search(message_id, STEPS_MAX).await?;
+        let Some((user, ways)) = complaints::submitted(&steps, message_id) else { return Ok(()) };
+        let Some(account) = self.directory.account_by_address(&user) else { return Ok(()) };
+        match complaints::weigh(&steps, &ways, proven, &self.feedback_loops) {
+            Some(by) => {
+                let mut hasher = DefaultHasher::new();
+                message_id.hash(&mut hasher);
+                self.breaker.note(account.id, Signal::Complaint { message: hasher.finish(), by });
+            }
+            None => tracing::warn!(
+                account = %account.address,
+                message_id,
+                reporter = proven.first().map(tracing::field::display),
+                "a complaint is not counted: its sender is not proven, or is not where the message was delivered; the postmaster has it"
+            ),
         }
         Ok(())
     }

@@ -166,7 +166,7 @@ pub(crate) static TABLE: &[Row] = &[
         Number { min: 1, max: 1_000_000 },
         "50",
         Live,
-        "How many connections one IPv4 address or IPv6 /64 may have open at once; networks in `listen.trusted_networks` are not counted.",
+        "How many connections one IPv4 address or IPv6 /64 may have open at once; networks in `listen.trusted_networks` are not counted, and a private address gets half of `listen.connections_max` (see `bans.private`).",
     ),
     row(
         "listen.trusted_networks",
@@ -533,7 +533,14 @@ pub(crate) static TABLE: &[Row] = &[
         Number { min: 1, max: 10_000 },
         "5",
         Live,
-        "How many messages of a day that others complain about (ARF) stop an account.",
+        "How many messages of a day that others complain about (ARF) stop an account; see the manual for whose complaints count.",
+    ),
+    row(
+        "breaker.feedback_loops",
+        List(way::DOMAIN),
+        "[]",
+        Restart,
+        "Domains that send complaints about mail to others' recipients (a provider's feedback loop that you have subscribed to), those below them included; SPF, DKIM or DMARC has to prove them.",
     ),
     row(
         "breaker.exempt",
@@ -1762,6 +1769,13 @@ pub(crate) static TABLE: &[Row] = &[
         "\"7d\"",
         Live,
         "How long a ban by counting lasts at most.",
+    ),
+    row(
+        "bans.private",
+        Switch,
+        "false",
+        Live,
+        "Ban addresses of private networks (RFC 1918, link-local, unique local, shared by a provider, this machine) by counting too; without it they are only slowed, since all the world may come by way of one: Docker's proxy, a gateway.",
     ),
     row(
         "bans.nftables",

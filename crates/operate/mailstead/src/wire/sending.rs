@@ -113,6 +113,11 @@ pub(crate) fn breaker_settings(settings: &Settings) -> BreakerSettings {
     }
 }
 
+/// Whose complaints are believed about mail to any recipient.
+pub(crate) fn feedback_loops(settings: &Settings) -> Vec<DomainName> {
+    settings.list("breaker.feedback_loops").iter().filter_map(|text| DomainName::parse(text).ok()).collect()
+}
+
 fn limit(settings: &Settings, key: &str) -> Option<u32> {
     u32::try_from(settings.number(key)).ok().filter(|&limit| limit > 0)
 }

@@ -1,5 +1,9 @@
 //! Reading Authentication-Results (RFC 8601 §2.2): comments and folds between all words, quoted strings, versions.
 
+use mail_types::DomainName;
+
+use super::is_same_name;
+
 /// Octets of one field that are read.
 pub const FIELD_OCTETS_MAX: usize = 16 * 1024;
 /// Results of one field.
@@ -84,6 +88,12 @@ impl AuthenticationResults {
             }
         }
         Ok(Self { authserv_id, version, results })
+    }
+
+    /// Whether it names this server as its writer. Whoever reads results believes only those (RFC 8601 §5).
+    #[must_use]
+    pub fn is_of(&self, server: &DomainName) -> bool {
+        is_same_name(&self.authserv_id, server)
     }
 }
 

@@ -14,6 +14,8 @@ const DAY_SECONDS: i64 = 24 * HOUR_SECONDS;
 pub(crate) const DISTINCT_MAX: usize = 10_000;
 /// One refused recipient of so many is nothing to mind: addresses grow old.
 const REFUSED_SHARE: u32 = 5;
+/// Different people who have to complain before their complaints alone stop an account.
+const COMPLAINERS_MIN: u32 = 2;
 
 /// See the module.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub(super) struct Signs {
     new_networks: Distinct,
     unwanted: Window,
     complaints: Distinct,
+    complainers: Distinct,
     last: Timestamp,
 }
 
@@ -36,6 +39,7 @@ impl Default for Signs {
             new_networks: Distinct::of(HOUR_SECONDS),
             unwanted: Window::of(HOUR_SECONDS),
             complaints: Distinct::of(DAY_SECONDS),
+            complainers: Distinct::of(DAY_SECONDS),
             last: Timestamp::default(),
         }
     }
@@ -54,7 +58,10 @@ impl Signs {
                 self.new_networks.see(hasher.finish(), now);
             }
             Signal::Unwanted => self.unwanted.count(now),
-            Signal::Complaint(message) => self.complaints.see(message, now),
+            Signal::Complaint { message, by } => {
+                self.complaints.see(message, now);
+                self.complainers.see(by, now);
+            }
         }
     }
 
@@ -62,6 +69,11 @@ impl Signs {
     pub(super) fn reason(&mut self, settings: &BreakerSettings, now: Timestamp) -> Option<String> {
         let (taken, refused) = (self.taken.recent(now), self.refused.recent(now));
         let is_share = refused.saturating_mul(REFUSED_SHARE) >= taken.saturating_add(refused);
+        // One person alone does not stop an account, however much he dislikes its mail.
+        let complaints = match self.complainers.recent(now) {
+            COMPLAINERS_MIN.. => self.complaints.recent(now),
+            _ => self.complaints.recent(now).min(settings.complaints / 2),
+        };
         let kinds = [
             (
                 self.new_recipients.recent(now),
@@ -79,11 +91,7 @@ impl Signs {
                 "networks from which it was logged in for the first time, in an hour",
             ),
             (self.unwanted.recent(now), settings.unwanted, "unwanted messages, in an hour"),
-            (
-                self.complaints.recent(now),
-                settings.complaints,
-                "messages that somebody complains about, in a day",
-            ),
+            (complaints, settings.complaints, "messages that somebody complains about, in a day"),
         ];
         let part = |(count, most, _): &(u32, u32, _)| u64::from(*count) * 1_000 / u64::from((*most).max(1));
         let whole: u64 = kinds.iter().map(part).sum();
@@ -185,7 +193,10 @@ mod tests {
             (settings.wrong_recipients, Box::new(|_| Signal::RecipientRefused)),
             (settings.new_networks, Box::new(network)),
             (settings.unwanted, Box::new(|_| Signal::Unwanted)),
-            (settings.complaints, Box::new(|number| Signal::Complaint(number.into()))),
+            (
+                settings.complaints,
+                Box::new(|number| Signal::Complaint { message: number.into(), by: number.into() }),
+            ),
         ];
         for (most, signal) in kinds {
             let mut signs = Signs::default();
@@ -197,6 +208,15 @@ mod tests {
             signs.note(signal(most), at(0));
             assert!(is_stopped(&mut signs, at(0)), "{:?}", signal(most));
         }
+    }
+
+    #[test]
+    fn one_who_complains_of_everything_stops_nobody() {
+        let mut signs = Signs::default();
+        (0..100).for_each(|message| signs.note(Signal::Complaint { message, by: 1 }, at(0)));
+        assert!(!is_stopped(&mut signs, at(0)));
+        signs.note(Signal::Complaint { message: 100, by: 2 }, at(1));
+        assert!(is_stopped(&mut signs, at(1)));
     }
 
     #[test]

@@ -5,10 +5,15 @@ use mail_types::{AccountId, Address, DomainName};
 use message::fields;
 use spam::{Catalogue, Hit};
 
-use crate::screen::{Reputation, Sender, Senders, Standing};
+use crate::screen::{AnswerTo, Reputation, Sender, Senders};
 
 /// Messages from which on a reputation speaks.
 const MESSAGES_MIN: f32 = 5.0;
+/// The same of a whole network, in which there are others.
+const NETWORK_MESSAGES_MIN: f32 = 20.0;
+/// How much of what came from a network has to be unwanted before one of its addresses is bad: a large provider sends by one
+/// address what nobody wants, and much else by the next.
+const NETWORK_BAD_SHARE: f32 = 0.5;
 /// How much of it has to be unwanted to be bad, and how little to be good.
 const BAD_SHARE: f32 = 0.8;
 const GOOD_SHARE: f32 = 0.1;
@@ -23,6 +28,7 @@ pub(crate) struct History {
     pub(crate) hits: Vec<Hit>,
     /// Accounts that have written to the author.
     pub(crate) correspondents: Vec<AccountId>,
+    /// Whether it answers a message of ours, and somebody to whom that was sent is proven to have written it.
     pub(crate) is_answer: bool,
 }
 
@@ -39,10 +45,14 @@ pub(crate) async fn history(
     let name = reputation_rule(&senders.reputation(whom).await);
     history.hits.extend(name.map(|name| catalogue.raise(name, "")));
     let ids = answered(header);
-    if senders.is_ours(ids.iter().map(String::as_str)).await {
-        history.is_answer = true;
-        history.hits.push(catalogue.raise("REPLY_TO_OURS", ""));
-    }
+    let name = match senders.answers(ids.iter().map(String::as_str), whom.domain.as_ref()).await {
+        AnswerTo::OursByRecipient => Some("REPLY_TO_OURS"),
+        // Anybody may have read its Message-ID, in the archive of a list.
+        AnswerTo::Ours => Some("REPLY_UNPROVEN"),
+        AnswerTo::Nothing => None,
+    };
+    history.is_answer = name == Some("REPLY_TO_OURS");
+    history.hits.extend(name.map(|name| catalogue.raise(name, "")));
     let proven = author.filter(|author| is_of(author, whom.domain.as_ref()));
     if let Some(author) = proven {
         let accounts = accounts.get(..ACCOUNTS_MAX).unwrap_or(accounts);
@@ -57,14 +67,23 @@ fn is_of(author: &Address, proven: Option<&DomainName>) -> bool {
 }
 
 fn reputation_rule(known: &Reputation) -> Option<&'static str> {
-    let speaks = |standing: &Standing| standing.messages() >= MESSAGES_MIN;
-    let rule = |standing: Standing| match standing.unwanted_share() {
-        share if share >= BAD_SHARE => Some("REPUTATION_BAD"),
-        share if share <= GOOD_SHARE => Some("REPUTATION_GOOD"),
-        _ => None,
-    };
     // What is proven to be the author's goes before whoever brought it.
-    [known.domain, known.address].into_iter().find(speaks).and_then(rule)
+    if known.domain.messages() >= MESSAGES_MIN {
+        return match known.domain.unwanted_share() {
+            share if share >= BAD_SHARE => Some("REPUTATION_BAD"),
+            share if share <= GOOD_SHARE => Some("REPUTATION_GOOD"),
+            _ => None,
+        };
+    }
+    let (address, network) = (known.address.unwanted_share(), known.network.unwanted_share());
+    let is_address_known = known.address.messages() >= MESSAGES_MIN;
+    if is_address_known && address <= GOOD_SHARE {
+        return Some("REPUTATION_CLIENT_GOOD");
+    }
+    let is_address_bad = is_address_known && address >= BAD_SHARE && network >= NETWORK_BAD_SHARE;
+    let is_network_bad = known.network.messages() >= NETWORK_MESSAGES_MIN && network >= BAD_SHARE;
+    // One that is known itself is not judged by its neighbours.
+    (is_address_bad || (is_network_bad && !is_address_known)).then_some("REPUTATION_CLIENT_BAD")
 }
 
 /// The messages that one says to answer.
@@ -82,19 +101,32 @@ fn answered(header: &[u8]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::screen::Standing;
 
     #[test]
     fn a_reputation_speaks_when_it_has_seen_enough() {
-        let standing = |wanted, unwanted| Standing { wanted, unwanted };
-        for (domain, address, rule) in [
-            (standing(0.0, 4.9), standing(0.0, 0.0), None),
-            (standing(0.0, 5.0), standing(9.0, 0.0), Some("REPUTATION_BAD")),
-            (standing(9.0, 0.0), standing(0.0, 9.0), Some("REPUTATION_GOOD")),
-            (standing(0.0, 0.0), standing(0.0, 9.0), Some("REPUTATION_BAD")),
-            (standing(5.0, 5.0), standing(0.0, 9.0), None),
+        let standing = |(wanted, unwanted)| Standing { wanted, unwanted };
+        let (bad, good) = (Some("REPUTATION_BAD"), Some("REPUTATION_GOOD"));
+        let (client_bad, client_good) = (Some("REPUTATION_CLIENT_BAD"), Some("REPUTATION_CLIENT_GOOD"));
+        for (domain, address, network, rule) in [
+            ((0.0, 4.9), (0.0, 0.0), (0.0, 0.0), None),
+            ((0.0, 5.0), (9.0, 0.0), (9.0, 0.0), bad),
+            ((9.0, 0.0), (0.0, 9.0), (0.0, 9.0), good),
+            ((5.0, 5.0), (0.0, 9.0), (0.0, 9.0), None),
+            ((0.0, 0.0), (0.0, 4.9), (0.0, 4.9), None),
+            ((0.0, 0.0), (0.0, 5.0), (0.0, 5.0), client_bad),
+            ((0.0, 0.0), (9.0, 0.0), (9.0, 0.0), client_good),
+            // One address of a large provider.
+            ((0.0, 0.0), (0.0, 9.0), (30.0, 9.0), None),
+            // A network of nothing but spammers, a neighbour who is known, and one who is good.
+            ((0.0, 0.0), (0.0, 0.0), (0.0, 19.9), None),
+            ((0.0, 0.0), (0.0, 0.0), (0.0, 20.0), client_bad),
+            ((0.0, 0.0), (3.0, 3.0), (3.0, 40.0), None),
+            ((0.0, 0.0), (9.0, 0.0), (9.0, 60.0), client_good),
         ] {
-            let known = Reputation { domain, address, ..Reputation::default() };
-            assert_eq!(reputation_rule(&known), rule, "{domain:?} {address:?}");
+            let (domain, address, network) = (standing(domain), standing(address), standing(network));
+            let known = Reputation { domain, address, network, ..Reputation::default() };
+            assert_eq!(reputation_rule(&known), rule, "{domain:?} {address:?} {network:?}");
         }
     }
 

@@ -2,22 +2,24 @@
 //! wanted; clients that have a button for it set `$Junk` and `$NotJunk`.
 
 use std::io;
+use std::net::IpAddr;
 
 use mail_types::{AccountId, DomainName, MailboxId, MailboxName, SpecialUse, UidSet};
 use mailstore::{Account, Entry, MailboxInfo, MailboxList, MessageReader, StoreError, Want};
 use message::fields;
 use platform::clock::Timestamp;
+use platform::network::is_public;
 use platform::workers::WorkError;
 use sender_auth::results::AuthenticationResults;
 use spam::{Class, MESSAGE_OCTETS_MAX, Taught, features};
 use storage::StorageError;
 
 use super::judge::author;
-use super::lessons::{NOBODY, author_key, domain_key, message_key};
+use super::lessons::{Moved, NOBODY, Subjects, author_key, client_key, domain_key, message_key};
 use super::mark::without_marks;
 use super::{Content, day_of};
 use crate::filter::{EventCause, MailboxEvent};
-use crate::screen::{Sender, Worth};
+use crate::screen::{Sender, Worth, client_block};
 
 /// Messages of one command that are learned; the others of a larger one are passed over.
 const MESSAGES_MAX: usize = 1_000;
@@ -194,22 +196,23 @@ impl Content {
         class: Class,
         now: Timestamp,
     ) -> Result<Learned, LessonError> {
-        let domain = self.0.senders.as_ref().and_then(|_| proven_domain(&octets));
-        let this = self.clone();
-        let of = domain.clone();
-        let (learned, is_domain_moved) = self
-            .0
-            .teacher
-            .run(move || this.learn_of(lesson, octets, of.as_ref(), class, day_of(now)))
-            .await??;
-        // Only as much as an account may move in a day, and of one domain at all: its reputation is what several agree on.
-        let counts = learned == Learned::Whole && (is_domain_moved || lesson == Lesson::Operator);
-        if let (Some(senders), true, Some(domain)) = (&self.0.senders, counts, domain) {
+        let hostname = self.0.settings.load().hostname.clone().filter(|_| self.0.senders.is_some());
+        let of =
+            hostname.map(|us| Sender { domain: proven_domain(&octets, &us), address: client(&octets, &us) });
+        let mut of = of.unwrap_or_default();
+        let (this, whom) = (self.clone(), of.clone());
+        let (learned, moved) =
+            self.0.teacher.run(move || this.learn_of(lesson, octets, &whom, class, day_of(now))).await??;
+        // Only as much as an account may move in a day, and of one sender at all: a reputation is what several agree on.
+        let is_operators = lesson == Lesson::Operator;
+        of.domain = of.domain.filter(|_| moved.domain || is_operators);
+        of.address = of.address.filter(|_| moved.client || is_operators);
+        if let (Some(senders), Learned::Whole) = (&self.0.senders, learned) {
             let worth = match class {
                 Class::Wanted => Worth::Wanted,
                 Class::Unwanted => Worth::Unwanted,
             };
-            senders.note(&Sender { domain: Some(domain), address: None }, worth, 1.0).await;
+            senders.note(&of, worth, 1.0).await;
         }
         Ok(learned)
     }
@@ -221,18 +224,18 @@ impl Content {
         class: Class,
         day: u32,
     ) -> Result<Learned, LessonError> {
-        self.learn_of(lesson, octets, None, class, day).map(|(learned, _)| learned)
+        self.learn_of(lesson, octets, &Sender::default(), class, day).map(|(learned, _)| learned)
     }
 
-    /// What was learned, and whether it has changed what the account thinks of the author's domain.
+    /// What was learned, and whether it has changed what the account thinks of the author's domain and of who brought it.
     fn learn_of(
         &self,
         lesson: Lesson,
         octets: Vec<u8>,
-        domain: Option<&DomainName>,
+        of: &Sender,
         class: Class,
         day: u32,
-    ) -> Result<(Learned, bool), LessonError> {
+    ) -> Result<(Learned, Moved), LessonError> {
         let octets = without_marks(octets);
         let key = message_key(&octets);
         let inner = &self.0;
@@ -241,7 +244,7 @@ impl Content {
             Lesson::Operator | Lesson::Nobody => NOBODY,
         };
         if !inner.lessons.is_new(whose, &key, class)? {
-            return Ok((Learned::Before, false));
+            return Ok((Learned::Before, Moved::default()));
         }
         let author = author(&octets).map(|author| author_key(&author));
         let features = features(&octets);
@@ -255,8 +258,10 @@ impl Content {
                 Learned::Whole
             }
         };
-        let domain = domain.map(domain_key);
-        let moved = inner.lessons.note(whose, &key, (author.as_ref(), domain.as_ref()), class, day)?;
+        let domain = of.domain.as_ref().map(domain_key);
+        let client = of.address.and_then(client_block).map(client_key);
+        let about = Subjects { author: author.as_ref(), domain: domain.as_ref(), client: client.as_ref() };
+        let moved = inner.lessons.note(whose, &key, about, class, day)?;
         let [wanted, unwanted] = &inner.counts.lessons;
         match class {
             Class::Wanted => wanted.increment(),
@@ -280,12 +285,22 @@ pub(super) async fn beginning(reader: &MessageReader) -> Result<Vec<u8>, StoreEr
     Ok(octets)
 }
 
-/// The author's domain, if it was proven when the message came: our field stands above all others.
-fn proven_domain(octets: &[u8]) -> Option<DomainName> {
-    let ours = fields(octets).find(|field| field.is_named("Authentication-Results"))?;
-    let results = AuthenticationResults::parse(&ours.unfolded()).ok()?;
+/// The author's domain, if it was proven when the message came: our field stands above all others. What another server says
+/// of it is not ours to believe (RFC 8601 §5).
+fn proven_domain(octets: &[u8], us: &DomainName) -> Option<DomainName> {
+    let first = fields(octets).find(|field| field.is_named("Authentication-Results"))?;
+    let results = AuthenticationResults::parse(&first.unfolded()).ok().filter(|results| results.is_of(us))?;
     let passed = results.results.iter().any(|result| result.method == "dmarc" && result.result == "pass");
     author(octets).filter(|_| passed)?.domain_name().cloned()
+}
+
+/// Who brought the message from the Internet, as we have written it above all others: `from NAME (HOST [ADDRESS]) by US`.
+fn client(octets: &[u8], us: &DomainName) -> Option<IpAddr> {
+    let first = fields(octets).find(|field| field.is_named("Received"))?.unfolded();
+    let (from, _) = std::str::from_utf8(&first).ok()?.split_once(&format!(") by {us} "))?;
+    let (_, literal) = from.strip_suffix(']')?.rsplit_once('[')?;
+    let address: IpAddr = literal.strip_prefix("IPv6:").unwrap_or(literal).parse().ok()?;
+    is_public(address).then_some(address)
 }
 
 /// What it says of messages that they come into a mailbox.
@@ -318,6 +333,49 @@ pub(super) fn junk(list: &MailboxList) -> Option<&MailboxInfo> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_we_have_written_is_believed() {
+        let us = DomainName::parse("mail.example.org").unwrap();
+        let proven = |field: &str| {
+            let message = format!("{field}\r\nFrom: eve@elsewhere.example\r\n\r\nx\r\n");
+            proven_domain(message.as_bytes(), &us).map(|domain| domain.to_string())
+        };
+        let passed = "dmarc=pass header.from=elsewhere.example";
+        for (field, expected) in [
+            (format!("Authentication-Results: mail.example.org; {passed}"), Some("elsewhere.example")),
+            (format!("Authentication-Results: MAIL.example.org 1;\r\n {passed}"), Some("elsewhere.example")),
+            (format!("Authentication-Results: other.example; {passed}"), None),
+            (format!("Authentication-Results: mail.example.org.evil.example; {passed}"), None),
+            ("Authentication-Results: mail.example.org; dmarc=fail".to_owned(), None),
+            // Below ours, or where ours should be, stands what another wrote.
+            (
+                format!(
+                    "Authentication-Results: other.example; none\r\nAuthentication-Results: mail.example.org; {passed}"
+                ),
+                None,
+            ),
+        ] {
+            assert_eq!(proven(&field).as_deref(), expected, "{field}");
+        }
+    }
+
+    #[test]
+    fn who_brought_a_message_stands_in_our_own_field() {
+        let us = DomainName::parse("mail.example.org").unwrap();
+        for (received, expected) in [
+            ("from x.example (x.example [11.0.0.7]) by mail.example.org with ESMTP", Some("11.0.0.7")),
+            ("from [11.1.1.1] ([11.0.0.7]) by mail.example.org with ESMTP", Some("11.0.0.7")),
+            ("from x.example ([IPv6:2a00::7]) by mail.example.org\r\n with ESMTP", Some("2a00::7")),
+            ("from x.example ([11.0.0.7]) by other.example with ESMTP", None),
+            ("from x.example ([172.17.0.1]) by mail.example.org with ESMTP", None),
+            ("by mail.example.org with ESMTPSA", None),
+        ] {
+            let below = "Received: from y ([11.2.2.2]) by mail.example.org with ESMTP";
+            let message = format!("Received: {received}\r\n{below}\r\n\r\nx\r\n");
+            assert_eq!(client(message.as_bytes(), &us).map(|one| one.to_string()).as_deref(), expected);
+        }
+    }
 
     #[test]
     fn junk_that_is_thrown_away_is_not_called_wanted() {

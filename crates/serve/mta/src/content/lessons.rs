@@ -5,6 +5,7 @@ use std::path::Path;
 
 use mail_types::{AccountId, Address, DomainName};
 use parking_lot::Mutex;
+use platform::network::Network;
 use spam::Class;
 use storage::rusqlite::{OptionalExtension as _, params};
 use storage::{CacheBudget, Database, Durability, StorageError};
@@ -63,6 +64,28 @@ pub(crate) fn domain_key(domain: &DomainName) -> MessageKey {
     message_key(format!("@{domain}").as_bytes())
 }
 
+/// The key of whoever brings mail: an IPv4 address, an IPv6 /64.
+pub(crate) fn client_key(client: Network) -> MessageKey {
+    message_key(format!("[{client}]").as_bytes())
+}
+
+/// Whom a lesson is about.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Subjects<'a> {
+    pub(crate) author: Option<&'a MessageKey>,
+    /// One that was proven to be the author's.
+    pub(crate) domain: Option<&'a MessageKey>,
+    /// Who brought it.
+    pub(crate) client: Option<&'a MessageKey>,
+}
+
+/// What of an account's opinions a lesson has changed.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Moved {
+    pub(crate) domain: bool,
+    pub(crate) client: bool,
+}
+
 /// All that is remembered. Its calls block.
 #[derive(Debug)]
 pub(crate) struct Lessons(Mutex<State>);
@@ -96,28 +119,24 @@ impl Lessons {
         self.0.lock().leaning(account, author)
     }
 
-    /// Remembers it, and what it says of the author and of a domain that was proven to be the author's, as far as they are
-    /// known; whether it has changed what the account thinks of that domain.
+    /// Remembers it, and what it says of those whom it is about; whether it has changed what the account thinks of them.
     pub(crate) fn note(
         &self,
         account: AccountId,
         message: &MessageKey,
-        (author, domain): (Option<&MessageKey>, Option<&MessageKey>),
+        about: Subjects<'_>,
         class: Class,
         day: u32,
-    ) -> Result<bool, StorageError> {
+    ) -> Result<Moved, StorageError> {
         let mut state = self.0.lock();
         let unwanted = class == Class::Unwanted;
         // Who changes their mind takes the former lesson back, too.
         let step = if state.find(account, message)?.is_some() { 2 } else { 1 };
         let step = if unwanted { step } else { -step };
-        if let Some(author) = author {
-            state.lean(account, author, step, day)?;
-        }
-        let is_domain_moved = match domain {
-            Some(domain) => state.lean(account, domain, step, day)?,
-            None => false,
-        };
+        let lean =
+            |whom: Option<&MessageKey>| whom.map_or(Ok(false), |whom| state.lean(account, whom, step, day));
+        lean(about.author)?;
+        let moved = Moved { domain: lean(about.domain)?, client: lean(about.client)? };
         state.database.connection().execute(
             "INSERT INTO lesson (account, message, unwanted, turns, day) VALUES (?1, ?2, ?3, 0, ?4)
              ON CONFLICT (account, message) DO UPDATE SET unwanted = ?3, turns = turns + 1, day = ?4",
@@ -127,7 +146,7 @@ impl Lessons {
         if state.noted.is_multiple_of(TIDY_EVERY) {
             state.tidy(account, day)?;
         }
-        Ok(is_domain_moved)
+        Ok(moved)
     }
 
     /// Forgets all of an account's.
@@ -208,9 +227,9 @@ mod tests {
         let (ann, bob, key) = (AccountId(1), AccountId(2), message_key(b"a letter"));
         let is_new = |account, class| lessons.is_new(account, &key, class).unwrap();
         assert!(is_new(ann, Class::Unwanted));
-        lessons.note(ann, &key, (None, None), Class::Unwanted, 10).unwrap();
+        lessons.note(ann, &key, Subjects::default(), Class::Unwanted, 10).unwrap();
         assert!(!is_new(ann, Class::Unwanted) && is_new(ann, Class::Wanted) && is_new(bob, Class::Unwanted));
-        lessons.note(ann, &key, (None, None), Class::Wanted, 10).unwrap();
+        lessons.note(ann, &key, Subjects::default(), Class::Wanted, 10).unwrap();
         assert!(is_new(ann, Class::Unwanted) && !is_new(ann, Class::Wanted));
         lessons.forget(ann).unwrap();
         assert!(is_new(ann, Class::Wanted));
@@ -225,7 +244,7 @@ mod tests {
         for turn in 0..20 {
             let class = if turn % 2 == 0 { Class::Unwanted } else { Class::Wanted };
             if lessons.is_new(AccountId(1), &key, class).unwrap() {
-                lessons.note(AccountId(1), &key, (None, None), class, 1).unwrap();
+                lessons.note(AccountId(1), &key, Subjects::default(), class, 1).unwrap();
                 heard += 1;
             }
         }
@@ -239,7 +258,7 @@ mod tests {
         let key = |number: u32| message_key(&number.to_le_bytes());
         for number in 0..4 {
             lessons
-                .note(AccountId(1), &key(number), (None, None), Class::Wanted, number * KEPT_DAYS)
+                .note(AccountId(1), &key(number), Subjects::default(), Class::Wanted, number * KEPT_DAYS)
                 .unwrap();
         }
         lessons.0.lock().tidy(AccountId(1), 3 * KEPT_DAYS).unwrap();
@@ -257,7 +276,9 @@ mod tests {
         assert_eq!(author, author_key(&Address::parse("eve@a.example").unwrap()));
         let note = |number: u32, class| {
             let key = message_key(&number.to_le_bytes());
-            lessons.note(ann, &key, (Some(&author), None), class, 1).unwrap();
+            lessons
+                .note(ann, &key, Subjects { author: Some(&author), ..Subjects::default() }, class, 1)
+                .unwrap();
             lessons.leaning(ann, &author).unwrap()
         };
         let leanings: Vec<i32> = (0..5).map(|number| note(number, Class::Unwanted)).collect();
@@ -271,9 +292,13 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let lessons = Lessons::open(&place.path().join("lessons.db")).unwrap();
         let domain = domain_key(&DomainName::parse("bank.example").unwrap());
+        let client = client_key("11.0.0.7/32".parse().unwrap());
         let note = |account, number: u32| {
             let key = message_key(&number.to_le_bytes());
-            lessons.note(AccountId(account), &key, (None, Some(&domain)), Class::Unwanted, 1).unwrap()
+            let about = Subjects { author: None, domain: Some(&domain), client: Some(&client) };
+            let moved = lessons.note(AccountId(account), &key, about, Class::Unwanted, 1).unwrap();
+            assert_eq!(moved.domain, moved.client);
+            moved.domain
         };
         let moved: Vec<bool> = (0..5).map(|number| note(1, number)).collect();
         assert_eq!(moved, [true, true, true, false, false]);

@@ -49,6 +49,16 @@ pub(crate) struct Opinion {
     pub(crate) lines: Vec<String>,
 }
 
+/// What becomes of a message for most of its recipients, in the order of the metric's counters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Fate {
+    Passed,
+    Tagged,
+    Junk,
+    Kept,
+    Refused,
+}
+
 /// What becomes of it for one account.
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct Wish {
@@ -314,18 +324,18 @@ impl Opinion {
         !self.refused.is_empty() || self.wishes.values().any(|wish| wish.place != Place::Inbox)
     }
 
-    /// What is counted: the mildest that becomes of it.
-    pub(crate) fn outcome(&self, recipients: usize) -> usize {
+    /// The mildest that becomes of it.
+    pub(crate) fn fate(&self, recipients: usize) -> Fate {
         if self.is_refused_by_all(recipients) {
-            return 4;
+            return Fate::Refused;
         }
         let here = self.wishes.values().map(|wish| match (wish.place, wish.action) {
-            (Place::Quarantine, _) => 3,
-            (Place::Junk, _) => 2,
-            (Place::Inbox, Some(_)) => 1,
-            (Place::Inbox, None) => 0,
+            (Place::Quarantine, _) => Fate::Kept,
+            (Place::Junk, _) => Fate::Junk,
+            (Place::Inbox, Some(_)) => Fate::Tagged,
+            (Place::Inbox, None) => Fate::Passed,
         });
-        here.min().unwrap_or(if self.elsewhere == Place::Inbox { 0 } else { 2 })
+        here.min().unwrap_or(if self.elsewhere == Place::Inbox { Fate::Passed } else { Fate::Junk })
     }
 }
 

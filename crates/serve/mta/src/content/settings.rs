@@ -34,6 +34,8 @@ pub struct ContentSettings {
     pub time_max: Duration,
     /// Whether the filter learns from what people do with their mail.
     pub learns: bool,
+    /// Our name in Authentication-Results and Received: what another has written there is not believed.
+    pub hostname: Option<DomainName>,
 }
 
 /// What becomes of mail that cannot be judged now.
@@ -57,6 +59,7 @@ impl Default for ContentSettings {
             on_busy: OnBusy::Pass,
             time_max: Duration::from_secs(10),
             learns: true,
+            hostname: None,
         }
     }
 }

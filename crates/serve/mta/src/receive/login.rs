@@ -71,7 +71,10 @@ impl Conversation {
                 AuthAnswer::Accepted
             }
             Ok(LoginStep::Challenge(challenge)) => AuthAnswer::Challenge(challenge),
-            Err(error) => AuthAnswer::Refused(self.refuse_login(error, &user).await),
+            Err(error) => {
+                let password = login.as_ref().and_then(|login| login.password());
+                AuthAnswer::Refused(self.refuse_login(error, &user, password).await)
+            }
         }
     }
 
@@ -85,30 +88,35 @@ impl Conversation {
         self.client.who = Some(who);
     }
 
-    async fn refuse_login(&self, error: AuthenticationError, user: &str) -> Reply {
+    /// Counts a log-in that failed, and waits before it is answered.
+    async fn refuse_login(&self, error: AuthenticationError, user: &str, password: Option<&Secret>) -> Reply {
         self.door.counts.logins_refused.increment();
         tracing::info!(user, %error, "login refused");
         if error == AuthenticationError::Refused {
             let is_somebody = self.door.rooms.directory.is_user(user);
             let offence = if is_somebody { Offence::WrongPassword } else { Offence::UnknownName };
-            self.door.rooms.guard.failed(self.client.peer.address(), user, offence);
-            if let Err(reply) = self.wait_for_attempt(user).await {
+            let (guard, peer) = (&self.door.rooms.guard, self.client.peer.address());
+            if let Err(reply) = wait(guard.failed(peer, user, offence, password.map(Secret::reveal))).await {
                 return reply;
             }
         }
         replies::login_error(error)
     }
 
-    /// Waits as long as failed passwords have earned.
     async fn wait_for_attempt(&self, user: &str) -> Result<(), Reply> {
-        match self.door.rooms.guard.attempt(self.client.peer.address(), user) {
-            Attempt::After(delay) if delay.is_zero() => Ok(()),
-            Attempt::After(delay) => {
-                tokio::time::sleep(delay).await;
-                Ok(())
-            }
-            Attempt::Banned => Err(replies::LOGIN_BLOCKED),
+        wait(self.door.rooms.guard.attempt(self.client.peer.address(), user)).await
+    }
+}
+
+/// Waits as long as failed passwords have earned.
+async fn wait(attempt: Attempt) -> Result<(), Reply> {
+    match attempt {
+        Attempt::After(delay) if delay.is_zero() => Ok(()),
+        Attempt::After(delay) => {
+            tokio::time::sleep(delay).await;
+            Ok(())
         }
+        Attempt::Banned => Err(replies::LOGIN_BLOCKED),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use mail_types::{AccountId, ReversePath};
 use mailstore::HeldReader;
+use platform::network::is_public;
 use smtp::Reply;
 use spam::{Class, Hit};
 
@@ -16,15 +17,18 @@ use crate::Listener;
 use crate::breaker::Signal;
 use crate::content;
 use crate::content::{
-    About, Action, ContentSettings, Deciding, History, OnBusy, Opinion, Question, Sender, Taste, Thought,
-    author, evidence, screened,
+    About, Action, ContentSettings, Deciding, Fate, History, OnBusy, Opinion, Question, Sender, Taste,
+    Thought, author, evidence, screened,
 };
 use crate::deliver::local::describe;
 use crate::deliver::route::Asking;
 use crate::filter::Answers;
+use crate::screen::Worth;
 
 /// Octets of a header that are looked at for who wrote it and what it answers.
 const HEADER_OCTETS: u64 = 64 * 1024;
+/// What the filter's own verdict says of who brings mail, against a person's word: it may err, and it has heard itself before.
+const VERDICT_WEIGHT: f32 = 0.25;
 
 impl Conversation {
     /// Judges the content of a message that has come whole, if that is wanted of whoever brought it; a reply where it is not
@@ -70,8 +74,12 @@ impl Conversation {
             sender: &sender,
         };
         let opinion = deciding.decide(thought);
-        if let Some(count) = counts.judged.get(opinion.outcome(recipients.len())) {
+        let fate = opinion.fate(recipients.len());
+        if let Some(count) = counts.judged.get(fate as usize) {
             count.increment();
+        }
+        if settings.everybody.is_on {
+            self.note_client(fate).await;
         }
         let refused = opinion.is_refused_by_all(recipients.len()).then(|| opinion.refusal(0)).flatten();
         if let Some(transaction) = &mut self.transaction {
@@ -80,6 +88,21 @@ impl Conversation {
         match refused {
             Some(reply) => Err(reply),
             None => Ok(Some(opinion)),
+        }
+    }
+
+    /// Remembers of a stranger's address what its mail was taken for.
+    async fn note_client(&self, fate: Fate) {
+        let (Some(senders), Some(_)) = (&self.door.rooms.content.0.senders, &self.screening) else { return };
+        let address = self.client.peer.address().filter(|address| is_public(*address));
+        let worth = match fate {
+            Fate::Passed => Worth::Wanted,
+            Fate::Tagged => return,
+            Fate::Junk | Fate::Kept | Fate::Refused => Worth::Unwanted,
+        };
+        if address.is_some() {
+            let whom = crate::screen::Sender { domain: None, address };
+            senders.note(&whom, worth, VERDICT_WEIGHT).await;
         }
     }
 

@@ -114,7 +114,7 @@ impl Conversation {
             self.door.counts.recipients_refused.increment();
             tracing::info!(recipient = %question.forward_path, code = %reply.code, "recipient refused");
             self.note_refused_recipient(&question.forward_path, reply);
-            self.tell_of_refusal(reply);
+            self.tell_of_refusal(reply).await;
         }
         self.session.on_recipient(question, verdict, &mut self.out)
     }
@@ -136,11 +136,11 @@ impl Conversation {
     }
 
     /// Tells those who watch of a recipient that was refused.
-    fn tell_of_refusal(&self, reply: &Reply) {
+    async fn tell_of_refusal(&mut self, reply: &Reply) {
         if *reply == replies::UNKNOWN_USER {
             match &self.client.who {
                 Some(who) => self.door.rooms.breaker.note(who.account(), Signal::RecipientRefused),
-                None => self.offended(Offence::UnknownTarget),
+                None => self.named_unknown().await,
             }
         } else if *reply == replies::RELAY_DENIED {
             self.offended(Offence::Trespass);

@@ -33,25 +33,27 @@ const NETWORK_TRAPPED_MIN: f32 = 1.5;
 
 /// A stranger who is judged.
 pub(crate) struct Screening {
-    screen: Screen,
-    address: IpAddr,
+    pub(super) screen: Screen,
+    pub(super) address: IpAddr,
     /// The address of ours that it has come to.
     local: Option<IpAddr>,
     /// Of a private network: without a public name, on no list, and perhaps the world's mail by way of one host.
-    is_neighbour: bool,
+    pub(super) is_neighbour: bool,
     _place: Option<Place>,
-    client: Judged,
+    pub(super) client: Judged,
     is_client_judged: bool,
+    /// People who are not here that it has named.
+    pub(super) unknown_named: u32,
 }
 
 /// What was found about something.
 #[derive(Clone, Default)]
-struct Judged {
+pub(super) struct Judged {
     evidence: Vec<Evidence>,
     /// Why mail is refused, and in which words.
     refusal: Option<(Refused, Reply)>,
     /// Whether an allow list has the client.
-    is_vouched: bool,
+    pub(super) is_vouched: bool,
 }
 
 /// What was found about a transaction.
@@ -125,6 +127,7 @@ impl Screening {
             _place: place,
             client: Judged::default(),
             is_client_judged: false,
+            unknown_named: 0,
         })))
     }
 
@@ -141,7 +144,7 @@ impl Screening {
     }
 
     /// Asks about the client itself, once.
-    async fn judge_client(&mut self, rooms: &Rooms, settings: &ScreenSettings) {
+    pub(super) async fn judge_client(&mut self, rooms: &Rooms, settings: &ScreenSettings) {
         if std::mem::replace(&mut self.is_client_judged, true) {
             return;
         }
@@ -342,7 +345,7 @@ impl Conversation {
     }
 
     /// SPF of the sender; nothing where there is none or nobody can be asked.
-    async fn spf(
+    pub(super) async fn spf(
         &self,
         settings: &ScreenSettings,
         hello: &str,
@@ -494,7 +497,7 @@ impl Origin {
     }
 }
 
-fn sender_domain(reverse_path: &ReversePath) -> Option<&DomainName> {
+pub(super) fn sender_domain(reverse_path: &ReversePath) -> Option<&DomainName> {
     match reverse_path {
         ReversePath::Address(address) => match address.domain() {
             AddressDomain::Name(name) => Some(name),

@@ -27,6 +27,7 @@ pub(crate) struct Counts {
     pub(crate) greylisted: Counter,
     pub(crate) came_again: Counter,
     pub(crate) trapped: Counter,
+    pub(crate) unknown_slowed: Counter,
 }
 
 impl Counts {
@@ -57,6 +58,11 @@ impl Counts {
             trapped: metrics.counter(
                 "mailstead_screen_trapped_total",
                 "Recipients that are traps, as strangers named them.",
+                &[],
+            ),
+            unknown_slowed: metrics.counter(
+                "mailstead_screen_unknown_slowed_total",
+                "Unknown recipients named by strangers whose wanted mail outweighs them: slowed, not counted for a ban.",
                 &[],
             ),
         }

@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use ask::{Said, entry_of, say};
+use health::Unwell;
 
 pub use entry::{Codes, ListAction, ListEntry, ListEntryError, POINTS_DEFAULT, POINTS_MAX};
 
@@ -33,7 +34,8 @@ pub const DOMAINS_MAX: usize = 20;
 pub const ENTRIES_MAX: usize = 50;
 /// Questions that are open at a time.
 const OPEN_MAX: usize = 16;
-/// Questions without an answer, one after the other, after which a list is not asked until it has been tested.
+/// Clients or messages, one after the other, about whom a list has answered nothing, after which it is not asked until it has
+/// been tested.
 const FAILURES_MAX: u32 = 5;
 
 /// Which lists there are.
@@ -125,6 +127,18 @@ struct Inner {
     known: Mutex<BTreeMap<(ListKind, Name), Known>>,
     /// Other lists have been named.
     changed: Notify,
+}
+
+/// What came of one question.
+enum Answer {
+    /// The name stands on the list, which says so.
+    Listed(Vec<Ipv4Addr>, Option<String>),
+    /// It does not, or the list is not to be believed.
+    Clean,
+    /// Nothing came, though there was time for it.
+    Silent,
+    /// The list had no chance to answer: others came first.
+    Unasked,
 }
 
 /// What is known of a list.
@@ -221,40 +235,38 @@ impl Lists {
         let questions: Vec<_> = {
             let known = self.0.known.lock();
             let healthy =
-                known.iter().filter(|((of, _), list)| *of == kind && list.state == ListState::Healthy);
-            healthy
-                .flat_map(|((_, zone), list)| {
-                    asked.iter().filter(|one| is_for(list, one)).map(move |one| (zone.clone(), one))
-                })
-                .filter_map(|(zone, one)| Some((entry(&zone, one)?, zone, one.to_string())))
+                || known.iter().filter(|((of, _), list)| *of == kind && list.state == ListState::Healthy);
+            // All lists about one, then about the next: a slow one does not keep the others waiting for long.
+            let asked = asked.iter().flat_map(|one| healthy().map(move |list| (list, one)));
+            asked
+                .filter(|((_, list), one)| is_for(list, one))
+                .filter_map(|(((_, zone), _), one)| Some((entry(zone, one)?, zone.clone(), one.to_string())))
                 .collect()
         };
         let resolver = &*resolver;
-        let answers: Vec<Vec<ListHit>> = stream::iter(questions)
+        let answers: Vec<(Name, String, Answer)> = stream::iter(questions)
             .map(|(name, zone, one)| async move {
-                let answered =
-                    tokio::time::timeout_at(deadline, self.hit(resolver, kind, &zone, &name)).await;
-                let (codes, words) = answered.unwrap_or_else(|_| {
-                    self.failed(kind, &zone);
-                    None
-                })?;
-                let counting = entries.iter().filter(|entry| entry.zone == zone);
-                let hits = counting.filter(|entry| codes.iter().any(|code| entry.counts(*code)));
-                let hits = hits.map(|entry| ListHit {
-                    list: zone.clone(),
-                    asked: one.clone(),
-                    codes: codes.clone(),
-                    points: entry.points,
-                    action: entry.action,
-                    words: words.clone(),
-                });
-                Some(hits.collect())
+                let answer = self.answer(resolver, (kind, &zone), &name, deadline, settings.time_max).await;
+                (zone, one, answer)
             })
             .buffer_unordered(OPEN_MAX)
-            .filter_map(std::future::ready)
             .collect()
             .await;
-        let mut hits: Vec<ListHit> = answers.into_iter().flatten().collect();
+        self.note_silent(kind, &answers);
+        let mut hits: Vec<ListHit> = Vec::new();
+        for (zone, one, answer) in answers {
+            let Answer::Listed(codes, words) = answer else { continue };
+            let counting = entries.iter().filter(|entry| entry.zone == zone);
+            let counting = counting.filter(|entry| codes.iter().any(|code| entry.counts(*code)));
+            hits.extend(counting.map(|entry| ListHit {
+                list: zone.clone(),
+                asked: one.clone(),
+                codes: codes.clone(),
+                points: entry.points,
+                action: entry.action,
+                words: words.clone(),
+            }));
+        }
         hits.sort_by(|one, other| (&one.list, &one.asked).cmp(&(&other.list, &other.asked)));
         for hit in &hits {
             self.with(kind, &hit.list, |known| {
@@ -265,37 +277,64 @@ impl Lists {
         hits
     }
 
-    /// How a list answers for one name, and its words; nothing where the name does not stand on it.
-    async fn hit(
+    /// What a list answers by a deadline. One whose turn comes when there is little time left says nothing by being silent.
+    async fn answer(
         &self,
         resolver: &Resolver,
-        kind: ListKind,
-        zone: &Name,
+        (kind, zone): (ListKind, &Name),
         name: &Name,
-    ) -> Option<(Vec<Ipv4Addr>, Option<String>)> {
+        deadline: Instant,
+        time_max: Duration,
+    ) -> Answer {
+        let begun = Instant::now();
+        if begun >= deadline {
+            return Answer::Unasked;
+        }
+        let answered = tokio::time::timeout_at(deadline, self.hit(resolver, kind, zone, name)).await;
+        let had_time = deadline - begun >= time_max / 2;
+        answered.unwrap_or(if had_time { Answer::Silent } else { Answer::Unasked })
+    }
+
+    /// How a list answers for one name, and its words.
+    async fn hit(&self, resolver: &Resolver, kind: ListKind, zone: &Name, name: &Name) -> Answer {
         let said = say(resolver, name).await;
+        if said == Said::Unasked {
+            return Answer::Unasked;
+        }
         self.with(kind, zone, |known| known.asked += 1);
         match said {
-            Said::Clean => {
-                self.with(kind, zone, |known| known.failures = 0);
-                None
-            }
-            Said::Silent(_) => {
-                self.failed(kind, zone);
-                None
-            }
+            Said::Clean => Answer::Clean,
+            Said::Silent(_) => Answer::Silent,
+            Said::Unasked => Answer::Unasked,
             Said::Nonsense(why) => {
                 self.switch_off(kind, zone, why);
-                None
+                Answer::Clean
             }
             Said::Listed(codes) => {
-                self.with(kind, zone, |known| known.failures = 0);
                 // One that has gone mad since it was tested: the answer is mostly in the cache.
                 if let Some(why) = health::lists_everybody(resolver, kind, zone).await {
                     self.switch_off(kind, zone, why);
-                    return None;
+                    return Answer::Clean;
                 }
-                Some((codes, ask::words(resolver, name).await))
+                Answer::Listed(codes, ask::words(resolver, name).await)
+            }
+        }
+    }
+
+    /// Counts the lists that have answered nothing of what they were asked at once; one answer shows that a list is there.
+    fn note_silent(&self, kind: ListKind, answers: &[(Name, String, Answer)]) {
+        let mut has_answered: BTreeMap<&Name, bool> = BTreeMap::new();
+        for (zone, _, answer) in answers {
+            match answer {
+                Answer::Listed(..) | Answer::Clean => drop(has_answered.insert(zone, true)),
+                Answer::Silent => drop(has_answered.entry(zone).or_insert(false)),
+                Answer::Unasked => {}
+            }
+        }
+        for (zone, has_answered) in has_answered {
+            match has_answered {
+                true => self.with(kind, zone, |known| known.failures = 0),
+                false => self.failed(kind, zone),
             }
         }
     }
@@ -360,10 +399,12 @@ impl Lists {
             .await;
     }
 
-    fn tested(&self, kind: ListKind, zone: &Name, found: Result<health::Health, String>) {
+    fn tested(&self, kind: ListKind, zone: &Name, found: Result<health::Health, Unwell>) {
         let health = match found {
             Ok(health) => health,
-            Err(why) => return self.switch_off(kind, zone, why),
+            Err(Unwell::Ill(why)) => return self.switch_off(kind, zone, why),
+            // It is tested again in its turn.
+            Err(Unwell::Unasked) => return,
         };
         let now = self.0.clock.now();
         self.with(kind, zone, |known| {

@@ -6,6 +6,7 @@
 
 mod book;
 mod greylist;
+mod merit;
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -30,6 +31,8 @@ const WAITING_MAX: usize = 1_024;
 const WAIT_MAX: Duration = Duration::from_secs(5);
 /// Recipients and Message-IDs of one call that are looked at.
 pub const NAMES_MAX: usize = 1_000;
+/// Domains of one message's recipients whose answers are recognised.
+const ANSWERERS_MAX: usize = 20;
 /// Traps that commands may set.
 pub const TRAPS_MAX: usize = 10_000;
 
@@ -112,6 +115,18 @@ pub struct Reputation {
     pub network_trapped: f32,
 }
 
+/// What a message says to answer.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub enum AnswerTo {
+    /// Nothing of ours.
+    #[default]
+    Nothing,
+    /// A message of ours, which anybody can say who has read it somewhere.
+    Ours,
+    /// A message of ours, and a domain to which it was sent vouches for the answer.
+    OursByRecipient,
+}
+
 impl Senders {
     /// Opens the memory at `path` (made if missing). Blocking.
     ///
@@ -164,10 +179,19 @@ impl Senders {
     /// One of our people has sent a message: its recipients are their correspondents from now on, and answers to it are
     /// recognised.
     pub async fn wrote(&self, account: AccountId, recipients: &[Address], message_id: Option<&str>) {
-        let recipients: Vec<Key> = recipients.iter().take(NAMES_MAX).map(correspondent_key).collect();
+        let keys: Vec<Key> = recipients.iter().take(NAMES_MAX).map(correspondent_key).collect();
         let message = message_id.and_then(message_key);
+        let mut domains: Vec<&DomainName> = recipients_of(recipients);
+        domains.truncate(ANSWERERS_MAX);
+        let answerers: Vec<Key> = message
+            .iter()
+            .flat_map(|message| domains.iter().map(|domain| answer_key(message, domain)))
+            .collect();
         self.write(move |book, now| {
-            for recipient in &recipients {
+            for answerer in &answerers {
+                book.see(Kind::MessageTo, NOBODY, answerer, now)?;
+            }
+            for recipient in &keys {
                 book.see(Kind::Correspondent, account, recipient, now)?;
             }
             book.see(Kind::Wrote, account, &key(&[]), now)?;
@@ -198,19 +222,31 @@ impl Senders {
     }
 
     /// Whether one of these Message-IDs (brackets or not, from In-Reply-To and References) is of a message that our people
-    /// sent.
-    pub async fn is_ours<'a>(&self, message_ids: impl IntoIterator<Item = &'a str>) -> bool {
+    /// sent, and whether they sent it to somebody of the domain that is `proven` to be the author's.
+    pub async fn answers<'a>(
+        &self,
+        message_ids: impl IntoIterator<Item = &'a str>,
+        proven: Option<&DomainName>,
+    ) -> AnswerTo {
         let keys: Vec<Key> = message_ids.into_iter().take(NAMES_MAX).filter_map(message_key).collect();
         if keys.is_empty() {
-            return false;
+            return AnswerTo::Nothing;
         }
+        let proven = proven.cloned();
         self.read(move |book, now| {
+            let mut found = AnswerTo::Nothing;
             for key in &keys {
-                if book.has(Kind::Message, NOBODY, key, now)? {
-                    return Ok(true);
+                if !book.has(Kind::Message, NOBODY, key, now)? {
+                    continue;
+                }
+                found = AnswerTo::Ours;
+                if let Some(proven) = &proven
+                    && book.has(Kind::MessageTo, NOBODY, &answer_key(key, proven), now)?
+                {
+                    return Ok(AnswerTo::OursByRecipient);
                 }
             }
-            Ok(false)
+            Ok(found)
         })
         .await
     }
@@ -357,6 +393,11 @@ pub(crate) fn block(address: IpAddr, (four, six): (u8, u8)) -> Option<Network> {
     Network::around(address, if address.is_ipv4() { four } else { six })
 }
 
+/// What counts as one client: an IPv4 address, an IPv6 /64.
+pub(crate) fn client_block(address: IpAddr) -> Option<Network> {
+    block(address, CLIENT)
+}
+
 fn block_key(address: IpAddr, prefix: (u8, u8)) -> Key {
     let text = block(address, prefix).map(|network| network.to_string()).unwrap_or_default();
     key(&[text.as_bytes()])
@@ -376,6 +417,21 @@ fn reputation_keys(sender: &Sender) -> Vec<(Kind, Key)> {
 
 fn correspondent_key(address: &Address) -> Key {
     key(&[address.to_canonical().to_string().as_bytes()])
+}
+
+/// The domains of recipients, each once.
+fn recipients_of(recipients: &[Address]) -> Vec<&DomainName> {
+    let mut domains: Vec<&DomainName> = Vec::new();
+    for domain in recipients.iter().take(NAMES_MAX).filter_map(Address::domain_name) {
+        if !domains.contains(&domain) {
+            domains.push(domain);
+        }
+    }
+    domains
+}
+
+fn answer_key(message: &Key, domain: &DomainName) -> Key {
+    key(&[message, domain.as_str().as_bytes()])
 }
 
 /// Message-IDs as they are compared: without brackets and blanks.

@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use dns::{FixedRecords, Name, RecordData, RecordType};
-use mta::screen::{Consequence, Greylist, ListEntry, OnTrap, RateLimits, ScreenSettings};
+use mail_types::DomainName;
+use mta::screen::{AnswerTo, Consequence, Greylist, ListEntry, OnTrap, RateLimits, ScreenSettings};
 use mta::{Checks, Listener, Outcome, Routing, Settings};
 use platform::stream::Endpoint;
 
@@ -356,7 +357,8 @@ async fn whom_our_people_write_to_is_remembered() {
     assert!(peer.say(".").await.starts_with("250"));
     let (senders, ann) = (house.screen().senders(), house.account("ann@example.org"));
     assert!(senders.is_correspondent(ann, &address("bob@example.org")).await);
-    assert!(senders.is_ours(["<1@example.org>"]).await);
+    let ours = DomainName::parse("example.org").unwrap();
+    assert_eq!(senders.answers(["<1@example.org>"], Some(&ours)).await, AnswerTo::OursByRecipient);
 }
 
 #[tokio::test]
@@ -460,4 +462,64 @@ async fn our_own_people_and_hosts_are_not_judged() {
     peer.say("AUTH PLAIN AGFubkBleGFtcGxlLm9yZwBzZWNyZXQ=").await;
     peer.say("MAIL FROM:<ann@example.org>").await;
     assert!(peer.say("RCPT TO:<bob@example.org>").await.starts_with("250"));
+}
+
+/// Names this many people who are not here, a few in each connection; whether the guard still lets their bringer in.
+async fn name_unknown(house: &House, client: &str, count: usize) -> bool {
+    for some in (0..count).collect::<Vec<_>>().chunks(5) {
+        let mut peer = greeted(house, client, "mx.elsewhere.example").await;
+        peer.say(&format!("MAIL FROM:<{EVE}>")).await;
+        for number in some {
+            let reply = peer.say(&format!("RCPT TO:<gone{number}@example.org>")).await;
+            assert!(reply.starts_with("550 5.1.1"), "{reply}");
+        }
+        peer.say("QUIT").await;
+    }
+    house.guard.admit(from(client).address()).is_ok()
+}
+
+#[tokio::test]
+async fn whoever_brings_wanted_mail_may_have_old_addresses() {
+    let (list, spammer) = (GOOD, "11.5.1.1:4711");
+    let mut records = world();
+    records = records.with(&name("1.1.5.11.in-addr.arpa"), ptr("mx.elsewhere.example"));
+    let house = House::screening(judging(|_| {}), records);
+    house.guard.reconfigure(platform::guard::GuardSettings {
+        // Ten unknown people.
+        points_before_ban: 20,
+        ban_first: Duration::from_secs(3_600),
+        ban_longest: Duration::from_secs(3_600),
+        ..crate::foundation::guard_settings()
+    });
+    // One message that was taken is no licence to guess; the sender is another's.
+    assert!(bring(&house, spammer, "once@spam.example").await.starts_with("250"));
+    assert!(name_unknown(&house, spammer, 9).await);
+    for _ in 0..48 {
+        assert!(bring(&house, list, EVE).await.starts_with("250"));
+    }
+    assert!(name_unknown(&house, list, 12).await, "one of five");
+    assert!(name_unknown(&house, list, 9).await, "beyond that they count");
+    assert!(!name_unknown(&house, list, 1).await);
+}
+
+#[tokio::test]
+async fn who_has_no_merit_is_asked_about_before_it_is_banned() {
+    let records = world().with(&name("1.9.9.11.wl.example"), code([127, 0, 0, 2]));
+    let vouched = judging(|screen| screen.lists.addresses = vec![entry("wl.example*-1")]);
+    let house = House::screening(vouched, records);
+    house.screen().lists().test_all().await;
+    house.guard.reconfigure(platform::guard::GuardSettings {
+        points_before_ban: 20,
+        ban_first: Duration::from_secs(3_600),
+        ban_longest: Duration::from_secs(3_600),
+        ..crate::foundation::guard_settings()
+    });
+    assert!(name_unknown(&house, "11.9.9.1:4711", 40).await, "an allow list has it");
+    // Who only tries names costs nobody a question until there are some.
+    let asked = || house.screen().lists().status()[0].asked;
+    let before = asked();
+    assert!(name_unknown(&house, "11.8.8.1:4711", 9).await);
+    assert_eq!(asked(), before);
+    assert!(!name_unknown(&house, "11.8.8.1:4711", 1).await);
+    assert_eq!(asked(), before + 1);
 }

@@ -18,7 +18,9 @@ async fn an_owner_who_cannot_be_told_keeps_no_other_waiting() {
     assert!(ann < bob, "hers is the first turn");
     house.break_account(ann);
     for account in [ann, bob] {
-        (0..5).for_each(|message| house.breaker.note(account, Signal::Complaint(message)));
+        (0..5).for_each(|number| {
+            house.breaker.note(account, Signal::Complaint { message: number, by: number })
+        });
         assert!(house.breaker.stopped(account).is_some());
     }
     let tasks = Tasks::new(&house.metrics);

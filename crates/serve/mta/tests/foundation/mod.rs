@@ -106,6 +106,7 @@ pub(crate) fn guard_settings() -> GuardSettings {
         ban_first: Duration::from_secs(60),
         ban_longest: Duration::from_secs(60),
         trusted: Vec::new(),
+        bans_private: true,
     }
 }
 

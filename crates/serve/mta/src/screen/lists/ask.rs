@@ -18,6 +18,8 @@ pub(super) enum Said {
     Clean,
     /// The list does not answer now, for this reason.
     Silent(String),
+    /// It was not asked: we have too many questions open.
+    Unasked,
     /// It answers what cannot be believed, for this reason.
     Nonsense(String),
 }
@@ -41,6 +43,7 @@ pub(super) async fn say(resolver: &Resolver, name: &Name) -> Said {
     match resolver.addresses(name, Families::Ipv4).await {
         Ok(answer) => meaning(&answer.records),
         Err(error) if error.is_absence() => Said::Clean,
+        Err(LookupError::Busy) => Said::Unasked,
         Err(LookupError::Timeout) => Said::Silent("it does not answer".to_owned()),
         Err(error) => Said::Silent(error.to_string()),
     }

@@ -29,12 +29,21 @@ pub(super) struct Health {
     pub(super) has_ipv6: bool,
 }
 
+/// Why a list is not found healthy.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Unwell {
+    /// For this reason.
+    Ill(String),
+    /// It was not asked, and is as it was.
+    Unasked,
+}
+
 /// Tests a list; what is wrong with it, if anything is.
-pub(super) async fn test(resolver: &Resolver, kind: ListKind, zone: &Name) -> Result<Health, String> {
+pub(super) async fn test(resolver: &Resolver, kind: ListKind, zone: &Name) -> Result<Health, Unwell> {
     if let Some(why) = lists_everybody(resolver, kind, zone).await {
-        return Err(why);
+        return Err(Unwell::Ill(why));
     }
-    let too_long = || "its name is too long".to_owned();
+    let too_long = || Unwell::Ill("its name is too long".to_owned());
     match kind {
         ListKind::Addresses => {
             let entry = entry_of(LISTED, zone).ok_or_else(too_long)?;
@@ -57,13 +66,15 @@ pub(super) async fn test(resolver: &Resolver, kind: ListKind, zone: &Name) -> Re
     }
 }
 
-fn has(said: Said) -> Result<(), String> {
+fn has(said: Said) -> Result<(), Unwell> {
     match said {
         Said::Listed(_) => Ok(()),
         Said::Clean => {
-            Err("it lacks what every list has for tests: it has been shut down, or is no list".to_owned())
+            let why = "it lacks what every list has for tests: it has been shut down, or is no list";
+            Err(Unwell::Ill(why.to_owned()))
         }
-        Said::Silent(why) | Said::Nonsense(why) => Err(why),
+        Said::Silent(why) | Said::Nonsense(why) => Err(Unwell::Ill(why)),
+        Said::Unasked => Err(Unwell::Unasked),
     }
 }
 
@@ -76,6 +87,6 @@ pub(super) async fn lists_everybody(resolver: &Resolver, kind: ListKind, zone: &
     match say(resolver, &entry).await {
         Said::Listed(_) => Some("it lists everybody: it has been shut down".to_owned()),
         Said::Nonsense(why) => Some(why),
-        Said::Clean | Said::Silent(_) => None,
+        Said::Clean | Said::Silent(_) | Said::Unasked => None,
     }
 }

@@ -148,6 +148,50 @@ async fn a_silent_list_is_given_up_after_some_questions() {
 }
 
 #[tokio::test]
+async fn load_of_ours_is_no_fault_of_a_list() {
+    let world = World::new(&["bl.example"], &["dbl.example"]);
+    world.lists.test_all().await;
+    let is_healthy = || world.lists.status().iter().all(|list| list.state == ListState::Healthy);
+    // We have too many questions open.
+    for asked in ["7.2.0.192.bl.example", "2.0.0.127.bl.example"] {
+        world.records.fail(&name(asked), RecordType::A, LookupError::Busy);
+    }
+    for _ in 0..2 * FAILURES_MAX {
+        assert!(world.ask("192.0.2.7").await.is_empty());
+    }
+    world.lists.test_all().await;
+    assert!(is_healthy());
+    // Its turn comes too late.
+    let settings = world.lists.0.settings.load_full();
+    world.lists.reconfigure(ListSettings { time_max: Duration::ZERO, ..ListSettings::clone(&settings) });
+    let many: Vec<_> = (0..DOMAINS_MAX).map(|number| domain(&format!("d{number}.example"))).collect();
+    for _ in 0..2 * FAILURES_MAX {
+        assert!(world.lists.ask_domains(&many).await.is_empty());
+    }
+    assert!(is_healthy());
+}
+
+#[tokio::test]
+async fn a_list_that_answers_some_questions_is_there() {
+    let world = World::new(&[], &["dbl.example"]);
+    world.lists.test_all().await;
+    let many: Vec<_> = (0..DOMAINS_MAX).map(|number| domain(&format!("d{number}.example"))).collect();
+    for one in &many[1..] {
+        world.records.fail(&name(&format!("{one}.dbl.example")), RecordType::A, LookupError::Timeout);
+    }
+    for _ in 0..2 * FAILURES_MAX {
+        assert!(world.lists.ask_domains(&many).await.is_empty());
+    }
+    assert_eq!(world.lists.status()[0].state, ListState::Healthy);
+    // All of them silent are one failure for a message, however many links it has.
+    for message in 1..=FAILURES_MAX {
+        assert_eq!(world.lists.status()[0].state, ListState::Healthy, "{message}");
+        assert!(world.lists.ask_domains(&many[1..]).await.is_empty());
+    }
+    assert!(world.why_off().contains("does not answer"));
+}
+
+#[tokio::test]
 async fn domains_are_asked_once_each_and_only_so_many() {
     let world = World::new(&[], &["dbl.example*2"]);
     world.lists.test_all().await;

@@ -55,10 +55,12 @@ pub(super) enum Kind {
     TrappedAddress = 10,
     /// A network that wrote to a trap.
     TrappedNetwork = 11,
+    /// A message that our people sent to somebody of this domain.
+    MessageTo = 12,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Waiting,
         Self::WaitingAnywhere,
         Self::Allowed,
@@ -70,6 +72,7 @@ impl Kind {
         Self::Message,
         Self::TrappedAddress,
         Self::TrappedNetwork,
+        Self::MessageTo,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -85,6 +88,7 @@ impl Kind {
             Self::Message => "messages sent",
             Self::TrappedAddress => "addresses that wrote to traps",
             Self::TrappedNetwork => "networks that wrote to traps",
+            Self::MessageTo => "domains of messages sent",
         }
     }
 
@@ -99,7 +103,7 @@ impl Kind {
             Self::Correspondent => 730 * DAY,
             // Reports on delivery come within days.
             Self::Wrote => 7 * DAY,
-            Self::Message => 180 * DAY,
+            Self::Message | Self::MessageTo => 180 * DAY,
             Self::TrappedAddress | Self::TrappedNetwork => 60 * DAY,
         }
     }
@@ -107,7 +111,7 @@ impl Kind {
     /// How many rows there may be; beyond, those go first that were seen longest ago.
     pub(super) fn rows_max(self) -> i64 {
         match self {
-            Self::Correspondent | Self::Message => 500_000,
+            Self::Correspondent | Self::Message | Self::MessageTo => 500_000,
             _ => 100_000,
         }
     }

@@ -145,7 +145,7 @@ fn pair(origin: &Origin, sender_domain: &str) -> Key {
     key(&[origin.text().as_bytes(), sender_domain.as_bytes()])
 }
 
-fn alone(origin: &Origin) -> Key {
+pub(super) fn alone(origin: &Origin) -> Key {
     key(&[origin.text().as_bytes()])
 }
 

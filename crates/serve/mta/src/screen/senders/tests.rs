@@ -82,13 +82,64 @@ async fn correspondents_and_messages_are_known_after_a_restart() {
     assert!(senders.is_correspondent(ANN, &address("eve@elsewhere.example")).await);
     assert!(!senders.is_correspondent(BOB, &address("eve@elsewhere.example")).await);
     assert!(!senders.is_correspondent(ANN, &address("mallory@elsewhere.example")).await);
-    assert!(senders.is_ours(["<other@x>", "1@example.org"]).await);
-    assert!(!senders.is_ours(["<2@example.org>"]).await);
-    assert!(!senders.is_ours([]).await);
+    let (theirs, other) =
+        (DomainName::parse("elsewhere.example").ok(), DomainName::parse("other.example").ok());
+    for (ids, proven, expected) in [
+        (["<other@x>", "1@example.org"], &theirs, AnswerTo::OursByRecipient),
+        (["<other@x>", "1@example.org"], &other, AnswerTo::Ours),
+        (["<other@x>", "1@example.org"], &None, AnswerTo::Ours),
+        (["<other@x>", "<2@example.org>"], &theirs, AnswerTo::Nothing),
+    ] {
+        assert_eq!(senders.answers(ids, proven.as_ref()).await, expected, "{ids:?} {proven:?}");
+    }
+    assert_eq!(senders.answers([], theirs.as_ref()).await, AnswerTo::Nothing);
     assert_eq!(senders.correspondents(&[BOB, ANN], &address("eve@elsewhere.example")).await, [ANN]);
     assert!(senders.have_written(&[BOB, ANN]).await && !senders.have_written(&[BOB]).await);
     desk.clock.advance(DAY * 7);
     assert!(!senders.have_written(&[BOB, ANN]).await, "reports do not come that late");
+}
+
+#[tokio::test]
+async fn merit_is_what_was_taken_and_stayed_wanted() {
+    let desk = Desk::new();
+    let senders = desk.open();
+    let (client, neighbour): (IpAddr, IpAddr) = ("11.0.0.7".parse().unwrap(), "11.0.0.200".parse().unwrap());
+    let domain = DomainName::parse("list.example").unwrap();
+    for _ in 0..10 {
+        senders.succeeded(Origin::Domain(domain.to_string()), client, domain.to_string()).await;
+    }
+    assert_eq!(
+        (senders.merit_of_network(neighbour).await, senders.merit_of_domain(&domain).await),
+        (10.0, 10.0)
+    );
+    assert_eq!(senders.merit_of_network("11.0.1.7".parse().unwrap()).await, 0.0);
+    assert_eq!(senders.merit_of_domain(&DomainName::parse("other.example").unwrap()).await, 0.0);
+    desk.clock.advance(HALF_LIFE);
+    assert!((senders.merit_of_network(client).await - 5.0).abs() < 1e-3);
+    for _ in 0..2 {
+        senders.note(&Sender { domain: None, address: Some(client) }, Worth::Unwanted, 1.0).await;
+    }
+    assert_eq!(senders.merit_of_network(neighbour).await, 0.0);
+    assert!(senders.merit_of_domain(&domain).await > 4.0, "nothing was said of it");
+}
+
+#[tokio::test]
+async fn answers_of_so_many_domains_are_recognised() {
+    let desk = Desk::new();
+    let senders = desk.open();
+    let recipients: Vec<Address> =
+        (0..=ANSWERERS_MAX).map(|number| address(&format!("eve@d{number}.example"))).collect();
+    // The same domain twice is one.
+    let twice = [&[address("adam@d0.example")][..], &recipients].concat();
+    senders.wrote(ANN, &twice, Some("<1@example.org>")).await;
+    for (number, expected) in [
+        (0, AnswerTo::OursByRecipient),
+        (ANSWERERS_MAX - 1, AnswerTo::OursByRecipient),
+        (ANSWERERS_MAX, AnswerTo::Ours),
+    ] {
+        let domain = DomainName::parse(&format!("d{number}.example")).unwrap();
+        assert_eq!(senders.answers(["1@example.org"], Some(&domain)).await, expected, "{number}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,67 @@
+//! A stranger names somebody who is not here. Whoever guesses names is banned for it in the end (platform's guard); whoever brings
+//! wanted mail beside them, a list with old addresses or a large provider, is only slowed: a ban would keep that mail waiting.
+
+use mail_types::ReversePath;
+use platform::guard::Offence;
+use sender_auth::spf::SpfResult;
+
+use super::screening::{Screening, sender_domain};
+use super::session::Conversation;
+use crate::screen::unknown::{ASKED_FROM, VOUCHED_MESSAGES, delay, is_credited};
+
+impl Conversation {
+    /// Tells the guard, or lets the answer wait.
+    pub(super) async fn named_unknown(&mut self) {
+        let Some(mut screening) = self.screening.take() else {
+            return self.offended(Offence::UnknownTarget);
+        };
+        screening.unknown_named = screening.unknown_named.saturating_add(1);
+        let (named, has_credit) = (screening.unknown_named, Box::pin(self.has_credit(&mut screening)).await);
+        if has_credit {
+            screening.screen.counts.unknown_slowed.increment();
+        }
+        self.screening = Some(screening);
+        if !has_credit {
+            return self.offended(Offence::UnknownTarget);
+        }
+        let delay = delay(named);
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// Whether what is known of a stranger's mail outweighs the unknown people that its network has named in this day. A spammer
+    /// whose message was taken once gets nothing by it.
+    async fn has_credit(&mut self, screening: &mut Screening) -> bool {
+        // What comes by way of a neighbour may be anybody's, and the guard does not ban it.
+        if screening.is_neighbour {
+            return false;
+        }
+        let (address, screen) = (screening.address, screening.screen.clone());
+        let Some(named) = screen.unknown.count(address, &self.door.rooms.clock) else { return false };
+        if is_credited(named, screen.senders().merit_of_network(address).await) {
+            return true;
+        }
+        if named < ASKED_FROM {
+            return false;
+        }
+        let live = std::sync::Arc::clone(&self.live);
+        let settings = &live.settings.screen;
+        screening.judge_client(&self.door.rooms, settings).await;
+        if screening.client.is_vouched && is_credited(named, VOUCHED_MESSAGES) {
+            return true;
+        }
+        let reverse_path = self.session.envelope().map(|envelope| envelope.reverse_path.clone());
+        let reverse_path = reverse_path.unwrap_or(ReversePath::Null);
+        let hello = self.session.hello().map(|hello| hello.name.clone()).unwrap_or_default();
+        let Some(domain) = sender_domain(&reverse_path) else { return false };
+        // Kept in the resolver's cache, as for a recipient who is here.
+        if self.spf(settings, &hello, &reverse_path).await != Some(SpfResult::Pass) {
+            return false;
+        }
+        // Whoever may send for a domain shares what it has earned.
+        let named = screen.unknown.count_of_domain(domain, &self.door.rooms.clock);
+        let merit = screen.senders().merit_of_domain(domain).await;
+        named.is_some_and(|named| is_credited(named, merit))
+    }
+}
