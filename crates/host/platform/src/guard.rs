@@ -276,6 +276,14 @@ impl Guard {
         Ok(Visit { post: Arc::clone(&self.0), counted, _open: counts.connections.hold() })
     }
 
+    /// Connections that are open from an address, or from the block that it is counted in; `None` for those that are not counted.
+    #[must_use]
+    pub fn connections_of(&self, peer: IpAddr) -> Option<usize> {
+        let state = self.0.state.lock();
+        let culprit = state.judged(Some(peer))?;
+        Some(state.by_address.get(&culprit.address).copied().unwrap_or_default())
+    }
+
     /// Whether `peer` may try a password for `account` (the name as typed, normalised by the caller; empty where it is not
     /// known yet: nobody waits for what others did without a name).
     #[must_use]

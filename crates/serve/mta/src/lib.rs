@@ -174,6 +174,7 @@ pub(crate) struct Door {
     pub(crate) rooms: Rooms,
     pub(crate) live: ArcSwap<Live>,
     pub(crate) counts: Counts,
+    metrics: Metrics,
     /// What accounts have sent lately.
     pub(crate) sent: Sent,
     /// The places of large headers.
@@ -184,7 +185,7 @@ impl SmtpDoor {
     /// A door to these rooms.
     #[must_use]
     pub fn new(rooms: Rooms, settings: Settings, metrics: &Metrics) -> Self {
-        let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind(), None);
+        let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind(), None, metrics);
         if let Some(screen) = &rooms.screen {
             screen.reconfigure(&live.settings.screen);
             if let Some(resolver) = &rooms.resolver {
@@ -193,14 +194,21 @@ impl SmtpDoor {
         }
         let (counts, sent) = (Counts::new(metrics), Sent::default());
         let large_headers = Arc::new(Semaphore::new(receive::intake::LARGE_HEADERS_MAX));
-        Self(Arc::new(Door { rooms, live: ArcSwap::from_pointee(live), counts, sent, large_headers }))
+        let (live, metrics) = (ArcSwap::from_pointee(live), metrics.clone());
+        Self(Arc::new(Door { rooms, live, counts, metrics, sent, large_headers }))
     }
 
     /// Takes new settings, for sessions that begin from now on.
     pub fn reconfigure(&self, settings: Settings) {
         let rooms = &self.0.rooms;
         let former = self.0.live.load();
-        let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind(), Some(&former));
+        let live = Live::new(
+            settings,
+            rooms.acceptor.is_some(),
+            rooms.queue_behind(),
+            Some(&former),
+            &self.0.metrics,
+        );
         if let Some(screen) = &rooms.screen {
             screen.reconfigure(&live.settings.screen);
         }
