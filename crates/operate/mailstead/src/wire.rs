@@ -109,7 +109,7 @@ impl Running {
         let (report_mail, report_mails) = mpsc::channel(WAITING_MAX);
         let (events, waiting_events) = mpsc::channel(EVENTS_MAX);
         let (lessons, waiting_lessons) = mpsc::channel(LESSONS_MAX);
-        let (orders, waiting_orders) = mpsc::channel(quarantine::ORDERS_MAX);
+        let (kept_apart, waiting_changes) = mpsc::channel(quarantine::CHANGES_MAX);
         let judges = Workers::start("scripts", WorkersSettings { threads: 1, queue_max: 64 }, &metrics)?;
         let means = Means {
             clock: &clock,
@@ -118,7 +118,7 @@ impl Running {
             report_mail: &report_mail,
             events: &events,
             lessons: &lessons,
-            orders: &orders,
+            kept_apart: &kept_apart,
             judges: &judges,
         };
         let doors = Doors::new(&settings, &house, acceptor, means, &metrics);
@@ -143,8 +143,8 @@ impl Running {
         running.doors.tend_breaker(&running.tasks);
         running.doors.learn(&running.house, waiting_lessons, &running.tasks);
         let carried_out =
-            quarantine::carry_out(running.house.clone(), waiting_orders, running.tasks.shutdown());
-        running.tasks.spawn("orders", carried_out);
+            quarantine::carry_out(running.house.clone(), waiting_changes, running.tasks.shutdown());
+        running.tasks.spawn("mail kept apart", carried_out);
         running.care();
         running.watch_bans(firewall);
         let sender = reports::sender(&running.house, running.resolver.clone(), &transactions)?;

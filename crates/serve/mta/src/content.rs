@@ -49,7 +49,7 @@ pub use models::Past;
 pub(crate) use opinion::{Considered, Deciding, Opinion};
 pub use orders::Order;
 pub(crate) use quarantine::filing as quarantine_filing;
-pub use quarantine::{APART, Quarantine, QuarantineError, Quarantined};
+pub use quarantine::{APART, Quarantine, QuarantineError, QuarantineLimits, Quarantined};
 pub use settings::{ContentSettings, OnBusy, SETTINGS_ANNOTATION};
 pub use taste::{Action, CHANGES_OCTETS_MAX, Changes, Listed, POINTS_MAX, SENDERS_MAX, Taste, points};
 pub use trial::{ContentTrial, TrialVerdict};

@@ -51,7 +51,8 @@ pub use breaker::{Breaker, BreakerError, BreakerSettings, RecipientKey, Signal, 
 pub use content::{
     APART, Action as SpamAction, CHANGES_OCTETS_MAX, Changes, Content, ContentError, ContentSettings,
     ContentTrial, Learned, Lesson, LessonError, Listed, OnBusy, Order, POINTS_MAX, Past, Quarantine,
-    QuarantineError, Quarantined, SENDERS_MAX, SETTINGS_ANNOTATION, Taste, TrialVerdict, points,
+    QuarantineError, QuarantineLimits, Quarantined, SENDERS_MAX, SETTINGS_ANNOTATION, Taste, TrialVerdict,
+    points,
 };
 pub use deliver::limits::SentHour;
 pub use deliver::routing::{Routing, SendingLimits};
