@@ -54,6 +54,7 @@ fn rooms(house: &House) -> TrialRooms {
     TrialRooms {
         store: house.store.clone(),
         directory: house.directory.clone(),
+        content: house.content.clone(),
         clock: house.clock.clone(),
         hostname: house.settings.hostname(),
     }

@@ -1463,7 +1463,7 @@ pub(crate) static TABLE: &[Row] = &[
     ),
     row(
         "spam.at_kill",
-        Choice(&["junk", "quarantine", "reject"]),
+        Choice(&["tag", "junk", "quarantine", "reject"]),
         "\"junk\"",
         Live,
         "What becomes of what nobody could want: filed as junk, kept apart, or refused; kept apart where it cannot be refused for all.",

@@ -120,7 +120,10 @@ async fn an_order_is_written_down_before_it_is_answered() {
     // Nobody carries orders out here: what was answered stands on disk.
     let wanted = quarantine(&house).wanted(None).await.unwrap();
     assert_eq!(wanted, [2, 3].map(|uid| format!("q{}-{uid}", account.0)));
-    assert_eq!(quarantine(&house).wanted(Some(house.account("bob@example.org"))).await.unwrap(), Vec::<String>::new());
+    assert_eq!(
+        quarantine(&house).wanted(Some(house.account("bob@example.org"))).await.unwrap(),
+        Vec::<String>::new()
+    );
     // It is not thrown away for want of room, either.
     let limits = QuarantineLimits { messages: 1, octets: 1 };
     assert_eq!(quarantine(&house).trim(limits).await.unwrap(), [(account, 1)]);
