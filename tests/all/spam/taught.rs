@@ -146,6 +146,41 @@ fn what_mbsync_carries_to_junk_and_back_teaches() -> Result<()> {
     Ok(())
 }
 
+/// Saves the only message of a mailbox into another, by neomutt, as its user does with a key.
+fn save_by_neomutt(house: &House, from: &str, to: &str) -> Result<()> {
+    let (server, home) = (&house.server, house.server.directory());
+    let (rc, port) = (home.join("muttrc"), server.address(993).port());
+    std::fs::create_dir_all(home.join("Mail"))?;
+    let text = format!(
+        "set imap_user = \"{ANN}\"\nset imap_pass = \"{}\"\nset certificate_file = \"{}\"\nset ssl_force_tls = yes\nset ssl_verify_host = no\n\
+         set folder = \"imaps://localhost:{port}/\"\nset imap_check_subscribed = no\nset header_cache = \"\"\nset confirmcreate = no\nset confirmappend = no\n\
+         set quit = yes\nset delete = yes\nset wait_key = no\n",
+        Server::PASSWORD,
+        server.certificate().display(),
+    );
+    std::fs::write(&rc, text)?;
+    let keys = format!("push <save-message><kill-line>={to}<enter><sync-mailbox><quit>");
+    let neomutt = format!("neomutt -n -F {} -f =\"{from}\" -e \"{keys}\"", rc.display());
+    let mut command = Command::new("timeout");
+    command.args(["60", "script", "-qec", &neomutt, "/dev/null"]).env("TERM", "xterm").env("HOME", home);
+    let output = command.stdin(std::process::Stdio::null()).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    Ok(())
+}
+
+#[test]
+fn what_neomutt_saves_to_junk_and_back_teaches() -> Result<()> {
+    let house = House::new("")?;
+    house.server.imap(ANN)?.command("CREATE Junk")?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "first", "Garden gnomes are the finest."))?;
+    save_by_neomutt(&house, "INBOX", "Junk")?;
+    house.wait_for("what came into junk is heard of", || Ok(house.lessons() == 1))?;
+    save_by_neomutt(&house, "Junk", "INBOX")?;
+    house.wait_for("what came out of junk is heard of", || Ok(house.lessons() == 2))?;
+    ensure!(house.subjects(ANN, "INBOX")? == ["first"] && house.subjects(ANN, "Junk")?.is_empty());
+    Ok(())
+}
+
 #[test]
 fn buttons_of_clients_teach_too() -> Result<()> {
     let house = House::new("")?;
