@@ -394,6 +394,15 @@ impl Post {
     }
 }
 
+/// Characters of a name that failures are counted by: as long as an address may be (RFC 5321 §4.5.3.1).
+const NAME_CHARACTERS_MAX: usize = 320;
+
+/// The name of an account as failures are counted by it: in one case, and not longer than a name can be.
+#[must_use]
+pub fn counted_name(user: &str) -> String {
+    user.trim().chars().take(NAME_CHARACTERS_MAX).flat_map(char::to_lowercase).collect()
+}
+
 /// The network in which addresses are likely to be of one provider's household or office: a /24, a /48.
 #[must_use]
 pub fn neighbourhood(address: IpAddr) -> Network {

@@ -54,7 +54,6 @@ impl Content {
             Some(account) => settings.of_account(account, known.as_ref().map(|known| &known.address)).await?,
             None => None,
         };
-        let ours = self.0.ours.now(&directory, clock.monotonic());
         let about = About {
             arrived_unix_seconds: clock.now().unix_seconds(),
             client: None,
@@ -68,7 +67,11 @@ impl Content {
         let (this, settings) = (self.clone(), std::sync::Arc::clone(settings));
         let taste = taste.unwrap_or_else(|| settings.everybody.clone());
         let accounts: Vec<AccountId> = account.iter().map(Account::id).collect();
-        let judging = move || judge(&this.0, &settings, &ours, &without_marks(octets), &about, &accounts);
+        let now = clock.monotonic();
+        let judging = move || {
+            let ours = this.0.ours.now(&directory, now);
+            judge(&this.0, &settings, &ours, &without_marks(octets), &about, &accounts)
+        };
         let thought = self.0.judges.run(judging).await?;
         let more = thought.otherwise.first().map_or(0.0, |(_, more)| *more);
         Ok(TrialVerdict { score: thought.verdict.score() + more, verdict: thought.verdict, taste })
