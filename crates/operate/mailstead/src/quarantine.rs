@@ -6,10 +6,7 @@ use std::time::Duration;
 use directory::Account;
 use mail_types::{AccountId, Address, AddressDomain, MailboxName, ReversePath, TransactionId};
 use mailstore::{Filing, FilingTarget, FlagNames, QuotaLimit};
-use message::{
-    Date, Summary, decode_field_text, fields, new_message_id, write_address_field, write_date_field,
-    write_message_id_field, write_return_path, write_text_field, write_text_part,
-};
+use message::{Date, OwnLetter, Summary, decode_field_text, fields, write_return_path};
 use mta::{APART, Lesson, MessageWay, Order, Outcome, QuarantineLimits, Quarantined};
 use platform::tasks::Shutdown;
 use spam::{Class, MESSAGE_OCTETS_MAX};
@@ -241,21 +238,9 @@ fn digest(house: &House, owner: &Account, messages: &[Quarantined]) -> anyhow::R
         entries.push_str(&format!("and {more} more\r\n"));
     }
     let days = house.settings.time("spam.quarantine_kept").as_secs() / (24 * 3_600);
-    let now = house.clock.now();
     let mut random = [0; 16];
     directory::fill_random(&mut random)?;
     let postmaster = Address::new("postmaster", AddressDomain::Name(domain.clone()))?;
-    let mut octets = Vec::new();
-    write_return_path(&ReversePath::Null, &mut octets);
-    write_date_field(Date { unix_seconds: now.unix_seconds(), zone_minutes: 0 }, &mut octets);
-    write_address_field("From", &[("Mail kept apart", &postmaster)], &mut octets);
-    write_address_field("Reply-To", &[("", &reply_to)], &mut octets);
-    write_address_field("To", &[("", &owner.address)], &mut octets);
-    let subject = format!("{} messages are kept apart from your mail", messages.len());
-    write_text_field("Subject", &subject, &mut octets);
-    let milliseconds = u64::try_from(now.unix_millis()).unwrap_or_default();
-    write_message_id_field(&new_message_id(milliseconds, random, domain.as_str()), &mut octets);
-    octets.extend_from_slice(b"Auto-Submitted: auto-generated (quarantine)\r\nMIME-Version: 1.0\r\n");
     let text = format!(
         "These messages were taken for something that nobody wants, and are in none of your mailboxes.\r\n\
          They go after {days} days.\r\n\
@@ -264,7 +249,18 @@ fn digest(house: &House, owner: &Account, messages: &[Quarantined]) -> anyhow::R
          To have all of them, answer this message. Nobody has to do anything about the others.\r\n\
          \r\n{entries}"
     );
-    write_text_part(&text, &mut octets);
+    let letter = OwnLetter {
+        from: ("Mail kept apart", &postmaster),
+        reply_to: Some(&reply_to),
+        to: &owner.address,
+        subject: &format!("{} messages are kept apart from your mail", messages.len()),
+        cause: "quarantine",
+        random,
+        unix_millis: house.clock.now().unix_millis(),
+    };
+    let mut octets = Vec::new();
+    write_return_path(&ReversePath::Null, &mut octets);
+    letter.write(&text, &mut octets);
     Ok(Some(octets))
 }
 
