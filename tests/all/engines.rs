@@ -17,10 +17,16 @@ fn server(settings: String) -> Result<Server> {
 
 /// What a stranger is told whose message is this; `250` where it is taken.
 fn bring(server: &Server, message: &str) -> Result<String> {
+    bring_with(server, ["", ""], message)
+}
+
+/// The same, with parameters of MAIL and RCPT.
+fn bring_with(server: &Server, [of_mail, of_rcpt]: [&str; 2], message: &str) -> Result<String> {
     let mut smtp = server.smtp()?;
     let mut said = (String::new(), Vec::new());
     let body = format!("{}\r\n.", message.trim_end());
-    for line in [&format!("MAIL FROM:<{EVE}>"), &format!("RCPT TO:<{}>", Server::ANN), "DATA", &body] {
+    let mail = format!("MAIL FROM:<{EVE}>{of_mail}");
+    for line in [&mail, &format!("RCPT TO:<{}>{of_rcpt}", Server::ANN), "DATA", &body] {
         said = smtp.say(line)?;
         if !said.0.starts_with(['2', '3']) {
             break;
@@ -120,10 +126,29 @@ fn opendkim_writes_what_it_finds() -> Result<()> {
 }
 
 #[test]
+fn spamass_milter_asks_spamd() -> Result<()> {
+    let spamd = Engine::spamd()?;
+    let milter = Engine::spamass_milter(&spamd)?;
+    let place = milter.address();
+    let server = server(format!("[engines.milters]\naddresses = [\"{place}\"]\n"))?;
+    let said = bring(&server, &letter(GTUBE))?;
+    ensure!(said.starts_with("550 5.7.1 Blocked by SpamAssassin"), "{said}\n{}", server.log());
+    let said = bring(&server, &letter("Shall we meet at noon?"))?;
+    ensure!(said.starts_with("250"), "{said}\n{}", server.log());
+    let kept = messages(&server, "INBOX")?;
+    ensure!(kept.len() == 1 && kept[0].contains("X-Spam-Checker-Version: SpamAssassin"), "{kept:?}");
+    // spamd reads who brought it in a field that the milter makes of what it was told.
+    ensure!(kept[0].contains("X-Spam-Status: No"), "{}", kept[0]);
+    Ok(())
+}
+
+#[test]
 fn a_milter_in_python_changes_everything() -> Result<()> {
     let milter = Engine::python_milter()?;
     let server = server(format!("[engines.milters]\naddresses = [\"{}\"]\n", milter.address()))?;
-    let said = bring(&server, &letter("the old body"))?;
+    let parameters =
+        [" BODY=8BITMIME RET=HDRS ENVID=a+2Bb", " NOTIFY=FAILURE ORCPT=rfc822;a+2Bb@far.example"];
+    let said = bring_with(&server, parameters, &letter("the old body"))?;
     ensure!(said.starts_with("250"), "{said}\n{}", server.log());
     let kept = messages(&server, "INBOX")?;
     ensure!(kept.len() == 1, "{}", server.log());
@@ -132,6 +157,8 @@ fn a_milter_in_python_changes_everything() -> Result<()> {
         "X-Inserted: at the top\r\n",
         "Subject: changed\r\n",
         "X-Added: of 1 recipients, i=",
+        "X-Parameters: BODY=8BITMIME RET=HDRS ENVID=a+2Bb NOTIFY=FAILURE ORCPT=rfc822;a+2Bb@far.example\r\n",
+        "X-Client: 127.0.0.1 ",
         "\r\n\r\nthe new body\r\n",
     ] {
         ensure!(kept[0].contains(line), "{line}: {}", kept[0]);

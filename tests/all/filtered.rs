@@ -10,9 +10,11 @@ mod sent_on;
 mod tried;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
 use tempfile::TempDir;
-use testkit::{Server, ServerOptions, SmtpClient};
+use testkit::{Server, ServerOptions};
+
+use crate::mail;
+use crate::mail::{bring_by, field};
 
 const ANN: &str = Server::ANN;
 const BOB: &str = Server::BOB;
@@ -79,41 +81,18 @@ impl House {
 
     /// What lies in a mailbox: flags and text of each message.
     fn lying(&self, who: &str, mailbox: &str) -> Result<Vec<(String, String)>> {
-        let mut imap = self.server.imap(who)?;
-        let selected = imap.command(&format!("SELECT \"{mailbox}\""))?;
-        if selected.number_of("EXISTS").unwrap_or(0) == 0 {
-            return Ok(Vec::new());
-        }
-        let answer = imap.ok("FETCH 1:* (FLAGS BODY.PEEK[])")?;
-        let texts = answer.literals.iter().map(|octets| String::from_utf8_lossy(octets).into_owned());
-        Ok(answer.of("FETCH").map(str::to_owned).zip(texts).collect())
+        mail::lying(&self.server, who, mailbox)
     }
 
     /// The subjects of what lies in a mailbox.
     fn subjects(&self, who: &str, mailbox: &str) -> Result<Vec<String>> {
-        let lying = self.lying(who, mailbox)?;
-        Ok(lying.iter().map(|(_, text)| field(text, "Subject").unwrap_or_default().to_owned()).collect())
+        mail::subjects(&self.server, who, mailbox)
     }
 
     /// What the record of the last message from this sender says of the filter of its first recipient.
     fn record(&self, sender: &str) -> Result<String> {
-        let told: Value = serde_json::from_str(&self.server.command(&["--json", "trace", sender])?)?;
-        let steps = told.as_array().with_context(|| format!("no steps: {told}"))?;
-        let last = steps.iter().rev().find(|step| step["step"] == "received").context("nothing came")?;
-        let lines = last["recipients"][0]["filter"].as_array().context("no filter")?;
-        Ok(lines.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" | "))
+        mail::in_one_line(&mail::received(&self.server, sender)?["recipients"][0]["filter"])
     }
-}
-
-fn bring_by(smtp: &mut SmtpClient, from: &str, to: &[&str], message: &str) -> Result<(String, String)> {
-    smtp.command(&format!("MAIL FROM:<{from}>"), "250")?;
-    for recipient in to {
-        smtp.command(&format!("RCPT TO:<{recipient}>"), "250")?;
-    }
-    smtp.command("DATA", "354")?;
-    smtp.dialogue.send_octets(format!("{message}.\r\n").as_bytes())?;
-    let (code, texts) = smtp.reply()?;
-    Ok((code, texts.join("\n")))
 }
 
 /// A letter from somebody to somebody.
@@ -122,10 +101,4 @@ fn letter(from: &str, to: &str, subject: &str) -> String {
         "From: {from}\r\nTo: {to}\r\nSubject: {subject}\r\nMessage-ID: <{}@strangers.example>\r\n\r\nThis is {subject}.\r\n",
         subject.replace(' ', "-")
     )
-}
-
-/// The value of the first field of this name.
-fn field<'a>(message: &'a str, name: &str) -> Option<&'a str> {
-    let header = message.split("\r\n\r\n").next()?;
-    header.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }

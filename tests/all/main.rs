@@ -12,6 +12,7 @@ mod engines;
 mod faults;
 mod filtered;
 mod internet;
+mod mail;
 mod managesieve;
 mod names;
 mod operation;

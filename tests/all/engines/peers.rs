@@ -74,6 +74,16 @@ impl Engine {
         Self::up(directory, command)
     }
 
+    /// spamass-milter, which asks a spamd and refuses what has many points.
+    pub(super) fn spamass_milter(spamd: &Self) -> Result<Self> {
+        let directory = folder()?;
+        let at = |name: &str| directory.path().join(name);
+        let mut command = Command::new("/usr/sbin/spamass-milter");
+        command.arg("-p").arg(at("socket")).args(["-r", "15", "--", "-U"]);
+        command.arg(spamd.directory.path().join("socket"));
+        Self::up(directory, command)
+    }
+
     /// A milter of libmilter's, in Python, that does each change there is.
     pub(super) fn python_milter() -> Result<Self> {
         let directory = folder()?;
@@ -136,11 +146,12 @@ class Changer(Milter.Base):
         return Milter.CONTINUE
 
     def envfrom(self, sender, *parameters):
-        self.recipients, self.subject = [], ""
+        self.recipients, self.subject, self.parameters = [], "", list(parameters)
         return Milter.CONTINUE
 
     def envrcpt(self, recipient, *parameters):
         self.recipients.append(recipient)
+        self.parameters += parameters
         return Milter.CONTINUE
 
     @Milter.noreply
@@ -161,9 +172,11 @@ class Changer(Milter.Base):
             self.quarantine("it smells")
             return Milter.ACCEPT
         self.progress()
-        self.chgfrom("<changed@elsewhere.example>")
+        self.chgfrom("<changed@elsewhere.example>", "ENVID=other")
         self.addrcpt("<bob@example.test>")
         self.addheader("X-Added", "of %d recipients, i=%s" % (len(self.recipients), self.getsymval("i")))
+        self.addheader("X-Parameters", " ".join(self.parameters))
+        self.addheader("X-Client", "%s %s" % (self.getsymval("{client_addr}"), self.getsymval("{client_port}")))
         self.addheader("X-Inserted", "at the top", 0)
         self.chgheader("Subject", 1, "changed")
         self.chgheader("Message-ID", 1, "")

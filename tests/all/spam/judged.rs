@@ -73,6 +73,34 @@ fn one_message_has_one_header_and_goes_where_each_recipient_wants_it() -> Result
     Ok(())
 }
 
+#[test]
+fn who_wants_junk_read_finds_it_so() -> Result<()> {
+    let house = House::new("mark_as_read = true\ndomains = [\"example.test mark_as_read=off\"]")?;
+    house.server.command(&["spam", "settings", BOB, "mark_as_read=on"])?;
+    house.take(EVE, &[ANN, BOB], &letter(EVE, ANN, "both", GTUBE))?;
+    for (who, is_read) in [(ANN, false), (BOB, true)] {
+        let junk = house.lying(who, "Junk")?;
+        ensure!(junk.len() == 1 && junk[0].0.contains("\\Seen") == is_read, "{who}: {junk:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_message_is_refused_where_all_its_recipients_want_that() -> Result<()> {
+    let house = House::new("")?;
+    let kept = |who: &str| house.server.command(&["--json", "quarantine", "list", who]);
+    house.server.command(&["spam", "settings", ANN, "at_kill=reject"])?;
+    // SMTP has one answer: who wants it refused does not see it, who does not has it as junk.
+    house.take(EVE, &[ANN, BOB], &letter(EVE, ANN, "one of two", GTUBE))?;
+    ensure!(kept(ANN)?.contains("one of two") && house.subjects(ANN, "Junk")?.is_empty(), "{}", kept(ANN)?);
+    ensure!(house.subjects(BOB, "Junk")? == ["one of two"], "{}", house.record(EVE)?);
+    house.server.command(&["spam", "settings", BOB, "at_tag2=quarantine", "at_kill=reject"])?;
+    let (code, text) = house.bring(EVE, &[ANN, BOB], &letter(EVE, ANN, "both", GTUBE))?;
+    ensure!(code == "550" && text.contains("looks like spam"), "{code} {text}");
+    ensure!(!kept(ANN)?.contains("both") && !kept(BOB)?.contains("both"));
+    Ok(())
+}
+
 /// The file that every scanner takes for a virus, in two pieces, so that nobody takes this source for one.
 fn eicar() -> String {
     ["X5O!P%@AP[4\\PZX54(P^)7CC)7}$", "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"].concat()

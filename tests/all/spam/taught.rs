@@ -19,16 +19,26 @@ def ok(answer):
     assert answer[0] == "OK", answer
     return answer[1]
 ok(m.select(source))
-ok(m._simple_command("MOVE", "1:*", target))
+if sys.argv[7] == "MOVE":
+    ok(m._simple_command("MOVE", "1:*", target))
+else:
+    ok(m.copy("1:*", target))
+    ok(m.store("1:*", "+FLAGS.SILENT", "\\Deleted"))
+    ok(m.expunge())
 m.logout()
 "#;
 
 impl House {
     fn move_all(&self, who: &str, from: &str, to: &str) -> Result<()> {
+        self.move_all_by(who, from, to, "MOVE")
+    }
+
+    /// By MOVE, or as clients do that do not know it.
+    fn move_all_by(&self, who: &str, from: &str, to: &str, how: &str) -> Result<()> {
         let mut python = Command::new("python3");
         python.args(["-c", MOVE, &self.server.address(143).port().to_string()]);
         let output =
-            python.arg(self.server.certificate()).args([who, Server::PASSWORD, from, to]).output()?;
+            python.arg(self.server.certificate()).args([who, Server::PASSWORD, from, to, how]).output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(())
     }
@@ -67,6 +77,107 @@ fn what_is_moved_to_junk_is_unwanted_for_who_moved_it() -> Result<()> {
     let record = house.record("sales@gnomes.example")?;
     ensure!(house.subjects(ANN, "Junk")?.contains(&"gnomes 99".to_owned()), "{record}");
     ensure!(house.subjects(BOB, "INBOX")? == ["gnomes 99"], "{record}");
+    Ok(())
+}
+
+#[test]
+fn who_copies_and_expunges_teaches_as_who_moves() -> Result<()> {
+    let house = House::new("")?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "first", "Garden gnomes are the finest."))?;
+    house.move_all_by(ANN, "INBOX", "Junk", "COPY")?;
+    house.wait_for("a copy into junk is heard", || Ok(house.lessons() == 1))?;
+    house.move_all_by(ANN, "Junk", "INBOX", "COPY")?;
+    house.wait_for("a copy out of junk is heard", || Ok(house.lessons() == 2))?;
+    ensure!(house.server.log().contains("class=Wanted"), "{}", house.server.log());
+    Ok(())
+}
+
+/// Moves the only message of one mailbox at home into another, and lets mbsync carry that.
+fn carry(house: &House, from: &str, to: &str) -> Result<()> {
+    let home = house.server.directory().join("home");
+    mbsync(house)?;
+    let at_home = |mailbox: &str, part: &str| home.join(mailbox).join(part);
+    let files = ["new", "cur"].map(|part| std::fs::read_dir(at_home(from, part)));
+    let mut files = files.into_iter().flatten().flatten();
+    let file = files.next().with_context(|| format!("nothing in {from}"))??.path();
+    // As programs do that keep Maildirs: a name of its own, without mbsync's number.
+    std::fs::rename(&file, at_home(to, "cur").join(format!("1700000000.{from}-{to}.home:2,S")))?;
+    mbsync(house)
+}
+
+fn mbsync(house: &House) -> Result<()> {
+    let (server, home) = (&house.server, house.server.directory().join("home"));
+    std::fs::create_dir_all(&home)?;
+    let config = server.directory().join("mbsyncrc");
+    let text = format!(
+        "IMAPAccount us\nHost localhost\nPort {}\nUser {ANN}\nPass \"{}\"\nSSLType IMAPS\nCertificateFile {}\n\n\
+         IMAPStore far\nAccount us\n\nMaildirStore near\nPath {}/\nInbox {}/INBOX\nSubFolders Verbatim\n\n\
+         Channel all\nFar :far:\nNear :near:\nPatterns INBOX Junk\nCreate Both\nExpunge Both\nSync All\nSyncState *\n",
+        server.address(993).port(),
+        Server::PASSWORD,
+        server.certificate().display(),
+        home.display(),
+        home.display(),
+    );
+    std::fs::write(&config, text)?;
+    let output = Command::new("mbsync").arg("-c").arg(&config).arg("-a").output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+#[test]
+fn what_mbsync_carries_to_junk_and_back_teaches() -> Result<()> {
+    let house = House::new("")?;
+    house.server.imap(ANN)?.command("CREATE Junk")?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "first", "Garden gnomes are the finest."))?;
+    carry(&house, "INBOX", "Junk")?;
+    house.wait_for("what came into junk is heard of", || Ok(house.lessons() == 1))?;
+    ensure!(house.subjects(ANN, "Junk")? == ["first"] && house.subjects(ANN, "INBOX")?.is_empty());
+    carry(&house, "Junk", "INBOX")?;
+    house.wait_for("what came out of junk is heard of", || Ok(house.lessons() == 2))?;
+    ensure!(house.subjects(ANN, "INBOX")? == ["first"] && house.subjects(ANN, "Junk")?.is_empty());
+    // What the filter has put there is taken out as well, and nothing else that comes is a lesson.
+    house.take(EVE, &[BOB], &letter(EVE, BOB, "other", "Nothing."))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "second", super::GTUBE))?;
+    ensure!(house.subjects(ANN, "Junk")? == ["second"], "{}", house.record(EVE)?);
+    carry(&house, "Junk", "INBOX")?;
+    house.wait_for("a mistake of the filter's is heard of", || Ok(house.lessons() == 3))?;
+    ensure!(house.server.log().matches("class=Wanted").count() == 2, "{}", house.server.log());
+    Ok(())
+}
+
+/// Saves the only message of a mailbox into another, by neomutt, as its user does with a key.
+fn save_by_neomutt(house: &House, from: &str, to: &str) -> Result<()> {
+    let (server, home) = (&house.server, house.server.directory());
+    let (rc, port) = (home.join("muttrc"), server.address(993).port());
+    std::fs::create_dir_all(home.join("Mail"))?;
+    let text = format!(
+        "set imap_user = \"{ANN}\"\nset imap_pass = \"{}\"\nset certificate_file = \"{}\"\nset ssl_force_tls = yes\nset ssl_verify_host = no\n\
+         set folder = \"imaps://localhost:{port}/\"\nset imap_check_subscribed = no\nset header_cache = \"\"\nset confirmcreate = no\nset confirmappend = no\n\
+         set quit = yes\nset delete = yes\nset wait_key = no\n",
+        Server::PASSWORD,
+        server.certificate().display(),
+    );
+    std::fs::write(&rc, text)?;
+    let keys = format!("push <save-message><kill-line>={to}<enter><sync-mailbox><quit>");
+    let neomutt = format!("neomutt -n -F {} -f =\"{from}\" -e \"{keys}\"", rc.display());
+    let mut command = Command::new("timeout");
+    command.args(["60", "script", "-qec", &neomutt, "/dev/null"]).env("TERM", "xterm").env("HOME", home);
+    let output = command.stdin(std::process::Stdio::null()).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    Ok(())
+}
+
+#[test]
+fn what_neomutt_saves_to_junk_and_back_teaches() -> Result<()> {
+    let house = House::new("")?;
+    house.server.imap(ANN)?.command("CREATE Junk")?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "first", "Garden gnomes are the finest."))?;
+    save_by_neomutt(&house, "INBOX", "Junk")?;
+    house.wait_for("what came into junk is heard of", || Ok(house.lessons() == 1))?;
+    save_by_neomutt(&house, "Junk", "INBOX")?;
+    house.wait_for("what came out of junk is heard of", || Ok(house.lessons() == 2))?;
+    ensure!(house.subjects(ANN, "INBOX")? == ["first"] && house.subjects(ANN, "Junk")?.is_empty());
     Ok(())
 }
 

@@ -283,6 +283,14 @@ impl Guard {
         Ok(Visit { post: Arc::clone(&self.0), counted, _open: counts.connections.hold() })
     }
 
+    /// Connections that are open from an address, or from the block that it is counted in; `None` for those that are not counted.
+    #[must_use]
+    pub fn connections_of(&self, peer: IpAddr) -> Option<usize> {
+        let state = self.0.state.lock();
+        let culprit = state.judged(Some(peer))?;
+        Some(state.by_address.get(&culprit.address).copied().unwrap_or_default())
+    }
+
     /// A peer did what it should not.
     pub fn offended(&self, peer: Option<IpAddr>, offence: Offence) {
         self.count(self.0.state.lock(), peer, offence, None);
@@ -347,6 +355,15 @@ impl Post {
         let in_force = bans.in_force(self.clock.now()).len();
         self.counts.in_force.set(i64::try_from(in_force).unwrap_or(i64::MAX));
     }
+}
+
+/// Characters of a name that failures are counted by: as long as an address may be (RFC 5321 §4.5.3.1).
+const NAME_CHARACTERS_MAX: usize = 320;
+
+/// The name of an account as failures are counted by it: in one case, and not longer than a name can be.
+#[must_use]
+pub fn counted_name(user: &str) -> String {
+    user.trim().chars().take(NAME_CHARACTERS_MAX).flat_map(char::to_lowercase).collect()
 }
 
 /// The network in which addresses are likely to be of one provider's household or office: a /24, a /48.

@@ -136,6 +136,7 @@ impl Record {
                     Hold::None => (0, None),
                     Hold::Operator => (1, None),
                     Hold::Until(until) => (2, Some(until)),
+                    Hold::Submitter => (3, None),
                 };
                 into.push(tag);
                 if let Some(until) = until {
@@ -179,6 +180,7 @@ impl Record {
                     0 => Hold::None,
                     1 => Hold::Operator,
                     2 => Hold::Until(time(reader)?),
+                    3 => Hold::Submitter,
                     _ => return Err(Damaged),
                 };
                 Self::Changed { id, sequence, hold }

@@ -87,21 +87,21 @@ impl Queue {
     }
 
     /// Holds everything that an account has submitted until [`Self::release_held_of`], what waits for a later moment too.
-    /// How many were not held before.
+    /// What the operator holds stays the operator's. How many were not held before.
     ///
     /// # Errors
     /// What the disk says.
     pub async fn hold_all_of(&self, submitter: AccountId) -> Result<u64, QueueError> {
         let filter = Filter { submitter: Some(submitter), ..Filter::default() };
         self.change(filter, |row, sequence| {
-            let held = Record::Changed { id: row.id, sequence, hold: Hold::Operator };
-            (row.hold != Hold::Operator).then_some(held)
+            let held = Record::Changed { id: row.id, sequence, hold: Hold::Submitter };
+            (row.hold.state() != MessageState::Held).then_some(held)
         })
         .await
     }
 
-    /// Releases what is held of an account's mail; what its sender wanted to wait for a later moment waits for it again.
-    /// How many.
+    /// Releases what [`Self::hold_all_of`] holds of an account's mail; what its sender wanted to wait for a later moment waits
+    /// for it again. How many.
     ///
     /// # Errors
     /// What the disk says.
@@ -112,7 +112,7 @@ impl Queue {
         self.change(filter, |row, sequence| {
             let later = row.message.hold_until.filter(|until| *until > now);
             let hold = later.map_or(Hold::None, Hold::Until);
-            (row.hold == Hold::Operator).then_some(Record::Changed { id: row.id, sequence, hold })
+            (row.hold == Hold::Submitter).then_some(Record::Changed { id: row.id, sequence, hold })
         })
         .await
     }

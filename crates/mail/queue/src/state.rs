@@ -35,6 +35,8 @@ pub(crate) enum Hold {
     None,
     /// The operator.
     Operator,
+    /// Its submitter, who may not send now.
+    Submitter,
     /// Its sender's wish, until then.
     Until(Timestamp),
 }
@@ -106,14 +108,14 @@ impl Hold {
     pub(crate) fn is_over(self, now: Timestamp) -> bool {
         match self {
             Self::None => true,
-            Self::Operator => false,
+            Self::Operator | Self::Submitter => false,
             Self::Until(until) => until <= now,
         }
     }
 
     pub(crate) fn state(self) -> MessageState {
         match self {
-            Self::Operator => MessageState::Held,
+            Self::Operator | Self::Submitter => MessageState::Held,
             Self::None | Self::Until(_) => MessageState::Waiting,
         }
     }

@@ -31,7 +31,6 @@ pub(crate) fn filter_settings(settings: &Settings) -> anyhow::Result<FilterSetti
         after: path("sieve.after"),
         events: path("sieve.imap_events"),
         global: path("sieve.include_directory"),
-        marks_junk_read: settings.switch("spam.mark_as_read"),
         lists: named("sieve.lists"),
     };
     let mut filters = FilterSettings::read(dialect(settings), &files).context("reading [sieve]")?;

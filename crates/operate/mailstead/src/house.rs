@@ -1,5 +1,8 @@
 //! The state of the house, opened: who is who, what is kept, and the record of messages' ways. One process at a time.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
 use anyhow::Context;
 use directory::Directory;
 use mail_types::{Address, DomainName};
@@ -51,8 +54,10 @@ pub(crate) struct House {
     pub(crate) bans: GuardBook,
     /// Who may send, and who is stopped.
     pub(crate) breaker: Breaker,
+    /// The last name of a message that was released from where it was kept apart.
+    pub(crate) released: Arc<AtomicU64>,
     /// Held as long as anybody works on the data directory.
-    _lock: std::sync::Arc<DataLock>,
+    _lock: Arc<DataLock>,
 }
 
 impl House {
@@ -118,6 +123,7 @@ impl House {
             guard,
             bans,
             breaker,
+            released: Arc::default(),
             _lock: lock.into(),
         })
     }

@@ -1,23 +1,23 @@
 //! What people are told of mail that is kept apart, and what becomes of it when they want it.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use directory::Account;
-use mail_types::{Address, AddressDomain, MailboxName, ReversePath, TransactionId};
+use mail_types::{AccountId, Address, AddressDomain, MailboxName, ReversePath, TransactionId};
 use mailstore::{Filing, FilingTarget, FlagNames, QuotaLimit};
-use message::{
-    Date, Summary, decode_field_text, fields, new_message_id, write_address_field, write_date_field,
-    write_message_id_field, write_return_path, write_text_field, write_text_part,
-};
-use mta::{Lesson, MessageWay, Order, Outcome, Quarantined};
+use message::{Date, OwnLetter, Summary, decode_field_text, fields, write_return_path};
+use mta::{APART, Lesson, MessageWay, Order, Outcome, QuarantineLimits, Quarantined};
 use platform::tasks::Shutdown;
 use spam::{Class, MESSAGE_OCTETS_MAX};
 use tokio::sync::mpsc;
 
 use crate::house::House;
 
-/// Orders that may wait to be carried out.
-pub(crate) const ORDERS_MAX: usize = 1_000;
+/// What may wait to be done about mail that is kept apart. It is done at the next start at the latest.
+pub(crate) const CHANGES_MAX: usize = 1_000;
+/// When what could not be released is tried again.
+const AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Messages that one digest names; how many more there are it says.
 const NAMED_MAX: usize = 200;
 /// How often it is looked what is to go, however rarely digests are sent.
@@ -115,53 +115,105 @@ pub(crate) async fn release(house: &House, id: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Picks orders out of all mail that comes.
+/// What has happened to mail that is kept apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Change {
+    /// More of it is kept.
+    More,
+    /// This account wants some of it, which is written down already.
+    Wanted(AccountId),
+}
+
+/// Picks out of all mail that comes what is kept apart, and what asks for it.
 pub(crate) fn picker(
     house: &House,
-    waiting: mpsc::Sender<Order>,
+    waiting: mpsc::Sender<Change>,
 ) -> impl Fn(&MessageWay) + Send + Sync + use<> {
     let content = house.content.clone();
     move |way| {
-        let thrown = way.recipients.iter().filter(|one| matches!(one.outcome, Outcome::Discarded));
-        for order in thrown.filter_map(|one| content.order(&one.forward_path)) {
-            if waiting.try_send(order).is_err() {
-                tracing::warn!("more mail is asked for than can be released: some has to be asked for again");
+        let changes = way.recipients.iter().filter_map(|one| match &one.outcome {
+            Outcome::Discarded => content.order(&one.forward_path).map(|order| Change::Wanted(order.account)),
+            Outcome::Filed(filed) | Outcome::Queued { filed, .. } => {
+                filed.iter().any(|filed| filed.account == APART).then_some(Change::More)
+            }
+            _ => None,
+        });
+        for change in changes {
+            if waiting.try_send(change).is_err() {
+                tracing::warn!(
+                    "more happens to mail that is kept apart than can be done now: it is done later"
+                );
             }
         }
     }
 }
 
-/// Carries out orders as they come.
-pub(crate) async fn carry_out(house: House, mut waiting: mpsc::Receiver<Order>, stop: Shutdown) {
+/// Releases what people want, and throws away the oldest of what is too much.
+pub(crate) async fn carry_out(house: House, mut waiting: mpsc::Receiver<Change>, stop: Shutdown) {
+    // What was wanted before the start is still wanted.
+    let mut is_all_done = release_wanted(&house, None).await;
+    trim(&house).await;
     loop {
-        // Neither arm loses anything when cancelled.
-        let order = tokio::select! {
+        // No arm loses anything when cancelled.
+        tokio::select! {
             () = stop.triggered() => return,
-            order = waiting.recv() => match order {
-                Some(order) => order,
+            () = tokio::time::sleep(AGAIN_AFTER), if !is_all_done => {
+                is_all_done = release_wanted(&house, None).await;
+            }
+            change = waiting.recv() => match change {
+                Some(Change::Wanted(account)) => is_all_done &= release_wanted(&house, Some(account)).await,
+                Some(Change::More) => trim(&house).await,
                 None => return,
             },
-        };
-        let ids = match house.quarantine().ordered(order).await {
-            Ok(ids) => ids,
-            Err(error) => {
-                tracing::error!(%error, "what is kept apart cannot be read");
-                continue;
-            }
-        };
-        for id in ids {
-            match release(&house, &id).await {
-                Ok(()) => tracing::info!(id, "released, as its owner asked by mail"),
-                Err(error) => tracing::error!(id, error = format!("{error:#}"), "not released"),
-            }
         }
     }
 }
 
+/// Releases what is wanted; whether nothing of it is left.
+async fn release_wanted(house: &House, account: Option<AccountId>) -> bool {
+    let ids = match house.quarantine().wanted(account).await {
+        Ok(ids) => ids,
+        Err(error) => {
+            tracing::error!(%error, "what is kept apart cannot be read");
+            return false;
+        }
+    };
+    let mut is_all_done = true;
+    for id in ids {
+        match release(house, &id).await {
+            Ok(()) => tracing::info!(id, "released, as its owner asked by mail"),
+            Err(error) => {
+                is_all_done = false;
+                tracing::error!(id, error = format!("{error:#}"), "not released yet");
+            }
+        }
+    }
+    is_all_done
+}
+
+async fn trim(house: &House) {
+    let limits = QuarantineLimits {
+        messages: house.settings.number("spam.quarantine_messages_max"),
+        octets: house.settings.number("spam.quarantine_octets_max"),
+    };
+    match house.quarantine().trim(limits).await {
+        Ok(trimmed) => {
+            for (account, messages) in trimmed {
+                tracing::warn!(%account, messages, "too much is kept apart of its mail: the oldest has gone");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "what is kept apart beyond its bounds stays for now"),
+    }
+}
+
+/// A name of its own for each message that is released: after those that sessions have taken in the same moment.
 fn new_way(house: &House) -> TransactionId {
-    /// The last name of a millisecond: sessions have taken those before it.
-    const LAST: u64 = (1 << 20) - 1;
-    TransactionId(u64::try_from(house.clock.now().unix_millis()).unwrap_or_default() << 20 | LAST)
+    const FIRST: u64 = 1 << 19;
+    let now = u64::try_from(house.clock.now().unix_millis()).unwrap_or_default();
+    let first = now << 20 | FIRST;
+    let next = |last: u64| last.saturating_add(1).max(first);
+    let before = house.released.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+    TransactionId(next(before.unwrap_or_else(|last| last)))
 }
 
 /// The mail that tells of messages; nothing for an account whose domain cannot be written to.
@@ -186,21 +238,9 @@ fn digest(house: &House, owner: &Account, messages: &[Quarantined]) -> anyhow::R
         entries.push_str(&format!("and {more} more\r\n"));
     }
     let days = house.settings.time("spam.quarantine_kept").as_secs() / (24 * 3_600);
-    let now = house.clock.now();
     let mut random = [0; 16];
     directory::fill_random(&mut random)?;
     let postmaster = Address::new("postmaster", AddressDomain::Name(domain.clone()))?;
-    let mut octets = Vec::new();
-    write_return_path(&ReversePath::Null, &mut octets);
-    write_date_field(Date { unix_seconds: now.unix_seconds(), zone_minutes: 0 }, &mut octets);
-    write_address_field("From", &[("Mail kept apart", &postmaster)], &mut octets);
-    write_address_field("Reply-To", &[("", &reply_to)], &mut octets);
-    write_address_field("To", &[("", &owner.address)], &mut octets);
-    let subject = format!("{} messages are kept apart from your mail", messages.len());
-    write_text_field("Subject", &subject, &mut octets);
-    let milliseconds = u64::try_from(now.unix_millis()).unwrap_or_default();
-    write_message_id_field(&new_message_id(milliseconds, random, domain.as_str()), &mut octets);
-    octets.extend_from_slice(b"Auto-Submitted: auto-generated (quarantine)\r\nMIME-Version: 1.0\r\n");
     let text = format!(
         "These messages were taken for something that nobody wants, and are in none of your mailboxes.\r\n\
          They go after {days} days.\r\n\
@@ -209,7 +249,18 @@ fn digest(house: &House, owner: &Account, messages: &[Quarantined]) -> anyhow::R
          To have all of them, answer this message. Nobody has to do anything about the others.\r\n\
          \r\n{entries}"
     );
-    write_text_part(&text, &mut octets);
+    let letter = OwnLetter {
+        from: ("Mail kept apart", &postmaster),
+        reply_to: Some(&reply_to),
+        to: &owner.address,
+        subject: &format!("{} messages are kept apart from your mail", messages.len()),
+        cause: "quarantine",
+        random,
+        unix_millis: house.clock.now().unix_millis(),
+    };
+    let mut octets = Vec::new();
+    write_return_path(&ReversePath::Null, &mut octets);
+    letter.write(&text, &mut octets);
     Ok(Some(octets))
 }
 

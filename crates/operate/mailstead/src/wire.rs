@@ -14,7 +14,7 @@ mod site;
 use std::time::Duration;
 
 use anyhow::Context;
-use dns::Resolver;
+use dns::{LocalService, Resolver};
 use mta::Outbound;
 use platform::clock::Clock;
 use platform::firewall::Firewall;
@@ -78,6 +78,14 @@ pub(crate) struct Running {
     workers: Workers,
 }
 
+/// What the doors tell, where it waits for whoever acts on it.
+struct Waiting {
+    report_mails: mpsc::Receiver<ReportMail>,
+    events: mpsc::Receiver<mta::MailboxEvent>,
+    lessons: mpsc::Receiver<mta::MailboxEvent>,
+    changes: mpsc::Receiver<quarantine::Change>,
+}
+
 impl Running {
     /// Binds, opens the house and lets people in. Everything that can be wrong is found before anybody is let in.
     pub(crate) async fn start(settings: Settings) -> anyhow::Result<Self> {
@@ -109,7 +117,7 @@ impl Running {
         let (report_mail, report_mails) = mpsc::channel(WAITING_MAX);
         let (events, waiting_events) = mpsc::channel(EVENTS_MAX);
         let (lessons, waiting_lessons) = mpsc::channel(LESSONS_MAX);
-        let (orders, waiting_orders) = mpsc::channel(quarantine::ORDERS_MAX);
+        let (kept_apart, waiting_changes) = mpsc::channel(quarantine::CHANGES_MAX);
         let judges = Workers::start("scripts", WorkersSettings { threads: 1, queue_max: 64 }, &metrics)?;
         let means = Means {
             clock: &clock,
@@ -118,7 +126,7 @@ impl Running {
             report_mail: &report_mail,
             events: &events,
             lessons: &lessons,
-            orders: &orders,
+            kept_apart: &kept_apart,
             judges: &judges,
         };
         let doors = Doors::new(&settings, &house, acceptor, means, &metrics);
@@ -132,32 +140,46 @@ impl Running {
                 .context("reading what other domains ask for")??
         };
         let running = Self { settings, house, certificates, doors, outbound, resolver, tasks, workers };
-        let admin = AdminSocket::bind(&running.settings)?;
-        running.tasks.spawn(
-            "admin socket",
-            admin.serve(running.house.clone(), running.tasks.clone(), running.tasks.shutdown()),
-        );
-        running.doors.keep_sent(&running.house, &running.tasks).await;
-        filters::seed(&running.settings, &running.house.store, &running.house.directory).await;
-        running.doors.run_events(waiting_events, &running.tasks);
-        running.doors.tend_breaker(&running.tasks);
-        running.doors.learn(&running.house, waiting_lessons, &running.tasks);
-        let carried_out =
-            quarantine::carry_out(running.house.clone(), waiting_orders, running.tasks.shutdown());
-        running.tasks.spawn("orders", carried_out);
-        running.care();
-        running.watch_bans(firewall);
         let sender = reports::sender(&running.house, running.resolver.clone(), &transactions)?;
-        running.report(sender, report_mails);
-        running.outbound.start(&running.tasks);
-        let serving = names.serve(running.resolver.clone(), running.tasks.shutdown());
-        running.tasks.spawn("dns for programs", serving);
+        let waiting = Waiting {
+            report_mails,
+            events: waiting_events,
+            lessons: waiting_lessons,
+            changes: waiting_changes,
+        };
+        running.begin(waiting, sender, firewall, names).await?;
         let numbers = ConnectionNumbers::new();
         for listener in listeners {
             running.doors.open(listener, &running.tasks, &running.house.guard, &numbers, &metrics);
         }
         tracing::info!(version = env!("CARGO_PKG_VERSION"), hostname = %running.settings.hostname(), open_files = files, "mailstead is up");
         Ok(running)
+    }
+
+    /// Starts all that runs beside the doors.
+    async fn begin(
+        &self,
+        waiting: Waiting,
+        sender: Sender,
+        firewall: Option<Firewall>,
+        names: LocalService,
+    ) -> anyhow::Result<()> {
+        let (house, tasks) = (&self.house, &self.tasks);
+        let admin = AdminSocket::bind(&self.settings)?;
+        tasks.spawn("admin socket", admin.serve(house.clone(), tasks.clone(), tasks.shutdown()));
+        self.doors.keep_sent(house, tasks).await;
+        filters::seed(&self.settings, &house.store, &house.directory).await;
+        self.doors.run_events(waiting.events, tasks);
+        self.doors.tend_breaker(tasks);
+        self.doors.learn(house, waiting.lessons, tasks);
+        let carried_out = quarantine::carry_out(house.clone(), waiting.changes, tasks.shutdown());
+        tasks.spawn("mail kept apart", carried_out);
+        self.care();
+        self.watch_bans(firewall);
+        self.report(sender, waiting.report_mails);
+        self.outbound.start(tasks);
+        tasks.spawn("dns for programs", names.serve(self.resolver.clone(), tasks.shutdown()));
+        Ok(())
     }
 
     /// What the server works on.

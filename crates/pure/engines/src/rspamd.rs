@@ -6,7 +6,7 @@ use crate::Nonsense;
 
 /// Most symbols that are kept, those with the most points.
 pub const SYMBOLS_MAX: usize = 200;
-/// Most header fields that it may add.
+/// Most header fields that it may add, and most that it may take away.
 pub const FIELDS_MAX: usize = 50;
 /// Longest text of any kind that is kept.
 const TEXT_OCTETS_MAX: usize = 2_000;
@@ -47,6 +47,19 @@ pub struct Answer {
     pub message: Option<String>,
     /// Header fields to be added: names and values.
     pub add_fields: Vec<(String, String)>,
+    /// Header fields to be taken away.
+    pub remove_fields: Vec<Removal>,
+    /// The subject that it wants instead, where its action is another one.
+    pub subject: Option<String>,
+}
+
+/// A header field that is to be taken away.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Removal {
+    /// Its name.
+    pub name: String,
+    /// Which of those of this name: 0 means all, 1 the first, -1 the last.
+    pub which: i32,
 }
 
 /// Reads an answer.
@@ -64,6 +77,8 @@ pub fn read(body: &[u8]) -> Result<Answer, Nonsense> {
         symbols: read_symbols(&value),
         message: value.pointer("/messages/smtp_message").and_then(Value::as_str).map(line),
         add_fields: value.pointer("/milter/add_headers").map(added).unwrap_or_default(),
+        remove_fields: value.pointer("/milter/remove_headers").map(removed).unwrap_or_default(),
+        subject: value.get("subject").and_then(Value::as_str).map(line).filter(|subject| !subject.is_empty()),
     })
 }
 
@@ -107,6 +122,20 @@ fn added(fields: &Value) -> Vec<(String, String)> {
     found
 }
 
+/// `"name": which`, or a list of numbers.
+fn removed(fields: &Value) -> Vec<Removal> {
+    let mut found = Vec::new();
+    for (name, value) in fields.as_object().into_iter().flatten().filter(|(name, _)| is_name(name)) {
+        let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        for which in values.iter().filter_map(Value::as_i64).filter_map(|which| i32::try_from(which).ok()) {
+            if found.len() < FIELDS_MAX {
+                found.push(Removal { name: name.clone(), which });
+            }
+        }
+    }
+    found
+}
+
 /// RFC 5322 §2.2.
 fn is_name(name: &str) -> bool {
     (1..=70).contains(&name.len()) && name.bytes().all(|octet| octet.is_ascii_graphic() && octet != b':')
@@ -136,7 +165,9 @@ mod tests {
             br#"{"is_skipped":false,"score":15.5,"required_score":15.0,"action":"reject",
             "symbols":{"A":{"name":"A","score":0.5,"options":["x"]},"GTUBE":{"score":-20}},
             "messages":{"smtp_message":"Gtube\r\npattern"},
-            "milter":{"add_headers":{"X-Spam":{"value":"yes\r\nBcc: x","order":1},"X-L":["a",{"value":"b"}],"X Y":"no"}},"future":[1]}"#,
+            "subject":"*** Spam\r\n *** hello",
+            "milter":{"add_headers":{"X-Spam":{"value":"yes\r\nBcc: x","order":1},"X-L":["a",{"value":"b"}],"X Y":"no"},
+            "remove_headers":{"X-Spam-Level":0,"X-Mark":[1,-1],"X Y":0,"X-Odd":"1","X-Far":9999999999}},"future":[1]}"#,
         )
         .unwrap();
         assert_eq!((answer.score, answer.required, answer.action), (15.5, 15.0, Action::Reject));
@@ -145,6 +176,10 @@ mod tests {
         let fields: Vec<_> =
             answer.add_fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
         assert_eq!(fields, ["X-L: a", "X-L: b", "X-Spam: yes Bcc: x"]);
+        let removals: Vec<_> =
+            answer.remove_fields.iter().map(|one| format!("{} {}", one.name, one.which)).collect();
+        assert_eq!(removals, ["X-Mark 1", "X-Mark -1", "X-Spam-Level 0"]);
+        assert_eq!(answer.subject.as_deref(), Some("*** Spam *** hello"));
     }
 
     #[test]
@@ -171,13 +206,15 @@ mod tests {
             let (symbols, fields) =
                 (SYMBOLS_MAX.saturating_add_signed(by), FIELDS_MAX.saturating_add_signed(by));
             let text = format!(
-                "{{\"score\":1e300,\"action\":\"no action\",\"symbols\":{{{}}},\"milter\":{{\"add_headers\":{{{}}}}}}}",
+                "{{\"score\":1e300,\"action\":\"no action\",\"symbols\":{{{}}},\"milter\":{{\"add_headers\":{{{}}},\"remove_headers\":{{{}}}}}}}",
                 list(symbols, &|n| format!("\"S{n}\":{{\"score\":{n}}}")),
                 list(fields, &|n| format!("\"X-{n}\":\"v\"")),
+                list(fields, &|n| format!("\"X-{n}\":0")),
             );
             let answer = read(text.as_bytes()).unwrap();
             assert_eq!(answer.symbols.len(), symbols.min(SYMBOLS_MAX));
             assert_eq!(answer.add_fields.len(), fields.min(FIELDS_MAX));
+            assert_eq!(answer.remove_fields.len(), fields.min(FIELDS_MAX));
             assert_eq!(answer.score, 10_000.0);
         }
     }

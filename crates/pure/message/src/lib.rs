@@ -20,6 +20,7 @@ mod html_reference;
 mod limits;
 mod message_id;
 mod mime_field;
+mod own_letter;
 mod report;
 mod scanner;
 mod search;
@@ -46,6 +47,7 @@ pub use html::{HtmlText, html_text};
 pub use limits::{BOUNDARY_OCTETS_MAX, DEPTH_MAX, Limits};
 pub use message_id::{MESSAGE_ID_OCTETS_MAX, message_ids, new_message_id};
 pub use mime_field::ContentType;
+pub use own_letter::OwnLetter;
 pub use report::{
     Action, DeliveryReport, ORIGINAL_HEADER_OCTETS_MAX, Original, OriginalOctets, REMOTE_WORDS_OCTETS_MAX,
     REPEATED_SUBJECT_OCTETS_MAX, RecipientReport, RemoteWords, ReportForm, ReportNeeds, Returned,

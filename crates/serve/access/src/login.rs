@@ -8,7 +8,7 @@ use directory::sasl::{Channel, Mechanism};
 use directory::{Authenticated, AuthenticationError, Directory, Login, LoginStep, PasswordClaim};
 use mail_types::{AccountId, Secret};
 use mailstore::{Account, Store, StoreError};
-use platform::guard::{Attempt, Guard, Offence, Place};
+use platform::guard::{Attempt, Guard, Offence, Place, counted_name};
 use platform::metrics::{Counter, Metrics};
 
 use crate::sessions::{SessionPlace, Sessions};
@@ -116,7 +116,7 @@ impl Entrance {
         if *caller.channel == Channel::Clear {
             return Err(LoginRefusal::PrivacyRequired);
         }
-        let user = throttle_name(&claim.user);
+        let user = counted_name(&claim.user);
         self.wait_for_attempt(caller, &user).await?;
         let password = claim.password.clone();
         match self.directory.authenticate(claim).await {
@@ -166,10 +166,10 @@ impl Entrance {
         match step {
             Ok(LoginStep::Challenge(challenge)) => Ok(Turn::Challenge(challenge)),
             Ok(LoginStep::Done(who)) => {
-                self.enter(caller, who, &throttle_name(user), mechanism).await.map(Turn::Admitted)
+                self.enter(caller, who, &counted_name(user), mechanism).await.map(Turn::Admitted)
             }
             Err(error) => {
-                let claimed = (throttle_name(user), exchange.login.password());
+                let claimed = (counted_name(user), exchange.login.password());
                 Err(self.refuse(caller, error, (&claimed.0, claimed.1), mechanism).await)
             }
         }
@@ -245,11 +245,3 @@ impl Exchange {
         self.login.is_proven()
     }
 }
-
-/// The name as failures are counted by it: in one case, and not longer than a name can be.
-fn throttle_name(user: &str) -> String {
-    user.trim().chars().take(NAME_CHARACTERS_MAX).flat_map(char::to_lowercase).collect()
-}
-
-/// As long as an address may be (RFC 5321 §4.5.3.1).
-const NAME_CHARACTERS_MAX: usize = 320;

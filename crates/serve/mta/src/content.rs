@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mail_types::{AccountId, Address, DomainName, ForwardPath};
+use mailstore::Account;
 use platform::clock::{Clock, Timestamp};
 use platform::metrics::{Counter, Histogram, Metrics, SECONDS_BOUNDS};
 use platform::tasks::Shutdown;
@@ -38,6 +39,7 @@ use lessons::Lessons;
 use models::Models;
 use orders::Orders;
 
+use crate::filter::Junk;
 use crate::screen::Senders;
 
 pub use attached::attached;
@@ -50,7 +52,7 @@ pub use models::Past;
 pub(crate) use opinion::{Considered, Deciding, Fate, Opinion};
 pub use orders::Order;
 pub(crate) use quarantine::filing as quarantine_filing;
-pub use quarantine::{APART, Quarantine, QuarantineError, Quarantined};
+pub use quarantine::{APART, Quarantine, QuarantineError, QuarantineLimits, Quarantined};
 pub use settings::{ContentSettings, OnBusy, SETTINGS_ANNOTATION};
 pub use taste::{Action, CHANGES_OCTETS_MAX, Changes, Listed, POINTS_MAX, SENDERS_MAX, Taste, points};
 pub use trial::{ContentTrial, TrialVerdict};
@@ -178,6 +180,22 @@ impl Content {
     #[must_use]
     pub fn settings(&self) -> Arc<ContentSettings> {
         self.0.settings.load_full()
+    }
+
+    /// How an account wants to find a message, if that is junk.
+    pub(crate) async fn junk(&self, account: &Account, address: Option<&Address>, is_junk: bool) -> Junk {
+        if !is_junk {
+            return Junk::No;
+        }
+        let settings = self.settings();
+        let taste = settings.of_account(account, address).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "an account's settings of the filter are not known");
+            settings.of_domain(address)
+        });
+        match taste.as_ref().unwrap_or(&settings.everybody).marks_read {
+            true => Junk::Read,
+            false => Junk::Unread,
+        }
     }
 
     /// The address to write to for mail that is kept apart; `None` where the domain leaves no room for it.

@@ -3,6 +3,7 @@
 //! `docs/internals/engines.md`.
 
 pub(crate) mod clamd;
+pub(crate) mod counts;
 pub(crate) mod engine;
 pub(crate) mod filter;
 pub(crate) mod health;
@@ -18,6 +19,7 @@ use crate::Listener;
 use clamd::Clamd;
 use engine::Engine;
 use filter::Filter;
+use platform::metrics::Metrics;
 use settings::{EngineSettings, MilterSettings, RspamdSettings, SpamdSettings};
 
 /// The engines that are asked, and what is remembered of them.
@@ -31,13 +33,20 @@ pub(crate) struct Engines {
 }
 
 impl Engines {
-    pub(crate) fn new(settings: &EngineSettings) -> Self {
+    pub(crate) fn new(settings: &EngineSettings, metrics: &Metrics) -> Self {
         let milters = settings.milters.clone();
         Self {
-            clamd: settings.clamd.clone().map(Clamd::new),
-            spamd: settings.spamd.clone().map(|own| (Engine::scanner("spamd", &own.scanner), own)),
-            rspamd: settings.rspamd.clone().map(|own| (Engine::scanner("rspamd", &own.scanner), own)),
-            filters: milters.places.iter().map(|place| Arc::new(Filter::new(place, &milters))).collect(),
+            clamd: settings.clamd.clone().map(|own| Clamd::new(own, metrics)),
+            spamd: settings.spamd.clone().map(|own| (Engine::scanner("spamd", &own.scanner, metrics), own)),
+            rspamd: settings
+                .rspamd
+                .clone()
+                .map(|own| (Engine::scanner("rspamd", &own.scanner, metrics), own)),
+            filters: milters
+                .places
+                .iter()
+                .map(|place| Arc::new(Filter::new(place, &milters, metrics)))
+                .collect(),
             milters,
         }
     }

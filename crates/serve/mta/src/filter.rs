@@ -39,6 +39,7 @@ use turns::Turns;
 
 pub use event::{EventCause, MailboxEvent};
 pub use lists::{list_annotation, list_entries, list_of_annotation};
+pub(crate) use operator::Junk;
 pub use operator::{FilterFileError, FilterFiles, FilterSettings, SEED_RULE};
 pub(crate) use plan::{Answers, Known, RecipientPlan, is_needed, plan};
 pub use programs::ProgramBounds;

@@ -15,7 +15,8 @@ use dns::Resolver;
 use mail_types::{DomainName, ReversePath};
 use platform::clock::Timestamp;
 use platform::network::Network;
-use sender_auth::{Answers, Needs, iprev};
+use sender_auth::iprev::{self, Iprev};
+use sender_auth::{Answers, Needs};
 
 pub use findings::Findings;
 pub use policy::{Applied, Override};
@@ -23,12 +24,11 @@ pub use policy::{Applied, Override};
 /// How long a client's name may take that milters are told when it comes.
 const NAME_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// The name that a client's address proves to have (RFC 8601 §3), if there is one and DNS tells it soon.
-pub(crate) async fn client_name(resolver: Option<&Resolver>, address: Option<IpAddr>) -> Option<String> {
+/// Whether a client's address proves to have a name (RFC 8601 §3), where somebody can be asked.
+pub(crate) async fn client_iprev(resolver: Option<&Resolver>, address: Option<IpAddr>) -> Option<Iprev> {
     let mut asker = questions::Asker::new(resolver?, NAME_TIME_MAX);
     let address = address?;
-    let iprev = Box::pin(asker.settle(|answers| iprev::check(address, answers))).await;
-    iprev.name().map(|name| name.as_str().to_owned())
+    Some(Box::pin(asker.settle(|answers| iprev::check(address, answers))).await)
 }
 
 /// What the operator chose about the senders of strangers' mail.

@@ -51,7 +51,8 @@ pub use breaker::{Breaker, BreakerError, BreakerSettings, RecipientKey, Signal, 
 pub use content::{
     APART, Action as SpamAction, CHANGES_OCTETS_MAX, Changes, Content, ContentError, ContentSettings,
     ContentTrial, Learned, Lesson, LessonError, Listed, OnBusy, Order, POINTS_MAX, Past, Quarantine,
-    QuarantineError, Quarantined, SENDERS_MAX, SETTINGS_ANNOTATION, Taste, TrialVerdict, attached, points,
+    QuarantineError, QuarantineLimits, Quarantined, SENDERS_MAX, SETTINGS_ANNOTATION, Taste, TrialVerdict,
+    attached, points,
 };
 pub use deliver::limits::SentHour;
 pub use deliver::routing::{Routing, SendingLimits};
@@ -174,6 +175,7 @@ pub(crate) struct Door {
     pub(crate) rooms: Rooms,
     pub(crate) live: ArcSwap<Live>,
     pub(crate) counts: Counts,
+    metrics: Metrics,
     /// What accounts have sent lately.
     pub(crate) sent: Sent,
     /// The places of large headers.
@@ -184,7 +186,7 @@ impl SmtpDoor {
     /// A door to these rooms.
     #[must_use]
     pub fn new(rooms: Rooms, settings: Settings, metrics: &Metrics) -> Self {
-        let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind(), None);
+        let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind(), None, metrics);
         if let Some(screen) = &rooms.screen {
             screen.reconfigure(&live.settings.screen);
             if let Some(resolver) = &rooms.resolver {
@@ -193,14 +195,21 @@ impl SmtpDoor {
         }
         let (counts, sent) = (Counts::new(metrics), Sent::default());
         let large_headers = Arc::new(Semaphore::new(receive::intake::LARGE_HEADERS_MAX));
-        Self(Arc::new(Door { rooms, live: ArcSwap::from_pointee(live), counts, sent, large_headers }))
+        let (live, metrics) = (ArcSwap::from_pointee(live), metrics.clone());
+        Self(Arc::new(Door { rooms, live, counts, metrics, sent, large_headers }))
     }
 
     /// Takes new settings, for sessions that begin from now on.
     pub fn reconfigure(&self, settings: Settings) {
         let rooms = &self.0.rooms;
         let former = self.0.live.load();
-        let live = Live::new(settings, rooms.acceptor.is_some(), rooms.queue_behind(), Some(&former));
+        let live = Live::new(
+            settings,
+            rooms.acceptor.is_some(),
+            rooms.queue_behind(),
+            Some(&former),
+            &self.0.metrics,
+        );
         if let Some(screen) = &rooms.screen {
             screen.reconfigure(&live.settings.screen);
         }

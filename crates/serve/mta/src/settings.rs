@@ -7,6 +7,7 @@ use std::time::Duration;
 use mail_types::DomainName;
 use mailstore::QuotaLimit;
 use platform::lines::WireSettings;
+use platform::metrics::Metrics;
 use smtp::HOLD_SECONDS_MAX;
 use smtp::extension::{DeliverByOffer, FutureReleaseOffer, Offers};
 use smtp::framing::BareNewlines;
@@ -192,10 +193,16 @@ pub(crate) enum Reach {
 
 impl Live {
     /// `former`: the settings before, whose engines stay where nothing has changed.
-    pub(crate) fn new(settings: Settings, has_tls: bool, queue: QueueBehind, former: Option<&Self>) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        has_tls: bool,
+        queue: QueueBehind,
+        former: Option<&Self>,
+        metrics: &Metrics,
+    ) -> Self {
         let engines = match former.filter(|former| former.settings.engines == settings.engines) {
             Some(former) => Arc::clone(&former.engines),
-            None => Arc::new(Engines::new(&settings.engines)),
+            None => Arc::new(Engines::new(&settings.engines, metrics)),
         };
         let (offered, required) = match has_tls {
             true => (StartTlsOffer::Offered, StartTlsOffer::Required),

@@ -71,7 +71,7 @@ pub(super) fn insert(
 pub(super) fn due_at(from: Timestamp, hold: Hold) -> i64 {
     match hold {
         Hold::None => from.unix_millis(),
-        Hold::Operator => NEVER,
+        Hold::Operator | Hold::Submitter => NEVER,
         Hold::Until(until) => from.max(until).unix_millis(),
     }
 }
@@ -184,6 +184,7 @@ pub(crate) fn hold_of(number: i64, until: i64) -> Hold {
     match number {
         0 => Hold::None,
         2 => Hold::Until(Timestamp::from_unix_millis(until)),
+        3 => Hold::Submitter,
         _ => Hold::Operator,
     }
 }
@@ -193,6 +194,7 @@ pub(super) fn hold_columns(hold: Hold) -> (i64, i64) {
         Hold::None => (0, 0),
         Hold::Operator => (1, 0),
         Hold::Until(until) => (2, until.unix_millis()),
+        Hold::Submitter => (3, 0),
     }
 }
 

@@ -100,6 +100,7 @@ fn other_records_read_back_as_written() {
         Record::Changed { id, sequence: 9, hold: Hold::Operator },
         Record::Changed { id, sequence: 10, hold: Hold::Until(until) },
         Record::Changed { id, sequence: u64::MAX, hold: Hold::None },
+        Record::Changed { id, sequence: 11, hold: Hold::Submitter },
         Record::Warned { id, recipients: numbers },
         Record::Done { id, first: PackId(3), last: PackId(u32::MAX) },
     ];

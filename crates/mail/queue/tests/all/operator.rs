@@ -107,6 +107,25 @@ async fn all_of_an_account_is_held_and_what_waits_by_wish_waits_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_operator_holds_stays_held_when_its_account_may_send_again() {
+    let house = House::new();
+    let ann = mail_types::AccountId(1);
+    let of = |to: &str| queue::NewMessage { submitter: Some(ann), ..new_message(&house.clock, &[to]) };
+    let kept = house.accept(of("ben@example.net")).await;
+    let only = Filter { id: Some(kept), ..Filter::default() };
+    assert_eq!(house.queue.hold(only.clone()).await.unwrap(), 1);
+    house.accept(of("eve@example.net")).await;
+    assert_eq!(house.queue.hold_all_of(ann).await.unwrap(), 1);
+    let house = house.crashed();
+    assert_eq!(house.queue.release_held_of(ann).await.unwrap(), 1);
+    assert_eq!(house.send(&relayed).await.len(), 1);
+    assert_eq!(house.queue.show(kept).await.unwrap().listed.state, MessageState::Held);
+    assert_eq!(house.queue.release(only).await.unwrap(), 1);
+    assert_eq!(house.send(&relayed).await.len(), 1);
+    house.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropped_mail_is_gone_for_good() {
     let house = House::new();
     let id = house.accept(new_message(&house.clock, &["ben@example.net"])).await;

@@ -5,6 +5,7 @@ mod client;
 mod execute;
 mod keys;
 mod lines;
+mod past;
 mod published;
 mod quarantine;
 mod queue;

@@ -5,13 +5,14 @@ use std::time::Duration;
 use anyhow::Context;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mail_types::{Address, ReversePath, SpecialUse, UidSet};
+use mail_types::{Address, ReversePath, SpecialUse};
 use mailstore::{Account, MailboxInfo, MessageReader, Row, Want};
 use message::{Summary, decode_field_text, fields};
 use mta::{Trial, TrialAction, TrialMessage, TrialRooms};
 use sieve::StepResult;
 
 use super::execute::account;
+use super::past::PastMail;
 use super::queue::time;
 use super::{
     Answer, SieveAction, SieveDifference, SieveReplay, SieveReplayed, SieveStep, SieveTest, SieveTested,
@@ -22,8 +23,6 @@ use crate::house::House;
 const DIFFERENCES_MAX: usize = 1_000;
 /// Faults that are told.
 const FAULTS_MAX: usize = 20;
-/// Messages whose rows are read at once.
-const BATCH: u32 = 500;
 /// What a script that is only tried out is called.
 const TRIED: &str = "script";
 
@@ -54,6 +53,7 @@ fn rooms(house: &House) -> TrialRooms {
     TrialRooms {
         store: house.store.clone(),
         directory: house.directory.clone(),
+        content: house.content.clone(),
         clock: house.clock.clone(),
         hostname: house.settings.hostname(),
     }
@@ -104,20 +104,18 @@ pub(super) async fn replay(house: &House, asked: SieveReplay) -> anyhow::Result<
     let script =
         script.map(|script| STANDARD.decode(script)).transpose().context("the script came damaged")?;
     let account = house.store.account(id).await?;
-    let since = house.clock.now().unix_millis();
-    let since = since - i64::try_from(Duration::from_secs(since_seconds).as_millis()).unwrap_or(i64::MAX);
-    let replay = Replay { house, account: &account, rooms: rooms(house), script: script.as_deref(), since };
+    let replay = Replay { house, account: &account, rooms: rooms(house), script: script.as_deref() };
+    let (last, now) = (Duration::from_secs(since_seconds), house.clock.now());
+    let mut past = PastMail::of(&account, Want::Summaries, last, now).await?;
     let mut replayed = SieveReplayed::default();
-    let list = account.mailboxes().await?;
-    for mailbox in list.mailboxes.iter().filter(|mailbox| has_deliveries(mailbox)) {
-        replay.mailbox(mailbox, most, &mut replayed).await?;
+    while let Some((mailbox, row)) = past.next().await? {
+        if replayed.messages >= most as u64 {
+            replayed.is_cut = true;
+            break;
+        }
+        replay.message(mailbox, &row, &mut replayed).await?;
     }
     Ok(Answer::SieveReplayed { replayed: Box::new(replayed) })
-}
-
-/// Whether mail may have been delivered there: not what one has written oneself, or thrown away.
-fn has_deliveries(mailbox: &MailboxInfo) -> bool {
-    !matches!(mailbox.special_use, Some(SpecialUse::Sent | SpecialUse::Drafts | SpecialUse::Trash))
 }
 
 struct Replay<'a> {
@@ -125,36 +123,9 @@ struct Replay<'a> {
     account: &'a Account,
     rooms: TrialRooms,
     script: Option<&'a [u8]>,
-    /// Milliseconds since 1970.
-    since: i64,
 }
 
 impl Replay<'_> {
-    async fn mailbox(
-        &self,
-        mailbox: &MailboxInfo,
-        most: usize,
-        replayed: &mut SieveReplayed,
-    ) -> anyhow::Result<()> {
-        let mut first = 1;
-        while first < mailbox.uid_next.0 {
-            let last = first.saturating_add(BATCH - 1);
-            let uids = UidSet::from_ranges([(first, last)]);
-            for row in self.account.rows(mailbox.id, &uids, Want::Summaries).await? {
-                if row.internal_date.unix_millis() < self.since {
-                    continue;
-                }
-                if replayed.messages >= most as u64 {
-                    replayed.is_cut = true;
-                    return Ok(());
-                }
-                self.message(mailbox, &row, replayed).await?;
-            }
-            first = last.saturating_add(1);
-        }
-        Ok(())
-    }
-
     async fn message(
         &self,
         mailbox: &MailboxInfo,

@@ -1,9 +1,10 @@
 //! What the content filter, or another threshold, would have done with mail that is there, held against where people keep it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Context;
-use mail_types::{SpecialUse, UidSet};
+use mail_types::SpecialUse;
 use mailstore::{Account, MailboxInfo, MessageReader, Row, Want};
 use mta::ContentTrial;
 use serde::{Deserialize, Serialize};
@@ -11,14 +12,13 @@ use spam::{MESSAGE_OCTETS_MAX, ToldVerdict};
 
 use super::Answer;
 use super::execute::account;
+use super::past::PastMail;
 use super::queue::time;
 use super::spam::{action, field_text, raised, with_changes};
 use crate::house::House;
 
 /// Messages that are told of one by one.
 const CHANGES_MAX: usize = 1_000;
-/// Messages whose rows are read at once.
-const BATCH: u32 = 500;
 
 /// Mail that the filter is tried on.
 #[derive(Clone, Serialize, Deserialize, Debug)]
@@ -71,8 +71,7 @@ pub(super) async fn replay(house: &House, asked: SpamReplay) -> anyhow::Result<A
     if accounts.is_empty() {
         accounts = house.directory.accounts();
     }
-    let since = house.clock.now().unix_seconds();
-    let since = since.saturating_sub(i64::try_from(asked.since_seconds).unwrap_or(i64::MAX));
+    let last = Duration::from_secs(asked.since_seconds);
     let settings = {
         // Compiling rules takes seconds.
         let (settings, tag2, rules) = (house.content.settings(), asked.tag2, asked.rules.clone());
@@ -81,20 +80,15 @@ pub(super) async fn replay(house: &House, asked: SpamReplay) -> anyhow::Result<A
     let mut replayed = SpamReplayed::default();
     for known in accounts {
         let opened = house.store.account(known.id).await?;
-        let replay = Replay {
-            house,
-            account: &opened,
-            address: known.address.to_string(),
-            settings: settings.clone(),
-            since,
-            most: asked.most,
-        };
-        for mailbox in &opened.mailboxes().await?.mailboxes {
-            // Not what one has written oneself, nor what is thrown away: nobody knows as what.
-            if !matches!(mailbox.special_use, Some(SpecialUse::Sent | SpecialUse::Drafts | SpecialUse::Trash))
-            {
-                replay.mailbox(mailbox, &mut replayed).await?;
+        let (address, settings) = (known.address.to_string(), settings.clone());
+        let replay = Replay { house, account: &opened, address, settings };
+        let mut past = PastMail::of(&opened, Want::Facts, last, house.clock.now()).await?;
+        while let Some((mailbox, row)) = past.next().await? {
+            if replayed.messages >= asked.most as u64 {
+                replayed.is_cut = true;
+                break;
             }
+            replay.message(mailbox, &row, &mut replayed).await?;
         }
     }
     Ok(Answer::SpamReplayed { replayed: Box::new(replayed) })
@@ -105,32 +99,9 @@ struct Replay<'a> {
     account: &'a Account,
     address: String,
     settings: std::sync::Arc<mta::ContentSettings>,
-    /// Seconds since 1970.
-    since: i64,
-    most: usize,
 }
 
 impl Replay<'_> {
-    async fn mailbox(&self, mailbox: &MailboxInfo, replayed: &mut SpamReplayed) -> anyhow::Result<()> {
-        let mut first = 1;
-        while first < mailbox.uid_next.0 {
-            let last = first.saturating_add(BATCH - 1);
-            let uids = UidSet::from_ranges([(first, last)]);
-            for row in self.account.rows(mailbox.id, &uids, Want::Facts).await? {
-                if row.internal_date.unix_seconds() < self.since {
-                    continue;
-                }
-                if replayed.messages >= self.most as u64 {
-                    replayed.is_cut = true;
-                    return Ok(());
-                }
-                self.message(mailbox, &row, replayed).await?;
-            }
-            first = last.saturating_add(1);
-        }
-        Ok(())
-    }
-
     async fn message(
         &self,
         mailbox: &MailboxInfo,

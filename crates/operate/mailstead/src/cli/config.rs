@@ -1,10 +1,11 @@
 //! `config …`: is the configuration right, and what does it say.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use super::config_env;
 use crate::filters::filter_settings;
 use crate::settings::{Scope, Settings, show_json, show_toml};
 
@@ -22,10 +23,20 @@ pub(super) enum Verb {
         #[arg(long)]
         defaults: bool,
     },
+    /// Print what an environment file of docker-mailserver says of spam as settings, and what becomes of its other variables.
+    #[command(after_help = "Example: mailstead config import-env mailserver.env >> mailstead.toml")]
+    ImportEnv {
+        /// The file.
+        file: PathBuf,
+    },
 }
 
 pub(super) fn run(verb: &Verb, config: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let settings = match verb {
+        Verb::ImportEnv { file } => {
+            config_env::run(file, json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Verb::Show { defaults: true } => None,
         _ => Some(Settings::load(config)?),
     };
@@ -35,6 +46,7 @@ pub(super) fn run(verb: &Verb, config: &Path, json: bool) -> anyhow::Result<Exit
     }
     match verb {
         Verb::Check if json => println!("{}", serde_json::json!({ "file": config, "ok": true })),
+        Verb::ImportEnv { .. } => {}
         Verb::Check => println!("{}: all right", config.display()),
         Verb::Show { .. } if json => println!("{:#}", show_json(settings.as_ref())),
         Verb::Show { defaults } => {

@@ -4,6 +4,7 @@ mod account;
 mod alias;
 mod ban;
 mod config;
+mod config_env;
 mod demo;
 mod dkim;
 mod dns;

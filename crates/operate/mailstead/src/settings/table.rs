@@ -1470,7 +1470,7 @@ pub(crate) static TABLE: &[Row] = &[
     ),
     row(
         "spam.at_kill",
-        Choice(&["junk", "quarantine", "reject"]),
+        Choice(&["tag", "junk", "quarantine", "reject"]),
         "\"junk\"",
         Live,
         "What becomes of what nobody could want: filed as junk, kept apart, or refused; kept apart where it cannot be refused for all.",
@@ -1565,6 +1565,20 @@ pub(crate) static TABLE: &[Row] = &[
         "\"30d\"",
         Restart,
         "How long mail is kept apart before it goes.",
+    ),
+    row(
+        "spam.quarantine_messages_max",
+        Number { min: 1, max: 1_000_000 },
+        "5000",
+        Restart,
+        "How many messages of one account are kept apart; when more come, the oldest go.",
+    ),
+    row(
+        "spam.quarantine_octets_max",
+        Octets { min: 64 * KIB, max: 1024 * GIB },
+        "\"1G\"",
+        Restart,
+        "How much of one account's mail is kept apart, in octets; when more comes, the oldest goes. The newest message stays, however large it is.",
     ),
     row(
         "attachments.check",

@@ -51,7 +51,7 @@ pub(super) struct Means<'a> {
     /// Takes those of which the content filter may learn.
     pub(super) lessons: &'a mpsc::Sender<mta::MailboxEvent>,
     /// Takes what people want to have of what is kept apart.
-    pub(super) orders: &'a mpsc::Sender<mta::Order>,
+    pub(super) kept_apart: &'a mpsc::Sender<quarantine::Change>,
     /// Where people's scripts are compiled.
     pub(super) judges: &'a Workers,
 }
@@ -74,14 +74,14 @@ impl Doors {
         settings: &Settings,
         house: &House,
         acceptor: Option<Acceptor>,
-        Means { clock, transactions, resolver, report_mail, events, lessons, orders, judges }: Means<'_>,
+        Means { clock, transactions, resolver, report_mail, events, lessons, kept_apart, judges }: Means<'_>,
         metrics: &Metrics,
     ) -> Self {
         let guard = &house.guard;
         let new_places = new_place_sink(house.breaker.clone());
         let (book, counted) = (house.way.clone(), house.reports.clone());
         let pick = reports::picker(settings, report_mail.clone());
-        let pick_orders = quarantine::picker(house, orders.clone());
+        let pick_kept_apart = quarantine::picker(house, kept_apart.clone());
         let smtp = mta::Rooms {
             store: house.store.clone(),
             queue: Some(house.queue.clone()),
@@ -92,7 +92,7 @@ impl Doors {
             next_transaction: transactions.giver(),
             ways: Arc::new(move |message| {
                 pick(&message);
-                pick_orders(&message);
+                pick_kept_apart(&message);
                 book.record(way::message_step(&message));
             }),
             resolver: Some(resolver.clone()),

@@ -39,7 +39,22 @@ impl Stage {
     /// What a filter is told that has asked for nothing: what Sendmail's configuration tells.
     const fn usual(self) -> &'static [&'static str] {
         match self {
-            Self::Connect => &["j", "_", "daemon_name", "daemon_addr", "if_name", "if_addr", "v"],
+            Self::Connect => &[
+                "j",
+                "_",
+                "daemon_name",
+                "daemon_addr",
+                "daemon_port",
+                "if_name",
+                "if_addr",
+                "v",
+                "client_addr",
+                "client_name",
+                "client_port",
+                "client_ptr",
+                "client_resolve",
+                "client_connections",
+            ],
             Self::Hello => &["tls_version", "cipher", "cipher_bits", "cert_subject", "cert_issuer"],
             Self::Sender => &[
                 "i",
@@ -51,7 +66,8 @@ impl Stage {
                 "mail_host",
                 "mail_addr",
             ],
-            Self::Recipient => &["rcpt_mailer", "rcpt_host", "rcpt_addr"],
+            // The single letters are what milters ask their operators to have Sendmail tell: date, protocol, greeting.
+            Self::Recipient => &["rcpt_mailer", "rcpt_host", "rcpt_addr", "b", "r", "s"],
             Self::Data | Self::EndOfMessage | Self::EndOfHeader => &["i"],
         }
     }

@@ -1,10 +1,7 @@
 //! What the owner of a stopped account and the postmaster are told.
 
 use mail_types::Address;
-use message::{
-    Date, new_message_id, write_address_field, write_date_field, write_message_id_field, write_text_field,
-    write_text_part,
-};
+use message::OwnLetter;
 use platform::clock::Timestamp;
 
 use super::Stopped;
@@ -17,16 +14,17 @@ pub(super) fn write(
     random: [u8; 16],
     now: Timestamp,
 ) -> Vec<u8> {
+    let letter = OwnLetter {
+        from: ("Mail server", postmaster),
+        reply_to: None,
+        to: owner,
+        subject: &format!("Sending from {owner} is stopped"),
+        cause: "sending-stopped",
+        random,
+        unix_millis: now.unix_millis(),
+    };
     let mut octets = Vec::new();
-    let milliseconds = u64::try_from(now.unix_millis()).unwrap_or_default();
-    let domain = owner.domain_name().map_or("localhost", mail_types::DomainName::as_str);
-    write_date_field(Date { unix_seconds: now.unix_seconds(), zone_minutes: 0 }, &mut octets);
-    write_address_field("From", &[("Mail server", postmaster)], &mut octets);
-    write_address_field("To", &[("", owner)], &mut octets);
-    write_text_field("Subject", &format!("Sending from {owner} is stopped"), &mut octets);
-    write_message_id_field(&new_message_id(milliseconds, random, domain), &mut octets);
-    octets.extend_from_slice(b"Auto-Submitted: auto-generated (sending-stopped)\r\nMIME-Version: 1.0\r\n");
-    write_text_part(&words(owner, stopped, held).replace('\n', "\r\n"), &mut octets);
+    letter.write(&words(owner, stopped, held).replace('\n', "\r\n"), &mut octets);
     octets
 }
 

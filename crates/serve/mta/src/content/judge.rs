@@ -55,7 +55,9 @@ pub(crate) struct Sender {
 pub(crate) struct Question {
     pub(crate) content: Content,
     pub(crate) settings: Arc<ContentSettings>,
-    pub(crate) ours: Arc<Ours>,
+    /// Who are our own, asked at this moment.
+    pub(crate) directory: Directory,
+    pub(crate) now: Monotonic,
     pub(crate) reader: HeldReader,
     /// What we put in front of it.
     pub(crate) front: Vec<u8>,
@@ -94,7 +96,8 @@ impl Question {
         })?;
         octets.truncate(MESSAGE_OCTETS_MAX);
         let inner = &self.content.0;
-        let thought = judge(inner, &self.settings, &self.ours, &octets, &self.about, &self.accounts);
+        let ours = inner.ours.now(&self.directory, self.now);
+        let thought = judge(inner, &self.settings, &ours, &octets, &self.about, &self.accounts);
         if let Some(class) = self.about.surely.filter(|_| self.settings.learns) {
             let day = day_of(Timestamp::from_unix_seconds(self.about.arrived_unix_seconds));
             if let Err(error) = self.content.learn_here(Lesson::Nobody, octets, class, day) {
@@ -223,6 +226,7 @@ pub(crate) fn author(octets: &[u8]) -> Option<Address> {
 pub(crate) struct OursKept(Mutex<Option<(Monotonic, Arc<Ours>)>>);
 
 impl OursKept {
+    /// Now and then asks for all accounts, while others wait: for threads that may.
     pub(crate) fn now(&self, directory: &Directory, now: Monotonic) -> Arc<Ours> {
         let mut kept = self.0.lock();
         if let Some((since, ours)) = &*kept

@@ -11,7 +11,7 @@ use platform::clock::Timestamp;
 use platform::network::is_public;
 use platform::workers::WorkError;
 use sender_auth::results::AuthenticationResults;
-use spam::{Class, MESSAGE_OCTETS_MAX, Taught, features};
+use spam::{Class, MESSAGE_OCTETS_MAX, Taught, ToldVerdict, features};
 use storage::StorageError;
 
 use super::judge::author;
@@ -108,7 +108,12 @@ impl Content {
         let MailboxEvent { account, mailbox, uids, cause } = event;
         let list = account.mailboxes().await?;
         let said = match &cause {
-            EventCause::Append => said_by_place(&list, None, mailbox).filter(|said| *said == Class::Unwanted),
+            EventCause::Append => match said_by_place(&list, None, mailbox) {
+                None if !is_trash(&list, mailbox) => {
+                    return self.learn_taken_back(&account, mailbox, &uids, now).await;
+                }
+                said => said,
+            },
             EventCause::Copy { from } => said_by_place(&list, Some(*from), mailbox),
             EventCause::Flag(_) => {
                 return self.learn_flagged(&account, mailbox, &uids, now).await;
@@ -116,6 +121,40 @@ impl Content {
         };
         let Some(class) = said else { return Ok(()) };
         self.learn_messages(&account, mailbox, &uids, now, |_| Some(class)).await.map(drop)
+    }
+
+    /// Clients that keep mail at home (mbsync) have neither COPY nor MOVE: what their owner takes out of junk, they append elsewhere
+    /// as something new. What was unwanted is wanted then.
+    async fn learn_taken_back(
+        &self,
+        account: &Account,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        now: Timestamp,
+    ) -> Result<(), LessonError> {
+        let uids: UidSet = uids.iter().take(MESSAGES_MAX).collect();
+        for row in account.rows(mailbox, &uids, Want::Facts).await? {
+            let Ok(reader) = account.reader(row.email).await else { continue };
+            let octets = beginning(&reader).await?;
+            let (this, id) = (self.clone(), account.id());
+            let ask = move || this.was_unwanted(id, &octets).map(|was| was.then_some(octets));
+            if let Some(octets) = self.0.teacher.run(ask).await?? {
+                self.learn(Lesson::Account(id), octets, Class::Wanted, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a message was unwanted so far: an account said so, or we did.
+    fn was_unwanted(&self, account: AccountId, octets: &[u8]) -> Result<bool, LessonError> {
+        let inner = &self.0;
+        // Who has taught nothing has no model, and no lesson to look for.
+        let said = match inner.models.personal(account) {
+            Some(_) => inner.lessons.said(account, &message_key(&without_marks(octets.to_vec())))?,
+            None => None,
+        };
+        let by_us = || ToldVerdict::read(octets).is_some_and(|told| told.is_unwanted) && is_explained(octets);
+        Ok(said.map_or_else(by_us, |said| said == Class::Unwanted))
     }
 
     async fn learn_flagged(
@@ -303,19 +342,28 @@ fn client(octets: &[u8], us: &DomainName) -> Option<IpAddr> {
     is_public(address).then_some(address)
 }
 
+/// Whether a verdict in a header is in our words.
+fn is_explained(octets: &[u8]) -> bool {
+    fields(octets).any(|field| field.is_named("X-Mailstead-Why"))
+}
+
 /// What it says of messages that they come into a mailbox.
 fn said_by_place(list: &MailboxList, from: Option<MailboxId>, to: MailboxId) -> Option<Class> {
     let junk = junk(list)?.id;
-    let is_trash = |mailbox: &MailboxInfo| {
-        matches!(mailbox.special_use, Some(SpecialUse::Trash | SpecialUse::Junk))
-            || is_thrown_away(&mailbox.name.to_string())
-    };
     match from {
         from if to == junk => (from != Some(junk)).then_some(Class::Unwanted),
         // Who throws junk away says nothing.
-        Some(from) if from == junk => list.by_id(to).filter(|to| !is_trash(to)).map(|_| Class::Wanted),
+        Some(from) if from == junk => (!is_trash(list, to)).then_some(Class::Wanted),
         _ => None,
     }
+}
+
+/// Whether a mailbox has what is thrown away, or more junk, or is no more.
+fn is_trash(list: &MailboxList, mailbox: MailboxId) -> bool {
+    list.by_id(mailbox).is_none_or(|mailbox| {
+        matches!(mailbox.special_use, Some(SpecialUse::Trash | SpecialUse::Junk))
+            || is_thrown_away(&mailbox.name.to_string())
+    })
 }
 
 /// Whether a mailbox of this name is where clients put what they throw away, or more junk, without saying so.

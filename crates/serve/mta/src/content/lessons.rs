@@ -114,6 +114,15 @@ impl Lessons {
         Ok(known.is_none_or(|(was, turns)| was != class && turns < TURNS_MAX))
     }
 
+    /// What an account has said of a message.
+    pub(crate) fn said(
+        &self,
+        account: AccountId,
+        message: &MessageKey,
+    ) -> Result<Option<Class>, StorageError> {
+        Ok(self.0.lock().find(account, message)?.map(|(class, _)| class))
+    }
+
     /// What an account thinks of an author: above zero for unwanted, a message each.
     pub(crate) fn leaning(&self, account: AccountId, author: &MessageKey) -> Result<i32, StorageError> {
         self.0.lock().leaning(account, author)

@@ -1,20 +1,28 @@
 //! What the header of a message tells of its judgement, and what is put in front of the subject of spam.
 
 use mailstore::{HeldReader, Holding, Store, StoreError};
-use message::fields;
+use message::{Field, fields};
 use spam::is_verdict_field;
 
 /// Octets of a header in which a subject is looked for: a longer one keeps the subject that it has.
 const HEADER_OCTETS_MAX: usize = 256 * 1024;
 
-/// A message without the fields that we have put in front of it for its judgement: what is learned is what was judged.
+/// Fields that clients put into what they carry between places, so that they find it again: mbsync and offlineimap.
+const CARRIERS: [&str; 2] = ["X-TUID", "X-OfflineIMAP"];
+
+fn is_mark(field: &Field<'_>) -> bool {
+    is_verdict_field(field.name) || CARRIERS.iter().any(|name| field.is_named(name))
+}
+
+/// A message without the fields that we have put in front of it for its judgement, and without those of clients that carried
+/// it: what is learned is what was judged.
 pub(crate) fn without_marks(octets: Vec<u8>) -> Vec<u8> {
-    if !fields(&octets).any(|field| is_verdict_field(field.name)) {
+    if !fields(&octets).any(|field| is_mark(&field)) {
         return octets;
     }
     let mut kept = Vec::with_capacity(octets.len());
     let mut all = fields(&octets);
-    for field in all.by_ref().filter(|field| !is_verdict_field(field.name)) {
+    for field in all.by_ref().filter(|field| !is_mark(field)) {
         kept.extend_from_slice(field.raw);
     }
     kept.extend_from_slice(all.rest());

@@ -21,6 +21,15 @@ const BATCH: usize = 500;
 /// Messages of one account that are told of, or asked for, at once.
 const TOLD_MAX: usize = 1_000;
 
+/// What is kept apart of one account's mail at most.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct QuarantineLimits {
+    /// Messages.
+    pub messages: u64,
+    /// Their octets. The newest message stays, however large it is.
+    pub octets: u64,
+}
+
 /// What is kept apart. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Quarantine {
@@ -223,27 +232,66 @@ impl Quarantine {
         let Some((mailbox, _)) = messages.first().map(|message| &message.place) else { return Ok(()) };
         let apart = self.store.account(APART).await?;
         let uids: UidSet = messages.iter().map(Quarantined::uid).collect();
-        let flags =
-            FlagNames { system: Flags::default().with(SystemFlag::Seen).system, keywords: Vec::new() };
-        let change = FlagChange { mode: FlagChangeMode::Add, flags };
-        apart.store_flags(mailbox.id, &uids, &change, None).await?;
-        Ok(())
+        Ok(mark(&apart, mailbox, &uids, SystemFlag::Seen).await?)
     }
 
-    /// The names of the messages that an order is for, as far as they are still there.
+    /// Writes down that the messages of an order are wanted, as far as they are still there: once this returns, they are
+    /// released, whatever happens meanwhile.
     ///
     /// # Errors
     /// [`QuarantineError::Store`].
-    pub async fn ordered(&self, order: Order) -> Result<Vec<String>, QuarantineError> {
+    pub(crate) async fn want(&self, order: Order) -> Result<(), QuarantineError> {
         let apart = self.store.account(APART).await?;
         let list = apart.mailboxes().await?;
         let Some(mailbox) = mailbox_of(order.account).and_then(|name| list.by_name(&name)) else {
-            return Ok(Vec::new());
+            return Ok(());
         };
         let view = apart.open_mailbox(mailbox.id).await?;
         let uids = view.uids();
-        let wanted = uids.iter().filter(|uid| (order.first..=order.last).contains(uid));
-        Ok(wanted.take(TOLD_MAX).map(|uid| id_of(order.account, uid)).collect())
+        let wanted = uids.iter().filter(|uid| (order.first..=order.last).contains(uid)).take(TOLD_MAX);
+        let wanted: UidSet = wanted.collect();
+        if !wanted.is_empty() {
+            mark(&apart, mailbox, &wanted, WANTED).await?;
+        }
+        Ok(())
+    }
+
+    /// The names of the messages that are wanted, of an account or of everybody who is still there.
+    ///
+    /// # Errors
+    /// [`QuarantineError::Store`].
+    pub async fn wanted(&self, account: Option<AccountId>) -> Result<Vec<String>, QuarantineError> {
+        let apart = self.store.account(APART).await?;
+        let mut found = Vec::new();
+        for mailbox in &apart.mailboxes().await?.mailboxes {
+            let is_meant = |of: &AccountId| match account {
+                Some(account) => account == *of,
+                None => self.directory.account(*of).is_some(),
+            };
+            let Some(of) = account_of(mailbox).filter(is_meant) else { continue };
+            let view = apart.open_mailbox(mailbox.id).await?;
+            let wanted = view.iter().filter(|(_, entry)| entry.flags.has(WANTED));
+            found.extend(wanted.map(|(_, entry)| id_of(of, entry.uid)));
+        }
+        Ok(found)
+    }
+
+    /// Throws away the oldest of what is kept apart beyond the limits, but for what is wanted; of whose mail how many.
+    ///
+    /// # Errors
+    /// [`QuarantineError::Store`].
+    pub async fn trim(&self, limits: QuarantineLimits) -> Result<Vec<(AccountId, u64)>, QuarantineError> {
+        let apart = self.store.account(APART).await?;
+        let mut trimmed = Vec::new();
+        for mailbox in &apart.mailboxes().await?.mailboxes {
+            let Some(of) = account_of(mailbox) else { continue };
+            let fits = u64::from(mailbox.messages) <= limits.messages && mailbox.octets <= limits.octets;
+            if !fits {
+                let gone = trim(&apart, mailbox, limits).await?;
+                trimmed.extend((gone > 0).then_some((of, gone)));
+            }
+        }
+        Ok(trimmed)
     }
 
     /// Throws away what has been there for so long, and what was for accounts that are gone; how much that was.
@@ -277,11 +325,55 @@ fn keep_oldest(found: &mut Vec<Quarantined>, most: usize) {
     found.truncate(most);
 }
 
+/// What marks a message as wanted by its owner.
+const WANTED: SystemFlag = SystemFlag::Flagged;
+
+async fn mark(
+    apart: &Account,
+    mailbox: &MailboxInfo,
+    uids: &UidSet,
+    flag: SystemFlag,
+) -> Result<(), StoreError> {
+    let flags = FlagNames { system: Flags::default().with(flag).system, keywords: Vec::new() };
+    let change = FlagChange { mode: FlagChangeMode::Add, flags };
+    apart.store_flags(mailbox.id, uids, &change, None).await?;
+    Ok(())
+}
+
+/// Throws away the oldest messages of a mailbox until the others fit; how many.
+async fn trim(apart: &Account, mailbox: &MailboxInfo, limits: QuarantineLimits) -> Result<u64, StoreError> {
+    let view = apart.open_mailbox(mailbox.id).await?;
+    let wanted: UidSet =
+        view.iter().filter(|(_, entry)| entry.flags.has(WANTED)).map(|(_, entry)| entry.uid).collect();
+    let mut uids: Vec<Uid> = view.uids().iter().collect();
+    let (mut messages, mut octets) = (uids.len() as u64, mailbox.octets);
+    // The newest stays: its sender has just been told that it is kept.
+    uids.pop();
+    let mut gone = 0;
+    for some in uids.chunks(BATCH) {
+        if messages <= limits.messages && octets <= limits.octets {
+            break;
+        }
+        let rows = apart.rows(mailbox.id, &some.iter().copied().collect(), Want::Facts).await?;
+        let mut old = Vec::new();
+        for row in rows.iter().filter(|row| !wanted.contains(row.uid)) {
+            if messages <= limits.messages && octets <= limits.octets {
+                break;
+            }
+            old.push(row.uid);
+            messages -= 1;
+            octets = octets.saturating_sub(row.octets);
+        }
+        if !old.is_empty() {
+            gone += remove(apart, mailbox, old.into_iter().collect()).await?;
+        }
+    }
+    Ok(gone)
+}
+
 /// Takes messages out of a mailbox: only what is marked as deleted is expunged.
 async fn remove(apart: &Account, mailbox: &MailboxInfo, uids: UidSet) -> Result<u64, StoreError> {
-    let flags = FlagNames { system: Flags::default().with(SystemFlag::Deleted).system, keywords: Vec::new() };
-    let change = FlagChange { mode: FlagChangeMode::Add, flags };
-    apart.store_flags(mailbox.id, &uids, &change, None).await?;
+    mark(apart, mailbox, &uids, SystemFlag::Deleted).await?;
     Ok(apart.expunge(mailbox.id, Some(&uids)).await?.iter().count() as u64)
 }
 

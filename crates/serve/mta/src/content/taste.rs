@@ -109,6 +109,8 @@ pub struct Taste {
     pub at_kill: Action,
     /// What is put in front of the subject of spam, where all its recipients have the same; nothing, if empty.
     pub subject_prefix: Arc<str>,
+    /// Whether junk is filed as if it had been read, where no script says otherwise.
+    pub marks_read: bool,
     /// Whose mail is wanted, if it is proven to be theirs.
     pub allow: Arc<[Listed]>,
     /// Whose mail is not.
@@ -128,6 +130,7 @@ impl Default for Taste {
             kill: 10.0,
             at_kill: Action::Junk,
             subject_prefix: "".into(),
+            marks_read: false,
             allow: Arc::default(),
             deny: Arc::default(),
             languages: Arc::default(),
@@ -171,6 +174,7 @@ pub struct Changes {
     kill: Option<f32>,
     at_kill: Option<Action>,
     subject_prefix: Option<Arc<str>>,
+    marks_read: Option<bool>,
     allow: Vec<Listed>,
     deny: Vec<Listed>,
     languages: Option<Arc<[Language]>>,
@@ -195,13 +199,8 @@ impl Changes {
     fn take(&mut self, word: &str) -> Result<(), String> {
         let (name, value) = word.split_once('=').ok_or("not of the form NAME=VALUE")?;
         match name {
-            "check" => {
-                self.is_on = Some(match value {
-                    "on" | "true" => true,
-                    "off" | "false" => false,
-                    _ => return Err("neither on nor off".to_owned()),
-                });
-            }
+            "check" => self.is_on = Some(switch(value)?),
+            "mark_as_read" => self.marks_read = Some(switch(value)?),
             "tag" => self.tag = Some(points(value).ok_or("no number of points")?),
             "tag2" => self.tag2 = Some(points(value).ok_or("no number of points")?),
             "kill" => self.kill = Some(points(value).ok_or("no number of points")?),
@@ -210,8 +209,7 @@ impl Changes {
                 self.at_tag2 = Some(action.ok_or("none of tag, junk and quarantine")?);
             }
             "at_kill" => {
-                let action = Action::parse(value).filter(|action| *action != Action::Tag);
-                self.at_kill = Some(action.ok_or("none of junk, quarantine and reject")?);
+                self.at_kill = Some(Action::parse(value).ok_or("none of tag, junk, quarantine and reject")?);
             }
             "subject_prefix" if value.len() <= PREFIX_OCTETS_MAX && value.is_ascii() => {
                 self.subject_prefix = Some(value.into());
@@ -240,10 +238,19 @@ impl Changes {
             kill: self.kill.unwrap_or(taste.kill),
             at_kill: self.at_kill.unwrap_or(taste.at_kill),
             subject_prefix: self.subject_prefix.clone().unwrap_or_else(|| taste.subject_prefix.clone()),
+            marks_read: self.marks_read.unwrap_or(taste.marks_read),
             allow: longer(&taste.allow, &self.allow),
             deny: longer(&taste.deny, &self.deny),
             languages: self.languages.clone().unwrap_or_else(|| Arc::clone(&taste.languages)),
         }
+    }
+}
+
+fn switch(value: &str) -> Result<bool, String> {
+    match value {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => Err("neither on nor off".to_owned()),
     }
 }
 
@@ -298,12 +305,31 @@ mod tests {
     }
 
     #[test]
+    fn each_word_changes_one_thing() {
+        let everybody = Taste::default();
+        let changed = |words: &str| Changes::parse(words).unwrap().apply(&everybody);
+        for (words, expected) in [
+            ("check=off", Taste { is_on: false, ..everybody.clone() }),
+            ("tag=1", Taste { tag: 1.0, ..everybody.clone() }),
+            ("tag2=4", Taste { tag2: 4.0, ..everybody.clone() }),
+            ("kill=8", Taste { kill: 8.0, ..everybody.clone() }),
+            ("at_tag2=tag", Taste { at_tag2: Action::Tag, ..everybody.clone() }),
+            ("at_tag2=quarantine", Taste { at_tag2: Action::Quarantine, ..everybody.clone() }),
+            ("at_kill=reject", Taste { at_kill: Action::Reject, ..everybody.clone() }),
+            ("subject_prefix=[spam]", Taste { subject_prefix: "[spam]".into(), ..everybody.clone() }),
+            ("mark_as_read=on", Taste { marks_read: true, ..everybody.clone() }),
+        ] {
+            assert_eq!(changed(words), expected, "{words}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_told() {
         for (text, why) in [
             ("tag2", "tag2: not of the form NAME=VALUE"),
             ("tag2=many", "tag2=many: no number of points"),
             ("kill=10000.5", "kill=10000.5: no number of points"),
-            ("at_kill=tag", "at_kill=tag: none of junk, quarantine and reject"),
+            ("at_kill=lose", "at_kill=lose: none of tag, junk, quarantine and reject"),
             ("colour=red", "colour=red: there is no such setting"),
             ("languages=de,xx", "languages=de,xx: xx is no code of a language that can be told"),
             ("allow=a@b@c", "allow=a@b@c: a@b@c is neither an address nor a domain"),

@@ -69,7 +69,6 @@ impl Content {
             Some(account) => settings.of_account(account, known.as_ref().map(|known| &known.address)).await?,
             None => None,
         };
-        let ours = self.0.ours.now(&directory, clock.monotonic());
         // What was checked when it came cannot be checked again.
         let sender = Sender { reverse_path, is_path_proven: true, is_author_proven: true };
         let now = clock.now().unix_seconds();
@@ -87,7 +86,9 @@ impl Content {
         let taste = taste.unwrap_or_else(|| settings.everybody.clone());
         let accounts: Vec<AccountId> = account.iter().map(Account::id).collect();
         let (this, theirs) = (self.clone(), std::sync::Arc::clone(settings));
+        let moment = clock.monotonic();
         let judging = move || {
+            let ours = this.0.ours.now(&directory, moment);
             let settings = theirs;
             let rules = settings.attachments.as_ref().filter(|_| is_whole);
             let found = rules.map(|rules| attached(rules, &octets, &settings.catalogue));

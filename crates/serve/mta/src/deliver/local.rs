@@ -11,6 +11,7 @@ use smtp::server::{Envelope, Recipient};
 use super::queued::{self, Brought};
 use super::route::{Discarded, Route};
 use crate::Rooms;
+use crate::content::Quarantine;
 use crate::filter::{self, Known, RecipientPlan};
 use crate::receive::replies;
 use crate::way::Outcome;
@@ -31,6 +32,9 @@ pub(crate) async fn deliver(
     envelope: &Envelope<Route>,
     brought: Brought,
 ) -> Vec<Delivery> {
+    if let Err(reply) = take_orders(rooms, &envelope.recipients).await {
+        return envelope.recipients.iter().map(|_| refused(reply.clone())).collect();
+    }
     if filter::is_needed(rooms, known, envelope).await {
         // On the heap: most messages meet no script.
         return match Box::pin(filtered(rooms, known, message, envelope, brought)).await {
@@ -39,6 +43,22 @@ pub(crate) async fn deliver(
         };
     }
     as_it_is(rooms, known, message, envelope, brought).await
+}
+
+/// Writes down what people want of their mail that is kept apart, before anybody is told that it is done.
+async fn take_orders(rooms: &Rooms, recipients: &[Recipient<Route>]) -> Result<(), Reply> {
+    for recipient in recipients {
+        let Some(order) = rooms.content.order(&recipient.forward_path) else { continue };
+        let quarantine = Quarantine::new(rooms.store.clone(), rooms.directory.clone());
+        quarantine.want(order).await.map_err(|error| {
+            tracing::error!(
+                error = describe(&error),
+                "an order for mail that is kept apart is not written down"
+            );
+            replies::STORE_BUSY
+        })?;
+    }
+    Ok(())
 }
 
 /// As scripts say.

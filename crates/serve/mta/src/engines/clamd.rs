@@ -8,6 +8,7 @@ use engines::clamd::{self, Answer, AnswerReader};
 use mailstore::HeldReader;
 use parking_lot::Mutex;
 use platform::lines::WireError;
+use platform::metrics::Metrics;
 use storage::Hash;
 use storage::blake3::Hasher;
 use tokio::time::Instant;
@@ -50,8 +51,8 @@ struct Remembered {
 }
 
 impl Clamd {
-    pub(crate) fn new(settings: ClamdSettings) -> Self {
-        let engine = Engine::scanner("clamd", &settings.scanner);
+    pub(crate) fn new(settings: ClamdSettings, metrics: &Metrics) -> Self {
+        let engine = Engine::scanner("clamd", &settings.scanner, metrics);
         Self { engine, settings, remembered: Mutex::default() }
     }
 

@@ -8,12 +8,15 @@ use engines::Nonsense;
 use mailstore::StoreError;
 use platform::egress::{self, Egress};
 use platform::lines::{Wire, WireError, WireSettings};
+use platform::metrics::Metrics;
 use platform::stream::Stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+use super::counts::EngineCounts;
 use super::health::Health;
 use super::settings::{EnginePlace, OnEngineFailure, ScannerSettings};
+use super::verdicts::{self, Said};
 
 /// Unconsumed input of one connection; answers are small, and what is large of them comes in pieces.
 const INPUT_OCTETS_MAX: usize = 64 * 1024;
@@ -63,6 +66,7 @@ impl Failure {
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) health: Health,
+    pub(crate) counts: EngineCounts,
     pub(crate) on_failure: OnEngineFailure,
     place: EnginePlace,
     places: Arc<Semaphore>,
@@ -81,14 +85,16 @@ impl Engine {
         place: EnginePlace,
         connections_max: usize,
         on_failure: OnEngineFailure,
+        metrics: &Metrics,
     ) -> Self {
+        let counts = EngineCounts::new(metrics, &name);
         let places = Arc::new(Semaphore::new(connections_max.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { health: Health::new(name), on_failure, place, places }
+        Self { health: Health::new(name), counts, on_failure, place, places }
     }
 
-    pub(crate) fn scanner(name: &str, settings: &ScannerSettings) -> Self {
+    pub(crate) fn scanner(name: &str, settings: &ScannerSettings, metrics: &Metrics) -> Self {
         let ScannerSettings { place, connections_max, on_failure, .. } = settings;
-        Self::new(name.to_owned(), place.clone(), *connections_max, *on_failure)
+        Self::new(name.to_owned(), place.clone(), *connections_max, *on_failure, metrics)
     }
 
     /// Runs an exchange until the deadline, and remembers how it went.
@@ -97,19 +103,27 @@ impl Engine {
         deadline: Instant,
         exchange: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        if !self.health.is_worth_asking() {
-            return Err(Failure::Resting);
-        }
-        let done = match timeout_at(deadline, exchange).await {
-            Ok(done) => done,
-            Err(_) => Err(Failure::TooSlow),
+        let begun = Instant::now();
+        let done = match self.health.is_worth_asking() {
+            true => timeout_at(deadline, exchange).await.unwrap_or(Err(Failure::TooSlow)),
+            false => Err(Failure::Resting),
         };
+        self.counts.asked(begun, &done);
         match &done {
             Ok(_) => self.health.succeeded(),
             Err(failure) if failure.is_its_own() => self.health.failed(failure),
             Err(_) => {}
         }
         done
+    }
+
+    /// What follows from a milter's verdict on a command; what it says against one is counted.
+    pub(crate) fn hears(&self, verdict: Option<engines::milter::Verdict>) -> Said {
+        let said = verdict.map_or(Said::GoOn, verdicts::said);
+        if let Some(verdict) = verdicts::verdict_of(&said) {
+            self.counts.said(verdict);
+        }
+        said
     }
 
     /// Connects for one exchange that ends at the deadline, waiting for a place if need be.

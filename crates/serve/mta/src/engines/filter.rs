@@ -6,6 +6,7 @@ use engines::Nonsense;
 use engines::milter::{CHUNK_OCTETS_MAX, Heard, Known, Modification, Next, Session, Verdict};
 use mailstore::Store;
 use platform::lines::WireError;
+use platform::metrics::Metrics;
 use tokio::time::Instant;
 
 use super::engine::{Engine, Failure, Link};
@@ -53,10 +54,10 @@ pub(crate) struct Rooms<'a> {
 }
 
 impl Filter {
-    pub(crate) fn new(place: &EnginePlace, settings: &MilterSettings) -> Self {
+    pub(crate) fn new(place: &EnginePlace, settings: &MilterSettings, metrics: &Metrics) -> Self {
         let MilterSettings { connections_max, on_failure, .. } = *settings;
         Self {
-            engine: Engine::new(place.to_string(), place.clone(), connections_max, on_failure),
+            engine: Engine::new(place.to_string(), place.clone(), connections_max, on_failure, metrics),
             connect_timeout: settings.connect_timeout,
             command_timeout: settings.command_timeout,
             message_timeout: settings.message_timeout,

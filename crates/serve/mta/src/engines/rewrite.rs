@@ -1,10 +1,11 @@
 //! A message as milters change it: its header in memory, its body in a place of its own, then both in a new one.
 
 use mailstore::{HeldReader, Holding, Store};
-use message::{Collected, HeaderCollector, fields};
+use message::{Collected, HeaderCollector, decode_field_text, fields, write_text_field};
 
 use super::engine::Failure;
 use super::newlines::{Newlines, field};
+use super::scan::Edits;
 use crate::receive::header::HEADER_OCTETS_MAX;
 
 /// Longest header that milters see or leave behind: what may come, and what we and they add.
@@ -95,6 +96,35 @@ impl Header {
             (None, false) => return self.add(name, value),
         }
         self.check()
+    }
+
+    /// Takes fields of this name away: all by 0, else that of this number, from the end where it is below zero.
+    fn remove(&mut self, name: &[u8], which: i32) {
+        let is_same = |raw: &Vec<u8>| split(raw).is_some_and(|(own, _)| own.eq_ignore_ascii_case(name));
+        let found: Vec<usize> =
+            self.fields.iter().enumerate().filter(|(_, raw)| is_same(raw)).map(|(at, _)| at).collect();
+        let nth = usize::try_from(which.unsigned_abs()).unwrap_or(usize::MAX);
+        let gone = match which {
+            0 => found.as_slice(),
+            1.. => found.get(nth - 1..nth).unwrap_or_default(),
+            _ => found.len().checked_sub(nth).and_then(|at| found.get(at..=at)).unwrap_or_default(),
+        };
+        for &at in gone.iter().rev() {
+            self.fields.remove(at);
+        }
+    }
+
+    /// Makes it as a scanner wants it.
+    pub(crate) fn edit(&mut self, edits: &Edits) -> Result<(), Failure> {
+        for removal in &edits.removals {
+            self.remove(removal.name.as_bytes(), removal.which);
+        }
+        let Some(subject) = &edits.subject else { return Ok(()) };
+        let mut field = Vec::new();
+        // In words that are encoded already (RFC 2047), as rspamd writes them, or in any others.
+        write_text_field("Subject", &decode_field_text(subject.as_bytes()), &mut field);
+        let value = field.strip_prefix(b"Subject:").and_then(|value| value.strip_suffix(b"\r\n"));
+        self.change(1, b"Subject", value.unwrap_or_default())
     }
 
     /// The header as it is stored.
@@ -208,6 +238,39 @@ mod tests {
         assert_eq!(change(1, "b", ""), "A: 1\r\na: 3\r\n\r\n");
         assert_eq!(change(3, "A", ""), HEADER);
         assert_eq!(change(1, "C", " new"), "A: 1\r\nB: 2\r\n folded\r\na: 3\r\nC: new\r\n\r\n");
+    }
+
+    #[test]
+    fn fields_are_taken_away_by_number_from_either_end() {
+        let without =
+            |which| changed("A: 1\r\nB: 2\r\na: 3\r\nA: 4\r\n\r\n", |header| header.remove(b"A", which));
+        for (which, expected) in [
+            (0, "B: 2\r\n\r\n"),
+            (1, "B: 2\r\na: 3\r\nA: 4\r\n\r\n"),
+            (3, "A: 1\r\nB: 2\r\na: 3\r\n\r\n"),
+            (-1, "A: 1\r\nB: 2\r\na: 3\r\n\r\n"),
+            (-3, "B: 2\r\na: 3\r\nA: 4\r\n\r\n"),
+        ] {
+            assert_eq!(without(which), expected, "{which}");
+        }
+        for which in [4, -4, i32::MAX, i32::MIN] {
+            assert_eq!(without(which), "A: 1\r\nB: 2\r\na: 3\r\nA: 4\r\n\r\n", "{which}");
+        }
+    }
+
+    #[test]
+    fn another_subject_is_written_in_any_language() {
+        let subject = |subject: &str| {
+            let edits = Edits { subject: Some(subject.into()), ..Edits::default() };
+            changed("subject: old\r\nTo: a\r\n\r\n", |header| header.edit(&edits).unwrap())
+        };
+        assert_eq!(subject("[spam] new"), "Subject: [spam] new\r\nTo: a\r\n\r\n");
+        let encoded = subject("=?UTF-8?Q?=C3=9Cber?=");
+        assert!(
+            encoded.starts_with("Subject: =?utf-8?") && encoded.ends_with("?=\r\nTo: a\r\n\r\n"),
+            "{encoded}"
+        );
+        assert_eq!(subject("\u{dc}ber"), encoded);
     }
 
     #[test]

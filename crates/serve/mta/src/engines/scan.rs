@@ -3,13 +3,16 @@
 use std::net::IpAddr;
 
 use engines::{Nonsense, http, rspamd, spamd};
+use mail_types::DomainName;
 use mailstore::HeldReader;
 use platform::lines::WireError;
+use sender_auth::results;
 use smtp::Reply;
 use tokio::time::Instant;
 
 use super::Engines;
 use super::clamd::{Clamd, Finding};
+use super::counts::Verdict;
 use super::engine::{Engine, Failure, Link};
 use super::settings::{AtFinding, OnEngineFailure, RspamdSettings, ScannerSettings, SpamdSettings};
 use crate::Listener;
@@ -40,8 +43,17 @@ pub(crate) struct Scanned {
     pub(crate) is_discarded: bool,
     /// What goes in front of the message.
     pub(crate) front: Vec<u8>,
+    /// What becomes of its own header.
+    pub(crate) edits: Edits,
     /// For the record.
     pub(crate) lines: Vec<String>,
+}
+
+/// What a scanner wants otherwise in a message's header.
+#[derive(Default, PartialEq, Debug)]
+pub(crate) struct Edits {
+    pub(crate) removals: Vec<rspamd::Removal>,
+    pub(crate) subject: Option<String>,
 }
 
 /// A message, and who sends it to whom, as scanners are told.
@@ -57,7 +69,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) sender: &'a str,
     pub(crate) recipients: Vec<String>,
     pub(crate) transaction: &'a str,
-    pub(crate) us: &'a str,
+    pub(crate) us: &'a DomainName,
 }
 
 impl Engines {
@@ -111,6 +123,8 @@ impl Scanned {
         self.place = self.place.max(other.place);
         self.is_discarded |= other.is_discarded;
         self.front.extend(other.front);
+        self.edits.removals.extend(other.edits.removals);
+        self.edits.subject = self.edits.subject.take().or(other.edits.subject);
         self.lines.extend(other.lines);
     }
 
@@ -136,9 +150,13 @@ async fn ask_clamd(clamd: &Clamd, subject: &Subject<'_>) -> Result<Scanned, Repl
         return Ok(Scanned::note("clamd: not asked, the message is too large".into()));
     }
     match clamd.scan(subject.reader).await {
-        Ok(Finding::Clean) => Ok(Scanned::note("clamd: clean".into())),
+        Ok(Finding::Clean) => {
+            clamd.engine.counts.said(Verdict::Passed);
+            Ok(Scanned::note("clamd: clean".into()))
+        }
         Ok(Finding::TooLarge) => Ok(Scanned::note("clamd: the message is too large for it".into())),
         Ok(Finding::Virus(name)) => {
+            clamd.engine.counts.said(Verdict::Virus);
             tracing::info!(virus = name, transaction = subject.transaction, "clamd finds a virus");
             let words = format!("it carries {name}");
             let found = Scanned {
@@ -174,6 +192,7 @@ async fn ask_spamd(
     let deadline = Instant::now() + settings.scanner.timeout;
     match engine.ask(deadline, exchange(engine, deadline, head, subject, read)).await {
         Ok(answer) => {
+            engine.counts.said(if answer.is_spam { Verdict::Spam } else { Verdict::Passed });
             let rules =
                 answer.rules.iter().map(String::as_str).take(RULES_SHOWN).collect::<Vec<_>>().join(", ");
             let found = Scanned {
@@ -206,19 +225,37 @@ async fn ask_rspamd(
     told.extend(address.as_deref().map(|address| ("IP", address)));
     told.extend(subject.host.map(|host| ("Hostname", host)));
     told.extend(subject.user.map(|user| ("User", user)));
-    told.push(("MTA-Name", subject.us));
+    told.push(("MTA-Name", subject.us.as_str()));
     let mut head = Vec::new();
     http::write_post("/checkv2", "rspamd", octets, &told, &mut head);
     let read =
         |octets: &[u8], is_all: bool| http::read(octets, is_all)?.map(|body| rspamd::read(&body)).transpose();
     let deadline = Instant::now() + settings.scanner.timeout;
     match engine.ask(deadline, exchange(engine, deadline, head, subject, read)).await {
-        Ok(answer) => follow_rspamd(settings, answer),
+        Ok(answer) => {
+            engine.counts.said(verdict_of(answer.action));
+            follow_rspamd(settings, answer, subject.us)
+        }
         Err(failure) => unanswered(engine, &failure),
     }
 }
 
-fn follow_rspamd(settings: &RspamdSettings, answer: rspamd::Answer) -> Result<Scanned, Reply> {
+const fn verdict_of(action: rspamd::Action) -> Verdict {
+    match action {
+        rspamd::Action::None => Verdict::Passed,
+        rspamd::Action::Greylist | rspamd::Action::SoftReject => Verdict::Later,
+        rspamd::Action::AddHeader | rspamd::Action::RewriteSubject => Verdict::Spam,
+        rspamd::Action::Quarantine => Verdict::Quarantine,
+        rspamd::Action::Reject => Verdict::Refused,
+        rspamd::Action::Discard => Verdict::Discarded,
+    }
+}
+
+fn follow_rspamd(
+    settings: &RspamdSettings,
+    answer: rspamd::Answer,
+    us: &DomainName,
+) -> Result<Scanned, Reply> {
     let symbols: Vec<String> =
         answer.symbols.iter().take(RULES_SHOWN).map(|(name, points)| format!("{name}={points:.1}")).collect();
     let symbols = symbols.join(", ");
@@ -237,20 +274,37 @@ fn follow_rspamd(settings: &RspamdSettings, answer: rspamd::Answer) -> Result<Sc
         Some(text) => reply.with_text(text.clone()),
         None => reply,
     };
-    for (name, value) in &answer.add_fields {
+    for (name, value) in answer.add_fields.iter().filter(|(name, value)| !is_ours(name, value, us)) {
         found.front.extend(super::newlines::field(name.as_bytes(), format!(" {value}").as_bytes()));
     }
+    found.edits.removals = answer.remove_fields;
+    // How far a message has come, loops are known by.
+    found.edits.removals.retain(|removal| !is_trace(&removal.name));
     match answer.action {
         rspamd::Action::None => {}
         rspamd::Action::Greylist | rspamd::Action::SoftReject => {
             return Err(said(replies::ENGINE_SAYS_LATER));
         }
         rspamd::Action::Reject => return Err(said(replies::REFUSED_AS_SPAM)),
-        rspamd::Action::AddHeader | rspamd::Action::RewriteSubject => found.place = Place::Junk,
+        rspamd::Action::AddHeader => found.place = Place::Junk,
+        rspamd::Action::RewriteSubject => {
+            found.place = Place::Junk;
+            found.edits.subject = answer.subject;
+        }
         rspamd::Action::Quarantine => found.place = Place::Quarantine,
         rspamd::Action::Discard => found.is_discarded = true,
     }
     Ok(found)
+}
+
+fn is_trace(name: &str) -> bool {
+    ["Received", "Return-Path"].iter().any(|trace| name.eq_ignore_ascii_case(trace))
+}
+
+/// Whether a field says what we alone say: how a message came, and what we found of its sender.
+fn is_ours(name: &str, value: &str, us: &DomainName) -> bool {
+    let is_result = name.eq_ignore_ascii_case("Authentication-Results");
+    is_trace(name) || (is_result && results::is_forged(value.as_bytes(), std::slice::from_ref(us)))
 }
 
 /// Sends a head and the message, and reads until `read` has an answer.
@@ -333,13 +387,44 @@ mod tests {
             symbols: vec![("A".into(), 8.0)],
             message: Some("Go away".into()),
             add_fields: vec![("X-Spam".into(), "Yes".into())],
+            remove_fields: Vec::new(),
+            subject: Some("[spam] hello".into()),
         }
+    }
+
+    fn us() -> DomainName {
+        DomainName::parse("mail.example.org").unwrap()
+    }
+
+    #[test]
+    fn what_rspamd_writes_is_never_taken_for_ours() {
+        let mut answer = answer(rspamd::Action::RewriteSubject);
+        answer.add_fields = [
+            ("X-Spam", "Yes"),
+            ("received", "from nowhere"),
+            ("Return-Path", "<a@b.example>"),
+            ("Authentication-Results", "mail.example.org; dmarc=pass"),
+            ("Authentication-Results", "rspamd.example; dmarc=none"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec();
+        answer.remove_fields = ["Received", "return-path", "X-Mark"]
+            .map(|name| rspamd::Removal { name: name.to_owned(), which: 0 })
+            .to_vec();
+        let found = follow_rspamd(&settings(true), answer.clone(), &us()).unwrap();
+        let front = String::from_utf8(found.front).unwrap();
+        assert_eq!(front, "X-Spam: Yes\r\nAuthentication-Results: rspamd.example; dmarc=none\r\n");
+        let names: Vec<_> = found.edits.removals.iter().map(|removal| removal.name.as_str()).collect();
+        assert_eq!(names, ["X-Mark"]);
+        assert_eq!(found.edits.subject.as_deref(), Some("[spam] hello"));
+        let alone = follow_rspamd(&settings(false), answer, &us()).unwrap();
+        assert_eq!(alone.edits, Edits::default());
     }
 
     #[test]
     fn actions_of_rspamd_are_followed_where_it_is_wanted() {
         use rspamd::Action;
-        let follow = |action, follows| match follow_rspamd(&settings(follows), answer(action)) {
+        let follow = |action, follows| match follow_rspamd(&settings(follows), answer(action), &us()) {
             Ok(found) => format!("{:?} {} {}", found.place, found.is_discarded, found.evidence[0].points),
             Err(reply) => format!("{} {}", reply.code, reply.text),
         };

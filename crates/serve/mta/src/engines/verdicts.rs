@@ -3,6 +3,7 @@
 use engines::milter::Verdict;
 use smtp::Reply;
 
+use super::counts;
 use crate::receive::replies;
 
 /// What follows from a verdict.
@@ -28,6 +29,16 @@ pub(crate) fn said(verdict: Verdict) -> Said {
         Verdict::Refuse(reply) if reply.code.value() == 421 => Said::HangUp(reply),
         Verdict::Refuse(reply) => Said::Refuse(reply),
         Verdict::HangUp => Said::HangUp(replies::ENGINE_HANGS_UP),
+    }
+}
+
+/// What was said against something, for those who count.
+pub(crate) fn verdict_of(said: &Said) -> Option<counts::Verdict> {
+    match said {
+        Said::GoOn => None,
+        Said::Discard => Some(counts::Verdict::Discarded),
+        Said::Refuse(reply) | Said::HangUp(reply) if reply.code.value() < 500 => Some(counts::Verdict::Later),
+        Said::Refuse(_) | Said::HangUp(_) => Some(counts::Verdict::Refused),
     }
 }
 

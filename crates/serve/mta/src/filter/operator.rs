@@ -37,6 +37,17 @@ if spamtest :value "ge" :comparator "i;ascii-numeric" "10" {
 const SEED_FLAGS: &str = "\"$Junk\"";
 const READ_FLAGS: &str = "[\"$Junk\", \"\\\\Seen\"]";
 
+/// Whether a message is junk, and how its account wants to find it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Junk {
+    /// It is none.
+    No,
+    /// As what is new.
+    Unread,
+    /// As if it had been read.
+    Read,
+}
+
 /// What the operator chose.
 #[derive(Clone, Debug)]
 pub struct FilterSettings {
@@ -44,8 +55,10 @@ pub struct FilterSettings {
     pub dialect: Dialect,
     /// Scripts that run before everybody's own.
     pub before: Vec<Stage>,
-    /// Scripts that run after.
+    /// Scripts that run after; the seed rule has a say only where the operator has none.
     pub after: Vec<Stage>,
+    /// The seed rule, and the one that files as if it had been read.
+    seed: [Vec<Stage>; 2],
     /// Scripts that run on what clients do to messages that are there (RFC 6785), before the one that a mailbox names.
     pub events: Vec<Stage>,
     /// Scripts that everybody may include (RFC 6609).
@@ -71,8 +84,6 @@ pub struct FilterFiles {
     pub events: Option<PathBuf>,
     /// The directory of the scripts that everybody may include.
     pub global: Option<PathBuf>,
-    /// Whether junk is filed as if it had been read, where no script says otherwise.
-    pub marks_junk_read: bool,
     /// The file of each list, an entry a line.
     pub lists: Vec<(String, PathBuf)>,
 }
@@ -101,7 +112,8 @@ impl FilterSettings {
     /// The settings of those who name no files.
     fn around(dialect: Dialect) -> Self {
         Self {
-            after: seed_rule(SEED_FLAGS).into_iter().collect(),
+            after: Vec::new(),
+            seed: [SEED_FLAGS, READ_FLAGS].map(|flags| seed_rule(flags).into_iter().collect()),
             dialect,
             before: Vec::new(),
             events: Vec::new(),
@@ -119,8 +131,14 @@ impl FilterSettings {
     }
 
     /// What runs after everybody's own: the seed rule has a say in junk alone.
-    pub(crate) fn after_own(&self, is_junk: bool) -> &[Stage] {
-        if is_junk || self.has_own_after { &self.after } else { &[] }
+    pub(crate) fn after_own(&self, junk: Junk) -> &[Stage] {
+        let [unread, read] = &self.seed;
+        match (self.has_own_after, junk) {
+            (true, _) => &self.after,
+            (false, Junk::No) => &[],
+            (false, Junk::Unread) => unread,
+            (false, Junk::Read) => read,
+        }
     }
 
     /// Reads and compiles the operator's files. Blocking.
@@ -129,9 +147,6 @@ impl FilterSettings {
     /// [`FilterFileError`] tells which file cannot be used, and why.
     pub fn read(dialect: Dialect, files: &FilterFiles) -> Result<Self, FilterFileError> {
         let mut settings = Self::around(dialect);
-        if files.marks_junk_read {
-            settings.after = seed_rule(READ_FLAGS).into_iter().collect();
-        }
         if let Some(path) = &files.before {
             settings.before = stages(path, &settings.dialect)?;
         }
@@ -220,9 +235,9 @@ mod tests {
 
     #[test]
     fn the_seed_rule_is_a_script() {
-        assert_eq!(FilterSettings::default().after.len(), 1);
-        let files = FilterFiles { marks_junk_read: true, ..FilterFiles::default() };
-        assert_eq!(FilterSettings::read(Dialect::default(), &files).unwrap().after.len(), 1);
+        let settings = FilterSettings::default();
+        let stages = [Junk::No, Junk::Unread, Junk::Read].map(|junk| settings.after_own(junk).len());
+        assert_eq!(stages, [0, 1, 1]);
     }
 
     #[test]
@@ -238,7 +253,6 @@ mod tests {
             after: Some(path.join("20-b.sieve")),
             events: None,
             global: Some(path.to_owned()),
-            marks_junk_read: false,
             lists: vec![("friends".to_owned(), path.join("list"))],
         };
         let settings = FilterSettings::read(Dialect::default(), &files).unwrap();

@@ -363,7 +363,10 @@ impl Planner<'_> {
         let settings = self.filters.settings();
         let (own, broken) = own_stage(self.filters, &settings, account).await?;
         let facts = self.facts(copy, &settings.dialect.detail_delimiters);
-        let after = settings.after_own(facts.is_junk).iter().cloned();
+        let rooms = self.desk.rooms;
+        let owner = rooms.directory.account(copy.target.account).map(|owner| owner.address.clone());
+        let junk = rooms.content.junk(account, owner.as_ref(), facts.is_junk).await;
+        let after = settings.after_own(junk).iter().cloned();
         let stages = settings.before.iter().cloned().chain(own).chain(after);
         let host = self.desk.known.settings.hostname.clone();
         Ok(Question {

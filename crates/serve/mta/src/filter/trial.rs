@@ -10,6 +10,8 @@ use platform::workers::WorkError;
 use sieve::{Action, Decided, Detail, Envelope, FileInto, Origin, RedirectTo, Stage, Step};
 use tokio::runtime::Handle;
 
+use crate::content::Content;
+
 use super::plan::{own_stage, postmaster};
 use super::programs::ProgramTime;
 use super::refusal::kind_word;
@@ -25,6 +27,8 @@ pub struct TrialRooms {
     pub store: Store,
     /// Who is who.
     pub directory: Directory,
+    /// What accounts want of junk.
+    pub content: Content,
     /// What time it is.
     pub clock: Clock,
     /// Our name.
@@ -98,7 +102,8 @@ impl Filters {
                 }
             },
         };
-        let after = settings.after_own(message.is_junk).iter().cloned();
+        let junk = rooms.content.junk(&account, Some(&owner.address), message.is_junk).await;
+        let after = settings.after_own(junk).iter().cloned();
         let stages = settings.before.iter().cloned().chain(own).chain(after);
         let target = LocalTarget {
             account: account.id(),

@@ -9,6 +9,7 @@ use smtp::Reply;
 use smtp::command::{self, Command};
 use smtp::extension::Offers;
 use smtp::server::Recipient;
+use tokio::time::Instant;
 
 use super::header;
 use super::milters::{Member, known};
@@ -16,11 +17,12 @@ use super::replies;
 use super::session::Conversation;
 use crate::deliver::queued::Place;
 use crate::deliver::route::{self, Asking, Discarded, Route};
+use crate::engines::counts::Verdict;
 use crate::engines::engine::Failure;
 use crate::engines::filter::{Changes, Rooms};
-use crate::engines::rewrite::{Header, Held};
-use crate::engines::scan::{Scanned, Subject};
-use crate::engines::verdicts::{Said, said};
+use crate::engines::rewrite::{Header, Held, write_anew};
+use crate::engines::scan::{Edits, Scanned, Subject};
+use crate::engines::verdicts::{Said, said, verdict_of};
 use crate::inspect::watch::{Watch, Watched};
 
 /// What others' engines have made of a message.
@@ -30,6 +32,8 @@ pub(crate) struct Engined {
     pub(crate) place: Place,
     /// What goes in front of it.
     pub(crate) front: Vec<u8>,
+    /// What becomes of its header.
+    pub(super) edits: Edits,
 }
 
 impl Conversation {
@@ -65,7 +69,13 @@ impl Conversation {
             if member.talk.is_none() {
                 continue;
             }
-            match self.pass_one(member, &holding).await {
+            let begun = Instant::now();
+            let passed = self.pass_one(member, &holding).await;
+            member.filter.engine.counts.asked(begun, &passed);
+            if let Ok(passed) = &passed {
+                member.filter.engine.counts.said(passed.verdict());
+            }
+            match passed {
                 Ok(Passed { said: Said::GoOn, rewritten, changes }) => {
                     if let Some(rewritten) = rewritten {
                         holding = rewritten;
@@ -142,9 +152,10 @@ impl Conversation {
         let Ok(Command::Mail(path, parsed)) = command::parse(&line, &OFFERS) else { return None };
         let envelope = self.session.envelope_mut()?;
         envelope.reverse_path = path.path;
-        if !parameters.is_empty() {
-            envelope.parameters = parsed;
-        }
+        // What it says of octets and of who submits them is the client's to say.
+        let own = &mut envelope.parameters;
+        own.returned = parsed.returned.or(own.returned);
+        own.envelope_id = parsed.envelope_id.or(own.envelope_id.take());
         Some(())
     }
 
@@ -244,7 +255,38 @@ impl Conversation {
         if place != Place::Inbox && !recipients.iter().all(|recipient| recipient.route.takes_junk()) {
             return Err(replies::REFUSED_BY_ENGINE);
         }
-        Ok(Engined { place, front: scanned.front })
+        Ok(Engined { place, front: scanned.front, edits: scanned.edits })
+    }
+
+    /// The message with the header that scanners want.
+    pub(super) async fn edited(
+        &self,
+        holding: Holding,
+        edits: &Edits,
+        watched: &mut Watched,
+    ) -> Result<Holding, Reply> {
+        if *edits == Edits::default() {
+            return Ok(holding);
+        }
+        let edited = async {
+            let (held, mut header) = Held::open(holding.reader()).await?;
+            let before = header.clone();
+            header.edit(edits)?;
+            if header == before {
+                return Ok(None);
+            }
+            let changed = write_anew(&self.door.rooms.store, &header, &held.reader, held.body_at).await?;
+            self.vouch_anew(&changed, watched).await?;
+            Ok(Some(changed))
+        };
+        match Box::pin(edited).await {
+            Ok(changed) => Ok(changed.unwrap_or(holding)),
+            Err(failure) => {
+                let failure: Failure = failure;
+                tracing::error!(%failure, "the header of a message cannot be changed");
+                Err(replies::STORE_BUSY)
+            }
+        }
     }
 
     async fn scan(
@@ -271,7 +313,7 @@ impl Conversation {
             sender: &sender,
             recipients: recipients.iter().map(|recipient| recipient.forward_path.to_string()).collect(),
             transaction: &transaction,
-            us: self.live.settings.hostname.as_str(),
+            us: &self.live.settings.hostname,
         };
         engines.scan(&subject).await
     }
@@ -282,6 +324,19 @@ struct Passed {
     said: Said,
     rewritten: Option<Holding>,
     changes: Changes,
+}
+
+impl Passed {
+    /// What it said, for those who count.
+    fn verdict(&self) -> Verdict {
+        let is_changed = self.rewritten.is_some() || !self.changes.envelope.is_empty();
+        match verdict_of(&self.said) {
+            Some(verdict) => verdict,
+            None if self.changes.quarantine.is_some() => Verdict::Quarantine,
+            None if is_changed => Verdict::Changed,
+            None => Verdict::Passed,
+        }
+    }
 }
 
 /// What milters may name as parameters.

@@ -240,6 +240,7 @@ impl Conversation {
         let host = judged.as_ref().and_then(|judged| judged.findings.iprev.name()).map(QueryName::as_str);
         let (holding, quarantine) = self.pass_milters(holding, &mut watched).await?;
         let engined = self.ask_scanners(&holding, host, quarantine).await?;
+        let holding = self.edited(holding, &engined.edits, &mut watched).await?;
         let Watched { sealer, signer, .. } = watched;
         let mut front = self.trace_fields(host).unwrap_or_default();
         let us = &self.live.settings.hostname;

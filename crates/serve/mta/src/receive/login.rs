@@ -3,7 +3,7 @@
 use directory::sasl::Mechanism;
 use directory::{Authenticated, AuthenticationError, LoginStep};
 use mail_types::Secret;
-use platform::guard::{Attempt, Offence, Place};
+use platform::guard::{Attempt, Offence, Place, counted_name};
 use smtp::Reply;
 use smtp::server::{AuthAnswer, Step};
 
@@ -11,9 +11,6 @@ use super::replies;
 use super::session::Conversation;
 use crate::breaker::Signal;
 use crate::deliver::route::Route;
-
-/// Longest user name that failures are counted by: as long as an address may be (RFC 5321 §4.5.3.1).
-const NAME_CHARACTERS_MAX: usize = 320;
 
 impl Conversation {
     /// AUTH.
@@ -64,7 +61,7 @@ impl Conversation {
             return AuthAnswer::Challenge(challenge);
         }
         let login = self.login.take();
-        let user = throttle_name(login.as_ref().and_then(|login| login.user()).unwrap_or_default());
+        let user = counted_name(login.as_ref().and_then(|login| login.user()).unwrap_or_default());
         match step {
             Ok(LoginStep::Done(who)) => {
                 self.enter(who, &user);
@@ -118,9 +115,4 @@ async fn wait(attempt: Attempt) -> Result<(), Reply> {
         }
         Attempt::Banned => Err(replies::LOGIN_BLOCKED),
     }
-}
-
-/// The name as failures are counted by it: in one case, and not longer than a name can be.
-fn throttle_name(user: &str) -> String {
-    user.trim().chars().take(NAME_CHARACTERS_MAX).flat_map(char::to_lowercase).collect()
 }

@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 use engines::milter::{ClientAddress, Next, Session};
+use mail_types::UnicodeForm;
+use message::Date;
 use platform::stream::Endpoint;
-use smtp::Reply;
+use sender_auth::iprev::Iprev;
+use smtp::command::HelloVerb;
 use smtp::server::{Question, RecipientQuestion, SenderQuestion, Step};
+use smtp::{MailParameters, RcptParameters, Reply};
+use tokio::time::Instant;
 
 use super::replies;
 use super::session::Conversation;
@@ -13,8 +18,8 @@ use crate::deliver::route::Route;
 use crate::engines::engine::Failure;
 use crate::engines::filter::{Filter, Talk};
 use crate::engines::settings::OnEngineFailure;
-use crate::engines::verdicts::{Said, said};
-use crate::inspect::client_name;
+use crate::engines::verdicts::Said;
+use crate::inspect::client_iprev;
 
 /// The milters of one session.
 #[derive(Debug)]
@@ -22,6 +27,8 @@ pub(crate) struct Milters {
     members: Vec<Member>,
     /// The name that the client's address proves to have.
     pub(super) host: Option<String>,
+    /// How that was found out, in Sendmail's word, where anybody looked.
+    resolve: Option<&'static str>,
     /// A message that one of them wants thrown away.
     pub(super) discards: bool,
     /// One of them wants the client to be gone.
@@ -56,6 +63,48 @@ pub(super) fn known(facts: &Facts) -> Vec<(&str, &str)> {
     facts.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
 
+/// What Sendmail calls it.
+const fn resolve(iprev: &Iprev) -> &'static str {
+    match iprev {
+        Iprev::Pass(_) => "OK",
+        Iprev::Fail => "FORGED",
+        Iprev::NoName => "FAIL",
+        Iprev::TempError => "TEMP",
+    }
+}
+
+/// Parameters of MAIL as a client says them.
+fn of_sender(asked: &MailParameters) -> Vec<String> {
+    let body = match asked.body {
+        smtp::BodyType::SevenBit => None,
+        smtp::BodyType::EightBitMime => Some("BODY=8BITMIME".to_owned()),
+        smtp::BodyType::BinaryMime => Some("BODY=BINARYMIME".to_owned()),
+    };
+    [
+        asked.size.map(|octets| format!("SIZE={octets}")),
+        body,
+        asked.smtputf8.then(|| "SMTPUTF8".to_owned()),
+        asked.returned.map(|returned| format!("RET={returned}")),
+        asked.envelope_id.as_ref().map(|id| format!("ENVID={}", id.to_xtext())),
+        asked.require_tls.then(|| "REQUIRETLS".to_owned()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Parameters of RCPT as a client says them.
+fn of_recipient(asked: &RcptParameters) -> Vec<String> {
+    let original = asked.original.as_ref();
+    [
+        asked.notify.map(|notify| format!("NOTIFY={notify}")),
+        original.map(|original| format!("ORCPT={}", original.to_parameter(UnicodeForm::Utf8))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
 impl Milters {
     /// Asks each; the first that objects has the word. Before MAIL the failure of one is only remembered: a greeting that
     /// asks to try again would be none.
@@ -69,8 +118,13 @@ impl Milters {
         }
         for member in &mut self.members {
             let Some(talk) = &mut member.talk else { continue };
-            match talk.ask(member.filter.command_timeout, &say).await {
-                Ok(verdict) => match verdict.map_or(Said::GoOn, said) {
+            let (engine, begun) = (&member.filter.engine, Instant::now());
+            let asked = talk.ask(member.filter.command_timeout, &say).await;
+            if !matches!(asked, Ok(None)) {
+                engine.counts.asked(begun, &asked);
+            }
+            match asked {
+                Ok(verdict) => match engine.hears(verdict) {
                     Said::GoOn => {}
                     Said::Discard => {
                         self.discards = true;
@@ -144,13 +198,20 @@ impl Conversation {
         // Those whose names matter to nobody else are not asked after: this machine, and hosts in front of it.
         let address = self.client.peer.address();
         let named = address.filter(|address| self.live.settings.checks.are_for(Some(*address)));
-        let host = client_name(self.door.rooms.resolver.as_ref(), named).await;
+        let iprev = client_iprev(self.door.rooms.resolver.as_ref(), named).await;
+        let host = iprev.as_ref().and_then(Iprev::name).map(|name| name.as_str().to_owned());
         let mut members = Vec::with_capacity(engines.filters.len());
         for filter in &engines.filters {
             members.push(Member::meet(filter).await);
         }
-        let milters =
-            Milters { members, host: host.clone(), discards: false, hangs_up: false, has_asked_data: false };
+        let milters = Milters {
+            members,
+            host: host.clone(),
+            resolve: iprev.as_ref().map(resolve),
+            discards: false,
+            hangs_up: false,
+            has_asked_data: false,
+        };
         self.milters = Some(Box::new(milters));
         let facts = self.facts();
         let address = match self.client.peer {
@@ -215,16 +276,7 @@ impl Conversation {
             ("mail_host", host),
             ("mail_addr", address.clone()),
         ]);
-        let mut parameters = Vec::new();
-        let asked = &question.parameters;
-        parameters.extend(asked.size.map(|octets| format!("SIZE={octets}")));
-        match asked.body {
-            smtp::BodyType::SevenBit => {}
-            smtp::BodyType::EightBitMime => parameters.push("BODY=8BITMIME".to_owned()),
-            smtp::BodyType::BinaryMime => parameters.push("BODY=BINARYMIME".to_owned()),
-        }
-        parameters.extend(asked.smtputf8.then(|| "SMTPUTF8".to_owned()));
-        parameters.extend(asked.envelope_id.as_ref().map(|id| format!("ENVID={}", id.to_xtext())));
+        let parameters = of_sender(&question.parameters);
         let parameters: Vec<&str> = parameters.iter().map(String::as_str).collect();
         let path = format!("<{address}>");
         self.ask_each(Moment::Message, |session, out| session.sender(&path, &parameters, &known(&facts), out))
@@ -249,8 +301,7 @@ impl Conversation {
             ("rcpt_host", host),
             ("rcpt_addr", address.clone()),
         ]);
-        let parameters: Vec<String> =
-            question.parameters.notify.iter().map(|notify| format!("NOTIFY={notify}")).collect();
+        let parameters = of_recipient(&question.parameters);
         let parameters: Vec<&str> = parameters.iter().map(String::as_str).collect();
         let path = format!("<{address}>");
         self.ask_each(Moment::Message, |session, out| {
@@ -329,6 +380,16 @@ impl Conversation {
         ];
         if let Endpoint::Inet(socket) = self.client.peer {
             facts.push(("client_port", socket.port().to_string()));
+            let connections = self.door.rooms.guard.connections_of(socket.ip());
+            facts.extend(connections.map(|count| ("client_connections", count.to_string())));
+        }
+        let resolve = self.milters.as_ref().and_then(|milters| milters.resolve);
+        facts.extend(resolve.map(|word| ("client_resolve", word.to_owned())));
+        let now = Date { unix_seconds: self.door.rooms.clock.now().unix_seconds(), zone_minutes: 0 };
+        facts.push(("b", now.format()));
+        if let Some(hello) = self.session.hello() {
+            facts.push(("s", hello.name.to_string()));
+            facts.push(("r", if hello.verb == HelloVerb::Helo { "SMTP" } else { "ESMTP" }.to_owned()));
         }
         if let Endpoint::Inet(socket) = self.client.local {
             facts.push(("if_addr", socket.ip().to_string()));

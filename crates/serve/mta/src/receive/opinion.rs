@@ -257,7 +257,8 @@ impl Conversation {
         let rooms = &self.door.rooms;
         let content = rooms.content.clone();
         let question = Question {
-            ours: content.0.ours.now(&rooms.directory, rooms.clock.monotonic()),
+            directory: rooms.directory.clone(),
+            now: rooms.clock.monotonic(),
             content: content.clone(),
             settings: Arc::clone(settings),
             reader: held.clone(),

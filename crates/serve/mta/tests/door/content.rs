@@ -1,8 +1,11 @@
 //! What mail says decides where it goes: one answer for all by SMTP, one for each by LMTP; and a filter that cannot say anything
 //! loses nothing.
 
-use mail_types::AnnotationName;
-use mta::{APART, ContentSettings, Listener, OnBusy, SETTINGS_ANNOTATION, SpamAction, Taste};
+use mail_types::{AnnotationName, DomainName, Uid};
+use mta::{
+    APART, ContentSettings, Listener, OnBusy, Order, Quarantine, QuarantineLimits, SETTINGS_ANNOTATION,
+    SpamAction, Taste,
+};
 use spam::Language;
 
 use super::house::House;
@@ -122,3 +125,62 @@ async fn each_reads_languages_of_their_own() {
 
 /// What is kept apart is an account's in the log: what a tenant's number has is not read back as mail after a crash.
 const _: () = assert!(APART.0 < mailstore::TENANTS_FROM);
+
+fn quarantine(house: &House) -> Quarantine {
+    Quarantine::new(house.store.clone(), house.directory.clone())
+}
+
+#[tokio::test]
+async fn an_order_is_written_down_before_it_is_answered() {
+    let house = House::new();
+    house.content.reconfigure(settings(SpamAction::Quarantine));
+    for _ in 0..3 {
+        brings(&house, Listener::Relay, &["ann"], "S: 250 *\n").await;
+    }
+    let (account, domain) = (house.account("ann@example.org"), DomainName::parse("example.org").unwrap());
+    let order = Order { account, first: Uid(2), last: Uid(3) };
+    let address = house.content.order_address(order, &domain).unwrap();
+    let mut peer = house.connect(Listener::Relay);
+    peer.dialogue(&format!(
+        "S: 220 *\nC: HELO client.example\nS: 250 *\nC: MAIL FROM:<ann@elsewhere.example>\nS: 250 *\n\
+         C: RCPT TO:<{address}>\nS: 250 *\nC: DATA\nS: 354 *\nC: Subject: please\nC:\nC: .\nS: 250 *"
+    ))
+    .await;
+    // Nobody carries orders out here: what was answered stands on disk.
+    let wanted = quarantine(&house).wanted(None).await.unwrap();
+    assert_eq!(wanted, [2, 3].map(|uid| format!("q{}-{uid}", account.0)));
+    assert_eq!(
+        quarantine(&house).wanted(Some(house.account("bob@example.org"))).await.unwrap(),
+        Vec::<String>::new()
+    );
+    // It is not thrown away for want of room, either.
+    let limits = QuarantineLimits { messages: 1, octets: 1 };
+    assert_eq!(quarantine(&house).trim(limits).await.unwrap(), [(account, 1)]);
+    assert_eq!(quarantine(&house).wanted(None).await.unwrap(), wanted);
+}
+
+#[tokio::test]
+async fn the_oldest_goes_where_too_much_is_kept_apart() {
+    let house = House::new();
+    house.content.reconfigure(settings(SpamAction::Quarantine));
+    for to in ["ann", "ann", "ann", "ann", "bob"] {
+        brings(&house, Listener::Relay, &[to], "S: 250 *\n").await;
+    }
+    let (quarantine, ann) = (quarantine(&house), house.account("ann@example.org"));
+    let octets: u64 = quarantine.list(Some(ann), 10).await.unwrap().iter().map(|kept| kept.octets).sum();
+    for (messages, octets, gone, left) in [
+        (5, octets + 1, 0, vec![1, 2, 3, 4]),
+        (4, octets, 0, vec![1, 2, 3, 4]),
+        (3, octets, 1, vec![2, 3, 4]),
+        (9, octets / 4 * 3 - 1, 1, vec![3, 4]),
+        // The newest stays, however large it is.
+        (9, 1, 1, vec![4]),
+    ] {
+        let trimmed = quarantine.trim(QuarantineLimits { messages, octets }).await.unwrap();
+        let of_ann: u64 = trimmed.iter().filter(|(account, _)| *account == ann).map(|(_, gone)| gone).sum();
+        assert_eq!(of_ann, gone, "{messages} {octets}");
+        let kept = quarantine.list(Some(ann), 10).await.unwrap();
+        assert_eq!(kept.iter().map(|kept| kept.uid().0).collect::<Vec<_>>(), left);
+    }
+    assert_eq!(quarantine.list(Some(house.account("bob@example.org")), 10).await.unwrap().len(), 1);
+}

@@ -94,6 +94,8 @@ async fn a_milter_changes_the_envelope() {
         b'E',
         &[
             b"e<other@elsewhere.example>\0",
+            b"e<lost@elsewhere.example>\0HOLDFOR=9\0",
+            b"2<lost@example.org>\0COLOUR=RED\0",
             b"+<bob@example.org>\0",
             b"+<bob@example.org>\0",
             b"2team@example.org\0NOTIFY=NEVER\0",

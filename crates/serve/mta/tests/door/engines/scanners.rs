@@ -205,11 +205,43 @@ async fn rspamd_is_told_of_the_session_and_followed() {
         ] {
             assert!(asked.contains(&format!("{line}\r\n")), "{line}: {asked}");
         }
+        let verdict = match action {
+            "no action" => "passed",
+            "add header" => "spam",
+            "reject" => "refused",
+            "soft reject" => "later",
+            "discard" => "discarded",
+            _ => "none",
+        };
+        let told = house.metrics.render();
+        let counted =
+            format!("mailstead_engine_verdicts_total{{engine=\"rspamd\",verdict=\"{verdict}\"}} 1\n");
+        let failed = "mailstead_engine_asked_total{engine=\"rspamd\",outcome=\"failed\"} 1\n";
+        assert!(told.contains(if verdict == "none" { failed } else { &counted }), "{action}: {told}");
         if action == "add header" {
             let message = house.only_message().await;
             assert!(message.contains("X-Spamd-Result: default: 9.5 Bcc: x\r\n"), "{message}");
         }
     }
+}
+
+#[tokio::test]
+async fn rspamd_writes_another_subject_and_takes_fields_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let answer = br#"{"score":7,"required_score":15,"action":"rewrite subject","subject":"[spam] hello",
+        "milter":{"remove_headers":{"X-Mark":1,"Received":0,"Return-Path":0}}}"#;
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", answer.len());
+    let said = [head.as_bytes(), answer].concat();
+    let (place, _) = scanner(&folder, is_message, move |_| said.clone());
+    let house = house(rspamd(place, true));
+    let message = format!("Received: from far\r\nX-Mark: 1\r\nX-Mark: 2\r\n{MESSAGE}");
+    let said = bring(&mut greeted(&house).await, &message).await;
+    assert!(said.starts_with("250 2.0.0 Kept as"), "{said}");
+    let message = house.only_message().await;
+    assert!(message.starts_with("Return-Path: <someone@elsewhere.example>\r\nReceived: from client.example"));
+    let expected = "Received: from far\r\nX-Mark: 2\r\nFrom: someone@elsewhere.example\r\n\
+                    Subject: [spam] hello\r\n\r\ntext\r\n";
+    assert!(message.ends_with(expected), "{message}");
 }
 
 #[tokio::test]
