@@ -131,7 +131,8 @@ impl ImageReader {
         if let (Some(letters), Some(root)) = (letters, sector.get(156..190)) {
             self.note_directory(root, letters);
         }
-        self.has_descriptors = kind != LAST_DESCRIPTOR && self.number < FIRST_DESCRIPTOR + DESCRIPTORS_MAX;
+        self.has_descriptors =
+            kind != LAST_DESCRIPTOR && self.number + 1 < FIRST_DESCRIPTOR + DESCRIPTORS_MAX;
     }
 
     /// Remembers a directory by its record; whether there was room.

@@ -357,6 +357,38 @@ impl Listing<'_> {
 mod tests {
     use super::*;
 
+    /// A header of so many folders, each with so many coders that copy.
+    fn header(folders: u64, coders: u64) -> Vec<u8> {
+        let number = |number: u64| [0x80 | (number >> 8) as u8, number as u8];
+        let mut header = vec![1, 4, 7, 11];
+        header.extend(number(folders));
+        header.push(0);
+        for _ in 0..folders {
+            header.extend(number(coders));
+            (0..coders).for_each(|_| header.extend([1, 0]));
+            // Each but the last is bound to the next.
+            (1..coders).for_each(|_| header.extend([0, 0]));
+        }
+        header.push(12);
+        (0..folders * coders).for_each(|_| header.push(5));
+        header.extend([0, 0, 5, 0, 0, 0]);
+        header
+    }
+
+    #[test]
+    fn folders_and_coders_are_bounded() {
+        for (folders, coders, is_read) in [
+            (FOLDERS_MAX - 1, 1, true),
+            (FOLDERS_MAX, 1, true),
+            (FOLDERS_MAX + 1, 1, false),
+            (1, CODERS_MAX - 1, true),
+            (1, CODERS_MAX, true),
+            (1, CODERS_MAX + 1, false),
+        ] {
+            assert_eq!(entries(&header(folders, coders)).is_some(), is_read, "{folders} {coders}");
+        }
+    }
+
     #[test]
     fn numbers() {
         for (octets, expected) in [

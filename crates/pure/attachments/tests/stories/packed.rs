@@ -37,7 +37,7 @@ fn entries_of_zip_that_are_packed_so_are_looked_into() {
         if method.is_none() {
             continue;
         }
-        let how = How { method, ..How::default() };
+        let how = How { is_stored: true, method, ..How::default() };
         let zip = Zip::default().entry_as("a.tar", packed, how).entry("b.exe", b"MZ").finish();
         let told = told_of("a.zip", &zip);
         assert_eq!(told.len(), 4, "{method:?} {told:?}");

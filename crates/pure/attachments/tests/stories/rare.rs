@@ -106,6 +106,22 @@ fn names_in_a_cab() {
 }
 
 #[test]
+fn records_are_bounded() {
+    for (octets, expected) in [(8_191, 1), (8_192, 1), (8_193, 0)] {
+        let mut cab = b"MSCF".to_vec();
+        cab.resize(36, 0);
+        (cab[16], cab[28]) = (36, 2);
+        for name in ["n".repeat(octets - 17).as_str(), "a.js"] {
+            cab.extend_from_slice(&[0; 16]);
+            cab.extend_from_slice(name.as_bytes());
+            cab.push(0);
+        }
+        let scripts = told_of("a.bin", &cab).iter().filter(|told| told.starts_with("script")).count();
+        assert_eq!(scripts, expected, "{octets}");
+    }
+}
+
+#[test]
 fn names_and_what_is_stored_in_an_arj() {
     let arj = include_bytes!("../files/a.arj");
     assert_eq!(
@@ -288,6 +304,37 @@ fn image(name: &str) -> Vec<u8> {
         image.extend(sector);
     }
     image
+}
+
+#[test]
+fn descriptors_of_an_image_are_bounded() {
+    for (count, expected) in [(31, 1), (32, 1), (33, 0)] {
+        let mut image = vec![0; 16 * 2_048];
+        for number in 1..=count {
+            // Those of boot loaders between the first and the last.
+            let (kind, escape) = match number {
+                1 => (1, b"\0\0\0"),
+                _ if number == count => (2, b"%/E"),
+                _ => (0, b"\0\0\0"),
+            };
+            let mut sector = [&[kind], b"CD001\x01".as_slice()].concat();
+            sector.resize(88, 0);
+            sector.extend_from_slice(escape);
+            sector.resize(156, 0);
+            let root = if number == 1 { 55 } else { 60 };
+            sector.extend(record(root, 2_048, 2, b"\0", b""));
+            sector.resize(2_048, 0);
+            image.extend(sector);
+        }
+        image.resize(59 * 2_048, 0);
+        image.extend_from_slice(b"\xffCD001\x01");
+        image.resize(60 * 2_048, 0);
+        image.extend(record(70, 5, 0, b"\0a\0.\0j\0s", b""));
+        image.resize(64 * 2_048, 0);
+        let told = told_of("a.bin", &image);
+        let scripts = told.iter().filter(|told| told.contains("“a.js” inside")).count();
+        assert_eq!(scripts, expected, "{count} {told:?}");
+    }
 }
 
 #[test]
