@@ -326,6 +326,16 @@ impl Breaker {
         })
     }
 
+    /// Which of these accounts have written to an address elsewhere in the last two years; none, where that cannot be read.
+    pub async fn correspondents(&self, accounts: &[AccountId], address: &Address) -> Vec<AccountId> {
+        let (accounts, address, now) = (accounts.to_vec(), address.clone(), self.0.clock.now());
+        let found = self.with_memory(move |memory| memory.correspondents(&accounts, &address, now)).await;
+        found.unwrap_or_else(|error| {
+            tracing::error!(%error, "whom accounts have written to is not known");
+            Vec::new()
+        })
+    }
+
     /// What stands for a recipient.
     pub(crate) fn key(&self, account: AccountId, to: &Address) -> RecipientKey {
         self.0.memory.key(account, to)

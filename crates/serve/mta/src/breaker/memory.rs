@@ -29,6 +29,9 @@ const MIGRATIONS: [&str; 1] = ["
         told INTEGER NOT NULL DEFAULT 0, ended INTEGER);
 "];
 
+/// Whether an account has written to a recipient.
+const IS_KNOWN: &str = "SELECT 1 FROM recipients WHERE account = ?1 AND key = ?2 AND last > ?3";
+
 /// How new a recipient is to an account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Novelty {
@@ -76,16 +79,32 @@ impl Memory {
     ) -> Result<Novelty, StorageError> {
         let reader = self.reader.lock();
         let connection = reader.connection();
-        let is_known = "SELECT 1 FROM recipients WHERE account = ?1 AND key = ?2 AND last > ?3";
-        let is_known: Option<i64> = connection
-            .prepare_cached(is_known)?
-            .query_row(params![account.0, key.0, now.unix_seconds() - KEPT_SECONDS], |row| row.get(0))
-            .optional()?;
-        if is_known.is_some() {
+        let oldest = now.unix_seconds() - KEPT_SECONDS;
+        let is_known = connection.prepare_cached(IS_KNOWN)?.exists(params![account.0, key.0, oldest])?;
+        if is_known {
             return Ok(Novelty { is_known: true, hour: 0, day: 0 });
         }
         let (hour, day) = counts(connection, account, now)?;
         Ok(Novelty { is_known: false, hour, day })
+    }
+
+    /// Which of these accounts have written to an address.
+    pub(super) fn correspondents(
+        &self,
+        accounts: &[AccountId],
+        address: &Address,
+        now: Timestamp,
+    ) -> Result<Vec<AccountId>, StorageError> {
+        let reader = self.reader.lock();
+        let mut statement = reader.connection().prepare_cached(IS_KNOWN)?;
+        let oldest = now.unix_seconds() - KEPT_SECONDS;
+        let mut found = Vec::new();
+        for &account in accounts {
+            if statement.exists(params![account.0, self.key(account, address).0, oldest])? {
+                found.push(account);
+            }
+        }
+        Ok(found)
     }
 
     /// Remembers whom an account writes to, unless too many of them are new.
@@ -286,6 +305,12 @@ mod tests {
         let memory = Memory::open(&path).unwrap();
         assert_eq!(memory.key(ANN, &to), key);
         assert!(memory.novelty(ANN, key, at(0)).unwrap().is_known);
+        let known = |to: &str, hours| {
+            memory.correspondents(&[BOB, ANN], &Address::parse(to).unwrap(), at(hours)).unwrap()
+        };
+        assert_eq!(known("bob@Elsewhere.example", 2 * 365 * 24 - 1), [ANN]);
+        assert!(known("bob@elsewhere.example", 2 * 365 * 24).is_empty());
+        assert!(known("mallory@elsewhere.example", 0).is_empty());
         assert_eq!(memory.stopped().unwrap(), [(ANN, stopped.clone(), false)]);
         memory.told(ANN).unwrap();
         assert_eq!(memory.stopped().unwrap(), [(ANN, stopped, true)]);

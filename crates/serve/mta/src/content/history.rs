@@ -5,6 +5,7 @@ use mail_types::{AccountId, Address, DomainName};
 use message::fields;
 use spam::{Catalogue, Hit};
 
+use crate::breaker::Breaker;
 use crate::screen::{AnswerTo, Reputation, Sender, Senders};
 
 /// Messages from which on a reputation speaks.
@@ -34,7 +35,7 @@ pub(crate) struct History {
 
 /// Asks for it. `proven` is the author's domain, where it is proven: anybody can write a name.
 pub(crate) async fn history(
-    senders: &Senders,
+    (senders, breaker): (&Senders, &Breaker),
     catalogue: &Catalogue,
     whom: &Sender,
     author: Option<&Address>,
@@ -56,7 +57,7 @@ pub(crate) async fn history(
     let proven = author.filter(|author| is_of(author, whom.domain.as_ref()));
     if let Some(author) = proven {
         let accounts = accounts.get(..ACCOUNTS_MAX).unwrap_or(accounts);
-        history.correspondents = senders.correspondents(accounts, author).await;
+        history.correspondents = breaker.correspondents(accounts, author).await;
     }
     history
 }

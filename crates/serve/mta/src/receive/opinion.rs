@@ -209,9 +209,15 @@ impl Conversation {
             let domain = findings.and_then(|findings| findings.dmarc.author.clone()).filter(|_| is_proven);
             let whom = crate::screen::Sender { domain, address: self.client.peer.address() };
             let header = held.read(0..HEADER_OCTETS).await.unwrap_or_default();
-            history =
-                content::history(senders, catalogue, &whom, author(&header).as_ref(), &header, accounts)
-                    .await;
+            history = content::history(
+                (senders, &self.door.rooms.breaker),
+                catalogue,
+                &whom,
+                author(&header).as_ref(),
+                &header,
+                accounts,
+            )
+            .await;
         }
         raised.append(&mut history.hits);
         raised.append(&mut self.found_by_engines(settings));

@@ -406,7 +406,9 @@ impl Conversation {
         let is_known = match &reverse_path {
             // A report on what these accounts have sent.
             ReversePath::Null => senders.have_written(&accounts).await,
-            ReversePath::Address(sender) => !senders.correspondents(&accounts, sender).await.is_empty(),
+            ReversePath::Address(sender) => {
+                !self.door.rooms.breaker.correspondents(&accounts, sender).await.is_empty()
+            }
         };
         if is_known {
             return Ok(());

@@ -59,9 +59,9 @@ impl Conversation {
         if self.spf(settings, &hello, &reverse_path).await != Some(SpfResult::Pass) {
             return false;
         }
-        // Whoever may send for a domain shares what it has earned.
-        let named = screen.unknown.count_of_domain(domain, &self.door.rooms.clock);
+        // Whoever may send for a domain shares what it has earned; what a network has spent it cannot spend again.
+        let of_domain = screen.unknown.count_of_domain(domain, &self.door.rooms.clock);
         let merit = screen.senders().merit_of_domain(domain).await;
-        named.is_some_and(|named| is_credited(named, merit))
+        of_domain.is_some_and(|of_domain| is_credited(of_domain.max(named), merit))
     }
 }

@@ -1,5 +1,5 @@
-//! What is remembered of those who send to us: what their mail was worth, who has come back after being asked to, whom our
-//! people wrote to and which messages they sent, who wrote to a trap.
+//! What is remembered of those who send to us: what their mail was worth, who has come back after being asked to, which
+//! messages our people sent, who wrote to a trap. (Whom they wrote to is the breaker's to remember.)
 //!
 //! `DATA/senders.db`, by way of `book.rs`. Names and addresses are kept as hashes. Nothing here is worth a message: what
 //! cannot be read or written counts as not known, and a power cut may take the last moments along.
@@ -176,10 +176,8 @@ impl Senders {
         .await
     }
 
-    /// One of our people has sent a message: its recipients are their correspondents from now on, and answers to it are
-    /// recognised.
+    /// One of our people has sent a message: reports on it may come, and answers to it are recognised.
     pub async fn wrote(&self, account: AccountId, recipients: &[Address], message_id: Option<&str>) {
-        let keys: Vec<Key> = recipients.iter().take(NAMES_MAX).map(correspondent_key).collect();
         let message = message_id.and_then(message_key);
         let mut domains: Vec<&DomainName> = recipients_of(recipients);
         domains.truncate(ANSWERERS_MAX);
@@ -191,34 +189,10 @@ impl Senders {
             for answerer in &answerers {
                 book.see(Kind::MessageTo, NOBODY, answerer, now)?;
             }
-            for recipient in &keys {
-                book.see(Kind::Correspondent, account, recipient, now)?;
-            }
             book.see(Kind::Wrote, account, &key(&[]), now)?;
             message.map_or(Ok(()), |message| book.see(Kind::Message, NOBODY, &message, now))
         })
         .await;
-    }
-
-    /// Whether an account has written to this address.
-    pub async fn is_correspondent(&self, account: AccountId, address: &Address) -> bool {
-        let correspondent = correspondent_key(address);
-        self.read(move |book, now| book.has(Kind::Correspondent, account, &correspondent, now)).await
-    }
-
-    /// Which of these accounts have written to this address: one question, however many they are.
-    pub(crate) async fn correspondents(&self, accounts: &[AccountId], address: &Address) -> Vec<AccountId> {
-        let (accounts, correspondent) = (accounts.to_vec(), correspondent_key(address));
-        self.read(move |book, now| {
-            let mut found = Vec::new();
-            for account in accounts {
-                if book.has(Kind::Correspondent, account, &correspondent, now)? {
-                    found.push(account);
-                }
-            }
-            Ok(found)
-        })
-        .await
     }
 
     /// Whether one of these Message-IDs (brackets or not, from In-Reply-To and References) is of a message that our people
@@ -413,10 +387,6 @@ fn reputation_keys(sender: &Sender) -> Vec<(Kind, Key)> {
         [(Kind::Address, block_key(*address, CLIENT)), (Kind::Network, block_key(*address, NETWORK))]
     });
     domain.chain(address).collect()
-}
-
-fn correspondent_key(address: &Address) -> Key {
-    key(&[address.to_canonical().to_string().as_bytes()])
 }
 
 /// The domains of recipients, each once.

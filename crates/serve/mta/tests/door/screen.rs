@@ -329,12 +329,10 @@ async fn those_whom_we_know_need_not_come_again() {
         screen.lists.addresses = vec![entry("wl.example*-2")];
     };
     let house = House::screening(judging(listing), records);
-    // Ann writes to mallory: his answers, and reports on that mail, are expected.
-    assert!(bring(&house, GOOD, "mallory@nospf.example").await.starts_with("451"));
+    // Ann writes to somebody: reports on that mail are expected.
     assert!(bring(&house, GOOD, "").await.starts_with("451"));
     let ann = house.account("ann@example.org");
     house.screen().senders().wrote(ann, &[address("mallory@nospf.example")], None).await;
-    assert!(bring(&house, GOOD, "Mallory@nospf.example").await.starts_with("250"));
     assert!(name_to(&house, GOOD, "", "ann@example.org").await.starts_with("250"));
     assert!(name_to(&house, GOOD, "", "bob@example.org").await.starts_with("451"), "bob wrote nothing");
     // An allow list vouches.
@@ -344,7 +342,7 @@ async fn those_whom_we_know_need_not_come_again() {
 }
 
 #[tokio::test]
-async fn whom_our_people_write_to_is_remembered() {
+async fn what_our_people_send_is_remembered() {
     let house = House::screening(judging(|_| {}), world());
     let mut peer = house.connect_tls(Listener::ImplicitSubmission).await;
     peer.reply().await;
@@ -355,10 +353,9 @@ async fn whom_our_people_write_to_is_remembered() {
     peer.say("DATA").await;
     peer.send(b"From: ann@example.org\r\nMessage-ID: <1@example.org>\r\n\r\nhello\r\n").await;
     assert!(peer.say(".").await.starts_with("250"));
-    let (senders, ann) = (house.screen().senders(), house.account("ann@example.org"));
-    assert!(senders.is_correspondent(ann, &address("bob@example.org")).await);
-    let ours = DomainName::parse("example.org").unwrap();
-    assert_eq!(senders.answers(["<1@example.org>"], Some(&ours)).await, AnswerTo::OursByRecipient);
+    let senders = house.screen().senders();
+    let theirs = DomainName::parse("example.org").unwrap();
+    assert_eq!(senders.answers(["<1@example.org>"], Some(&theirs)).await, AnswerTo::OursByRecipient);
 }
 
 #[tokio::test]

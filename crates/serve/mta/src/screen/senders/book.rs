@@ -11,8 +11,6 @@ use super::{HALF_LIFE, NOBODY, Standing};
 
 /// Writes between two looks for what can be forgotten.
 const TIDY_EVERY: u32 = 256;
-/// Correspondents of one account; beyond, those are forgotten who were written to longest ago.
-pub(super) const CORRESPONDENTS_MAX: i64 = 20_000;
 const DAY: i64 = 24 * 3_600;
 
 const MIGRATIONS: [&str; 1] = ["CREATE TABLE seen (
@@ -25,7 +23,6 @@ const MIGRATIONS: [&str; 1] = ["CREATE TABLE seen (
         unwanted REAL NOT NULL,
         PRIMARY KEY (kind, account, key)
     ) WITHOUT ROWID;
-    CREATE INDEX seen_last ON seen (kind, account, last);
     CREATE INDEX seen_of_kind ON seen (kind, last);
     CREATE TABLE traps (address TEXT PRIMARY KEY) WITHOUT ROWID;"];
 
@@ -45,29 +42,26 @@ pub(super) enum Kind {
     Address = 5,
     /// What a network sent.
     Network = 6,
-    /// An account wrote to this address.
-    Correspondent = 7,
     /// An account wrote to somebody.
-    Wrote = 8,
+    Wrote = 7,
     /// A message that our people sent.
-    Message = 9,
+    Message = 8,
     /// An address that wrote to a trap.
-    TrappedAddress = 10,
+    TrappedAddress = 9,
     /// A network that wrote to a trap.
-    TrappedNetwork = 11,
+    TrappedNetwork = 10,
     /// A message that our people sent to somebody of this domain.
-    MessageTo = 12,
+    MessageTo = 11,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Waiting,
         Self::WaitingAnywhere,
         Self::Allowed,
         Self::Domain,
         Self::Address,
         Self::Network,
-        Self::Correspondent,
         Self::Wrote,
         Self::Message,
         Self::TrappedAddress,
@@ -83,7 +77,6 @@ impl Kind {
             Self::Domain => "domains",
             Self::Address => "addresses",
             Self::Network => "networks",
-            Self::Correspondent => "correspondents",
             Self::Wrote => "accounts that wrote",
             Self::Message => "messages sent",
             Self::TrappedAddress => "addresses that wrote to traps",
@@ -100,7 +93,6 @@ impl Kind {
             // Newsletters come by the month.
             Self::Allowed => 65 * DAY,
             Self::Domain | Self::Address | Self::Network => 120 * DAY,
-            Self::Correspondent => 730 * DAY,
             // Reports on delivery come within days.
             Self::Wrote => 7 * DAY,
             Self::Message | Self::MessageTo => 180 * DAY,
@@ -111,7 +103,7 @@ impl Kind {
     /// How many rows there may be; beyond, those go first that were seen longest ago.
     pub(super) fn rows_max(self) -> i64 {
         match self {
-            Self::Correspondent | Self::Message | Self::MessageTo => 500_000,
+            Self::Message | Self::MessageTo => 500_000,
             _ => 100_000,
         }
     }
@@ -145,14 +137,12 @@ pub(super) struct Row {
 pub(super) struct Book {
     database: Database,
     writes: u32,
-    /// The account that was written for last.
-    account: AccountId,
 }
 
 impl Book {
     pub(super) fn open(path: &Path) -> Result<Self, StorageError> {
         let database = Database::open(path, Durability::Derived, CacheBudget::Large, &MIGRATIONS)?;
-        Ok(Self { database, writes: 0, account: NOBODY })
+        Ok(Self { database, writes: 0 })
     }
 
     /// A row that is not too old.
@@ -204,7 +194,6 @@ impl Book {
             )?
             .execute(params![kind as u8, account.0, key, row.first, row.last, row.wanted, row.unwanted])?;
         self.writes = self.writes.wrapping_add(1);
-        self.account = account;
         Ok(())
     }
 
@@ -307,7 +296,6 @@ impl Book {
     }
 
     pub(super) fn tidy(&mut self, now: Timestamp) -> Result<(), StorageError> {
-        let account = self.account;
         let transaction = self.database.transaction()?;
         for kind in Kind::ALL {
             let oldest = now.unix_seconds().saturating_sub(kind.seconds_kept());
@@ -319,11 +307,6 @@ impl Book {
                 params![kind as u8, kind.rows_max()],
             )?;
         }
-        transaction.execute(
-            "DELETE FROM seen WHERE kind = ?1 AND account = ?2 AND key IN
-             (SELECT key FROM seen WHERE kind = ?1 AND account = ?2 ORDER BY last DESC LIMIT -1 OFFSET ?3)",
-            params![Kind::Correspondent as u8, account.0, CORRESPONDENTS_MAX],
-        )?;
         transaction.commit()?;
         self.database.checkpoint()?;
         Ok(())

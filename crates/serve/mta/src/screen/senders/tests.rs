@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::book::CORRESPONDENTS_MAX;
 use super::greylist::constant_sender;
 use super::*;
 use mail_types::ReversePath;
@@ -73,15 +72,12 @@ async fn what_mail_was_worth_fades_by_half() {
 }
 
 #[tokio::test]
-async fn correspondents_and_messages_are_known_after_a_restart() {
+async fn messages_of_ours_are_known_after_a_restart() {
     let desk = Desk::new();
     let senders = desk.open();
     senders.wrote(ANN, &[address("Eve@elsewhere.example")], Some("<1@example.org>")).await;
     drop(senders);
     let senders = desk.open();
-    assert!(senders.is_correspondent(ANN, &address("eve@elsewhere.example")).await);
-    assert!(!senders.is_correspondent(BOB, &address("eve@elsewhere.example")).await);
-    assert!(!senders.is_correspondent(ANN, &address("mallory@elsewhere.example")).await);
     let (theirs, other) =
         (DomainName::parse("elsewhere.example").ok(), DomainName::parse("other.example").ok());
     for (ids, proven, expected) in [
@@ -93,7 +89,6 @@ async fn correspondents_and_messages_are_known_after_a_restart() {
         assert_eq!(senders.answers(ids, proven.as_ref()).await, expected, "{ids:?} {proven:?}");
     }
     assert_eq!(senders.answers([], theirs.as_ref()).await, AnswerTo::Nothing);
-    assert_eq!(senders.correspondents(&[BOB, ANN], &address("eve@elsewhere.example")).await, [ANN]);
     assert!(senders.have_written(&[BOB, ANN]).await && !senders.have_written(&[BOB]).await);
     desk.clock.advance(DAY * 7);
     assert!(!senders.have_written(&[BOB, ANN]).await, "reports do not come that late");
@@ -235,22 +230,6 @@ fn there_are_so_many_traps_and_no_more() {
         assert_eq!(book.add_trap(trap, 2).unwrap(), expected, "{trap}");
     }
     assert!(book.add_trap("b@x.example", 2).unwrap(), "it is one already");
-}
-
-#[test]
-fn an_account_has_so_many_correspondents_and_no_more() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut book = Book::open(&directory.path().join("senders.db")).unwrap();
-    let at = |seconds: i64| Timestamp::from_unix_seconds(seconds);
-    let name = |number: i64| key(&[&number.to_le_bytes()]);
-    book.see(Kind::Correspondent, BOB, &name(0), at(0)).unwrap();
-    for number in 0..=CORRESPONDENTS_MAX {
-        book.see(Kind::Correspondent, ANN, &name(number), at(1_000 + number)).unwrap();
-    }
-    book.tidy(at(100_000)).unwrap();
-    let knows = |account, number| book.has(Kind::Correspondent, account, &name(number), at(100_000)).unwrap();
-    assert!(!knows(ANN, 0) && knows(ANN, 1) && knows(ANN, CORRESPONDENTS_MAX), "the oldest goes");
-    assert!(knows(BOB, 0), "others keep theirs");
 }
 
 #[test]
