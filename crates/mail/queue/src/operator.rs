@@ -124,18 +124,19 @@ impl Queue {
     /// What the disk says.
     pub async fn drop_recipients(&self, filter: Filter) -> Result<u64, QueueError> {
         let meant = filter.clone();
-        self.change(filter, move |row, _| {
-            let dropped: Vec<_> =
-                meant.meant(row).map(|(number, _)| (number, RecipientState::Dropped)).collect();
-            match dropped.len() {
-                0 => None,
-                all if all == waiting(row).count() => {
-                    Some(Record::Done { id: row.id, first: row.first_pack, last: row.last_pack })
-                }
-                _ => Some(Record::Settled { id: row.id, recipients: dropped }),
-            }
-        })
-        .await
+        self.change(filter, move |row, _| dropped(&meant, row)).await
+    }
+
+    /// Drops what [`Self::hold_all_of`] holds of an account's mail. How many messages.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn drop_held_of(&self, submitter: AccountId) -> Result<u64, QueueError> {
+        let state = Some(MessageState::Held);
+        let filter = Filter { submitter: Some(submitter), state, ..Filter::default() };
+        let meant = filter.clone();
+        let is_held = |row: &MessageRow| row.hold == Hold::Submitter;
+        self.change(filter, move |row, _| dropped(&meant, row).filter(|_| is_held(row))).await
     }
 
     /// The queue in numbers.
@@ -207,6 +208,18 @@ impl Queue {
         let shared = Arc::clone(&self.inner.shared);
         let work = move || question(&Index::open_reader(&shared.path, &shared.settings)?);
         Ok(self.inner.workers.run(work).await.map_err(not_worked)??)
+    }
+}
+
+/// What is noted where the recipients that are meant are dropped.
+fn dropped(meant: &Filter, row: &MessageRow) -> Option<Record> {
+    let dropped: Vec<_> = meant.meant(row).map(|(number, _)| (number, RecipientState::Dropped)).collect();
+    match dropped.len() {
+        0 => None,
+        all if all == waiting(row).count() => {
+            Some(Record::Done { id: row.id, first: row.first_pack, last: row.last_pack })
+        }
+        _ => Some(Record::Settled { id: row.id, recipients: dropped }),
     }
 }
 

@@ -120,6 +120,10 @@ async fn what_the_operator_holds_stays_held_when_its_account_may_send_again() {
     assert_eq!(house.queue.release_held_of(ann).await.unwrap(), 1);
     assert_eq!(house.send(&relayed).await.len(), 1);
     assert_eq!(house.queue.show(kept).await.unwrap().listed.state, MessageState::Held);
+    house.accept(of("eve@example.net")).await;
+    assert_eq!(house.queue.hold_all_of(ann).await.unwrap(), 1);
+    assert_eq!(house.queue.drop_held_of(ann).await.unwrap(), 1);
+    assert_eq!(house.queue.show(kept).await.unwrap().listed.state, MessageState::Held);
     assert_eq!(house.queue.release(only).await.unwrap(), 1);
     assert_eq!(house.send(&relayed).await.len(), 1);
     house.assert_sound().await;

@@ -12,13 +12,12 @@ pub(super) async fn unlock(house: &House, text: &str, mail: HeldMail) -> anyhow:
     let account = execute::account(house, text)?;
     let was_stopped = house.breaker.unlock(account.id).await?;
     let state = if was_stopped { "may send again" } else { "was not stopped" };
-    let held = Filter { submitter: Some(account.id), state: Some(MessageState::Held), ..Filter::default() };
     let what = match mail {
         HeldMail::Release => {
             format!("{} held messages are released", house.queue.release_held_of(account.id).await?)
         }
         HeldMail::Drop => {
-            format!("{} held messages are dropped", house.queue.drop_recipients(held).await?)
+            format!("{} held messages are dropped", house.queue.drop_held_of(account.id).await?)
         }
         HeldMail::Keep => still_held(house, account.id, &account.address.to_string()).await?,
     };
