@@ -263,12 +263,13 @@ fn a_list_with_old_addresses_goes_on_and_who_guesses_names_does_not() -> Result<
     // Another brings one message that is taken, and then guesses.
     let (guesser, spammer) = ("11.7.7.7", "once@spam.example");
     ensure!(bring(&server, guesser, spammer, Server::ANN)?.starts_with("250"));
-    let mut answers = Vec::new();
-    for number in 0..12 {
-        answers.push(name_unknown(&server, guesser, spammer, number)?);
+    let mut answers: Vec<String> = Vec::new();
+    // What is forgiven while time passes are some names, not many.
+    while answers.len() < 30 && !answers.last().is_some_and(|said| said.starts_with("421 ")) {
+        answers.push(name_unknown(&server, guesser, spammer, answers.len())?);
     }
     let named = answers.iter().filter(|said| said.starts_with("550 5.1.1")).count();
-    ensure!((10..12).contains(&named) && answers[11].starts_with("421 "), "{answers:?}");
+    ensure!(named >= 10 && named == answers.len() - 1, "{answers:?}");
     ensure!(server.log().contains("banned network=11.7.7.7/32"), "{}", server.log());
     Ok(())
 }
