@@ -76,6 +76,20 @@ struct Folder {
 /// What is still to be read.
 struct Fields<'h>(&'h [u8]);
 
+/// Kinds that have been read. What each costs grows with what another says, so each may stand once, as 7-Zip has it.
+#[derive(Default)]
+struct Seen(u64);
+
+impl Seen {
+    /// Nothing where a kind stands a second time.
+    fn first(&mut self, kind: u64) -> Option<u64> {
+        let bit = 1_u64.checked_shl(u32::try_from(kind).ok()?)?;
+        let is_first = self.0 & bit == 0;
+        self.0 |= bit;
+        is_first.then_some(kind)
+    }
+}
+
 impl<'h> Fields<'h> {
     fn take(&mut self, octets: u64) -> Option<&'h [u8]> {
         let (taken, rest) = self.0.split_at_checked(usize::try_from(octets).ok()?)?;
@@ -121,9 +135,9 @@ impl<'h> Fields<'h> {
     }
 
     fn streams(&mut self) -> Option<Streams<'h>> {
-        let mut streams = Streams::default();
+        let (mut streams, mut seen) = (Streams::default(), Seen::default());
         loop {
-            match self.number()? {
+            match seen.first(self.number()?)? {
                 END => return Some(streams),
                 PACKED_STREAMS => self.packed_streams(&mut streams)?,
                 FOLDERS => self.folders(&mut streams)?,
@@ -135,9 +149,9 @@ impl<'h> Fields<'h> {
 
     fn packed_streams(&mut self, streams: &mut Streams<'h>) -> Option<()> {
         streams.position = self.number()?;
-        let count = self.count()?;
+        let (count, mut seen) = (self.count()?, Seen::default());
         loop {
-            match self.number()? {
+            match seen.first(self.number()?)? {
                 END => return Some(()),
                 LENGTHS => {
                     for _ in 0..count {
@@ -164,8 +178,9 @@ impl<'h> Fields<'h> {
             let folder = self.folder(streams)?;
             streams.folders.push(folder);
         }
+        let mut seen = Seen::default();
         loop {
-            match self.number()? {
+            match seen.first(self.number()?)? {
                 END => return Some(()),
                 UNPACKED_LENGTHS => {
                     for folder in &mut streams.folders {
@@ -214,9 +229,9 @@ impl<'h> Fields<'h> {
 
     /// What is in folders: only what comes behind it matters.
     fn substreams(&mut self, folders: &[Folder]) -> Option<()> {
-        let mut counts = vec![1; folders.len()];
+        let (mut counts, mut seen) = (vec![1; folders.len()], Seen::default());
         loop {
-            match self.number()? {
+            match seen.first(self.number()?)? {
                 END => return Some(()),
                 STREAM_COUNTS => counts = folders.iter().map(|_| self.number()).collect::<Option<_>>()?,
                 LENGTHS => {
@@ -290,10 +305,10 @@ fn unpacked(
 /// What a plain header lists.
 pub(crate) fn entries(header: &[u8]) -> Option<Listing<'_>> {
     let mut fields = Fields(header);
-    let mut streams = Streams::default();
+    let (mut streams, mut seen) = (Streams::default(), Seen::default());
     fields.number().filter(|kind| *kind == HEADER)?;
     loop {
-        match fields.number()? {
+        match seen.first(fields.number()?)? {
             END => return Some(Listing::default()),
             ARCHIVE_PROPERTIES => {
                 while fields.number()? != END {
@@ -386,6 +401,26 @@ mod tests {
             (1, CODERS_MAX + 1, false),
         ] {
             assert_eq!(entries(&header(folders, coders)).is_some(), is_read, "{folders} {coders}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_twice_is_not_read() {
+        let folders = header(2, 1);
+        let (start, end) = folders.split_at(folders.len() - 5);
+        let with = |more: &[u8]| [start, more, &[0, 0, 5, 0, 0, 0]].concat();
+        assert_eq!(end, [0, 5, 0, 0, 0]);
+        // Behind the end of the folders: what is in them.
+        for (more, is_read) in [
+            (&[8, 9, 10, 1][..], false),
+            (&[8, 9, 10, 1, 0, 0, 0, 0, 0, 0, 0, 0], true),
+            (&[8, 9, 9, 0], false),
+            (&[8, 10, 1, 0, 0, 0, 0, 0, 0, 0, 0, 10, 1, 0, 0, 0, 0, 0, 0, 0, 0], false),
+            (&[8, 13, 1, 1, 13, 1, 1], false),
+            (&[8, 0, 8], false),
+            (&[7, 11, 0, 0, 0], false),
+        ] {
+            assert_eq!(entries(&with(more)).is_some(), is_read, "{more:?}");
         }
     }
 
