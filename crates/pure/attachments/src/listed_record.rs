@@ -79,7 +79,8 @@ impl Format {
             [b'M', b'S', b'C', b'F', ..] => Format::Cab { files: None },
             [0x60, 0xea, ..] => Format::Arj { is_first: true },
             [_, _, b'-', b'l', ..] => Format::Lzh,
-            [b'0', b'7', b'0', b'7', ..] => Format::Cpio,
+            // Of its other forms it is only told that they were sent.
+            [b'0', b'7', b'0', b'7', b'0', b'1' | b'2', ..] => Format::Cpio,
             _ if first.ends_with(b"**ACE**") => Format::Ace,
             _ => return None,
         })
