@@ -4,8 +4,10 @@ use crate::allowance::Lease;
 use crate::examination::Examination;
 use crate::lzma::{Decoded, Lzma};
 use crate::name::NAME_OCTETS_MAX;
+use crate::packed::Step;
 use crate::sevenzip::{READING_TIMES, UNPACKED_OCTETS_MAX};
 use crate::window::Window;
+use crate::xz::Xz;
 
 /// Kinds of what stands in it.
 const END: u64 = 0;
@@ -27,6 +29,7 @@ const NAMES: u64 = 17;
 const ENCODED_HEADER: u64 = 23;
 
 const LZMA: &[u8] = &[3, 1, 1];
+const LZMA2: &[u8] = &[0x21];
 const COPY: &[u8] = &[0];
 const AES: &[u8] = &[6, 0xf1, 7, 1];
 
@@ -290,16 +293,36 @@ fn unpacked(
     if *coder == COPY {
         return packed.get(..octets).map(<[u8]>::to_vec);
     }
-    let ([first, window @ ..], LZMA) = (properties.first_chunk::<5>()?, *coder) else { return None };
     if !lease.grow(octets * READING_TIMES) || examination.count_expanded(octets) < octets {
         return None;
     }
+    if *coder == LZMA2 {
+        // As py7zr packs it.
+        let xz = Xz::of_chunks(examination.lease(), *properties.first()?, octets as u64)?;
+        return chunks(xz, packed, octets);
+    }
+    let ([first, window @ ..], LZMA) = (properties.first_chunk::<5>()?, *coder) else { return None };
     let window = u64::from(u32::from_le_bytes(*window)).min(octets as u64);
     let mut lzma = Lzma::new(Window::new(examination.lease(), window));
     let (start, packed) = packed.split_first_chunk()?;
     let mut out = Vec::with_capacity(octets);
     let is_begun = lzma.set_properties(*first) && lzma.start(*start);
     (is_begun && lzma.decode(packed, true, octets, &mut out).1 == Decoded::Filled).then_some(out)
+}
+
+/// So many octets out of chunks of LZMA2.
+fn chunks(mut xz: Xz, packed: &[u8], octets: usize) -> Option<Vec<u8>> {
+    let (mut all, mut step, mut used) = (Vec::with_capacity(octets), Vec::new(), 0);
+    while all.len() < octets {
+        step.clear();
+        let (taken, came) = xz.step(packed.get(used..)?, true, &mut step);
+        used += taken;
+        all.extend_from_slice(step.get(..step.len().min(octets - all.len()))?);
+        if came != Step::More {
+            break;
+        }
+    }
+    (all.len() == octets).then_some(all)
 }
 
 /// What a plain header lists.

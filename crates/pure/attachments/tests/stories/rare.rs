@@ -23,6 +23,14 @@ fn names_in_7z_archives() {
             ]
         );
     }
+    // By py7zr, which packs the header by LZMA2.
+    assert_eq!(
+        told_of("a.7z", include_bytes!("../files/lzma2.7z")),
+        [
+            "program: “setup.exe” inside “a.7z” is named like a program",
+            "opaque: “a.7z” is a 7-Zip archive, of which only the names are looked at",
+        ]
+    );
     let told = told_of("a.7z", ENCRYPTED);
     assert_eq!(told.len(), 5);
     assert!(told.contains(&"encrypted: “a.7z” is encrypted".to_owned()), "{told:?}");
