@@ -15,6 +15,9 @@ const CODES_MAX: usize = 6;
 const SELECTORS_MAX: usize = 18_002;
 const BLOCK_MAGIC: u64 = 0x3141_5926_5359;
 const END_MAGIC: u64 = 0x1772_4538_5090;
+/// Bits of a block's checksum, and of where its first octet is, behind whether it is scrambled.
+const SUM_BITS: u32 = 32;
+const ORIGIN_BITS: u32 = 25;
 /// Octets in a row behind which stands how often they are repeated.
 const ROW_OCTETS: u8 = 4;
 
@@ -100,7 +103,7 @@ impl Bits {
         taken
     }
 
-    /// The next bits, if there are so many; up to 56.
+    /// The next bits, if there are so many; up to 57, which are there whenever enough octets have come.
     fn peek(&self, bits: u32) -> Option<u64> {
         let rest = self.count.checked_sub(bits)?;
         Some(self.word >> rest & ((1 << bits) - 1))
@@ -165,10 +168,11 @@ impl Bzip2 {
                 _ => Err(Step::Damaged),
             },
             State::Block => {
-                self.bits.peek(56)?;
-                let _sum = self.bits.take(32)?;
+                // Both or none of them.
+                self.bits.peek(SUM_BITS + ORIGIN_BITS)?;
+                let _sum = self.bits.take(SUM_BITS)?;
                 // The first bit: scrambled, as no version of this century writes it.
-                let origin = self.bits.take(25)?;
+                let origin = self.bits.take(ORIGIN_BITS)?;
                 self.origin = origin as usize;
                 if origin >> 24 == 0 { self.go_on(State::Used) } else { Err(Step::Unknown) }
             }
@@ -377,6 +381,40 @@ impl Bzip2 {
             output.row = if output.last == Some(octet) { output.row + 1 } else { 1 };
             output.last = Some(octet);
             out.push(octet);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_found_does_not_depend_on_how_octets_come() {
+        let packed = include_bytes!("../tests/files/a.tar.bz2");
+        let mut whole = Vec::new();
+        for piece in [packed.len(), 1, 2, 3, 7, 61] {
+            let mut unpacker = Bzip2::new(Lease::new(Default::default(), Default::default()));
+            let (mut all, mut input, mut ended) = (Vec::new(), Vec::new(), Step::Wants);
+            for octets in packed.chunks(piece) {
+                input.extend_from_slice(octets);
+                loop {
+                    let mut out = Vec::new();
+                    let (used, step) = unpacker.step(&input, false, &mut out);
+                    input.drain(..used);
+                    all.extend_from_slice(&out);
+                    ended = step;
+                    if step != Step::More {
+                        break;
+                    }
+                }
+            }
+            assert_eq!((all.len(), ended), (10_240, Step::Wants), "{piece}");
+            if whole.is_empty() {
+                whole = all;
+            } else {
+                assert_eq!(all, whole, "{piece}");
+            }
         }
     }
 }

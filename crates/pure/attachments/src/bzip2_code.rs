@@ -16,21 +16,29 @@ pub(crate) struct Code {
 impl Code {
     /// The code whose symbols have these lengths.
     pub(crate) fn new(lengths: &[u8]) -> Code {
-        let mut code = Code { limits: [0; 21], bases: [0; 21], symbols: Vec::with_capacity(lengths.len()) };
-        let mut word = 0_u32;
-        for bits in 1..=BITS_MAX {
-            let first = word;
-            let before = code.symbols.len() as u32;
-            let of_length = lengths.iter().enumerate().filter(|(_, length)| u32::from(**length) == bits);
-            code.symbols.extend(of_length.map(|(symbol, _)| symbol as u16));
-            word = first.wrapping_add(code.symbols.len() as u32 - before);
-            if let (Some(limit), Some(base)) =
-                (code.limits.get_mut(bits as usize), code.bases.get_mut(bits as usize))
-            {
-                *limit = word.saturating_mul(1 << (BITS_MAX - bits));
-                *base = before.wrapping_sub(first);
+        let mut code = Code { limits: [0; 21], bases: [0; 21], symbols: vec![0; lengths.len()] };
+        // How many symbols are of each length, then where the next of it goes. Blocks may be short, and many.
+        let mut places = [0_usize; BITS_MAX as usize + 1];
+        for length in lengths {
+            if let Some(count) = places.get_mut(usize::from(*length)) {
+                *count += 1;
             }
+        }
+        let (mut word, mut before) = (0_u32, 0);
+        let cells = places.iter_mut().zip(&mut code.limits).zip(&mut code.bases).zip(0..=BITS_MAX).skip(1);
+        for (((place, limit), base), bits) in cells {
+            *base = (before as u32).wrapping_sub(word);
+            let count = std::mem::replace(place, before);
+            (word, before) = (word.wrapping_add(count as u32), before + count);
+            *limit = word.saturating_mul(1 << (BITS_MAX - bits));
             word = word.wrapping_mul(2);
+        }
+        for (symbol, length) in lengths.iter().enumerate() {
+            let Some(place) = places.get_mut(usize::from(*length)) else { continue };
+            if let Some(cell) = code.symbols.get_mut(*place) {
+                *cell = symbol as u16;
+            }
+            *place += 1;
         }
         code
     }

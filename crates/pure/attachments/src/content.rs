@@ -6,10 +6,11 @@ use crate::eicar::{EICAR_OCTETS_MAX, is_eicar};
 use crate::examination::Examination;
 use crate::extension::class_of_extension;
 use crate::image::ImageReader;
-use crate::kind::{HEAD_OCTETS, IMAGE_SIGNATURE_AT, Kind};
+use crate::kind::{HEAD_OCTETS, IMAGE_SIGNATURE_AT, Kind, may_be_lzma};
 use crate::name::{self, extension};
 use crate::policy::Class;
 use crate::reader::Reader;
+use crate::zip_end::ZipEnd;
 
 /// Archives inside each other from which on more of them are a bomb and no chain of forwarded mail.
 const BOMB_NESTING: usize = 4;
@@ -73,6 +74,8 @@ pub(crate) struct Content {
     reader: Option<Box<Reader>>,
     /// What looks into it as an image of a disk, whatever it begins with.
     image: Option<Box<ImageReader>>,
+    /// What looks for a zip at its end, where its name says so and its beginning does not.
+    zip_end: Option<ZipEnd>,
 }
 
 impl Content {
@@ -106,6 +109,7 @@ impl Content {
             kind: Kind::Unknown,
             reader: None,
             image: None,
+            zip_end: None,
         };
         if role != Role::Text {
             examination.count_content();
@@ -133,6 +137,9 @@ impl Content {
         self.look_at_image(octets, examination);
         self.octets += octets.len() as u64;
         self.digests.feed(octets);
+        if let Some(zip_end) = &mut self.zip_end {
+            zip_end.feed(octets);
+        }
         if let Some(reader) = &mut self.reader {
             return reader.feed(octets, examination);
         }
@@ -141,6 +148,9 @@ impl Content {
         self.head.extend_from_slice(start);
         if self.head.len() >= HEAD_OCTETS {
             self.decide(examination);
+            if let Some(zip_end) = &mut self.zip_end {
+                zip_end.feed(rest);
+            }
             if let Some(reader) = &mut self.reader {
                 reader.feed(rest, examination);
             }
@@ -162,6 +172,11 @@ impl Content {
         {
             self.kind = Kind::DiskImage;
             self.judge_kind(examination);
+        }
+        if self.zip_end.as_ref().is_some_and(ZipEnd::is_found) {
+            let words =
+                format!("is {}, and ends as the zip archive that it is named after", self.kind.words());
+            self.find(Class::Ambiguous, words, examination);
         }
         if let Some(reader) = self.reader {
             reader.finish(examination);
@@ -214,7 +229,10 @@ impl Content {
     }
 
     fn decide(&mut self, examination: &mut Examination) {
-        self.kind = Kind::of(&self.head);
+        self.kind = match Kind::of(&self.head) {
+            Kind::Unknown if self.has_extension(&["lzma", "tlz"]) && may_be_lzma(&self.head) => Kind::Lzma,
+            kind => kind,
+        };
         self.judge_kind(examination);
         if self.role == Role::Message {
             // Programs that believe what it is said to be read a message all the same, behind what is no header.
@@ -226,6 +244,11 @@ impl Content {
         }
         let mut reader = Reader::of(self, self.kind, examination);
         reader.feed(&self.head, examination);
+        if self.is_called_zip() && self.kind != Kind::Zip && !matches!(reader, Reader::Zip(_)) {
+            let mut zip_end = ZipEnd::default();
+            zip_end.feed(&self.head);
+            self.zip_end = Some(zip_end);
+        }
         // Enough for the EICAR file; the rest has been read.
         self.head.truncate(EICAR_OCTETS_MAX);
         self.head.shrink_to_fit();
@@ -266,6 +289,11 @@ impl Content {
     /// Whether its likeliest names end so.
     pub(crate) fn has_extension(&self, extensions: &[&str]) -> bool {
         self.extensions.iter().any(|extension| extensions.contains(&extension.as_str()))
+    }
+
+    /// Whether programs take it for a zip archive by its name.
+    pub(crate) fn is_called_zip(&self) -> bool {
+        self.has_extension(&["zip", "docx", "docm", "xlsx", "xlsm", "xlsb", "pptx", "pptm", "jar", "apk"])
     }
 
     /// Whether what is inside it may be looked at; says so where not.

@@ -122,10 +122,9 @@ impl ImageReader {
         let is_descriptor = sector.get(1..6) == Some(b"CD001");
         let kind = sector.first().copied().filter(|_| is_descriptor).unwrap_or(LAST_DESCRIPTOR);
         let letters = match (kind, sector.get(88..91)) {
-            (PRIMARY, _) => Some(Letters::Narrow),
-            // UCS-2 in its three levels (Joliet Specification).
-            (SUPPLEMENTARY, Some(b"%/@" | b"%/C" | b"%/E")) => Some(Letters::Wide),
-            (SUPPLEMENTARY, _) => Some(Letters::Narrow),
+            // UCS-2 in its three levels (Joliet Specification); what the first descriptor is was not seen.
+            (PRIMARY | SUPPLEMENTARY, Some(b"%/@" | b"%/C" | b"%/E")) => Some(Letters::Wide),
+            (PRIMARY | SUPPLEMENTARY, _) => Some(Letters::Narrow),
             _ => None,
         };
         if let (Some(letters), Some(root)) = (letters, sector.get(156..190)) {
@@ -135,18 +134,19 @@ impl ImageReader {
             kind != LAST_DESCRIPTOR && self.number + 1 < FIRST_DESCRIPTOR + DESCRIPTORS_MAX;
     }
 
-    /// Remembers a directory by its record; whether there was room.
+    /// Remembers a directory by its record; whether there was room, and whether it is still to come.
     fn note_directory(&mut self, record: &[u8], letters: Letters) -> bool {
         let (Some(number), Some(octets)) = (word(record, 2), word(record, 10)) else { return true };
         if self.directories.len() >= DIRECTORIES_MAX {
             return false;
         }
         let sectors = octets.div_ceil(SECTOR_OCTETS as u32);
-        // One that has passed is a directory's own record or its parent's, or nothing that a program would follow.
-        if number > self.number {
+        // Programs write directories in front of those in them; readers follow them anywhere.
+        let is_to_come = number > self.number;
+        if is_to_come {
             self.directories.entry(number).or_insert((sectors, letters));
         }
-        true
+        is_to_come
     }
 
     /// Records do not go across sectors (ECMA-119 §6.8.1.1).
@@ -161,7 +161,7 @@ impl ImageReader {
             };
             if record.get(25).is_some_and(|flags| flags & IS_DIRECTORY != 0) {
                 if !self.note_directory(record, letters) {
-                    let words = "has more directories than are looked at";
+                    let words = "has directories that are not looked at";
                     examination.find(Class::Incomplete, &self.place, words);
                 }
                 continue;

@@ -233,7 +233,11 @@ fn binary(head: &[u8]) -> Option<Kind> {
         [0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, count, ..] if *count < 40 => Some(Kind::MacProgram),
         [0xca, 0xfe, 0xba, 0xbe, ..] => Some(Kind::JavaProgram),
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Some(Kind::Bzip2),
-        [0x5d, window @ ..] if is_lzma(window) => Some(Kind::Lzma),
+        // A stream without blocks, behind which others may follow.
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, ..] => Some(Kind::Bzip2),
+        // A frame that is to be skipped, as pzstd puts one in front (RFC 8878 §3.1.2).
+        [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Kind::Zstd),
+        [0x5d, ..] if may_be_lzma(head) => Some(Kind::Lzma),
         [b'F' | b'C' | b'Z', b'W', b'S', version, ..] if *version < 60 && looks_binary(head) => {
             Some(Kind::Flash)
         }
@@ -278,27 +282,42 @@ fn is_old_tar(head: &[u8]) -> bool {
     head.first().is_some_and(|first| *first != 0) && crate::tar::has_right_sum(head)
 }
 
-/// Plain LZMA, behind its usual properties: a window of a power of two, or half as much again, and a length that is unknown or
-/// below a terabyte.
-fn is_lzma(rest: &[u8]) -> bool {
-    let Some((window, rest)) =
-        rest.split_first_chunk().map(|(window, rest)| (u32::from_le_bytes(*window), rest))
-    else {
+/// Whether it may be plain LZMA: properties, a window of a power of two, or half as much again, or of any length, and a length
+/// that is unknown or below a terabyte. Without a name that says so only the usual properties are believed.
+pub(crate) fn may_be_lzma(head: &[u8]) -> bool {
+    const PROPERTIES: u8 = 9 * 5 * 5;
+    let Some(([properties, window @ ..], rest)) = head.split_first_chunk::<5>() else {
         return false;
     };
-    let is_window = window >= 4_096
-        && (window.is_power_of_two() || (window / 3 * 2).is_power_of_two() && window % 3 == 0);
+    let window = u32::from_le_bytes(*window);
+    let is_window = window == u32::MAX
+        || window >= 4_096
+            && (window.is_power_of_two() || (window / 3 * 2).is_power_of_two() && window % 3 == 0);
     let length = rest.first_chunk().map(|length| u64::from_le_bytes(*length));
-    is_window
+    *properties < PROPERTIES
+        && is_window
         && length.is_some_and(|length| length == u64::MAX || (1..1 << 40).contains(&length))
         && rest.get(8) == Some(&0)
 }
 
-/// A cpio archive with its header in digits: 110 of them, the first six telling so.
+/// A cpio archive with its header in digits, the first six telling so: 110 of them, or 76 in the form of POSIX; or in the form
+/// that GNU cpio writes unasked, in words of sixteen bits, with a zero behind the name.
 fn is_cpio(head: &[u8]) -> bool {
-    let header =
-        head.get(..110).filter(|header| header.starts_with(b"070701") || header.starts_with(b"070702"));
-    header.is_some_and(|header| header.iter().all(u8::is_ascii_hexdigit))
+    const NAME_AT: usize = 26;
+    let digits = |octets: usize| head.get(..octets).is_some_and(|h| h.iter().all(u8::is_ascii_hexdigit));
+    let word = |at: usize| {
+        let octets = head.get(at..).and_then(|rest| rest.first_chunk());
+        octets.map_or(0, |octets| usize::from(u16::from_le_bytes(*octets)))
+    };
+    match head {
+        [b'0', b'7', b'0', b'7', b'0', b'1' | b'2', ..] => digits(110),
+        [b'0', b'7', b'0', b'7', b'0', b'7', ..] => digits(76),
+        [0xc7, 0x71, ..] => {
+            let name = head.get(NAME_AT..NAME_AT + word(20)).and_then(<[u8]>::split_last);
+            name.is_some_and(|(last, name)| *last == 0 && !name.is_empty() && !name.contains(&0))
+        }
+        _ => false,
+    }
 }
 
 /// Text formats, also in UTF-16.

@@ -58,6 +58,7 @@ mod words;
 mod xz;
 mod zip;
 mod zip_directory;
+mod zip_end;
 mod zip_header;
 mod zstd;
 

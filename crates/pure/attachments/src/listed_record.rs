@@ -1,6 +1,8 @@
 //! Records in front of the entries of rare archives. None of the formats has a standard but cab ([MS-CAB]) and cpio (as the
 //! Linux kernel's buffer-format.rst tells its newer form); the others are as their programs write them.
 
+/// Further headers of one record. Programs write fewer than ten; for each, those before it are passed again.
+const FURTHER_HEADERS_MAX: usize = 64;
 /// Bits of the kind of file in a mode, and a plain file's (POSIX.1 cpio).
 const MODE_KIND: u64 = 0o170_000;
 const MODE_FILE: u64 = 0o100_000;
@@ -79,7 +81,8 @@ impl Format {
             [b'M', b'S', b'C', b'F', ..] => Format::Cab { files: None },
             [0x60, 0xea, ..] => Format::Arj { is_first: true },
             [_, _, b'-', b'l', ..] => Format::Lzh,
-            [b'0', b'7', b'0', b'7', ..] => Format::Cpio,
+            // Of its other forms it is only told that they were sent.
+            [b'0', b'7', b'0', b'7', b'0', b'1' | b'2', ..] => Format::Cpio,
             _ if first.ends_with(b"**ACE**") => Format::Ace,
             _ => return None,
         })
@@ -140,14 +143,15 @@ fn arj(octets: &[u8], is_first: &mut bool) -> Record {
         return Record::End;
     }
     // Behind the header its sum; then more of them, each behind its length, until one is empty.
-    let mut at = 4 + header + 4;
+    let (mut at, mut headers) = (4 + header + 4, 0);
     loop {
         if let Some(needs) = needs(octets, at + 2) {
             return needs;
         }
         match record.short(at) {
             0 => break,
-            more => at += 2 + more + 4,
+            _ if headers == FURTHER_HEADERS_MAX => return Record::End,
+            more => (at, headers) = (at + 2 + more + 4, headers + 1),
         }
     }
     if std::mem::take(is_first) {
@@ -193,7 +197,7 @@ fn lzh(octets: &[u8]) -> Record {
         0 | 1 => octets.get(22..22 + record.octet(21)).unwrap_or_default().to_vec(),
         _ => Vec::new(),
     };
-    let (mut folder, mut end) = (Vec::new(), base);
+    let (mut folder, mut end, mut headers) = (Vec::new(), base, 0);
     // Further headers, each with the next one's length at its end.
     while level > 0 && record.short(more_at) > 0 {
         let length = record.short(more_at);
@@ -208,10 +212,10 @@ fn lzh(octets: &[u8]) -> Record {
             }
             _ => {}
         }
-        if length < 3 {
+        if length < 3 || headers == FURTHER_HEADERS_MAX {
             return Record::End;
         }
-        end += length;
+        (end, headers) = (end + length, headers + 1);
         more_at = end - 2;
     }
     // Some programs fill up.
@@ -283,4 +287,36 @@ fn cpio(octets: &[u8]) -> Option<Record> {
         }),
         _ => Record::Other { data_octets: octets_inside + padding_octets },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn further_headers_are_bounded() {
+        let arj = |headers: usize| {
+            let mut octets = b"\x60\xea\x1e\0\x1e".to_vec();
+            octets.resize(4 + 30 + 4, 0);
+            (0..headers).for_each(|_| octets.extend_from_slice(b"\x01\0x\0\0\0\0"));
+            octets.extend_from_slice(&[0, 0]);
+            Format::Arj { is_first: false }.record(&octets)
+        };
+        let lzh = |headers: usize| {
+            let mut octets = b"\x1e\0-lh0-\xff\xff\0\0\0\0\0\0\0\0\0\0\x20\x01\x05a.txt\0\0M".to_vec();
+            (0..headers).for_each(|_| octets.extend_from_slice(b"\x03\0\x7f"));
+            octets.extend_from_slice(&[0, 0]);
+            Format::Lzh.record(&octets)
+        };
+        for (headers, is_read) in [
+            (0, true),
+            (FURTHER_HEADERS_MAX - 1, true),
+            (FURTHER_HEADERS_MAX, true),
+            (FURTHER_HEADERS_MAX + 1, false),
+        ] {
+            for record in [arj(headers), lzh(headers)] {
+                assert_eq!(matches!(record, Record::Entry(_)), is_read, "{headers} {record:?}");
+            }
+        }
+    }
 }

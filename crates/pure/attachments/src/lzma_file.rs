@@ -64,6 +64,10 @@ impl LzmaFile {
     pub(crate) fn step(&mut self, input: &[u8], is_all: bool, out: &mut Vec<u8>) -> (usize, Step) {
         let mut used = 0;
         loop {
+            // Members may be short, and many.
+            if out.len() >= STEP_OCTETS {
+                return (used, Step::More);
+            }
             let rest = input.get(used..).unwrap_or_default();
             let turn = match self.state {
                 State::Header => match self.form {
@@ -147,9 +151,11 @@ impl LzmaFile {
         out: &mut Vec<u8>,
     ) -> (usize, Option<Step>) {
         let Some(lzma) = &mut self.lzma else { return (0, Some(Step::Damaged)) };
-        let octets_max = octets.map_or(STEP_OCTETS, |octets| octets.min(STEP_OCTETS as u64) as usize);
+        let before = out.len();
+        let room = STEP_OCTETS.saturating_sub(before);
+        let octets_max = octets.map_or(room, |octets| octets.min(room as u64) as usize);
         let (taken, decoded) = lzma.decode(input, is_all, octets_max, out);
-        let left = octets.map(|octets| octets - out.len() as u64);
+        let left = octets.map(|octets| octets - (out.len() - before) as u64);
         self.state = State::Lzma { octets: left };
         let step = match decoded {
             _ if left == Some(0) => Step::Ended,
@@ -164,5 +170,31 @@ impl LzmaFile {
             Decoded::TooFar => Step::TooFar,
         };
         (taken, Some(step))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Eight thousand zeros, as lzip packs them.
+    const MEMBER: &[u8] =
+        b"LZIP\x01\x0d\0\0o\xfd\xff\xff\xa3\xb7\xffG>H\x15r9aQ\xb8\x92(\xe6\xa3\x86\x07\xf9\xee\xe4\x1e\x82\xd3/\xc5:<\x01&\xe9\xaa\xcd\xcf\xff\xfd\xdfP\0d\xe8KJ@\x1f\0\0\0\0\0\0G\0\0\0\0\0\0\0";
+
+    #[test]
+    fn members_that_are_short_are_unpacked_in_steps_too() {
+        let lease = Lease::new(Default::default(), Default::default());
+        let mut unpacker = LzmaFile::new(lease, Kind::Lzip);
+        let (packed, mut used, mut all) = (MEMBER.repeat(20), 0, 0);
+        loop {
+            let mut out = Vec::new();
+            let (taken, step) = unpacker.step(&packed[used..], true, &mut out);
+            assert!(out.len() <= STEP_OCTETS, "{}", out.len());
+            (used, all) = (used + taken, all + out.len());
+            if step != Step::More {
+                assert_eq!((step, all), (Step::Ended, 20 * 8_000));
+                break;
+            }
+        }
     }
 }

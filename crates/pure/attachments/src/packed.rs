@@ -61,7 +61,12 @@ pub(crate) struct PackedReader {
     out: Vec<u8>,
     packed_octets: u64,
     unpacked_octets: u64,
+    /// Octets of an entry of a zip behind what ended by itself.
+    octets_behind: Option<u64>,
 }
+
+/// As many as a packer may leave behind the end of an entry: the mark of it, and what the range coder has not given away.
+const OCTETS_BEHIND_MAX: u64 = 16;
 
 impl PackedReader {
     /// For a file that is packed so.
@@ -96,7 +101,8 @@ impl PackedReader {
             95 => Unpacker::Xz(Box::new(Xz::new(lease))),
             _ => return None,
         };
-        Some(PackedReader::with(content.place.clone(), unpacker, content))
+        let reader = PackedReader::with(content.place.clone(), unpacker, content);
+        Some(PackedReader { octets_behind: Some(0), ..reader })
     }
 
     fn with(place: Vec<String>, unpacker: Unpacker, content: Content) -> PackedReader {
@@ -108,6 +114,7 @@ impl PackedReader {
             out: Vec::with_capacity(STEP_OCTETS),
             packed_octets: 0,
             unpacked_octets: 0,
+            octets_behind: None,
         }
     }
 
@@ -115,11 +122,18 @@ impl PackedReader {
         if self.unpacker.is_some() {
             self.input.extend_from_slice(octets);
             self.run(false, examination);
+        } else if let Some(behind) = &mut self.octets_behind {
+            *behind += octets.len() as u64;
         }
     }
 
     pub(crate) fn finish(mut self, examination: &mut Examination) {
         self.run(true, examination);
+        // How long it becomes is said twice in a zip; who believes the other number gets more.
+        if self.octets_behind.is_some_and(|behind| behind > OCTETS_BEHIND_MAX) {
+            let words = "is said to be shorter than what is packed, and was not looked into to its end";
+            examination.find(Class::Ambiguous, &self.place, words);
+        }
         if let Some(content) = self.content {
             content.finish(examination);
         }
@@ -156,8 +170,13 @@ impl PackedReader {
                 }
             }
         };
-        if let Some((class, words)) = ending {
-            examination.find(class, &self.place, words);
+        match (ending, &mut self.octets_behind) {
+            (Some((class, words)), behind) => {
+                examination.find(class, &self.place, words);
+                *behind = None;
+            }
+            (None, Some(behind)) => *behind += (self.input.len() - used) as u64,
+            (None, None) => {}
         }
         // Its memory is given back before anything else is unpacked.
         (self.unpacker, self.input) = (None, Vec::new());

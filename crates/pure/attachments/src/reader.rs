@@ -59,8 +59,7 @@ impl Reader {
         }
         let is_page = content.has_extension(&["html", "htm", "shtml", "xhtml", "xht", "svg", "mht", "mhtml"])
             || matches!(content.media_type.as_str(), "text/html" | "image/svg+xml" | "application/xhtml+xml");
-        let is_called_zip = content
-            .has_extension(&["zip", "docx", "docm", "xlsx", "xlsm", "xlsb", "pptx", "pptm", "jar", "apk"]);
+        let is_called_zip = content.is_called_zip();
         let may_descend = content.nesting.depth < examination.limits.depth_max;
         match kind {
             _ if content.role == Role::Text => Reader::Text(TextReader::new(content)),

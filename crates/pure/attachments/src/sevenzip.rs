@@ -33,8 +33,13 @@ pub(crate) struct SevenZipReader {
 #[derive(Debug)]
 enum State {
     Start(Vec<u8>),
-    Skip { left: u64, tail: Tail },
+    Skip {
+        left: u64,
+        tail: Tail,
+    },
     Tail(Tail),
+    /// It says that it has no entries.
+    Empty,
     Ended,
 }
 
@@ -98,6 +103,11 @@ impl SevenZipReader {
                 }
                 rest
             }
+            State::Empty => {
+                let words = "is a 7-Zip archive that is said to be empty and is not; 7-Zip seeks its entries at its end";
+                self.end(Some((Class::Ambiguous, words)), examination);
+                &[]
+            }
             State::Ended => &[],
         }
     }
@@ -120,7 +130,8 @@ impl SevenZipReader {
         };
         let (offset, octets) = (number(12), number(20));
         if octets == 0 {
-            return self.end(None, examination);
+            self.state = State::Empty;
+            return;
         }
         if octets > HEADER_OCTETS_MAX {
             return self.end(Some((Class::Incomplete, "has more entries than are looked at")), examination);

@@ -4,8 +4,10 @@ use crate::allowance::Lease;
 use crate::examination::Examination;
 use crate::lzma::{Decoded, Lzma};
 use crate::name::NAME_OCTETS_MAX;
+use crate::packed::Step;
 use crate::sevenzip::{READING_TIMES, UNPACKED_OCTETS_MAX};
 use crate::window::Window;
+use crate::xz::Xz;
 
 /// Kinds of what stands in it.
 const END: u64 = 0;
@@ -27,6 +29,7 @@ const NAMES: u64 = 17;
 const ENCODED_HEADER: u64 = 23;
 
 const LZMA: &[u8] = &[3, 1, 1];
+const LZMA2: &[u8] = &[0x21];
 const COPY: &[u8] = &[0];
 const AES: &[u8] = &[6, 0xf1, 7, 1];
 
@@ -76,6 +79,20 @@ struct Folder {
 /// What is still to be read.
 struct Fields<'h>(&'h [u8]);
 
+/// Kinds that have been read. What each costs grows with what another says, so each may stand once, as 7-Zip has it.
+#[derive(Default)]
+struct Seen(u64);
+
+impl Seen {
+    /// Nothing where a kind stands a second time.
+    fn first(&mut self, kind: u64) -> Option<u64> {
+        let bit = 1_u64.checked_shl(u32::try_from(kind).ok()?)?;
+        let is_first = self.0 & bit == 0;
+        self.0 |= bit;
+        is_first.then_some(kind)
+    }
+}
+
 impl<'h> Fields<'h> {
     fn take(&mut self, octets: u64) -> Option<&'h [u8]> {
         let (taken, rest) = self.0.split_at_checked(usize::try_from(octets).ok()?)?;
@@ -121,9 +138,9 @@ impl<'h> Fields<'h> {
     }
 
     fn streams(&mut self) -> Option<Streams<'h>> {
-        let mut streams = Streams::default();
+        let (mut streams, mut seen) = (Streams::default(), Seen::default());
         loop {
-            match self.number()? {
+            match seen.first(self.number()?)? {
                 END => return Some(streams),
                 PACKED_STREAMS => self.packed_streams(&mut streams)?,
                 FOLDERS => self.folders(&mut streams)?,
@@ -135,9 +152,9 @@ impl<'h> Fields<'h> {
 
     fn packed_streams(&mut self, streams: &mut Streams<'h>) -> Option<()> {
         streams.position = self.number()?;
-        let count = self.count()?;
+        let (count, mut seen) = (self.count()?, Seen::default());
         loop {
-            match self.number()? {
+            match seen.first(self.number()?)? {
                 END => return Some(()),
                 LENGTHS => {
                     for _ in 0..count {
@@ -164,8 +181,9 @@ impl<'h> Fields<'h> {
             let folder = self.folder(streams)?;
             streams.folders.push(folder);
         }
+        let mut seen = Seen::default();
         loop {
-            match self.number()? {
+            match seen.first(self.number()?)? {
                 END => return Some(()),
                 UNPACKED_LENGTHS => {
                     for folder in &mut streams.folders {
@@ -214,9 +232,9 @@ impl<'h> Fields<'h> {
 
     /// What is in folders: only what comes behind it matters.
     fn substreams(&mut self, folders: &[Folder]) -> Option<()> {
-        let mut counts = vec![1; folders.len()];
+        let (mut counts, mut seen) = (vec![1; folders.len()], Seen::default());
         loop {
-            match self.number()? {
+            match seen.first(self.number()?)? {
                 END => return Some(()),
                 STREAM_COUNTS => counts = folders.iter().map(|_| self.number()).collect::<Option<_>>()?,
                 LENGTHS => {
@@ -275,10 +293,15 @@ fn unpacked(
     if *coder == COPY {
         return packed.get(..octets).map(<[u8]>::to_vec);
     }
-    let ([first, window @ ..], LZMA) = (properties.first_chunk::<5>()?, *coder) else { return None };
     if !lease.grow(octets * READING_TIMES) || examination.count_expanded(octets) < octets {
         return None;
     }
+    if *coder == LZMA2 {
+        // As py7zr packs it.
+        let xz = Xz::of_chunks(examination.lease(), *properties.first()?, octets as u64)?;
+        return chunks(xz, packed, octets);
+    }
+    let ([first, window @ ..], LZMA) = (properties.first_chunk::<5>()?, *coder) else { return None };
     let window = u64::from(u32::from_le_bytes(*window)).min(octets as u64);
     let mut lzma = Lzma::new(Window::new(examination.lease(), window));
     let (start, packed) = packed.split_first_chunk()?;
@@ -287,13 +310,28 @@ fn unpacked(
     (is_begun && lzma.decode(packed, true, octets, &mut out).1 == Decoded::Filled).then_some(out)
 }
 
+/// So many octets out of chunks of LZMA2.
+fn chunks(mut xz: Xz, packed: &[u8], octets: usize) -> Option<Vec<u8>> {
+    let (mut all, mut step, mut used) = (Vec::with_capacity(octets), Vec::new(), 0);
+    while all.len() < octets {
+        step.clear();
+        let (taken, came) = xz.step(packed.get(used..)?, true, &mut step);
+        used += taken;
+        all.extend_from_slice(step.get(..step.len().min(octets - all.len()))?);
+        if came != Step::More {
+            break;
+        }
+    }
+    (all.len() == octets).then_some(all)
+}
+
 /// What a plain header lists.
 pub(crate) fn entries(header: &[u8]) -> Option<Listing<'_>> {
     let mut fields = Fields(header);
-    let mut streams = Streams::default();
+    let (mut streams, mut seen) = (Streams::default(), Seen::default());
     fields.number().filter(|kind| *kind == HEADER)?;
     loop {
-        match fields.number()? {
+        match seen.first(fields.number()?)? {
             END => return Some(Listing::default()),
             ARCHIVE_PROPERTIES => {
                 while fields.number()? != END {
@@ -386,6 +424,26 @@ mod tests {
             (1, CODERS_MAX + 1, false),
         ] {
             assert_eq!(entries(&header(folders, coders)).is_some(), is_read, "{folders} {coders}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_twice_is_not_read() {
+        let folders = header(2, 1);
+        let (start, end) = folders.split_at(folders.len() - 5);
+        let with = |more: &[u8]| [start, more, &[0, 0, 5, 0, 0, 0]].concat();
+        assert_eq!(end, [0, 5, 0, 0, 0]);
+        // Behind the end of the folders: what is in them.
+        for (more, is_read) in [
+            (&[8, 9, 10, 1][..], false),
+            (&[8, 9, 10, 1, 0, 0, 0, 0, 0, 0, 0, 0], true),
+            (&[8, 9, 9, 0], false),
+            (&[8, 10, 1, 0, 0, 0, 0, 0, 0, 0, 0, 10, 1, 0, 0, 0, 0, 0, 0, 0, 0], false),
+            (&[8, 13, 1, 1, 13, 1, 1], false),
+            (&[8, 0, 8], false),
+            (&[7, 11, 0, 0, 0], false),
+        ] {
+            assert_eq!(entries(&with(more)).is_some(), is_read, "{more:?}");
         }
     }
 

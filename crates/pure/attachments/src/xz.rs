@@ -73,16 +73,18 @@ type Turn = Result<usize, Step>;
 
 impl Xz {
     pub(crate) fn new(lease: Lease) -> Xz {
-        let state = State::StreamHeader;
-        Xz {
-            lease: Some(lease),
-            lzma: None,
-            check_octets: 0,
-            block_octets: 0,
-            resets: 0,
-            chunk_octets: 0,
-            state,
-        }
+        Xz::begun(Some(lease), None, State::StreamHeader)
+    }
+
+    fn begun(lease: Option<Lease>, lzma: Option<Lzma>, state: State) -> Xz {
+        Xz { lease, lzma, check_octets: 0, block_octets: 0, resets: 0, chunk_octets: 0, state }
+    }
+
+    /// For the chunks of LZMA2 alone, as 7z has them, with the property that tells of their window.
+    pub(crate) fn of_chunks(lease: Lease, property: u8, window_octets_max: u64) -> Option<Xz> {
+        let window_octets = dictionary_octets(property)?.min(window_octets_max);
+        let lzma = Lzma::new(Window::new(lease, window_octets));
+        Some(Xz::begun(None, Some(lzma), State::Chunk))
     }
 
     pub(crate) fn step(&mut self, input: &[u8], is_all: bool, out: &mut Vec<u8>) -> (usize, Step) {

@@ -31,6 +31,8 @@ pub(crate) struct Zstd {
     /// The frame asks for a longer window than is kept.
     is_cut: bool,
     has_sum: bool,
+    /// There was a frame that was not to be skipped.
+    has_frame: bool,
 }
 
 /// What follows once the decoder has given away what it can.
@@ -61,7 +63,15 @@ impl std::fmt::Debug for Decoder {
 impl Zstd {
     pub(crate) fn new(lease: Lease) -> Zstd {
         let decoder = Decoder(FrameDecoder::new());
-        Zstd { lease, leased: 0, decoder, state: State::Frame, is_cut: false, has_sum: false }
+        Zstd {
+            lease,
+            leased: 0,
+            decoder,
+            state: State::Frame,
+            is_cut: false,
+            has_sum: false,
+            has_frame: false,
+        }
     }
 
     pub(crate) fn step(&mut self, input: &[u8], is_all: bool, out: &mut Vec<u8>) -> (usize, Step) {
@@ -90,6 +100,8 @@ impl Zstd {
                     self.state = State::Frame;
                     Ok(0)
                 }
+                // zstd's program unpacks these too; what only began to be skipped may be anything.
+                State::Between if !self.has_frame || begins_otherwise(rest) => Err(Step::Unknown),
                 State::Between => Err(Step::Ended),
             };
             match turn {
@@ -132,7 +144,7 @@ impl Zstd {
         let window = (kept - 10) << 3;
         let frame = [MAGIC.as_slice(), &[0, window as u8]].concat();
         self.decoder.0.reset(frame.as_slice()).map_err(|_| Step::Unknown)?;
-        self.state = State::Block;
+        (self.state, self.has_frame) = (State::Block, true);
         Ok(4 + octets)
     }
 
@@ -181,6 +193,17 @@ struct Header {
 fn skippable(input: &[u8]) -> Option<Option<&[u8; 4]>> {
     let is_skippable = matches!(input, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]);
     is_skippable.then(|| input.get(4..).and_then(|rest| rest.first_chunk()))
+}
+
+/// Whether what follows is a frame of lz4, or of zstd before 1.0, or packed by gzip or xz.
+fn begins_otherwise(rest: &[u8]) -> bool {
+    matches!(
+        rest,
+        [0x04, 0x22, 0x4d, 0x18, ..]
+            | [0x1e..=0x27, 0xb5, 0x2f, 0xfd, ..]
+            | [0x1f, 0x8b, 8, ..]
+            | [0xfd, b'7', b'z', b'X', ..]
+    )
 }
 
 /// What a frame's header says (§3.1.1.1); one with a dictionary is not understood.

@@ -73,6 +73,8 @@ impl std::ops::AddAssign for SpamLearned {
 pub(crate) struct SpamChecked {
     /// Where it came from.
     pub(crate) file: String,
+    /// Whether all of it was there: what is attached to others is not looked at.
+    pub(crate) is_whole: bool,
     pub(crate) score: f32,
     /// From which score on it is spam.
     pub(crate) required: f32,
@@ -255,7 +257,7 @@ async fn check(house: &House, address: Option<&str>, messages: Vec<MessageGiven>
             is_whole,
         };
         let verdict = house.content.try_out(&settings, trial, octets).await?;
-        checked.push(line(file, &verdict, told.as_ref()));
+        checked.push(SpamChecked { is_whole, ..line(file, &verdict, told.as_ref()) });
     }
     Ok(Answer::SpamChecked { checked })
 }
@@ -288,6 +290,7 @@ pub(super) fn line(file: String, judged: &TrialVerdict, told: Option<&ToldVerdic
     };
     SpamChecked {
         file,
+        is_whole: true,
         score: judged.score,
         required: judged.taste.tag2,
         action: action(judged),

@@ -21,7 +21,7 @@ const STEPS_MAX: usize = 20;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Check {
-    /// Files with one message each, directories of such, or `-` for one on standard input. Of each two mebioctets are looked at.
+    /// Files with one message each, directories of such, or `-` for one on standard input. Of each two mebioctets are looked at, and what is attached to it if it has no more.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Judge as for this account.
@@ -101,7 +101,8 @@ impl FirstDay {
         let verdict: Verdict = weigh(beginning, Some((judgement, &signals)), &facts, &self.catalogue);
         let thresholds = Thresholds::default();
         let by_score = (verdict.score() >= thresholds.tag2).then_some(SpamAction::Junk);
-        on_the_first_day(file, &octets, judgement, &verdict, by_score.max(attached))
+        let action = by_score.max(attached);
+        SpamChecked { is_whole, ..on_the_first_day(file, &octets, judgement, &verdict, action) }
     }
 }
 
@@ -114,6 +115,7 @@ fn on_the_first_day(
 ) -> SpamChecked {
     SpamChecked {
         file,
+        is_whole: true,
         score: verdict.score(),
         required: Thresholds::default().tag2,
         action: action.map_or("pass", SpamAction::word).to_owned(),
@@ -138,11 +140,13 @@ fn hits(hits: &[spam::Hit]) -> Vec<SpamHit> {
 }
 
 pub(super) fn print(checked: &SpamChecked) {
-    println!(
-        "{}: {}, score {:.2} (spam from {:.2})",
-        checked.file, checked.action, checked.score, checked.required
-    );
+    println!("{}", in_a_line(checked));
     print_hits(&checked.hits);
+}
+
+fn in_a_line(SpamChecked { file, is_whole, score, required, action, .. }: &SpamChecked) -> String {
+    let but = if *is_whole { "" } else { "; too long here for a look at what is attached" };
+    format!("{file}: {action}, score {score:.2} (spam from {required:.2}){but}")
 }
 
 fn print_hits(hits: &[SpamHit]) {
@@ -279,4 +283,22 @@ fn in_json(file: &str, judgement: Judgement, signals: &[Signal]) -> serde_json::
 /// Words of a stranger's message must not command the terminal.
 pub(super) fn shown(signal: &str) -> String {
     signal.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_nobody_looked_at_what_is_attached_is_told() {
+        let day = FirstDay::default();
+        let octets = b"Content-Type: a/b; name=setup.exe\r\nContent-Disposition: attachment\r\n\r\nMZ";
+        let line = |is_whole| {
+            let letter = Letter { file: "a.eml".to_owned(), octets: octets.to_vec(), is_whole };
+            in_a_line(&day.judge(letter))
+        };
+        assert!(line(true).starts_with("a.eml: reject, ") && line(true).ends_with(')'), "{}", line(true));
+        assert!(line(false).starts_with("a.eml: "), "{}", line(false));
+        assert!(line(false).ends_with("; too long here for a look at what is attached"), "{}", line(false));
+    }
 }

@@ -63,6 +63,73 @@ fn several_streams_are_one_content() {
 }
 
 #[test]
+fn what_stands_in_front_hides_nothing() {
+    let [(_, bzip2), _, (_, lzma), (_, xz), (_, zstd)] = FILES;
+    let unlimited = [&lzma[..1], &[0xff; 4], &lzma[5..]].concat();
+    for (name, packed) in [
+        // Nothing, packed.
+        ("a.tar.bz2", [b"BZh9\x17\x72\x45\x38\x50\x90\0\0\0\0", bzip2].concat()),
+        ("a.tar.zst", [b"\x50\x2a\x4d\x18\x04\0\0\0abcd", zstd].concat()),
+        ("a.tar.zst", [b"\x28\xb5\x2f\xfd\x20\0\x01\0\0", zstd].concat()),
+        ("a.tar.xz", [b"\xfd7zXZ\0\0\x01\x69\x22\xde\x36\0\0\0\0\0\0\0\0", xz].concat()),
+        // A window of any length; no bits of context.
+        ("a.tar.lzma", unlimited),
+        ("a.tar.lzma", include_bytes!("../files/other.tar.lzma").to_vec()),
+    ] {
+        let told = told_of(name, &packed);
+        let expected = format!("program: “photo.jpg” inside “a.tar” inside “{name}” is a Windows program");
+        assert!(told.contains(&expected), "{name} {told:?}");
+    }
+    // What only begins as zstd does, and what its program unpacks too.
+    let unknown = ["opaque: “a.zst” is packed in a way that is not looked into"];
+    let skipped = b"\x50\x2a\x4d\x18\x04\0\0\0abcd";
+    let lz4 = b"\x04\x22\x4d\x18 and so on";
+    assert_eq!(told_of("a.zst", &[skipped.as_slice(), lz4].concat()), unknown);
+    for behind in [lz4.as_slice(), b"\x27\xb5\x2f\xfd", b"\x1f\x8b\x08\0", b"\xfd7zXZ\0"] {
+        let told = told_of("a.zst", &[b"\x28\xb5\x2f\xfd\x20\0\x01\0\0", behind].concat());
+        assert_eq!(told, unknown, "{}", behind.escape_ascii());
+    }
+}
+
+#[test]
+fn what_is_something_else_and_ends_as_a_zip() {
+    let zip = Zip::default().entry("setup.exe", &program()).finish();
+    let seven = include_bytes!("../files/plain.7z").to_vec();
+    let packed = FILES.map(|(_, packed)| packed.to_vec());
+    let of_text = gzip(b"a text");
+    for other in packed.iter().chain([&seven, &of_text, &tar_of(&[("a.txt", b"a text")])]) {
+        let both = [other.as_slice(), &zip].concat();
+        let said = |told: &Vec<String>| told.iter().any(|told| told.contains("ends as the zip archive"));
+        let told = told_of("a.zip", &both);
+        assert!(said(&told), "{told:?}");
+        let told = told_of("a.bin", &both);
+        assert!(!said(&told), "{told:?}");
+        let told = told_of("a.zip", other);
+        assert!(!said(&told), "{told:?}");
+    }
+}
+
+#[test]
+fn entries_of_zip_that_are_longer_than_they_say() {
+    // As in a zip: the packer's version and how long the properties are.
+    let lzma = FILES[2].1;
+    let entry = [&[22, 0, 5, 0], &lzma[..5], &lzma[13..]].concat();
+    let zip = |unpacked: u32| {
+        let how = How { is_stored: true, method: Some(14), ..How::default() };
+        let mut zip = Zip::default().entry_as("a.tar", &entry, how).finish();
+        zip[22..26].copy_from_slice(&unpacked.to_le_bytes());
+        told_of("a.zip", &zip)
+    };
+    assert_eq!(zip(10_240).len(), 3);
+    assert_eq!(
+        zip(1),
+        [
+            "ambiguous: “a.tar” inside “a.zip” is said to be shorter than what is packed, and was not looked into to its end"
+        ]
+    );
+}
+
+#[test]
 fn what_is_torn_is_looked_into_as_far_as_it_goes() {
     for (name, packed) in FILES {
         for end in [1_024, packed.len() - 30, packed.len() - 60].into_iter().filter(|end| *end < packed.len())

@@ -23,6 +23,14 @@ fn names_in_7z_archives() {
             ]
         );
     }
+    // By py7zr, which packs the header by LZMA2.
+    assert_eq!(
+        told_of("a.7z", include_bytes!("../files/lzma2.7z")),
+        [
+            "program: “setup.exe” inside “a.7z” is named like a program",
+            "opaque: “a.7z” is a 7-Zip archive, of which only the names are looked at",
+        ]
+    );
     let told = told_of("a.7z", ENCRYPTED);
     assert_eq!(told.len(), 5);
     assert!(told.contains(&"encrypted: “a.7z” is encrypted".to_owned()), "{told:?}");
@@ -67,6 +75,16 @@ fn what_is_wrong_in_a_7z_archive_is_told() {
     // Nothing in it.
     let empty = [b"7z\xbc\xaf\x27\x1c\0\x04".as_slice(), &[0; 24]].concat();
     assert_eq!(told_of("a.7z", &empty), Vec::<String>::new());
+    // 7-Zip finds the entries of one whose beginning was never filled in.
+    for seven in [PLAIN, PACKED] {
+        let unfinished = [&empty, &seven[32..]].concat();
+        assert_eq!(
+            told_of("a.7z", &unfinished),
+            [
+                "ambiguous: “a.7z” is a 7-Zip archive that is said to be empty and is not; 7-Zip seeks its entries at its end"
+            ]
+        );
+    }
 }
 
 #[test]
@@ -258,6 +276,19 @@ fn cpio_archives_are_looked_into() {
         "{told:?}"
     );
     assert!(told.contains(&"program: “c.txt” inside “a.cpio” is a Windows program".to_owned()), "{told:?}");
+    // Older forms are told of, whatever they are called.
+    let digits = [b"070707".as_slice(), &[b'0'; 70], b"a.exe\0MZ"].concat();
+    let mut words = vec![0xc7, 0x71];
+    words.resize(20, 1);
+    words.extend_from_slice(b"\x06\0\0\0\x02\0a.exe\0MZ");
+    for archive in [&digits, &words] {
+        assert_eq!(
+            told_of("a.bin", archive),
+            ["rare-container: “a.bin” is an archive of a kind that hardly anybody sends"]
+        );
+    }
+    words[20] = 5;
+    assert_eq!(told_of("a.bin", &words), Vec::<String>::new());
 }
 
 /// A record of a directory of ISO 9660.
@@ -356,7 +387,7 @@ fn directories_of_an_image_are_bounded() {
         }
         image.resize(100 * 2_048, 0);
         let told = told_of("a.bin", &image);
-        let incomplete = told.iter().filter(|told| told.contains("has more directories than are looked at"));
+        let incomplete = told.iter().filter(|told| told.contains("has directories that are not looked at"));
         assert_eq!(incomplete.count(), expected, "{count} {told:?}");
     }
 }
@@ -378,6 +409,28 @@ fn names_in_an_image() {
     assert_eq!(
         told_of("invoice.bin", &image("a.js"))[0],
         "script: “a.js” inside “invoice.bin” is named like a script for Windows"
+    );
+    // With a descriptor in front that is no primary one.
+    let joliet_first = |image: Vec<u8>| {
+        let (front, descriptors) = image.split_at(16 * 2_048);
+        let (primary, rest) = descriptors.split_at(2_048);
+        let (joliet, rest) = rest.split_at(2_048);
+        [front, joliet, primary, rest].concat()
+    };
+    assert_eq!(
+        told_of("invoice.bin", &joliet_first(image("a.js")))[0],
+        "script: “a.js” inside “invoice.bin” is named like a script for Windows"
+    );
+    // With a directory in front of all of them, which is not read.
+    let mut image_with = image("a.txt");
+    let at = 20 * 2_048 + record(20, 2_048, 2, b"\0", b"").len() * 2;
+    image_with[at + 2] = 4;
+    assert_eq!(
+        told_of("invoice.bin", &image_with),
+        [
+            "rare-container: “invoice.bin” is a disk image",
+            "incomplete: “invoice.bin” has directories that are not looked at",
+        ]
     );
     for end in [32_768, 32_774, 32_775, 45_000] {
         let _torn = told_of("invoice.iso", &image("a.js")[..end]);
