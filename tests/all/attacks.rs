@@ -49,7 +49,7 @@ fn is_let_in(server: &Server, source: Ipv4Addr) -> Result<bool> {
 }
 
 /// Waits until the log has so many lines with this in them.
-fn wait_for_lines(server: &Server, text: &str, count: usize) -> Result<()> {
+pub(crate) fn wait_for_lines(server: &Server, text: &str, count: usize) -> Result<()> {
     wait_until(&format!("{count} times {text:?}"), server, || {
         Ok(server.log().lines().filter(|line| line.contains(text)).count() >= count)
     })

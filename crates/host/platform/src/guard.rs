@@ -197,9 +197,10 @@ impl Guard {
         }))
     }
 
-    /// Takes new settings; counts stay.
+    /// Takes new settings; counts stay, and bans that hold no longer, or again, have changed.
     pub fn reconfigure(&self, settings: GuardSettings) {
         self.0.state.lock().settings = settings;
+        self.0.changed.notify_one();
     }
 
     /// Takes up what was kept, before anybody is let in; the answer is the key to keep.
@@ -234,10 +235,13 @@ impl Guard {
         self.0.changed.notified().await;
     }
 
-    /// The bans in force, oldest first.
+    /// The bans in force, oldest first: not those of private addresses that were set by counting before these were spared.
     #[must_use]
     pub fn bans(&self) -> Vec<Ban> {
-        self.0.state.lock().bans.in_force(self.0.clock.now())
+        let state = self.0.state.lock();
+        let mut bans = state.bans.in_force(self.0.clock.now());
+        bans.retain(|ban| ban.set_by == SetBy::Operator || !state.is_spared(ban.network.address()));
+        bans
     }
 
     /// Bans a network by an operator's word: whoever is in it, known or trusted.

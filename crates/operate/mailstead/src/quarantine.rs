@@ -243,7 +243,7 @@ fn digest(house: &House, owner: &Account, messages: &[Quarantined]) -> anyhow::R
     let postmaster = Address::new("postmaster", AddressDomain::Name(domain.clone()))?;
     let text = format!(
         "These messages were taken for something that nobody wants, and are in none of your mailboxes.\r\n\
-         They go after {days} days.\r\n\
+         They go after {days} days, where there are very many the oldest sooner.\r\n\
          \r\n\
          To have one of them, write to the address beneath it; what you write does not matter.\r\n\
          To have all of them, answer this message. Nobody has to do anything about the others.\r\n\

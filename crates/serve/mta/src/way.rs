@@ -40,6 +40,9 @@ pub struct MessageWay {
     pub octets: Option<u64>,
     /// Its Message-ID field, brackets included.
     pub message_id: Option<String>,
+    /// Whether a stranger brought it whose mail we check: what it says in our name of its sender is ours (RFC 8601 §5). Hosts
+    /// that check in front of us may let pass what others wrote in our name.
+    pub is_strangers: bool,
     /// What was found about its sender, and what followed, a line each; nothing where nobody looked.
     pub checks: Vec<String>,
     /// What became of it for each recipient, the refused ones included.

@@ -34,11 +34,7 @@ impl HashKey {
     /// The hash of these parts; their borders count.
     #[must_use]
     pub fn hash(&self, parts: &[&[u8]]) -> u64 {
-        let mut octets = Vec::new();
-        for part in parts {
-            octets.extend_from_slice(&(part.len() as u64).to_le_bytes());
-            octets.extend_from_slice(part);
-        }
+        let mut octets = joined(parts);
         let hash = self.sip(&octets);
         // There may be a password among them.
         octets.fill(0);
@@ -76,6 +72,20 @@ impl std::fmt::Debug for HashKey {
     }
 }
 
+/// The parts behind one another, each after its length. The room is made at once: what grew would leave copies behind.
+fn joined(parts: &[&[u8]]) -> Vec<u8> {
+    let mut octets = Vec::with_capacity(room_for(parts));
+    for part in parts {
+        octets.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        octets.extend_from_slice(part);
+    }
+    octets
+}
+
+fn room_for(parts: &[&[u8]]) -> usize {
+    parts.iter().map(|part| size_of::<u64>() + part.len()).sum()
+}
+
 fn absorb(state: &mut [u64; 4], word: u64) {
     state[3] ^= word;
     round(state);
@@ -106,6 +116,13 @@ mod tests {
         let key = HashKey::from_octets(std::array::from_fn(|at| u8::try_from(at).unwrap()));
         let octets: Vec<u8> = (0..15).collect();
         assert_eq!(key.sip(&octets), 0xa129_ca61_49be_45e5);
+    }
+
+    #[test]
+    fn there_is_room_for_all_parts_from_the_beginning() {
+        for parts in [&[][..], &[b"".as_slice()], &[b"192.0.2.1/32", b"a", &[b'x'; 4_000]]] {
+            assert_eq!(joined(parts).len(), room_for(parts));
+        }
     }
 
     #[test]

@@ -23,11 +23,15 @@ impl Guard {
         }
         let account = (!account.is_empty()).then(|| state.hash(account));
         let (culprit, today) = (state.judged(peer), day_of(calendar));
+        let is_spared = culprit.is_some_and(|culprit| state.is_spared(culprit.address.address()));
         let State { settings, records, known, key, .. } = &mut *state;
         let delay = match culprit {
-            Some(culprit) => records.delay_of_address(culprit.address, settings, now),
-            None => Duration::ZERO,
+            // It may have half of all connections, and is never banned.
+            Some(culprit) if is_spared => records.turn_of_address(culprit.address, settings, now),
+            Some(culprit) => Some(records.delay_of_address(culprit.address, settings, now)),
+            None => Some(Duration::ZERO),
         };
+        let Some(delay) = delay else { return Attempt::Banned };
         let mut is_owners = |account| {
             culprit.is_some_and(|Culprit { address, network }| {
                 known.is_owners(key, (address, network), account, today)

@@ -14,6 +14,12 @@ pub(super) const ENTRIES_MAX: usize = 16_384;
 /// Points that ban a network, for one that bans an address: there are many people in it.
 pub(super) const NETWORK_POINTS_TIMES: u64 = 8;
 
+/// Time between two passwords by way of one address that is not banned and has guessed: all who come by it wait for each other,
+/// however many connections they have.
+pub(super) const TURN: Duration = Duration::from_millis(250);
+/// The longest that others are waited for; beyond, whoever comes has to try again.
+pub(super) const TURNS_WAIT_MAX: Duration = Duration::from_secs(30);
+
 /// An account's name, hashed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Hash(pub(super) u64);
@@ -56,6 +62,8 @@ struct Record {
     failures: Failures,
     /// All that were answered, those too that make nobody else wait.
     answered: Failures,
+    /// When the next password may be tried, where those who wait wait for each other.
+    next_turn: Monotonic,
     /// The account with which all of the failed passwords were, if it was one, and the points of these.
     account: Option<Hash>,
     forgivable: u64,
@@ -96,6 +104,28 @@ impl Records {
         now: Monotonic,
     ) -> Duration {
         self.by_address.touch(address).map_or(Duration::ZERO, |record| record.failures.delay(settings, now))
+    }
+
+    /// The same of an address that is not banned: whoever has to wait also waits for all who came before. `None` where those are
+    /// too many.
+    pub(super) fn turn_of_address(
+        &mut self,
+        address: Network,
+        settings: &GuardSettings,
+        now: Monotonic,
+    ) -> Option<Duration> {
+        let Some(record) = self.by_address.touch(address) else { return Some(Duration::ZERO) };
+        let delay = record.failures.delay(settings, now);
+        if delay.is_zero() {
+            return Some(delay);
+        }
+        let turn = record.next_turn.max(now.saturating_add(delay));
+        let wait = turn.since(now);
+        if wait > delay.saturating_add(TURNS_WAIT_MAX) {
+            return None;
+        }
+        record.next_turn = turn.saturating_add(TURN);
+        Some(wait)
     }
 
     /// How long whoever is no friend of an account has to wait before the next password for it.
@@ -228,7 +258,14 @@ impl Records {
 impl Record {
     fn new(now: Monotonic) -> Self {
         let failures = Failures::none(now);
-        Self { points: Points::none(now), failures, answered: failures, account: None, forgivable: 0 }
+        Self {
+            points: Points::none(now),
+            failures,
+            answered: failures,
+            next_turn: now,
+            account: None,
+            forgivable: 0,
+        }
     }
 
     fn count_failure(&mut self, account: Hash, amount: u64, settings: &GuardSettings, now: Monotonic) {

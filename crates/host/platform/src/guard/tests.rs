@@ -591,6 +591,7 @@ fn a_private_address_is_slowed_and_not_banned() {
             assert!(is_banned(&guard, peer), "{peer}");
             guard.reconfigure(spares);
             assert!(!is_banned(&guard, peer), "{peer}");
+            assert!(guard.bans().is_empty(), "the kernel's firewall keeps out who stands here: {peer}");
             guard.ban(Network::single(peer.parse().unwrap()), None, "").unwrap();
             assert!(is_banned(&guard, peer), "an operator's ban is for everybody");
         }
@@ -606,6 +607,33 @@ fn nobodys_place_is_everybodys() {
         let _ = guard.failed(ip("172.17.0.1"), "ann", Offence::WrongPassword, None);
     }
     assert_eq!(guard.attempt(ip("172.17.0.1"), "ann"), Attempt::After(5 * SECOND), "guesses are slow");
+}
+
+#[test]
+fn guesses_by_way_of_a_private_address_wait_for_each_other() {
+    let (guard, clock) = guard();
+    guard.reconfigure(GuardSettings { trusted: Vec::new(), bans_private: false, ..settings() });
+    let tries = |peer: &str, count: u32| {
+        let attempts = (0..count).map(|_| guard.attempt(ip(peer), ""));
+        attempts.filter(|attempt| matches!(attempt, Attempt::After(_))).count()
+    };
+    // Who has guessed nothing waits for nobody.
+    assert_eq!(tries("172.17.0.1", 5_000), 5_000);
+    for number in 0..10 {
+        let _ = fail(&guard, "172.17.0.1", "ann", &number.to_string());
+    }
+    // As many connections as there may be are no more guesses.
+    let most = usize::try_from(records::TURNS_WAIT_MAX.as_millis() / records::TURN.as_millis()).unwrap() + 1;
+    assert_eq!(guard.attempt(ip("172.17.0.1"), ""), Attempt::After(5 * SECOND));
+    assert_eq!(guard.attempt(ip("172.17.0.1"), ""), Attempt::After(5 * SECOND + records::TURN));
+    assert_eq!(tries("172.17.0.1", 5_000), most - 2);
+    assert_eq!(guard.attempt(ip("172.17.0.1"), ""), Attempt::Banned);
+    assert_eq!(guard.attempt(ip("172.17.0.2"), ""), Attempt::After(Duration::ZERO), "others do not wait");
+    clock.advance(records::TURN);
+    assert_eq!(tries("172.17.0.1", 5_000), 1);
+    // Afterwards it is as before.
+    clock.advance(10 * MINUTE);
+    assert_eq!(tries("172.17.0.1", 5_000), 5_000);
 }
 
 #[test]

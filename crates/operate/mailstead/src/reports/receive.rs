@@ -10,7 +10,7 @@ use mail_types::{
 };
 use mailstore::{Filed, Store};
 use message::{Content, Part, Scanner, TransferEncoding, decode_transfer};
-use mta::{Breaker, Listener, MessageWay, Outcome, Signal};
+use mta::{Breaker, MessageWay, Outcome, Signal};
 use platform::clock::{Clock, Timestamp};
 use platform::tasks::Shutdown;
 use sender_auth::reports::{self, Report, ReportError, ReportPart, UnpackLimits};
@@ -40,7 +40,7 @@ pub(crate) struct ReportMail {
     account: AccountId,
     mailbox: MailboxId,
     email: EmailId,
-    /// Whether another server brought it: then what Authentication-Results say of it in our name is ours.
+    /// What Authentication-Results say of it in our name is ours.
     is_strangers: bool,
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn of_way(way: &MessageWay, addresses: &[Address]) -> Option<ReportMa
             account: filed.account,
             mailbox: filed.mailbox,
             email: filed.email,
-            is_strangers: way.user.is_none() && way.listener == Listener::Relay,
+            is_strangers: way.is_strangers,
         })
     })
 }

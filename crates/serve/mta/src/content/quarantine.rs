@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use directory::Directory;
-use mail_types::{AccountId, Flags, Keyword, MailboxName, SystemFlag, TransactionId, Uid, UidSet};
+use mail_types::{AccountId, Flags, Keyword, MailboxName, ModSeq, SystemFlag, TransactionId, Uid, UidSet};
 use mailstore::{
-    Account, Filing, FilingTarget, FlagChange, FlagChangeMode, FlagNames, MailboxInfo, MessageReader,
+    Account, Entry, Filing, FilingTarget, FlagChange, FlagChangeMode, FlagNames, MailboxInfo, MessageReader,
     QuotaLimit, Row, Store, StoreError, TENANTS_FROM, Want,
 };
 use platform::clock::Timestamp;
@@ -20,6 +20,8 @@ pub const APART: AccountId = AccountId(TENANTS_FROM - 1);
 const BATCH: usize = 500;
 /// Messages of one account that are told of, or asked for, at once.
 const TOLD_MAX: usize = 1_000;
+/// How often an order is tried again because others change the same messages in the same moment.
+const WANT_TRIES: u32 = 10;
 
 /// What is kept apart of one account's mail at most.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -200,7 +202,7 @@ impl Quarantine {
     async fn remove(&self, message: &Quarantined) -> Result<(), QuarantineError> {
         let apart = self.store.account(APART).await?;
         let (mailbox, row) = &message.place;
-        remove(&apart, mailbox, [row.uid].into_iter().collect()).await?;
+        remove(&apart, mailbox, [row.uid].into_iter().collect(), None).await?;
         Ok(())
     }
 
@@ -232,7 +234,8 @@ impl Quarantine {
         let Some((mailbox, _)) = messages.first().map(|message| &message.place) else { return Ok(()) };
         let apart = self.store.account(APART).await?;
         let uids: UidSet = messages.iter().map(Quarantined::uid).collect();
-        Ok(mark(&apart, mailbox, &uids, SystemFlag::Seen).await?)
+        mark(&apart, mailbox, &uids, SystemFlag::Seen, None).await?;
+        Ok(())
     }
 
     /// Writes down that the messages of an order are wanted, as far as they are still there: once this returns, they are
@@ -246,14 +249,19 @@ impl Quarantine {
         let Some(mailbox) = mailbox_of(order.account).and_then(|name| list.by_name(&name)) else {
             return Ok(());
         };
-        let view = apart.open_mailbox(mailbox.id).await?;
-        let uids = view.uids();
-        let wanted = uids.iter().filter(|uid| (order.first..=order.last).contains(uid)).take(TOLD_MAX);
-        let wanted: UidSet = wanted.collect();
-        if !wanted.is_empty() {
-            mark(&apart, mailbox, &wanted, WANTED).await?;
+        for _ in 0..WANT_TRIES {
+            let view = apart.open_mailbox(mailbox.id).await?;
+            let is_meant =
+                |entry: &Entry| (order.first..=order.last).contains(&entry.uid) && !is_going(entry);
+            let wanted = view.iter().map(|(_, entry)| entry).filter(is_meant).take(TOLD_MAX);
+            let wanted: UidSet = wanted.map(|entry| entry.uid).collect();
+            // What is thrown away in this moment is no longer there, and is not promised.
+            let changed = view.highest_modseq();
+            if wanted.is_empty() || mark(&apart, mailbox, &wanted, WANTED, Some(changed)).await?.is_empty() {
+                return Ok(());
+            }
         }
-        Ok(())
+        Err(StoreError::Busy.into())
     }
 
     /// The names of the messages that are wanted, of an account or of everybody who is still there.
@@ -270,7 +278,7 @@ impl Quarantine {
             };
             let Some(of) = account_of(mailbox).filter(is_meant) else { continue };
             let view = apart.open_mailbox(mailbox.id).await?;
-            let wanted = view.iter().filter(|(_, entry)| entry.flags.has(WANTED));
+            let wanted = view.iter().filter(|(_, entry)| is_wanted(entry));
             found.extend(wanted.map(|(_, entry)| id_of(of, entry.uid)));
         }
         Ok(found)
@@ -294,7 +302,8 @@ impl Quarantine {
         Ok(trimmed)
     }
 
-    /// Throws away what has been there for so long, and what was for accounts that are gone; how much that was.
+    /// Throws away what has been there for so long, but for what is wanted, and what was for accounts that are gone; how much
+    /// that was.
     ///
     /// # Errors
     /// [`QuarantineError::Store`].
@@ -305,14 +314,15 @@ impl Quarantine {
             let Some(of) = account_of(mailbox) else { continue };
             let is_orphan = self.directory.account(of).is_none();
             let view = apart.open_mailbox(mailbox.id).await?;
-            let uids: Vec<Uid> = view.uids().iter().collect();
+            let may_go = view.iter().filter(|(_, entry)| is_orphan || !is_wanted(entry));
+            let uids: Vec<Uid> = may_go.map(|(_, entry)| entry.uid).collect();
             for some in uids.chunks(BATCH) {
                 let asked: UidSet = some.iter().copied().collect();
                 let rows = apart.rows(mailbox.id, &asked, Want::Facts).await?;
                 let is_old = |row: &&Row| is_orphan || now.since(row.internal_date) >= kept;
                 let old: UidSet = rows.iter().filter(is_old).map(|row| row.uid).collect();
                 if !old.is_empty() {
-                    gone += remove(&apart, mailbox, old).await?;
+                    gone += remove(&apart, mailbox, old, Some(view.highest_modseq())).await?;
                 }
             }
         }
@@ -328,23 +338,33 @@ fn keep_oldest(found: &mut Vec<Quarantined>, most: usize) {
 /// What marks a message as wanted by its owner.
 const WANTED: SystemFlag = SystemFlag::Flagged;
 
+/// Whether a message is being thrown away, or has been released and has yet to go.
+fn is_going(entry: &Entry) -> bool {
+    entry.flags.has(SystemFlag::Deleted)
+}
+
+fn is_wanted(entry: &Entry) -> bool {
+    entry.flags.has(WANTED) && !is_going(entry)
+}
+
+/// Marks messages, but for those that have changed since: these are returned.
 async fn mark(
     apart: &Account,
     mailbox: &MailboxInfo,
     uids: &UidSet,
     flag: SystemFlag,
-) -> Result<(), StoreError> {
+    unchanged_since: Option<ModSeq>,
+) -> Result<UidSet, StoreError> {
     let flags = FlagNames { system: Flags::default().with(flag).system, keywords: Vec::new() };
     let change = FlagChange { mode: FlagChangeMode::Add, flags };
-    apart.store_flags(mailbox.id, uids, &change, None).await?;
-    Ok(())
+    Ok(apart.store_flags(mailbox.id, uids, &change, unchanged_since).await?.modified)
 }
 
 /// Throws away the oldest messages of a mailbox until the others fit; how many.
 async fn trim(apart: &Account, mailbox: &MailboxInfo, limits: QuarantineLimits) -> Result<u64, StoreError> {
     let view = apart.open_mailbox(mailbox.id).await?;
     let wanted: UidSet =
-        view.iter().filter(|(_, entry)| entry.flags.has(WANTED)).map(|(_, entry)| entry.uid).collect();
+        view.iter().filter(|(_, entry)| is_wanted(entry)).map(|(_, entry)| entry.uid).collect();
     let mut uids: Vec<Uid> = view.uids().iter().collect();
     let (mut messages, mut octets) = (uids.len() as u64, mailbox.octets);
     // The newest stays: its sender has just been told that it is kept.
@@ -365,15 +385,22 @@ async fn trim(apart: &Account, mailbox: &MailboxInfo, limits: QuarantineLimits) 
             octets = octets.saturating_sub(row.octets);
         }
         if !old.is_empty() {
-            gone += remove(apart, mailbox, old.into_iter().collect()).await?;
+            gone += remove(apart, mailbox, old.into_iter().collect(), Some(view.highest_modseq())).await?;
         }
     }
     Ok(gone)
 }
 
-/// Takes messages out of a mailbox: only what is marked as deleted is expunged.
-async fn remove(apart: &Account, mailbox: &MailboxInfo, uids: UidSet) -> Result<u64, StoreError> {
-    mark(apart, mailbox, &uids, SystemFlag::Deleted).await?;
+/// Takes messages out of a mailbox, but for those that have changed since: somebody may want them now. Only what is marked as
+/// deleted is expunged.
+async fn remove(
+    apart: &Account,
+    mailbox: &MailboxInfo,
+    uids: UidSet,
+    unchanged_since: Option<ModSeq>,
+) -> Result<u64, StoreError> {
+    let changed = mark(apart, mailbox, &uids, SystemFlag::Deleted, unchanged_since).await?;
+    let uids = uids.iter().filter(|uid| !changed.contains(*uid)).collect();
     Ok(apart.expunge(mailbox.id, Some(&uids)).await?.iter().count() as u64)
 }
 
@@ -403,7 +430,42 @@ fn parse_id(id: &str) -> Option<(AccountId, Uid)> {
 
 #[cfg(test)]
 mod tests {
+    use platform::clock::Clock;
+    use platform::metrics::Metrics;
+
     use super::*;
+
+    /// A quarantine with a message of account 1, its account and the mailbox that it is in.
+    async fn with_one(place: &std::path::Path) -> (Quarantine, Account, MailboxInfo) {
+        let clock = Clock::settable(Timestamp::from_unix_seconds(0));
+        let store = Store::open(place, mailstore::Settings::default(), clock.clone()).unwrap();
+        let (path, settings) = (place.join("directory.db"), directory::Settings::default());
+        let directory = Directory::open(&path, settings, clock, &Metrics::new()).unwrap();
+        let mut intake = store.intake().unwrap();
+        intake.write(b"Subject: x\r\n\r\nx\r\n").await.unwrap();
+        let filing = filing(AccountId(1), Timestamp::from_unix_seconds(0), TransactionId(1)).unwrap();
+        store.deliver(intake.finish().await.unwrap(), vec![filing]).await.unwrap().remove(0).unwrap();
+        let apart = store.account(APART).await.unwrap();
+        let mailboxes = apart.mailboxes().await.unwrap();
+        let mailbox = mailboxes.by_name(&mailbox_of(AccountId(1)).unwrap()).unwrap().clone();
+        (Quarantine::new(store, directory), apart, mailbox)
+    }
+
+    #[tokio::test]
+    async fn what_is_ordered_while_it_is_thrown_away_stays_or_was_gone_before() {
+        let place = tempfile::tempdir().unwrap();
+        let (quarantine, apart, mailbox) = with_one(place.path()).await;
+        let order = Order { account: AccountId(1), first: Uid(1), last: Uid(1) };
+        let all: UidSet = [Uid(1)].into_iter().collect();
+        let before = apart.open_mailbox(mailbox.id).await.unwrap().highest_modseq();
+        quarantine.want(order).await.unwrap();
+        assert_eq!(remove(&apart, &mailbox, all.clone(), Some(before)).await.unwrap(), 0);
+        assert_eq!(quarantine.wanted(Some(AccountId(1))).await.unwrap(), ["q1-1"]);
+        // What was released, but for its last step, is not released once more.
+        mark(&apart, &mailbox, &all, SystemFlag::Deleted, None).await.unwrap();
+        quarantine.want(order).await.unwrap();
+        assert!(quarantine.wanted(Some(AccountId(1))).await.unwrap().is_empty());
+    }
 
     #[test]
     fn names_of_messages_are_read_as_they_are_written() {

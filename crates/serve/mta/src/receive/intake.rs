@@ -177,18 +177,26 @@ impl Conversation {
             (None, Listener::Lmtp, _) => Origin::Front { received_max },
             (None, _, Asking::Ours) => Origin::Host { received_max, directory, now },
             (None, _, Asking::Stranger) => {
-                match self.live.settings.checks.are_for(self.client.peer.address()) {
-                    true => Origin::Stranger(Stranger {
+                let checks = &self.live.settings.checks;
+                match checks.is_unchecked(self.client.peer.address()) {
+                    // Whether or not anything is checked, nobody else speaks in our name (RFC 8601 §5).
+                    false => Origin::Stranger(Stranger {
                         received_max,
                         us: self.live.settings.hostname.clone(),
-                        is_checked: rooms.resolver.is_some(),
-                        seal: self.sealing_key(),
+                        is_checked: checks.is_on && rooms.resolver.is_some(),
+                        seal: self.sealing_key().filter(|_| checks.is_on),
                         now,
                     }),
-                    false => Origin::Front { received_max },
+                    true => Origin::Front { received_max },
                 }
             }
         }
+    }
+
+    /// Whether whoever brings mail is a stranger whose mail is checked.
+    pub(super) fn is_checked_stranger(&self) -> bool {
+        let is_stranger = self.client.listener != Listener::Lmtp && self.asking() == Asking::Stranger;
+        is_stranger && self.live.settings.checks.are_for(self.client.peer.address())
     }
 
     /// The key of whoever passes the message on, where it is passed on (RFC 8617 §7.1).

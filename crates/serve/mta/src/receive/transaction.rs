@@ -302,6 +302,7 @@ impl Conversation {
             reverse_path: transaction.reverse_path,
             octets: known.octets,
             message_id: known.message_id,
+            is_strangers: self.is_checked_stranger(),
             checks: transaction.checks,
             recipients,
         });

@@ -1,5 +1,8 @@
 //! A stranger names somebody who is not here. Whoever guesses names is banned for it in the end (platform's guard); whoever brings
-//! wanted mail beside them, a list with old addresses or a large provider, is only slowed: a ban would keep that mail waiting.
+//! wanted mail beside them, a list with old addresses or a large provider, is only slowed: a ban would keep that mail waiting. So is a private
+//! address, by way of which all the world may come.
+
+use std::time::Duration;
 
 use mail_types::ReversePath;
 use platform::guard::Offence;
@@ -10,33 +13,38 @@ use super::session::Conversation;
 use crate::screen::unknown::{ASKED_FROM, VOUCHED_MESSAGES, delay, is_credited};
 
 impl Conversation {
-    /// Tells the guard, or lets the answer wait.
+    /// Tells the guard, or lets the answer wait, or both.
     pub(super) async fn named_unknown(&mut self) {
         let Some(mut screening) = self.screening.take() else {
             return self.offended(Offence::UnknownTarget);
         };
         screening.unknown_named = screening.unknown_named.saturating_add(1);
-        let (named, has_credit) = (screening.unknown_named, Box::pin(self.has_credit(&mut screening)).await);
-        if has_credit {
+        let delay = if screening.is_neighbour {
+            // What comes by way of it may be anybody's: the guard does not ban it, unless that is wanted.
+            self.offended(Offence::UnknownTarget);
+            delay(self.named_by_neighbour(&screening))
+        } else if Box::pin(self.has_credit(&mut screening)).await {
             screening.screen.counts.unknown_slowed.increment();
-        }
+            delay(screening.unknown_named)
+        } else {
+            self.offended(Offence::UnknownTarget);
+            Duration::ZERO
+        };
         self.screening = Some(screening);
-        if !has_credit {
-            return self.offended(Offence::UnknownTarget);
-        }
-        let delay = delay(named);
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
     }
 
+    /// How many were named by way of a neighbour in this day, in however many connections.
+    fn named_by_neighbour(&self, screening: &Screening) -> u32 {
+        let of_day = screening.screen.unknown.count(screening.address, &self.door.rooms.clock);
+        of_day.unwrap_or_default().max(screening.unknown_named)
+    }
+
     /// Whether what is known of a stranger's mail outweighs the unknown people that its network has named in this day. A spammer
     /// whose message was taken once gets nothing by it.
     async fn has_credit(&mut self, screening: &mut Screening) -> bool {
-        // What comes by way of a neighbour may be anybody's, and the guard does not ban it.
-        if screening.is_neighbour {
-            return false;
-        }
         let (address, screen) = (screening.address, screening.screen.clone());
         let Some(named) = screen.unknown.count(address, &self.door.rooms.clock) else { return false };
         if is_credited(named, screen.senders().merit_of_network(address).await) {

@@ -1,6 +1,8 @@
 //! What mail says decides where it goes: one answer for all by SMTP, one for each by LMTP; and a filter that cannot say anything
 //! loses nothing.
 
+use std::time::Duration;
+
 use mail_types::{AnnotationName, DomainName, Uid};
 use mta::{
     APART, ContentSettings, Listener, OnBusy, Order, Quarantine, QuarantineLimits, SETTINGS_ANNOTATION,
@@ -156,6 +158,10 @@ async fn an_order_is_written_down_before_it_is_answered() {
     // It is not thrown away for want of room, either.
     let limits = QuarantineLimits { messages: 1, octets: 1 };
     assert_eq!(quarantine(&house).trim(limits).await.unwrap(), [(account, 1)]);
+    assert_eq!(quarantine(&house).wanted(None).await.unwrap(), wanted);
+    // Nor for its age, before it could be released.
+    let later = house.clock().now().saturating_add(Duration::from_secs(1));
+    assert_eq!(quarantine(&house).expire(Duration::from_secs(1), later).await.unwrap(), 0);
     assert_eq!(quarantine(&house).wanted(None).await.unwrap(), wanted);
 }
 

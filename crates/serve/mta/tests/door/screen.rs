@@ -520,3 +520,13 @@ async fn who_has_no_merit_is_asked_about_before_it_is_banned() {
     assert!(!name_unknown(&house, "11.8.8.1:4711", 1).await);
     assert_eq!(asked(), before + 1);
 }
+
+#[tokio::test]
+async fn names_by_way_of_a_neighbour_are_answered_later_and_later() {
+    let house = House::screening(judging(|_| {}), world());
+    let begun = std::time::Instant::now();
+    assert!(name_unknown(&house, "172.17.0.1:4711", 5).await);
+    // In however many connections.
+    assert!(name_unknown(&house, "172.17.0.1:4712", 1).await);
+    assert!(begun.elapsed() >= Duration::from_secs(1), "the guard may not ban it");
+}

@@ -178,13 +178,27 @@ async fn nobody_speaks_in_our_name() {
     let forged = "Authentication-Results: mail.example.org; dmarc=pass header.from=bank.example\r\n\
                   Authentication-Results: (\r\n hidden) MAIL.example.org/1; spf=pass\r\n\
                   Authentication-Results: other.example; spf=pass\r\n";
-    let house = House::checking(settings(), world(&key));
-    let message = format!("{forged}{FROM}\r\nhello\r\n");
-    assert!(bring(&house, "eve@elsewhere.example", &message).await.starts_with("250"));
-    let message = house.only_message().await;
-    assert_eq!(message.matches("bank.example").count(), 0, "{message}");
-    assert_eq!(message.matches("hidden").count(), 0, "{message}");
-    assert_eq!(message.matches("other.example; spf=pass").count(), 1, "{message}");
+    // Where nothing is checked no field of ours stands above it, either.
+    for is_on in [true, false] {
+        let checks = Checks { is_on, ..Checks::default() };
+        let house = House::checking(Settings { checks, ..settings() }, world(&key));
+        let message = format!("{forged}{FROM}\r\nhello\r\n");
+        assert!(bring(&house, "eve@elsewhere.example", &message).await.starts_with("250"));
+        let message = house.only_message().await;
+        assert_eq!(message.matches("bank.example").count(), 0, "{message}");
+        assert_eq!(message.matches("hidden").count(), 0, "{message}");
+        assert_eq!(message.matches("other.example; spf=pass").count(), 1, "{message}");
+        assert_eq!(house.ways()[0].is_strangers, is_on);
+    }
+    // Who checks in front of us is left alone, and what it lets pass is not taken for ours.
+    let front = Checks { unchecked_networks: vec!["192.0.2.0/24".parse().unwrap()], ..Checks::default() };
+    let house = House::checking(Settings { checks: front, ..settings() }, world(&key));
+    assert!(
+        bring(&house, "eve@elsewhere.example", &format!("{forged}{FROM}\r\nhello\r\n"))
+            .await
+            .starts_with("250")
+    );
+    assert!(house.only_message().await.contains("bank.example") && !house.ways()[0].is_strangers);
 }
 
 #[tokio::test]

@@ -13,7 +13,8 @@ use super::{HALF_LIFE, NOBODY, Standing};
 const TIDY_EVERY: u32 = 256;
 const DAY: i64 = 24 * 3_600;
 
-const MIGRATIONS: [&str; 1] = ["CREATE TABLE seen (
+pub(super) const MIGRATIONS: [&str; 2] = [
+    "CREATE TABLE seen (
         kind INTEGER NOT NULL,
         account INTEGER NOT NULL,
         key BLOB NOT NULL,
@@ -23,10 +24,15 @@ const MIGRATIONS: [&str; 1] = ["CREATE TABLE seen (
         unwanted REAL NOT NULL,
         PRIMARY KEY (kind, account, key)
     ) WITHOUT ROWID;
+    CREATE INDEX seen_last ON seen (kind, account, last);
     CREATE INDEX seen_of_kind ON seen (kind, last);
-    CREATE TABLE traps (address TEXT PRIMARY KEY) WITHOUT ROWID;"];
+    CREATE TABLE traps (address TEXT PRIMARY KEY) WITHOUT ROWID;",
+    // Kind 7: whom accounts wrote to, which is the breaker's to remember.
+    "DROP INDEX IF EXISTS seen_last;
+    DELETE FROM seen WHERE kind = 7;",
+];
 
-/// What a row is about.
+/// What a row is about. The numbers stand in files; a number whose kind is gone is never another's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(super) enum Kind {
@@ -43,15 +49,15 @@ pub(super) enum Kind {
     /// What a network sent.
     Network = 6,
     /// An account wrote to somebody.
-    Wrote = 7,
+    Wrote = 8,
     /// A message that our people sent.
-    Message = 8,
+    Message = 9,
     /// An address that wrote to a trap.
-    TrappedAddress = 9,
+    TrappedAddress = 10,
     /// A network that wrote to a trap.
-    TrappedNetwork = 10,
+    TrappedNetwork = 11,
     /// A message that our people sent to somebody of this domain.
-    MessageTo = 11,
+    MessageTo = 12,
 }
 
 impl Kind {

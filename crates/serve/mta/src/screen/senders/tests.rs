@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use super::greylist::constant_sender;
 use super::*;
 use mail_types::ReversePath;
+use storage::rusqlite::params;
+use storage::{CacheBudget, Database, Durability};
 
 const ANN: AccountId = AccountId(1);
 const BOB: AccountId = AccountId(2);
@@ -245,4 +247,34 @@ fn what_is_not_seen_again_is_forgotten() {
         book.tidy(at(age)).unwrap();
     }
     assert!(book.counts().unwrap().iter().all(|(_, rows)| *rows == 0));
+}
+
+#[tokio::test]
+async fn what_an_older_build_has_written_is_read() {
+    let desk = Desk::new();
+    let (trapper, message) = (key(&[b"11.0.0.7/32"]), message_key("<1@example.org>").unwrap());
+    {
+        let older =
+            Database::open(&desk.path, Durability::Derived, CacheBudget::Small, &book::MIGRATIONS[..1]);
+        let older = older.unwrap();
+        let write = |kind: u8, account: AccountId, key: &Key| {
+            let row = "INSERT INTO seen VALUES (?1, ?2, ?3, ?4, ?4, 1, 9)";
+            let seconds = desk.clock.now().unix_seconds();
+            older.connection().execute(row, params![kind, account.0, key, seconds]).unwrap();
+        };
+        write(7, ANN, &key(&[b"eve@elsewhere.example"]));
+        write(8, ANN, &key(&[]));
+        write(9, NOBODY, &message);
+        write(10, NOBODY, &trapper);
+        write(11, NOBODY, &block_key("11.0.0.7".parse().unwrap(), NETWORK));
+    }
+    let senders = desk.open();
+    assert!(senders.have_written(&[ANN]).await);
+    assert_eq!(senders.answers(["1@example.org"], None).await, AnswerTo::Ours);
+    let known = senders.reputation(&sender("spam.example", "11.0.0.7")).await;
+    assert!(known.trapped > 0.0 && known.network_trapped > 0.0, "{known:?}");
+    drop(senders);
+    let book = Book::open(&desk.path).unwrap();
+    let rows: i64 = book.counts().unwrap().iter().map(|(_, rows)| i64::try_from(*rows).unwrap()).sum();
+    assert_eq!(rows, 4, "whom accounts wrote to is the breaker's to remember");
 }
