@@ -57,7 +57,8 @@ pub use settings::{ContentSettings, OnBusy, SETTINGS_ANNOTATION};
 pub use taste::{Action, CHANGES_OCTETS_MAX, Changes, Listed, POINTS_MAX, SENDERS_MAX, Taste, points};
 pub use trial::{ContentTrial, TrialVerdict};
 
-/// Threads on which messages are judged.
+/// Threads on which messages are judged. The windows of attachments have room for as many that need most (`WindowAllowance`): with
+/// one more, one message could keep another from being unpacked.
 const THREADS: usize = 2;
 /// Messages that may wait for one of them; what follows beyond is a setting.
 const WAITING_MAX: usize = 256;
