@@ -48,8 +48,8 @@ pub(crate) struct Collector {
     features: Features,
     /// Whether words are the body's now.
     is_body: bool,
-    /// What the hashes of words mean, where somebody asks.
-    names: Option<HashMap<u32, String>>,
+    /// What hashes of words mean, where somebody asks for that instead.
+    names: Option<Names>,
     /// The place that words are in now.
     place: &'static str,
     place_hash: u64,
@@ -59,10 +59,28 @@ pub(crate) struct Collector {
     text_before: String,
 }
 
+/// Hashes of words with their words.
+#[derive(Debug)]
+struct Names {
+    /// Those that are asked for, sorted; all, if nothing is said.
+    wanted: Option<Vec<u32>>,
+    found: HashMap<u32, String>,
+}
+
+impl Names {
+    fn wants(&self, hash: u32) -> bool {
+        self.wanted.as_ref().is_none_or(|wanted| wanted.binary_search(&hash).is_ok())
+    }
+}
+
 impl Collector {
-    /// One that also keeps the words.
-    pub(crate) fn with_names() -> Collector {
-        Collector { names: Some(HashMap::new()), ..Collector::default() }
+    /// One that finds the words behind these hashes and collects nothing else; behind all, if none are said.
+    pub(crate) fn naming(wanted: Option<Vec<u32>>) -> Collector {
+        let wanted = wanted.map(|mut wanted| {
+            wanted.sort_unstable();
+            wanted
+        });
+        Collector { names: Some(Names { wanted, found: HashMap::new() }), ..Collector::default() }
     }
 
     /// Words that follow stand at this place, and nothing before them.
@@ -80,6 +98,7 @@ impl Collector {
             let pair = mix(before.rotate_left(7) ^ this);
             let text = std::mem::take(&mut self.text_before);
             self.take(pair, || format!("{text} {word}"));
+            self.text_before = text;
         }
         if self.names.is_some() {
             word.clone_into(&mut self.text_before);
@@ -106,34 +125,44 @@ impl Collector {
     /// Every run of four octets, for the trace's view.
     pub(crate) fn trace_grams(&mut self, octets: &[u8]) {
         let [.., trace] = &mut self.features.views;
-        take_grams(octets, trace);
+        if self.names.is_none() {
+            take_grams(octets, trace);
+        }
     }
 
     /// Every run of four octets.
     pub(crate) fn grams(&mut self, octets: &[u8]) {
         let [_, _, header, body, _] = &mut self.features.views;
-        take_grams(octets, if self.is_body { body } else { header });
+        if self.names.is_none() {
+            take_grams(octets, if self.is_body { body } else { header });
+        }
     }
 
-    pub(crate) fn finish(mut self) -> (Features, HashMap<u32, String>) {
+    /// The words that were found.
+    pub(crate) fn names(self) -> HashMap<u32, String> {
+        self.names.map(|names| names.found).unwrap_or_default()
+    }
+
+    pub(crate) fn finish(mut self) -> Features {
         for view in &mut self.features.views {
             view.sort_unstable();
             view.dedup();
         }
-        (self.features, self.names.unwrap_or_default())
+        self.features
     }
 
     fn take(&mut self, hash: u64, text: impl FnOnce() -> String) {
-        let [header, body, ..] = &mut self.features.views;
-        let words = if self.is_body { body } else { header };
-        if words.len() >= FEATURES_MAX {
+        let short = (hash >> 32) as u32;
+        if let Some(names) = &mut self.names {
+            if names.wants(short) {
+                names.found.entry(short).or_insert_with(|| in_words(self.place, &text()));
+            }
             return;
         }
-        let short = (hash >> 32) as u32;
-        words.push(short);
-        if let Some(names) = &mut self.names {
-            let place = self.place;
-            names.entry(short).or_insert_with(|| in_words(place, &text()));
+        let [header, body, ..] = &mut self.features.views;
+        let words = if self.is_body { body } else { header };
+        if words.len() < FEATURES_MAX {
+            words.push(short);
         }
     }
 }

@@ -12,21 +12,21 @@ pub const MESSAGE_OCTETS_MAX: usize = 256 * 1024;
 
 /// The features of a message, of which only the first [`MESSAGE_OCTETS_MAX`] octets count.
 pub fn features(message: &[u8]) -> Features {
-    extract(message, Collector::default()).0
+    extract(message, Collector::default()).finish()
 }
 
-/// The same with what each feature of words means.
-pub(crate) fn named_features(message: &[u8]) -> (Features, HashMap<u32, String>) {
-    extract(message, Collector::with_names())
+/// What features of words mean, those that are asked for or all.
+pub(crate) fn names(message: &[u8], wanted: Option<Vec<u32>>) -> HashMap<u32, String> {
+    extract(message, Collector::naming(wanted)).names()
 }
 
-fn extract(message: &[u8], mut collector: Collector) -> (Features, HashMap<u32, String>) {
+fn extract(message: &[u8], mut collector: Collector) -> Collector {
     let message = message.get(..MESSAGE_OCTETS_MAX).unwrap_or(message);
     let structure = structure(message);
     let header_octets = usize::try_from(structure.header.end).unwrap_or(usize::MAX).min(message.len());
     header::take(message.get(..header_octets).unwrap_or_default(), &mut collector);
     body::take(message, &structure, &mut collector);
-    collector.finish()
+    collector
 }
 
 /// Where the parts of a message lie.

@@ -1,12 +1,15 @@
 //! What is thought of a message, and why.
 
 use crate::collector::{Features, View};
-use crate::extract::named_features;
+use crate::extract::{features, names};
 use crate::model::{Model, WEIGHT_SCALE, norm, probability};
 use crate::personal::Personal;
 
 /// Log-odds are believed no further: content alone is never certain.
 const LOG_ODDS_MAX: f32 = 15.0;
+
+/// Reasons that are given where not all are asked for.
+pub const REASONS_MAX: usize = 64;
 
 /// What is thought of a message.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,38 +47,75 @@ impl<O: AsRef<[u8]>> Model<O> {
 
     /// Judges a message and gives the reasons, the strongest first; their weights add up to the log-odds but for the bounds.
     pub fn explain(&self, message: &[u8], personal: Option<&Personal>) -> (Judgement, Vec<Signal>) {
-        let (features, names) = named_features(message);
+        let features = features(message);
+        let reasons = self.reasons_for(&features, personal);
+        (self.judge(&features, personal), named(message, reasons))
+    }
+
+    /// The strongest reasons for a judgement, the strongest first: [`REASONS_MAX`] at most. Costs half of what all of them cost.
+    pub fn reasons(&self, message: &[u8], features: &Features, personal: Option<&Personal>) -> Vec<Signal> {
+        let mut reasons = self.reasons_for(features, personal);
+        if reasons.len() > REASONS_MAX {
+            let by_weight = |a: &(f32, Reason), b: &(f32, Reason)| b.0.abs().total_cmp(&a.0.abs());
+            reasons.select_nth_unstable_by(REASONS_MAX, by_weight);
+            reasons.truncate(REASONS_MAX);
+        }
+        named(message, reasons)
+    }
+
+    fn reasons_for(&self, features: &Features, personal: Option<&Personal>) -> Vec<(f32, Reason)> {
         let fusion = self.fusion();
-        let mut signals = Vec::new();
+        let mut reasons = Vec::new();
         for ((view, hashes), share) in View::ALL.into_iter().zip(&features.views).zip(fusion.weights) {
             let unit = share / WEIGHT_SCALE / norm(hashes.len());
-            let weights = hashes.iter().map(|&hash| (hash, f32::from(self.cell(view, hash).weight) * unit));
+            let weights = hashes.iter().map(|&hash| (f32::from(self.cell(view, hash).weight) * unit, hash));
             match view {
                 View::HeaderWords | View::BodyWords => {
-                    signals.extend(weights.filter(|(_, weight)| *weight != 0.0).map(|(hash, weight)| {
-                        Signal { weight, text: names.get(&hash).cloned().unwrap_or_default() }
-                    }))
+                    let telling = weights.filter(|(weight, _)| *weight != 0.0);
+                    reasons.extend(telling.map(|(weight, hash)| (weight, Reason::Word(hash))));
                 }
-                View::HeaderOctets => signals.push(Signal {
-                    weight: weights.map(|(_, weight)| weight).sum(),
-                    text: "the header's patterns of letters, all together".to_owned(),
-                }),
-                View::BodyOctets => signals.push(Signal {
-                    weight: weights.map(|(_, weight)| weight).sum(),
-                    text: "the text's patterns of letters, all together".to_owned(),
-                }),
-                View::Trace => signals.push(Signal {
-                    weight: share * self.view(view, hashes),
-                    text: "the way it came, all together".to_owned(),
-                }),
+                View::HeaderOctets => reasons.push((
+                    weights.map(|(weight, _)| weight).sum(),
+                    Reason::Other("the header's patterns of letters, all together"),
+                )),
+                View::BodyOctets => reasons.push((
+                    weights.map(|(weight, _)| weight).sum(),
+                    Reason::Other("the text's patterns of letters, all together"),
+                )),
+                View::Trace => reasons
+                    .push((share * self.view(view, hashes), Reason::Other("the way it came, all together"))),
             }
         }
         if let Some(personal) = personal {
-            let text = "what this account has taught".to_owned();
-            signals.push(Signal { weight: personal.log_odds(&features), text });
+            reasons.push((personal.log_odds(features), Reason::Other("what this account has taught")));
         }
-        signals.push(Signal { weight: fusion.bias, text: "before looking at the message".to_owned() });
-        signals.sort_by(|a, b| b.weight.abs().total_cmp(&a.weight.abs()).then_with(|| a.text.cmp(&b.text)));
-        (self.judge(&features, personal), signals)
+        reasons.push((fusion.bias, Reason::Other("before looking at the message")));
+        reasons
     }
+}
+
+/// A reason before it is put in words.
+enum Reason {
+    /// A feature of words by its hash.
+    Word(u32),
+    Other(&'static str),
+}
+
+/// Puts reasons in words, the strongest first.
+fn named(message: &[u8], reasons: Vec<(f32, Reason)>) -> Vec<Signal> {
+    let hash = |(_, reason): &(f32, Reason)| match reason {
+        Reason::Word(hash) => Some(*hash),
+        Reason::Other(_) => None,
+    };
+    let words = names(message, Some(reasons.iter().filter_map(hash).collect()));
+    let signal = |(weight, reason)| {
+        let text = match reason {
+            Reason::Word(hash) => words.get(&hash).cloned().unwrap_or_default(),
+            Reason::Other(text) => text.to_owned(),
+        };
+        Signal { weight, text }
+    };
+    let mut signals: Vec<Signal> = reasons.into_iter().map(signal).collect();
+    signals.sort_by(|a, b| b.weight.abs().total_cmp(&a.weight.abs()).then_with(|| a.text.cmp(&b.text)));
+    signals
 }

@@ -34,7 +34,7 @@ pub use domains::registrable;
 pub use extract::{MESSAGE_OCTETS_MAX, features};
 pub use facts::{Facts, OWN_DOMAINS_MAX, OWN_NAMES_MAX, Ours};
 pub use hit::{HIT_NAME_OCTETS_MAX, HIT_WORDS_OCTETS_MAX, Hit, POINTS_MAX};
-pub use judgement::{Judgement, Signal};
+pub use judgement::{Judgement, REASONS_MAX, Signal};
 pub use link::{LINKS_MAX, URIS_MAX, uris};
 pub use model::{Class, MODEL_OCTETS, Model, ModelError};
 pub use packed::{PACKED_OCTETS_MAX, pack, starter, unpack};

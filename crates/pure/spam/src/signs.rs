@@ -176,13 +176,13 @@ pub(crate) fn is_runnable(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::extract::named_features;
+    use crate::extract::names;
 
     fn check(message: &str, sign: &str) {
-        let (_, names) = named_features(message.as_bytes());
-        let told = names.values().any(|name| name == sign);
-        assert!(told, "{sign}: {names:?}");
-        let (_, innocent) = named_features(INNOCENT.as_bytes());
+        let found = names(message.as_bytes(), None);
+        let told = found.values().any(|name| name == sign);
+        assert!(told, "{sign}: {found:?}");
+        let innocent = names(INNOCENT.as_bytes(), None);
         assert!(innocent.values().all(|name| name != sign), "{sign} in an innocent message");
     }
 

@@ -83,10 +83,12 @@ mod tests {
 
     #[test]
     fn words_end_where_people_see_it() {
-        let mut collector = Collector::with_names();
-        collector.begin("text");
-        words("Don't pay $9.99, Größe! x 2026", 6, &mut collector);
-        let (features, names) = collector.finish();
+        let of = |mut collector: Collector| {
+            collector.begin("text");
+            words("Don't pay $9.99, Größe! x 2026", 6, &mut collector);
+            collector
+        };
+        let (features, names) = (of(Collector::default()).finish(), of(Collector::naming(None)).names());
         for word in ["don't", "pay", "$9.99", "größe!", "x", "<year>", "$9.99 größe!"] {
             assert!(names.values().any(|name| *name == format!("“{word}” in the text")), "{word}: {names:?}");
         }
@@ -98,14 +100,14 @@ mod tests {
         let count = |text: &str, words_max: usize| {
             let mut collector = Collector::default();
             words(text, words_max, &mut collector);
-            collector.finish().0.count()
+            collector.finish().count()
         };
         assert_eq!([count("a b c", 2), count("a b c", 3), count("a b c", 4)], [3, 5, 5]);
         let longest = "x".repeat(WORD_OCTETS_MAX);
         let name = |word: &str| {
-            let mut collector = Collector::with_names();
+            let mut collector = Collector::naming(None);
             words(word, 1, &mut collector);
-            collector.finish().1.into_values().next().unwrap_or_default()
+            collector.names().into_values().next().unwrap_or_default()
         };
         assert!(name(&longest).contains(&longest));
         assert!(name(&format!("{longest}x")).contains("<long word>"));

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use spam::{
     ACCOUNT_DAY_MAX, Class, FEATURES_MAX, LESSON_MIN, MESSAGE_OCTETS_MAX, MODEL_OCTETS, Model, ModelError,
-    PACKED_OCTETS_MAX, PERSONAL_OCTETS_MAX, Personal, SHARED_DAY_MAX, Taught, features, pack, portable,
-    starter, train, unpack,
+    PACKED_OCTETS_MAX, PERSONAL_OCTETS_MAX, Personal, REASONS_MAX, SHARED_DAY_MAX, Signal, Taught, features,
+    pack, portable, starter, train, unpack,
 };
 
 const WANTED: &[u8] =
@@ -60,6 +60,12 @@ fn every_judgement_is_explained() {
         assert!((sum - judgement.log_odds).abs() < 0.01, "{sum} {}", judgement.log_odds);
         assert!(signals.iter().all(|signal| !signal.text.is_empty()));
         assert!(signals.is_sorted_by(|a, b| a.weight.abs() >= b.weight.abs()));
+        let strongest = model.reasons(message, &features(message), Some(&Personal::default()));
+        assert_eq!(strongest.len(), signals.len().min(REASONS_MAX));
+        let weights =
+            |signals: &[Signal]| signals.iter().map(|signal| signal.weight.abs()).collect::<Vec<_>>();
+        assert_eq!(weights(&strongest), weights(&signals)[..strongest.len()]);
+        assert!(strongest.iter().all(|signal| signals.contains(signal)), "{strongest:?}");
     }
     let (_, signals) = model.explain(UNWANTED, None);
     assert!(

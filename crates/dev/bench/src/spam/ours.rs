@@ -34,9 +34,10 @@ impl Whole {
         let mut inspector = Inspector::new(Arc::clone(&self.attachments));
         inspector.feed(octets);
         std::hint::black_box(inspector.finish());
-        let judgement = model.judge(&features(octets), personal);
+        let features = features(octets);
+        let judgement = model.judge(&features, personal);
         let signals = match judgement.log_odds > 0.0 {
-            true => model.explain(octets, personal).1,
+            true => model.reasons(octets, &features, personal),
             false => Vec::new(),
         };
         f64::from(weigh(octets, Some((judgement, &signals)), &Facts::default(), &self.catalogue).score())

@@ -125,7 +125,7 @@ pub(crate) fn judge(
     let judgement = inner.models.ask(|model| model.judge(&features, None));
     // Reasons cost more than the judgement, and nobody asks why mail is good.
     let signals = match judgement.log_odds > 0.0 {
-        true => inner.models.ask(|model| model.explain(octets, None)).1,
+        true => inner.models.ask(|model| model.reasons(octets, &features, None)),
         false => Vec::new(),
     };
     let author = author(octets);
