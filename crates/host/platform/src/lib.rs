@@ -10,6 +10,7 @@ pub mod firewall;
 pub mod guard;
 pub mod lines;
 pub mod listener;
+pub mod mapping;
 pub mod memory;
 pub mod metrics;
 pub mod network;

@@ -145,6 +145,16 @@ impl<O: AsRef<[u8]>> Model<O> {
         if is_sound && is_finite { Ok(model) } else { Err(ModelError::Damaged) }
     }
 
+    /// What holds the octets.
+    pub fn holder(&self) -> &O {
+        &self.octets
+    }
+
+    /// The same octets, held by something else.
+    pub fn held_by<P: AsRef<[u8]>>(self, hold: impl FnOnce(O) -> P) -> Model<P> {
+        Model { octets: hold(self.octets) }
+    }
+
     /// All octets, to be written to a file; sealed first where something was learned.
     pub fn octets(&self) -> &[u8] {
         self.octets.as_ref()

@@ -18,6 +18,7 @@ mod opinion;
 mod orders;
 mod quarantine;
 mod settings;
+mod shared_model;
 mod taste;
 mod trial;
 

@@ -10,16 +10,13 @@ use std::sync::Arc;
 use mail_types::AccountId;
 use parking_lot::{Mutex, RwLock};
 use platform::durable::{self, Readable};
-use spam::{Class, Features, Model, Personal, Taught, starter};
+use spam::{Class, Features, Model, Personal, Taught};
+
+use super::shared_model::{self, Octets};
 
 /// Accounts' models that are kept in memory, 16 KiB each at most.
 const PERSONALS_MAX: usize = 256;
 
-const SHARED: &str = "shared.model";
-/// The shared model as it was at the end of the day before.
-const YESTERDAY: &str = "shared.model.yesterday";
-/// What could not be read, left for whoever wants to look at it.
-const DAMAGED: &str = "shared.model.damaged";
 const ACCOUNTS: &str = "accounts";
 
 /// All models.
@@ -34,7 +31,8 @@ pub(crate) struct Models {
 
 #[derive(Debug)]
 struct Shared {
-    model: Model<Vec<u8>>,
+    model: Model<Octets>,
+    /// It is not what its file says.
     is_changed: bool,
     /// The day whose beginning the kept copy is of.
     kept_day: u32,
@@ -51,29 +49,17 @@ impl Models {
     /// Opens the models in a directory; the shared one starts from what the program brings along. Blocking.
     pub(crate) fn open(place: &Path, day: u32) -> io::Result<Self> {
         durable::create_directories(&place.join(ACCOUNTS))?;
-        let path = place.join(SHARED);
-        let model = match fs::read(&path) {
-            Ok(octets) => match Model::open(octets) {
-                Ok(model) => model,
-                Err(error) => {
-                    tracing::error!(path = %path.display(), %error, "the filter starts anew from its first model");
-                    fs::rename(&path, place.join(DAMAGED))?;
-                    starter()
-                }
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => starter(),
-            Err(error) => return Err(error),
-        };
+        let (model, is_changed) = shared_model::open(place)?;
         Ok(Self {
             place: place.to_owned(),
-            shared: RwLock::new(Shared { model, is_changed: false, kept_day: day }),
+            shared: RwLock::new(Shared { model, is_changed, kept_day: day }),
             personals: Mutex::default(),
             teaching: Mutex::new(()),
         })
     }
 
     /// Asks the shared model.
-    pub(crate) fn ask<T>(&self, question: impl FnOnce(&Model<Vec<u8>>) -> T) -> T {
+    pub(crate) fn ask<T>(&self, question: impl FnOnce(&Model<Octets>) -> T) -> T {
         question(&self.shared.read().model)
     }
 
@@ -147,30 +133,46 @@ impl Models {
         self.ask(|model| (model.learned(Class::Wanted), model.learned(Class::Unwanted)))
     }
 
-    /// Writes the shared model, if it has learned something. Blocking.
+    /// Writes the shared model, if there is something new. Blocking.
     pub(crate) fn keep(&self, day: u32) -> io::Result<()> {
         let (octets, kept_day) = {
             let mut shared = self.shared.write();
+            if shared.model.holder().is_damaged() {
+                shared.model = shared_model::instead(&self.place)?;
+                shared.is_changed = true;
+            }
             if !shared.is_changed {
                 return Ok(());
             }
-            shared.is_changed = false;
             shared.model.seal();
-            (shared.model.octets().to_vec(), std::mem::replace(&mut shared.kept_day, day))
+            let octets = shared.model.octets().to_vec();
+            if shared.model.holder().is_damaged() {
+                // Zeros of a page that could not be read are in them.
+                return Err(io::Error::other("the filter's model could not be read whole"));
+            }
+            shared.is_changed = false;
+            (octets, std::mem::replace(&mut shared.kept_day, day))
         };
-        self.write(&octets, kept_day != day).inspect_err(|_| {
+        shared_model::write(&self.place, &octets, kept_day != day).inspect_err(|_| {
             let mut shared = self.shared.write();
             (shared.is_changed, shared.kept_day) = (true, kept_day);
-        })
+        })?;
+        drop(octets);
+        self.map_again();
+        Ok(())
     }
 
-    /// The former model stays in its place until the new one takes it: whatever fails between, none is missing.
-    fn write(&self, octets: &[u8], is_new_day: bool) -> io::Result<()> {
-        let path = self.place.join(SHARED);
-        if is_new_day && path.exists() {
-            durable::write(&self.place.join(YESTERDAY), &fs::read(&path)?, Readable::Owner)?;
+    /// What was written takes the place of what is in memory, unless that has learned since.
+    fn map_again(&self) {
+        match shared_model::mapped(&self.place) {
+            Ok(written) => {
+                let mut shared = self.shared.write();
+                if !shared.is_changed {
+                    shared.model = written;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the filter's model stays in memory"),
         }
-        durable::write(&path, octets, Readable::Owner)
     }
 
     /// Forgets what an account has taught. Blocking.
@@ -184,13 +186,10 @@ impl Models {
     /// Forgets what all have taught, or goes back to the day before; false where there is none. Blocking.
     pub(crate) fn go_back(&self, to: Past, day: u32) -> io::Result<bool> {
         let model = match to {
-            Past::Start => starter(),
-            Past::Yesterday => match fs::read(self.place.join(YESTERDAY)) {
-                Ok(octets) => Model::open(octets).map_err(io::Error::other)?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-                Err(error) => return Err(error),
-            },
+            Past::Start => Some(shared_model::first()),
+            Past::Yesterday => shared_model::yesterday(&self.place)?,
         };
+        let Some(model) = model else { return Ok(false) };
         {
             let mut shared = self.shared.write();
             shared.model = model;
@@ -223,6 +222,9 @@ impl Personals {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
+
+    use super::super::shared_model::{DAMAGED, SHARED};
     use super::*;
 
     fn letter(word: &str) -> Features {
@@ -297,6 +299,45 @@ mod tests {
         let models = Models::open(place.path(), 1).unwrap();
         assert!(models.learned().0 > 0, "the first model is in use");
         assert!(place.path().join(DAMAGED).exists());
+    }
+
+    #[test]
+    fn what_was_written_is_mapped() {
+        let place = tempfile::tempdir().unwrap();
+        let models = Models::open(place.path(), 1).unwrap();
+        let is_mapped = || models.ask(|model| matches!(model.holder(), Octets::Mapped(_)));
+        assert!(!is_mapped(), "the first model is in no file");
+        models.keep(1).unwrap();
+        assert!(is_mapped());
+        let learned = models.learned();
+        models.learn(&letter("roses"), Class::Unwanted);
+        assert_eq!(models.learned(), (learned.0, learned.1 + 1));
+        assert_eq!(Models::open(place.path(), 1).unwrap().learned(), learned, "not written yet");
+    }
+
+    #[test]
+    fn a_model_that_is_cut_short_under_us_is_put_aside() {
+        let place = tempfile::tempdir().unwrap();
+        let models = Models::open(place.path(), 1).unwrap();
+        models.learn(&letter("tulips"), Class::Unwanted);
+        models.keep(1).unwrap();
+        let of_yesterday = models.learned();
+        models.learn(&letter("roses"), Class::Unwanted);
+        models.keep(2).unwrap();
+        let cut = || {
+            let file = File::options().write(true).open(place.path().join(SHARED)).unwrap();
+            file.set_len(4_096).unwrap();
+        };
+        cut();
+        models.ask(|model| model.judge(&letter("roses"), None));
+        models.keep(2).unwrap();
+        assert!(place.path().join(DAMAGED).exists());
+        assert_eq!(models.learned(), of_yesterday);
+        assert_eq!(Models::open(place.path(), 2).unwrap().learned(), of_yesterday);
+        // And so it is where it is found at the start, or gone.
+        cut();
+        assert_eq!(Models::open(place.path(), 2).unwrap().learned(), of_yesterday);
+        assert_eq!(Models::open(place.path(), 2).unwrap().learned(), of_yesterday);
     }
 
     #[test]

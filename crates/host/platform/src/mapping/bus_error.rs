@@ -1,0 +1,148 @@
+//! What happens when a page of a mapped file cannot be read. The kernel sends SIGBUS to the thread that reads; its handler puts a
+//! page of zeros there, writes down that it did, and the thread reads on. Everywhere else the signal does what it did before.
+
+use std::io;
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// Most files that are mapped at a time.
+const WATCHED_MAX: usize = 64;
+
+/// A range of addresses that is watched; the handler may read it at any moment, so there are only atomics in it.
+struct Range {
+    is_taken: AtomicBool,
+    /// The first address; 0 while nothing is watched.
+    start: AtomicUsize,
+    end: AtomicUsize,
+    is_damaged: AtomicBool,
+}
+
+static RANGES: [Range; WATCHED_MAX] = [const {
+    Range {
+        is_taken: AtomicBool::new(false),
+        start: AtomicUsize::new(0),
+        end: AtomicUsize::new(0),
+        is_damaged: AtomicBool::new(false),
+    }
+}; WATCHED_MAX];
+
+/// The kernel's size of a page, set before the handler is.
+static PAGE_OCTETS: AtomicUsize = AtomicUsize::new(0);
+
+/// What SIGBUS did before: Rust's own handler, which tells of a stack that overflowed, or the end of the process.
+static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
+
+/// One range, until it ends.
+#[derive(Debug)]
+pub(super) struct Watch {
+    index: usize,
+}
+
+impl Watch {
+    /// Watches a range of whole pages from here on.
+    pub(super) fn over(start: usize, octets: usize) -> io::Result<Watch> {
+        handle_bus_errors()?;
+        for (index, range) in RANGES.iter().enumerate() {
+            if !range.is_taken.swap(true, Ordering::AcqRel) {
+                range.is_damaged.store(false, Ordering::Relaxed);
+                range.end.store(start + octets, Ordering::Relaxed);
+                range.start.store(start, Ordering::Release);
+                return Ok(Watch { index });
+            }
+        }
+        Err(io::Error::new(
+            io::ErrorKind::QuotaExceeded,
+            format!("{WATCHED_MAX} files are mapped, no more can be"),
+        ))
+    }
+
+    fn range(&self) -> Option<&'static Range> {
+        RANGES.get(self.index)
+    }
+
+    pub(super) fn has_seen_damage(&self) -> bool {
+        self.range().is_some_and(|range| range.is_damaged.load(Ordering::Acquire))
+    }
+
+    /// Watches no longer; to be called once, while the range is still mapped.
+    pub(super) fn end(&self) {
+        if let Some(range) = self.range() {
+            range.start.store(0, Ordering::Release);
+            range.is_taken.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// The range that an address is in.
+fn watched(address: usize) -> Option<&'static Range> {
+    RANGES.iter().find(|range| {
+        let start = range.start.load(Ordering::Acquire);
+        start != 0 && (start..range.end.load(Ordering::Relaxed)).contains(&address)
+    })
+}
+
+/// Sets the handler, once.
+#[allow(unsafe_code, reason = "the C library's signals are not safe by their types")]
+fn handle_bus_errors() -> io::Result<()> {
+    static SET: OnceLock<Option<i32>> = OnceLock::new();
+    let failed = SET.get_or_init(|| {
+        // SAFETY: asks for a number, touches no memory of ours.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        PAGE_OCTETS.store(usize::try_from(page).unwrap_or(4_096), Ordering::Release);
+        // SAFETY: sigaction is a C structure for which all zeros are a value: no handler, no flags, an empty mask.
+        let (mut ours, mut before): (libc::sigaction, libc::sigaction) = unsafe { std::mem::zeroed() };
+        ours.sa_sigaction = on_bus_error as extern "C" fn(_, _, _) as libc::sighandler_t;
+        // On the stack that Rust keeps for its own handler, since ours may have to hand over to that.
+        ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        // SAFETY: both structures live through the calls. What was before is kept before the handler that reads it can run: the
+        // first call only asks.
+        unsafe {
+            if libc::sigaction(libc::SIGBUS, ptr::null(), &raw mut before) != 0 {
+                return io::Error::last_os_error().raw_os_error();
+            }
+            let _ = BEFORE.set(before);
+            if libc::sigaction(libc::SIGBUS, &raw const ours, ptr::null_mut()) != 0 {
+                return io::Error::last_os_error().raw_os_error();
+            }
+        }
+        None
+    });
+    failed.map_or(Ok(()), |code| Err(io::Error::from_raw_os_error(code)))
+}
+
+/// Runs in a thread that was stopped anywhere: only atomics and system calls.
+#[allow(unsafe_code, reason = "a handler of signals works on what the kernel points it to")]
+extern "C" fn on_bus_error(_: libc::c_int, told: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: the handler is set with SA_SIGINFO, so `told` is valid; a SIGBUS of the kernel's own has an address, and a code above
+    // zero. One that somebody sends by kill(2) has another number in its place, and is not looked at.
+    let address = unsafe { if (*told).si_code > 0 { (*told).si_addr() as usize } else { 0 } };
+    let page_octets = PAGE_OCTETS.load(Ordering::Acquire);
+    if let Some(range) = watched(address)
+        && page_octets.is_power_of_two()
+        && put_zeros(address & !(page_octets - 1), page_octets)
+    {
+        range.is_damaged.store(true, Ordering::Release);
+        return;
+    }
+    if let Some(before) = BEFORE.get() {
+        // SAFETY: puts back what was there; the instruction that failed is run again, and finds it.
+        unsafe { libc::sigaction(libc::SIGBUS, before, ptr::null_mut()) };
+    }
+}
+
+#[allow(unsafe_code, reason = "mmap and errno are not safe by their types")]
+fn put_zeros(page: usize, octets: usize) -> bool {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let way = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+    // SAFETY: the page is inside a range that is watched, so it is mapped, and by a `Mapping` that is borrowed by whoever reads here;
+    // one of zeros in its place is as readable and writable as it was. mmap is a plain system call here, and what it may
+    // leave in errno is put back for the code that was stopped.
+    unsafe {
+        let errno = libc::__errno_location();
+        let kept = *errno;
+        let placed = libc::mmap(page as *mut libc::c_void, octets, access, way, -1, 0);
+        *errno = kept;
+        placed != libc::MAP_FAILED
+    }
+}
