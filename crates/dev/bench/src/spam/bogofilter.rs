@@ -16,11 +16,8 @@ const SPAM_FROM: f64 = 0.99;
 /// Learns and judges lists of files, each list in one process.
 pub(super) fn batch(train: &[&Letter], test: &[&Letter]) -> anyhow::Result<Run> {
     let directory = tempfile::tempdir()?;
+    learn(directory.path(), train)?;
     let list = directory.path().join("list");
-    for (is_spam, option) in [(true, "-s"), (false, "-n")] {
-        write_list(&list, train.iter().copied().filter(|letter| letter.is_spam == is_spam))?;
-        run(directory.path(), &["-b", option], &list)?;
-    }
     write_list(&list, test.iter().copied())?;
     let (_, before) = cpu_seconds();
     let output = run(directory.path(), &["-b", "-TT"], &list)?;
@@ -37,11 +34,21 @@ pub(super) fn batch(train: &[&Letter], test: &[&Letter]) -> anyhow::Result<Run> 
     })
 }
 
-/// Judges and learns message by message, as mail programs call it.
-pub(super) fn online(letters: &[Letter]) -> anyhow::Result<Run> {
+fn learn(directory: &Path, letters: &[&Letter]) -> anyhow::Result<()> {
+    let list = directory.join("list");
+    for (is_spam, option) in [(true, "-s"), (false, "-n")] {
+        write_list(&list, letters.iter().copied().filter(|letter| letter.is_spam == is_spam))?;
+        run(directory, &["-b", option], &list)?;
+    }
+    Ok(())
+}
+
+/// Learns some letters in one go; then judges and learns others message by message, as mail programs call it.
+pub(super) fn online(way: &'static str, known: &[&Letter], letters: &[Letter]) -> anyhow::Result<Run> {
     let directory = tempfile::tempdir()?;
     // Judging needs a word list to be there.
     run(directory.path(), &["-s"], Path::new("/dev/null"))?;
+    learn(directory.path(), known)?;
     let (_, before) = cpu_seconds();
     let mut scores = Scores::new();
     for letter in letters {
@@ -50,7 +57,7 @@ pub(super) fn online(letters: &[Letter]) -> anyhow::Result<Run> {
         run(directory.path(), &[if letter.is_spam { "-s" } else { "-n" }], &letter.path)?;
     }
     let cpu_seconds = (cpu_seconds().1 - before) * 1_000.0 / letters.len().max(1) as f64;
-    Ok(Run { filter: "bogofilter", way: "online", spam_from: SPAM_FROM, scores, cpu_seconds, peak_mib: None })
+    Ok(Run { filter: "bogofilter", way, spam_from: SPAM_FROM, scores, cpu_seconds, peak_mib: None })
 }
 
 fn run(directory: &Path, options: &[&str], input: &Path) -> anyhow::Result<String> {

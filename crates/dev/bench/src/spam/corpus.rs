@@ -1,5 +1,6 @@
 //! Sorted mail on disk: directories named after what they hold, or a TREC corpus.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -12,6 +13,13 @@ pub(super) struct Letter {
     pub(super) is_spam: bool,
     /// When it came, in seconds; 0 if nothing tells.
     pub(super) time: i64,
+}
+
+impl Letter {
+    /// Which of the two came first.
+    fn order(&self, other: &Letter) -> Ordering {
+        (self.time, self.path.file_name(), &self.path).cmp(&(other.time, other.path.file_name(), &other.path))
+    }
 }
 
 /// How what is learned is told from what is judged: always two thirds from one third.
@@ -48,6 +56,21 @@ pub(super) struct Stream {
     pub(super) turns: Vec<(Letter, Turn)>,
 }
 
+impl Stream {
+    /// These letters in the order in which they came, each judged, then taught.
+    pub(super) fn of(letters: &[&Letter]) -> Stream {
+        let turns = in_order(letters).into_iter().map(|letter| (letter, Turn::JudgeAndTeach)).collect();
+        Stream { way: "online", turns }
+    }
+}
+
+/// Letters in the order in which they came.
+pub(super) fn in_order(letters: &[&Letter]) -> Vec<Letter> {
+    let mut letters: Vec<Letter> = letters.iter().copied().cloned().collect();
+    letters.sort_by(Letter::order);
+    letters
+}
+
 /// Directories of TREC corpora with an index, and how they are called here: in `full` the truth is told at once, in the others late,
 /// or of some messages only.
 const STREAMS: [(&str, &str); 4] =
@@ -81,10 +104,10 @@ impl Corpus {
         Ok(Corpus { letters, streams })
     }
 
-    /// What is learned, and what is judged.
-    pub(super) fn split(&self, split: Split) -> (Vec<&Letter>, Vec<&Letter>) {
+    /// What is learned, and what is judged: of the thirds that hashes make this one.
+    pub(super) fn split(&self, split: Split, third: u64) -> (Vec<&Letter>, Vec<&Letter>) {
         match split {
-            Split::Hash => self.letters.iter().partition(|letter| !name_hash(&letter.path).is_multiple_of(3)),
+            Split::Hash => self.letters.iter().partition(|letter| name_hash(&letter.path) % 3 != third),
             Split::Time => {
                 let (mut train, mut test) = (Vec::new(), Vec::new());
                 for is_spam in [false, true] {
@@ -139,7 +162,7 @@ fn sorted(directory: &Path) -> anyhow::Result<Vec<Letter>> {
             }
         }
     }
-    letters.sort_by(|a, b| (a.time, a.path.file_name(), &a.path).cmp(&(b.time, b.path.file_name(), &b.path)));
+    letters.sort_by(Letter::order);
     Ok(letters)
 }
 

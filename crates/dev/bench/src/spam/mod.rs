@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use self::corpus::{Corpus, Letter, Split};
+use self::corpus::{Corpus, Letter, Split, in_order};
 pub(crate) use self::ours::memory;
 use self::scores::{Run, Scores};
 
@@ -26,6 +26,9 @@ pub(crate) struct Plan {
     /// How what is learned is told from what is judged.
     #[arg(long, value_enum, default_value_t = Split::Hash)]
     split: Split,
+    /// Which third is judged, where hashes tell them apart.
+    #[arg(long, value_name = "0-2", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..3))]
+    third: u64,
     /// Which filters, of those that are installed.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Filter::ALL)]
     filters: Vec<Filter>,
@@ -53,7 +56,7 @@ impl Filter {
 /// Measures and prints the table.
 pub(crate) fn run(plan: &Plan) -> anyhow::Result<()> {
     let corpus = Corpus::read(&plan.corpus).with_context(|| format!("reading {}", plan.corpus.display()))?;
-    let (train, test) = corpus.split(plan.split);
+    let (train, test) = corpus.split(plan.split, plan.third);
     eprintln!("{} messages: {} to learn, {} to judge", corpus.letters.len(), train.len(), test.len());
     let mut runs = Vec::new();
     for filter in &plan.filters {
@@ -79,7 +82,11 @@ fn measure(filter: Filter, corpus: &Corpus, train: &[&Letter], test: &[&Letter])
     match filter {
         Filter::Mailstead => ours::measure(corpus, train, test),
         Filter::Spamassassin => Ok(vec![spamassassin::batch(train, test)?]),
-        Filter::Bogofilter => Ok(vec![bogofilter::batch(train, test)?, bogofilter::online(&corpus.letters)?]),
+        Filter::Bogofilter => Ok(vec![
+            bogofilter::batch(train, test)?,
+            bogofilter::online("online", &[], &corpus.letters)?,
+            bogofilter::online("batch, then online", train, &in_order(test))?,
+        ]),
         Filter::Rspamd => Ok(vec![rspamd::batch(train, test)?]),
     }
 }

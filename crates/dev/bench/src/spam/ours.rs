@@ -1,10 +1,12 @@
 //! Our own filter.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
 use attachments::{Inspector, Rules};
+use platform::mapping::Mapping;
 use spam::{
     Catalogue, Class, Facts, MESSAGE_OCTETS_MAX, Model, Personal, Taught, Thresholds, features, pack,
     portable, starter, train, unpack, weigh,
@@ -30,7 +32,7 @@ impl Whole {
 
     /// The score of the models and the rules. What is attached is looked at, as the server does, and not counted: what is done
     /// for that does not depend on the score.
-    fn score(&self, model: &Model<Vec<u8>>, personal: Option<&Personal>, octets: &[u8]) -> f64 {
+    fn score(&self, model: &Model<impl AsRef<[u8]>>, personal: Option<&Personal>, octets: &[u8]) -> f64 {
         let mut inspector = Inspector::new(Arc::clone(&self.attachments));
         inspector.feed(octets);
         std::hint::black_box(inspector.finish());
@@ -70,7 +72,8 @@ impl By<'_> {
 
 /// `whole`: models, rules and the look at attachments, as the server judges; with learned in one go as `batch`, which is the
 /// model by itself. `packed`: the same, packed as small as the starter model. `portable`: learned without what ties mail
-/// to its place, and packed, as the starter model is made. Then each stream, judged and learned message by message.
+/// to its place, and packed, as the starter model is made. Then each stream, judged and learned message by message, from a model
+/// that knows nothing; and the judged in their order, from what was learned in one go and, as a server begins, from `portable`.
 pub(super) fn measure(corpus: &Corpus, learned: &[&Letter], judged: &[&Letter]) -> anyhow::Result<Vec<Run>> {
     let lessons = |reduce: fn(&[u8]) -> Vec<u8>| {
         let lessons = learned.iter().map(|letter| Ok((features(&reduce(&octets(letter)?)), class(letter))));
@@ -94,6 +97,9 @@ pub(super) fn measure(corpus: &Corpus, learned: &[&Letter], judged: &[&Letter]) 
     for stream in corpus.streams.iter().take(1) {
         runs.push(online("whole, online", By::Whole(&whole), Model::empty(), stream)?);
     }
+    let stream = Stream::of(judged);
+    runs.push(online("batch, then online", By::Whole(&whole), model, &stream)?);
+    runs.push(online("portable, then online", By::Whole(&whole), portable, &stream)?);
     Ok(runs)
 }
 
@@ -167,7 +173,7 @@ fn memory_of(model: &Model<Vec<u8>>, judged: &[&Letter]) -> anyhow::Result<f64> 
 /// The other side: judges each message of the list for another account with all that the server asks of a message, and has that
 /// account teach.
 pub(crate) fn memory(directory: &Path) -> anyhow::Result<()> {
-    let mut shared = Model::open(std::fs::read(directory.join("model"))?)?;
+    let mut shared = Model::open(Mapping::of(&File::open(directory.join("model"))?)?)?;
     let list = std::fs::read_to_string(directory.join("list"))?;
     let place = |account: usize| directory.join(format!("account-{account}"));
     for account in 0..ACCOUNTS {

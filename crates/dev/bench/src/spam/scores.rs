@@ -89,7 +89,7 @@ impl Run {
         let (low, high) = self.area_bounds();
         let (ham, spam) = self.mistakes();
         format!(
-            "{:<13} {:<14} {:>7} {:>9.4} {:>15} {:>7.3} {:>7.2} {:>7.2} {:>8.2} {:>8.2} {:>12.3} {:>9}",
+            "{:<13} {:<23} {:>7} {:>9.4} {:>15} {:>7.3} {:>7.2} {:>7.2} {:>8.2} {:>8.2} {:>12.3} {:>9}",
             self.filter,
             self.way,
             self.scores.len(),
@@ -153,7 +153,7 @@ fn percent((mistakes, all): (usize, usize)) -> f64 {
 
 pub(super) fn table(runs: &[Run]) -> String {
     let mut text = format!(
-        "{:<13} {:<14} {:>7} {:>9} {:>15} {:>7} {:>7} {:>7} {:>8} {:>8} {:>12} {:>9}\n",
+        "{:<13} {:<23} {:>7} {:>9} {:>15} {:>7} {:>7} {:>7} {:>8} {:>8} {:>12} {:>9}\n",
         "filter",
         "way",
         "judged",
