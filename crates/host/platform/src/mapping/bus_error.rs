@@ -4,28 +4,34 @@
 use std::io;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// Most files that are mapped at a time.
 const WATCHED_MAX: usize = 64;
 
-/// A range of addresses that is watched; the handler may read it at any moment, so there are only atomics in it.
+/// What ranges are counted in; every kernel's page is a multiple of it.
+const UNIT_OCTETS: usize = 4_096;
+
+/// Bits of a range's word that say how many units it has; those above say where it begins.
+const COUNT_BITS: u32 = 28;
+
+/// A range of addresses that is watched. The handler may look at it at any moment, so all of it is in one word.
 struct Range {
-    is_taken: AtomicBool,
-    /// The first address; 0 while nothing is watched.
-    start: AtomicUsize,
-    end: AtomicUsize,
+    /// 0 while nothing is watched.
+    word: AtomicU64,
     is_damaged: AtomicBool,
 }
 
-static RANGES: [Range; WATCHED_MAX] = [const {
-    Range {
-        is_taken: AtomicBool::new(false),
-        start: AtomicUsize::new(0),
-        end: AtomicUsize::new(0),
-        is_damaged: AtomicBool::new(false),
+static RANGES: [Range; WATCHED_MAX] =
+    [const { Range { word: AtomicU64::new(0), is_damaged: AtomicBool::new(false) } }; WATCHED_MAX];
+
+impl Range {
+    fn holds(&self, address: usize) -> bool {
+        let word = self.word.load(Ordering::Acquire);
+        let (first, count) = (word >> COUNT_BITS, word & ((1 << COUNT_BITS) - 1));
+        (first..first + count).contains(&((address / UNIT_OCTETS) as u64))
     }
-}; WATCHED_MAX];
+}
 
 /// The kernel's size of a page, set before the handler is.
 static PAGE_OCTETS: AtomicUsize = AtomicUsize::new(0);
@@ -40,21 +46,20 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Watches a range of whole pages from here on.
+    /// Watches from here on a range that begins with a page.
     pub(super) fn over(start: usize, octets: usize) -> io::Result<Watch> {
         handle_bus_errors()?;
-        for (index, range) in RANGES.iter().enumerate() {
-            if !range.is_taken.swap(true, Ordering::AcqRel) {
-                range.is_damaged.store(false, Ordering::Relaxed);
-                range.end.store(start + octets, Ordering::Relaxed);
-                range.start.store(start, Ordering::Release);
-                return Ok(Watch { index });
-            }
+        let (first, count) = ((start / UNIT_OCTETS) as u64, octets.div_ceil(UNIT_OCTETS) as u64);
+        if first >> (u64::BITS - COUNT_BITS) != 0 || count >> COUNT_BITS != 0 {
+            return Err(io::Error::other("the kernel mapped a file where it cannot be watched"));
         }
-        Err(io::Error::new(
-            io::ErrorKind::QuotaExceeded,
-            format!("{WATCHED_MAX} files are mapped, no more can be"),
-        ))
+        let word = first << COUNT_BITS | count;
+        let is_free =
+            |range: &Range| range.word.compare_exchange(0, word, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let full = || {
+            io::Error::new(io::ErrorKind::QuotaExceeded, format!("{WATCHED_MAX} files are mapped at a time"))
+        };
+        RANGES.iter().position(is_free).map(|index| Watch { index }).ok_or_else(full)
     }
 
     fn range(&self) -> Option<&'static Range> {
@@ -65,21 +70,13 @@ impl Watch {
         self.range().is_some_and(|range| range.is_damaged.load(Ordering::Acquire))
     }
 
-    /// Watches no longer; to be called once, while the range is still mapped.
+    /// Watches no longer; to be called once, while the range is still mapped and nobody reads it.
     pub(super) fn end(&self) {
         if let Some(range) = self.range() {
-            range.start.store(0, Ordering::Release);
-            range.is_taken.store(false, Ordering::Release);
+            range.is_damaged.store(false, Ordering::Relaxed);
+            range.word.store(0, Ordering::Release);
         }
     }
-}
-
-/// The range that an address is in.
-fn watched(address: usize) -> Option<&'static Range> {
-    RANGES.iter().find(|range| {
-        let start = range.start.load(Ordering::Acquire);
-        start != 0 && (start..range.end.load(Ordering::Relaxed)).contains(&address)
-    })
 }
 
 /// Sets the handler, once.
@@ -118,7 +115,7 @@ extern "C" fn on_bus_error(_: libc::c_int, told: *mut libc::siginfo_t, _: *mut l
     // zero. One that somebody sends by kill(2) has another number in its place, and is not looked at.
     let address = unsafe { if (*told).si_code > 0 { (*told).si_addr() as usize } else { 0 } };
     let page_octets = PAGE_OCTETS.load(Ordering::Acquire);
-    if let Some(range) = watched(address)
+    if let Some(range) = RANGES.iter().find(|range| range.holds(address))
         && page_octets.is_power_of_two()
         && put_zeros(address & !(page_octets - 1), page_octets)
     {
