@@ -32,9 +32,10 @@ impl Readable {
 /// there, whole. Returns when the new one is on disk. Blocks: call it from a worker thread.
 ///
 /// # Errors
-/// What the operating system says; the old file is then untouched.
+/// What the operating system says; the old file is then untouched, unless the disk failed in the last step.
 pub fn write(path: &Path, octets: &[u8], readable: Readable) -> io::Result<()> {
-    let directory = directory_of(path);
+    // Opened first: that can fail for want of descriptors, and must not once the new file is there.
+    let directory = File::open(directory_of(path))?;
     let temporary = temporary_beside(path)?;
     let written = write_new(&temporary, octets, readable).and_then(|()| fs::rename(&temporary, path));
     if let Err(error) = written {
@@ -42,7 +43,25 @@ pub fn write(path: &Path, octets: &[u8], readable: Readable) -> io::Result<()> {
         let _ = fs::remove_file(&temporary);
         return Err(error);
     }
-    sync_directory(directory)
+    directory.sync_all()
+}
+
+/// Gives the file at `from` the name `to` as well, in place of what has it; a copy, where a file cannot have two. Whoever later
+/// replaces one of them by [`write`] leaves the other as it is. Both are in one directory. Blocks.
+///
+/// # Errors
+/// What the operating system says.
+pub fn link(from: &Path, to: &Path) -> io::Result<()> {
+    let temporary = temporary_beside(to)?;
+    let _ = fs::remove_file(&temporary);
+    if fs::hard_link(from, &temporary).is_err() {
+        return write(to, &fs::read(from)?, Readable::Owner);
+    }
+    let renamed = fs::rename(&temporary, to);
+    // Where both already were one file, rename does nothing and leaves this name.
+    let _ = fs::remove_file(&temporary);
+    renamed?;
+    sync_directory(directory_of(to))
 }
 
 /// Makes the names in a directory durable: a created, renamed or removed file survives a power cut after this.
@@ -124,6 +143,22 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_second_name_keeps_what_the_first_one_loses() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, former) = (directory.path().join("model"), directory.path().join("model.former"));
+        assert!(link(&path, &former).is_err());
+        for text in [b"one", b"two"] {
+            write(&path, text, Readable::Owner).unwrap();
+            // Twice: the second time both are one file already.
+            link(&path, &former).unwrap();
+            link(&path, &former).unwrap();
+            write(&path, b"new", Readable::Owner).unwrap();
+            assert_eq!(fs::read(&former).unwrap(), text);
+        }
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
     }
 
     #[test]

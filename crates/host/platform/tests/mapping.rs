@@ -1,81 +1,93 @@
-//! Files in memory: what is changed there stays there, and a file that is cut short under its reader takes nothing down.
+//! Octets in a file without a name: bounds, and what a bus error does that is none of theirs.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use platform::mapping::{MAPPED_OCTETS_MAX, Mapping};
 
 const MIB: usize = 1 << 20;
 
-fn file_of(octets: usize) -> (tempfile::TempDir, std::path::PathBuf) {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("file");
-    fs::write(&path, vec![b'x'; octets]).unwrap();
-    (place, path)
+fn read(mapping: &Mapping) -> Vec<u8> {
+    let mut octets = vec![b'?'; mapping.count()];
+    mapping.read(0, &mut octets);
+    octets
 }
 
-fn mapped(path: &std::path::Path) -> Mapping {
-    Mapping::of(&File::open(path).unwrap()).unwrap()
+/// A file that begins so and goes on with zeros, or ends before.
+fn file_of(octets: &[u8], count: usize) -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(octets).unwrap();
+    file.set_len(count as u64).unwrap();
+    file
+}
+
+/// A mapping whose file is cut behind its back, which reads as from a disk that failed.
+fn cut(count: usize, left: usize) -> Mapping {
+    let file = file_of(&vec![b'x'; count], count);
+    let mapping = Mapping::of_file(&file).unwrap();
+    file.set_len(left as u64).unwrap();
+    mapping
+}
+
+fn zeros_in(mapping: &Mapping) -> usize {
+    read(mapping).into_iter().filter(|&octet| octet == 0).count()
 }
 
 #[test]
-fn changes_stay_in_memory() {
-    let (_place, path) = file_of(MIB + 1);
-    let mut mapping = mapped(&path);
-    assert_eq!(mapping.as_ref(), vec![b'x'; MIB + 1]);
-    mapping.as_mut()[MIB] = b'y';
-    assert_eq!(mapping.as_ref()[MIB], b'y');
-    assert_eq!(fs::read(&path).unwrap(), vec![b'x'; MIB + 1]);
-    fs::remove_file(&path).unwrap();
-    assert_eq!(mapping.as_ref()[0], b'x', "a file that is gone is still read");
+fn what_cannot_be_read_is_zeros() {
+    let (damaged, whole) = (cut(4 * MIB, MIB + 100), cut(MIB, MIB));
+    // Several threads at once meet the same pages.
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert_eq!(zeros_in(&damaged), 3 * MIB - 100));
+        }
+    });
+    assert!(damaged.is_damaged());
+    assert!(!whole.is_damaged());
+    assert_eq!(zeros_in(&whole), 0);
+    drop(damaged);
+    let next = cut(4 * MIB, 4 * MIB);
+    assert_eq!((zeros_in(&next), next.is_damaged()), (0, false));
+}
+
+#[test]
+fn what_cannot_be_read_can_be_written() {
+    let mut damaged = cut(2 * MIB, 1);
+    damaged.write(MIB, b"y");
+    let mut octet = [0];
+    damaged.read(MIB, &mut octet);
+    assert_eq!((octet, damaged.is_damaged()), (*b"y", true));
+}
+
+#[test]
+fn octets_are_read_and_changed_in_place() {
+    let place = tempfile::tempdir().unwrap();
+    let mut mapping = Mapping::of(&vec![b'x'; MIB + 1], place.path()).unwrap();
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "the file has no name");
+    assert_eq!(read(&mapping), vec![b'x'; MIB + 1]);
+    mapping.write(MIB - 1, b"abc");
+    let mut end = *b"....";
+    mapping.read(MIB - 2, &mut end);
+    assert_eq!(&end, b"xab.", "what lies behind the end is neither written nor read");
+    mapping.write(MIB + 1, b"z");
+    mapping.read(usize::MAX, &mut end);
     assert!(!mapping.is_damaged());
 }
 
 #[test]
-fn what_was_cut_off_reads_as_zeros() {
-    let (_place, path) = file_of(4 * MIB);
-    let (whole_place, whole_path) = file_of(MIB);
-    let (cut, whole) = (mapped(&path), mapped(&whole_path));
-    File::options().write(true).open(&path).unwrap().set_len(MIB as u64 + 100).unwrap();
-    // Several threads at once meet the same pages.
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                let octets = cut.as_ref();
-                assert!(octets[..MIB + 100].iter().all(|&octet| octet == b'x'));
-                assert!(octets[MIB + 100..].iter().all(|&octet| octet == 0));
-            });
-        }
-    });
-    assert!(cut.is_damaged());
-    assert!(!whole.is_damaged());
-    drop(cut);
-    assert!(!mapped(&path).is_damaged(), "the next one begins without damage");
-    assert_eq!(whole.as_ref(), vec![b'x'; MIB]);
-    drop(whole_place);
-}
-
-#[test]
-fn what_was_cut_off_can_be_written() {
-    let (_place, path) = file_of(2 * MIB);
-    let mut cut = mapped(&path);
-    File::options().write(true).open(&path).unwrap().set_len(1).unwrap();
-    cut.as_mut()[MIB] = b'y';
-    assert_eq!((cut.as_ref()[MIB], cut.is_damaged()), (b'y', true));
-}
-
-#[test]
 fn only_so_much_is_mapped() {
-    let (_place, path) = file_of(0);
-    let open = || File::options().read(true).write(true).open(&path).unwrap();
-    assert!(Mapping::of(&open()).is_err(), "nothing");
-    for (octets, fits) in [(1, true), (MAPPED_OCTETS_MAX, true), (MAPPED_OCTETS_MAX + 1, false)] {
-        open().set_len(octets).unwrap();
-        assert_eq!(Mapping::of(&open()).is_ok(), fits, "{octets}");
+    let place = tempfile::tempdir().unwrap();
+    assert!(Mapping::of(b"", place.path()).is_err());
+    assert!(Mapping::of(b"x", Path::new("/nowhere")).is_err());
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "a failure leaves nothing");
+    for (count, fits) in [(0, false), (1, true), (MAPPED_OCTETS_MAX, true), (MAPPED_OCTETS_MAX + 1, false)] {
+        assert_eq!(Mapping::of_file(&file_of(b"", count)).is_ok(), fits, "{count}");
     }
 }
 
@@ -94,12 +106,13 @@ fn is_child(name: &str) -> bool {
 fn only_so_many_are_mapped() {
     const NAME: &str = "only_so_many_are_mapped";
     if is_child(NAME) {
-        let (_place, path) = file_of(1);
-        let mut all: Vec<Mapping> = (0..64).map(|_| mapped(&path)).collect();
-        assert!(Mapping::of(&File::open(&path).unwrap()).is_err());
+        let place = tempfile::tempdir().unwrap();
+        let one = || Mapping::of(b"x", place.path());
+        let mut all: Vec<Mapping> = (0..64).map(|_| one().unwrap()).collect();
+        assert!(one().is_err());
         all.pop();
-        all.push(mapped(&path));
-        assert!(all.iter().all(|mapping| mapping.as_ref() == b"x"));
+        all.push(one().unwrap());
+        assert!(all.iter().all(|mapping| read(mapping) == b"x"));
         return;
     }
     let output = child(NAME);
@@ -111,16 +124,35 @@ fn only_so_many_are_mapped() {
 fn other_bus_errors_end_the_process_as_before() {
     const NAME: &str = "other_bus_errors_end_the_process_as_before";
     if is_child(NAME) {
-        let (_place, path) = file_of(1);
-        let mapping = mapped(&path);
-        let file = File::options().read(true).write(true).open(&path).unwrap();
-        let (none, access) = (std::ptr::null_mut(), libc::PROT_READ);
+        let place = tempfile::tempdir().unwrap();
+        let mapping = Mapping::of(b"x", place.path()).unwrap();
+        let path = place.path().join("file");
+        fs::write(&path, b"x").unwrap();
+        let file = File::open(&path).unwrap();
         // SAFETY: the kernel chooses the place.
-        let others = unsafe { libc::mmap(none, MIB, access, libc::MAP_SHARED, file.as_raw_fd(), 0) };
+        let others = unsafe {
+            libc::mmap(std::ptr::null_mut(), MIB, libc::PROT_READ, libc::MAP_SHARED, file.as_raw_fd(), 0)
+        };
         assert_ne!(others, libc::MAP_FAILED);
         // SAFETY: mapped for one MiB, but behind the file's end: the read does not come back.
         let octet = unsafe { others.cast::<u8>().add(MIB / 2).read_volatile() };
         unreachable!("{octet} was read where nothing is, beside {mapping:?}");
+    }
+    let output = child(NAME);
+    assert_eq!(output.status.signal(), Some(libc::SIGBUS), "{output:?}");
+}
+
+#[test]
+fn a_signal_that_is_sent_ends_the_process() {
+    const NAME: &str = "a_signal_that_is_sent_ends_the_process";
+    if is_child(NAME) {
+        let place = tempfile::tempdir().unwrap();
+        let _mapping = Mapping::of(b"x", place.path()).unwrap();
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::BUS).unwrap();
+        // Whichever thread takes it, the process does not outlive it.
+        loop {
+            std::thread::park();
+        }
     }
     let output = child(NAME);
     assert_eq!(output.status.signal(), Some(libc::SIGBUS), "{output:?}");

@@ -3,6 +3,7 @@
 use crate::collector::{Features, View};
 use crate::extract::{features, names};
 use crate::model::{Model, WEIGHT_SCALE, norm, probability};
+use crate::octets::Octets;
 use crate::personal::Personal;
 
 /// Log-odds are believed no further: content alone is never certain.
@@ -38,7 +39,7 @@ pub struct Signal {
     pub text: String,
 }
 
-impl<O: AsRef<[u8]>> Model<O> {
+impl<O: Octets> Model<O> {
     /// Judges a message by the shared model, and by the receiving account's where there is one.
     pub fn judge(&self, features: &Features, personal: Option<&Personal>) -> Judgement {
         let shared = self.fusion().log_odds(&self.views(features));

@@ -4,6 +4,7 @@
 
 use crate::collector::{Features, View};
 use crate::model::{CELLS, Cell, Class, Fusion, HEAT_SCALE, Model, WEIGHT_SCALE, norm, probability};
+use crate::octets::OctetsMut;
 
 /// Length of a step.
 const RATE: f32 = 10.0;
@@ -57,7 +58,7 @@ impl Pace {
     }
 }
 
-impl<O: AsRef<[u8]> + AsMut<[u8]>> Model<O> {
+impl<O: OctetsMut> Model<O> {
     /// Learns that a message is of this class, on the word of who runs the server. Seal the model before its octets are kept.
     pub fn learn(&mut self, features: &Features, class: Class) {
         self.learn_at(features, class, Pace::Whole);

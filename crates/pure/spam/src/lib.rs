@@ -15,6 +15,7 @@ mod letter;
 mod link;
 mod markup;
 mod model;
+mod octets;
 mod packed;
 mod page;
 mod personal;
@@ -37,6 +38,7 @@ pub use hit::{HIT_NAME_OCTETS_MAX, HIT_WORDS_OCTETS_MAX, Hit, POINTS_MAX};
 pub use judgement::{Judgement, REASONS_MAX, Signal};
 pub use link::{LINKS_MAX, URIS_MAX, uris};
 pub use model::{Class, MODEL_OCTETS, Model, ModelError};
+pub use octets::{Octets, OctetsMut};
 pub use packed::{PACKED_OCTETS_MAX, pack, starter, unpack};
 pub use personal::{ACCOUNT_DAY_MAX, LESSON_MIN, PERSONAL_OCTETS_MAX, Personal, SHARED_DAY_MAX, Taught};
 pub use rule_file::{

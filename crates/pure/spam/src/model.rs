@@ -1,7 +1,8 @@
-//! The shared model: for each view of a message a table of weights, in a fixed layout that can be read where it lies, as from a
+//! The shared model: for each view of a message a table of weights, in a fixed layout that can be read where it lies, as in a
 //! mapped file. `docs/internals/spam.md` has the layout and the reasons.
 
 use crate::collector::{Features, View};
+use crate::octets::{Octets, OctetsMut};
 use crate::repeat::{HARD_MAX, HARD_OCTETS};
 
 /// What a model's file begins with.
@@ -87,7 +88,7 @@ pub enum ModelError {
     Damaged,
 }
 
-/// A shared model over octets that are owned, borrowed or mapped.
+/// A shared model over octets, wherever they lie.
 #[derive(Clone, Debug)]
 pub struct Model<O> {
     octets: O,
@@ -145,19 +146,38 @@ impl<O: AsRef<[u8]>> Model<O> {
         if is_sound && is_finite { Ok(model) } else { Err(ModelError::Damaged) }
     }
 
+    /// All octets, to be written to a file; sealed first where something was learned.
+    pub fn octets(&self) -> &[u8] {
+        self.octets.as_ref()
+    }
+}
+
+impl<O: AsRef<[u8]> + AsMut<[u8]>> Model<O> {
+    /// Writes the checksum, without which the octets cannot be opened again after something was learned.
+    pub fn seal(&mut self) {
+        let sum = checksum(self.octets.as_ref());
+        self.write(place::CHECKSUM, sum.to_le_bytes());
+    }
+}
+
+impl<O> Model<O> {
     /// What holds the octets.
     pub fn holder(&self) -> &O {
         &self.octets
     }
 
-    /// The same octets, held by something else.
-    pub fn held_by<P: AsRef<[u8]>>(self, hold: impl FnOnce(O) -> P) -> Model<P> {
+    /// The same model, held by something else.
+    pub fn held_by<P>(self, hold: impl FnOnce(O) -> P) -> Model<P> {
         Model { octets: hold(self.octets) }
     }
+}
 
-    /// All octets, to be written to a file; sealed first where something was learned.
-    pub fn octets(&self) -> &[u8] {
-        self.octets.as_ref()
+impl<O: Octets> Model<O> {
+    /// A copy in memory of its own, to be sealed and kept.
+    pub fn copy(&self) -> Model<Vec<u8>> {
+        let mut octets = vec![0; self.octets.count()];
+        self.octets.get(0, &mut octets);
+        Model { octets }
     }
 
     /// How many messages of a class it has learned from.
@@ -195,15 +215,13 @@ impl<O: AsRef<[u8]>> Model<O> {
 
     /// A cell by its number among those of all views.
     pub(crate) fn cell_at(&self, number: usize) -> Cell {
-        let start = HEADER_OCTETS + number * CELL_OCTETS;
-        let Some(&[a, b, c, d]) = self.octets.as_ref().get(start..start + CELL_OCTETS) else {
-            return Cell::default();
-        };
+        let [a, b, c, d] = self.read(HEADER_OCTETS + number * CELL_OCTETS);
         Cell { weight: i16::from_le_bytes([a, b]), heat: u16::from_le_bytes([c, d]) }
     }
 
+    /// The cell that ages next.
     pub(crate) fn aged(&self) -> u32 {
-        u32::from_le_bytes(self.read(place::AGED))
+        u32::from_le_bytes(self.read(place::AGED)) % CELLS as u32
     }
 
     pub(crate) fn day(&self) -> u32 {
@@ -219,25 +237,26 @@ impl<O: AsRef<[u8]>> Model<O> {
         usize::from(self.read::<1>(place::HARD)[0])
     }
 
+    /// What one of them begins with.
+    pub(crate) fn hard_lesson_start(&self, index: usize) -> [u8; 8] {
+        self.read(HARD_START + index * HARD_OCTETS)
+    }
+
     /// The octets of one of them, whether written or not.
-    pub(crate) fn hard_lesson(&self, index: usize) -> &[u8] {
-        let start = HARD_START + index * HARD_OCTETS;
-        self.octets.as_ref().get(start..start + HARD_OCTETS).unwrap_or_default()
+    pub(crate) fn hard_lesson(&self, index: usize) -> Vec<u8> {
+        let mut octets = vec![0; HARD_OCTETS];
+        self.octets.get(HARD_START + index * HARD_OCTETS, &mut octets);
+        octets
     }
 
     fn read<const N: usize>(&self, start: usize) -> [u8; N] {
-        let octets = self.octets.as_ref().get(start..start + N);
-        octets.and_then(|octets| octets.try_into().ok()).unwrap_or([0; N])
+        let mut octets = [0; N];
+        self.octets.get(start, &mut octets);
+        octets
     }
 }
 
-impl<O: AsRef<[u8]> + AsMut<[u8]>> Model<O> {
-    /// Writes the checksum, without which the octets cannot be opened again after something was learned.
-    pub fn seal(&mut self) {
-        let sum = checksum(self.octets.as_ref());
-        self.write(place::CHECKSUM, sum.to_le_bytes());
-    }
-
+impl<O: OctetsMut> Model<O> {
     pub(crate) fn set_fusion(&mut self, fusion: &Fusion) {
         for (index, number) in fusion.weights.iter().chain([&fusion.bias]).enumerate() {
             self.write(place::FUSION + 4 * index, number.to_le_bytes());
@@ -257,9 +276,10 @@ impl<O: AsRef<[u8]> + AsMut<[u8]>> Model<O> {
         self.write(place::HARD, [count.min(HARD_MAX) as u8]);
     }
 
-    pub(crate) fn hard_lesson_mut(&mut self, index: usize) -> &mut [u8] {
-        let start = HARD_START + index * HARD_OCTETS;
-        self.octets.as_mut().get_mut(start..start + HARD_OCTETS).unwrap_or_default()
+    /// Writes some octets of a hard lesson, from one of them on.
+    pub(crate) fn set_hard_lesson(&mut self, index: usize, from: usize, octets: &[u8]) {
+        let fits = octets.get(..HARD_OCTETS.saturating_sub(from)).unwrap_or(octets);
+        self.octets.set(HARD_START + index * HARD_OCTETS + from, fits);
     }
 
     pub(crate) fn set_learned(&mut self, class: Class, count: u64) {
@@ -276,9 +296,7 @@ impl<O: AsRef<[u8]> + AsMut<[u8]>> Model<O> {
     }
 
     fn write<const N: usize>(&mut self, start: usize, octets: [u8; N]) {
-        if let Some(place) = self.octets.as_mut().get_mut(start..start + N) {
-            place.copy_from_slice(&octets);
-        }
+        self.octets.set(start, &octets);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::collector::View;
 use crate::model::{Cell, Class, Fusion, Model, ModelError, cells, checksum};
+use crate::octets::Octets;
 
 const MAGIC: [u8; 8] = *b"MSTDPACK";
 
@@ -28,7 +29,7 @@ pub fn starter() -> Model<Vec<u8>> {
 }
 
 /// Packs a model; what does not fit is what weighs least.
-pub fn pack<O: AsRef<[u8]>>(model: &Model<O>) -> Vec<u8> {
+pub fn pack<O: Octets>(model: &Model<O>) -> Vec<u8> {
     let mut octets = Vec::with_capacity(PACKED_OCTETS_MAX);
     octets.extend_from_slice(&MAGIC);
     octets.extend_from_slice(&[VERSION, 0, 0, 0, 0, 0, 0, 0]);

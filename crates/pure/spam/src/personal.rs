@@ -4,6 +4,7 @@
 use crate::collector::Features;
 use crate::learn::{Pace, target};
 use crate::model::{Class, Model, ModelError, checksum, norm};
+use crate::octets::OctetsMut;
 
 const MAGIC: [u8; 8] = *b"MSTDPERS";
 
@@ -131,7 +132,7 @@ impl Personal {
 
     /// The account says what a message is. Its own model learns, and the shared one within the day's bounds; `day` counts from
     /// any beginning. Seal the shared model before its octets are kept.
-    pub fn teach<O: AsRef<[u8]> + AsMut<[u8]>>(
+    pub fn teach<O: OctetsMut>(
         &mut self,
         shared: &mut Model<O>,
         features: &Features,

@@ -4,6 +4,7 @@
 use crate::collector::{Features, View, mix};
 use crate::learn::Pace;
 use crate::model::{Class, Model};
+use crate::octets::OctetsMut;
 
 /// Lessons that are kept.
 pub(crate) const HARD_MAX: usize = 64;
@@ -13,6 +14,9 @@ pub(crate) const HARD_OCTETS: usize = 16 * 1024;
 
 /// Octets before the features: fingerprint, class, and how many features of each view.
 const HEAD_OCTETS: usize = 8 + 2 + 2 * View::COUNT;
+
+/// Where a lesson says what the message was.
+const CLASS_PLACE: usize = 8;
 
 /// Octets of a feature: no view has more than 2^24 cells.
 const FEATURE_OCTETS: usize = 3;
@@ -26,12 +30,12 @@ const ERROR_MIN: f32 = 0.15;
 /// Lessons that are repeated with each new one.
 const REPEATED: u64 = 2;
 
-impl<O: AsRef<[u8]> + AsMut<[u8]>> Model<O> {
+impl<O: OctetsMut> Model<O> {
     /// Repeats some of the lessons that are kept.
     pub(crate) fn repeat(&mut self) {
         for draw in 0..REPEATED {
             let Some(index) = self.drawn(draw) else { return };
-            let Some((features, class)) = read(self.hard_lesson(index)) else { continue };
+            let Some((features, class)) = read(&self.hard_lesson(index)) else { continue };
             let views = self.views(&features);
             self.learn_views(&features, &views, class, Pace::Whole);
         }
@@ -41,18 +45,16 @@ impl<O: AsRef<[u8]> + AsMut<[u8]>> Model<O> {
     pub(crate) fn keep(&mut self, features: &Features, class: Class, error: f32) {
         let fingerprint = fingerprint(features).to_le_bytes();
         let count = self.hard_lessons();
-        let same = (0..count).find(|&index| self.hard_lesson(index).starts_with(&fingerprint));
+        let same = (0..count).find(|&index| self.hard_lesson_start(index) == fingerprint);
         if let Some(index) = same {
-            if let Some(place) = self.hard_lesson_mut(index).get_mut(8) {
-                *place = class_octet(class);
-            }
+            self.set_hard_lesson(index, CLASS_PLACE, &[class_octet(class)]);
             return;
         }
         if error < ERROR_MIN {
             return;
         }
         let index = if count < HARD_MAX { count } else { self.drawn(REPEATED).unwrap_or(0) };
-        write(self.hard_lesson_mut(index), fingerprint, features, class);
+        self.set_hard_lesson(index, 0, &written(fingerprint, features, class));
         self.set_hard_lessons(count.max(index + 1));
     }
 
@@ -64,9 +66,9 @@ impl<O: AsRef<[u8]> + AsMut<[u8]>> Model<O> {
     }
 }
 
-/// Writes a lesson. Of a message that says more than fits, each view gives up its part; hashes are sorted, so that what is kept is
+/// A lesson's octets. Of a message that says more than fits, each view gives up its part; hashes are sorted, so that what is kept is
 /// drawn by lot, and the same in each message.
-fn write(place: &mut [u8], fingerprint: [u8; 8], features: &Features, class: Class) {
+fn written(fingerprint: [u8; 8], features: &Features, class: Class) -> Vec<u8> {
     let all = features.count().max(1);
     let kept = |hashes: &Vec<u32>| hashes.len().min(hashes.len() * KEPT_FEATURES_MAX / all);
     let mut octets = Vec::with_capacity(HARD_OCTETS);
@@ -81,15 +83,14 @@ fn write(place: &mut [u8], fingerprint: [u8; 8], features: &Features, class: Cla
             octets.extend_from_slice(&[a, b, c]);
         }
     }
-    if let Some(place) = place.get_mut(..octets.len()) {
-        place.copy_from_slice(&octets);
-    }
+    octets
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`written`] gave.
 fn read(octets: &[u8]) -> Option<(Features, Class)> {
     let (head, mut rest) = octets.split_at_checked(HEAD_OCTETS)?;
-    let class = if *head.get(8)? == class_octet(Class::Unwanted) { Class::Unwanted } else { Class::Wanted };
+    let class =
+        if *head.get(CLASS_PLACE)? == class_octet(Class::Unwanted) { Class::Unwanted } else { Class::Wanted };
     let mut features = Features::default();
     for (hashes, count) in features.views.iter_mut().zip(head.get(10..)?.chunks_exact(2)) {
         let count = usize::from(u16::from_le_bytes(count.try_into().ok()?));
@@ -128,7 +129,7 @@ mod tests {
     }
 
     fn kept(model: &Model<Vec<u8>>) -> Vec<(usize, Class)> {
-        let lessons = (0..model.hard_lessons()).filter_map(|index| read(model.hard_lesson(index)));
+        let lessons = (0..model.hard_lessons()).filter_map(|index| read(&model.hard_lesson(index)));
         lessons.map(|(features, class)| (features.count(), class)).collect()
     }
 

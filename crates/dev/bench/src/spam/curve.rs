@@ -8,13 +8,14 @@ const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 560.0;
 const MARGIN: f64 = 70.0;
 /// Beside the curves, for what they are.
-const LEGEND: f64 = 290.0;
+const LEGEND: f64 = 330.0;
 
 /// Least and most that the axes show, of one.
 const LEAST: f64 = 1e-4;
 
 /// Each filter has a colour, ours some.
-const OURS: [&str; 6] = ["#0057b8", "#5b9bd5", "#7030a0", "#b48ad0", "#0b8f8f", "#1f2d5a"];
+const OURS: [&str; 8] =
+    ["#0057b8", "#5b9bd5", "#7030a0", "#b48ad0", "#0b8f8f", "#1f2d5a", "#c2185b", "#6d4c41"];
 const OTHERS: [(&str, &str); 3] =
     [("spamassassin", "#e07b00"), ("bogofilter", "#548235"), ("rspamd", "#c00000")];
 

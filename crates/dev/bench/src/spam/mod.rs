@@ -27,8 +27,8 @@ pub(crate) struct Plan {
     #[arg(long, value_enum, default_value_t = Split::Hash)]
     split: Split,
     /// Which third is judged, where hashes tell them apart.
-    #[arg(long, value_name = "0-2", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..3))]
-    third: u64,
+    #[arg(long, value_name = "0-2", conflicts_with = "split", value_parser = clap::value_parser!(u64).range(..3))]
+    third: Option<u64>,
     /// Which filters, of those that are installed.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Filter::ALL)]
     filters: Vec<Filter>,
@@ -56,7 +56,7 @@ impl Filter {
 /// Measures and prints the table.
 pub(crate) fn run(plan: &Plan) -> anyhow::Result<()> {
     let corpus = Corpus::read(&plan.corpus).with_context(|| format!("reading {}", plan.corpus.display()))?;
-    let (train, test) = corpus.split(plan.split, plan.third);
+    let (train, test) = corpus.split(plan.split, plan.third.unwrap_or_default());
     eprintln!("{} messages: {} to learn, {} to judge", corpus.letters.len(), train.len(), test.len());
     let mut runs = Vec::new();
     for filter in &plan.filters {

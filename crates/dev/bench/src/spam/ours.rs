@@ -1,12 +1,10 @@
 //! Our own filter.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
 use attachments::{Inspector, Rules};
-use platform::mapping::Mapping;
 use spam::{
     Catalogue, Class, Facts, MESSAGE_OCTETS_MAX, Model, Personal, Taught, Thresholds, features, pack,
     portable, starter, train, unpack, weigh,
@@ -32,7 +30,7 @@ impl Whole {
 
     /// The score of the models and the rules. What is attached is looked at, as the server does, and not counted: what is done
     /// for that does not depend on the score.
-    fn score(&self, model: &Model<impl AsRef<[u8]>>, personal: Option<&Personal>, octets: &[u8]) -> f64 {
+    fn score(&self, model: &Model<Vec<u8>>, personal: Option<&Personal>, octets: &[u8]) -> f64 {
         let mut inspector = Inspector::new(Arc::clone(&self.attachments));
         inspector.feed(octets);
         std::hint::black_box(inspector.finish());
@@ -171,9 +169,10 @@ fn memory_of(model: &Model<Vec<u8>>, judged: &[&Letter]) -> anyhow::Result<f64> 
 }
 
 /// The other side: judges each message of the list for another account with all that the server asks of a message, and has that
-/// account teach.
+/// account teach; at the end the model is written, as the server does each minute. All of the model is in memory, as it is in
+/// the server while nobody else needs the room.
 pub(crate) fn memory(directory: &Path) -> anyhow::Result<()> {
-    let mut shared = Model::open(Mapping::of(&File::open(directory.join("model"))?)?)?;
+    let mut shared = Model::open(std::fs::read(directory.join("model"))?)?;
     let list = std::fs::read_to_string(directory.join("list"))?;
     let place = |account: usize| directory.join(format!("account-{account}"));
     for account in 0..ACCOUNTS {
@@ -192,6 +191,9 @@ pub(crate) fn memory(directory: &Path) -> anyhow::Result<()> {
         both += usize::from(personal.teach(&mut shared, &features, class, 1) == Taught::Both);
         std::fs::write(place(account), personal.octets())?;
     }
+    let mut copy = shared.copy();
+    copy.seal();
+    std::fs::write(directory.join("model"), copy.octets())?;
     eprintln!("{both} lessons taken by the shared model");
     println!("{}", peak_mib(Path::new("/proc/self/status")).context("no figure of memory")?);
     Ok(())

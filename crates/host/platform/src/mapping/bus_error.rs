@@ -90,7 +90,7 @@ fn handle_bus_errors() -> io::Result<()> {
         // SAFETY: sigaction is a C structure for which all zeros are a value: no handler, no flags, an empty mask.
         let (mut ours, mut before): (libc::sigaction, libc::sigaction) = unsafe { std::mem::zeroed() };
         ours.sa_sigaction = on_bus_error as extern "C" fn(_, _, _) as libc::sighandler_t;
-        // On the stack that Rust keeps for its own handler, since ours may have to hand over to that.
+        // On the stack that Rust keeps for its own handler, which tells threads without room by this signal too.
         ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
         // SAFETY: both structures live through the calls. What was before is kept before the handler that reads it can run: the
         // first call only asks.
@@ -108,23 +108,41 @@ fn handle_bus_errors() -> io::Result<()> {
     failed.map_or(Ok(()), |code| Err(io::Error::from_raw_os_error(code)))
 }
 
-/// Runs in a thread that was stopped anywhere: only atomics and system calls.
+/// Runs in a thread that was stopped anywhere: only atomics and plain system calls.
 #[allow(unsafe_code, reason = "a handler of signals works on what the kernel points it to")]
 extern "C" fn on_bus_error(_: libc::c_int, told: *mut libc::siginfo_t, _: *mut libc::c_void) {
-    // SAFETY: the handler is set with SA_SIGINFO, so `told` is valid; a SIGBUS of the kernel's own has an address, and a code above
-    // zero. One that somebody sends by kill(2) has another number in its place, and is not looked at.
-    let address = unsafe { if (*told).si_code > 0 { (*told).si_addr() as usize } else { 0 } };
-    let page_octets = PAGE_OCTETS.load(Ordering::Acquire);
-    if let Some(range) = RANGES.iter().find(|range| range.holds(address))
-        && page_octets.is_power_of_two()
-        && put_zeros(address & !(page_octets - 1), page_octets)
-    {
-        range.is_damaged.store(true, Ordering::Release);
-        return;
+    // SAFETY: the handler is set with SA_SIGINFO, so `told` is valid; what the kernel says of an access has an address.
+    let (code, address) = unsafe { ((*told).si_code, (*told).si_addr() as usize) };
+    match code {
+        // This thread's access failed: nothing behind the address, or memory that is broken.
+        libc::BUS_ADRERR | libc::BUS_MCEERR_AR if mend(address) => {}
+        // Broken memory that nobody has asked for yet.
+        libc::BUS_MCEERR_AO => {}
+        _ => hand_over(code),
     }
-    if let Some(before) = BEFORE.get() {
-        // SAFETY: puts back what was there; the instruction that failed is run again, and finds it.
-        unsafe { libc::sigaction(libc::SIGBUS, before, ptr::null_mut()) };
+}
+
+/// Puts zeros where a watched page cannot be read; true if so.
+fn mend(address: usize) -> bool {
+    let page_octets = PAGE_OCTETS.load(Ordering::Acquire);
+    let Some(range) = RANGES.iter().find(|range| range.holds(address)) else { return false };
+    // Told before anybody can see the zeros.
+    range.is_damaged.store(true, Ordering::Release);
+    page_octets.is_power_of_two() && put_zeros(address & !(page_octets - 1), page_octets)
+}
+
+/// Leaves a signal to what was there before; one that somebody has sent ends the process, as it was meant.
+#[allow(unsafe_code, reason = "the C library's signals are not safe by their types")]
+fn hand_over(code: libc::c_int) {
+    let Some(before) = BEFORE.get() else { return };
+    // SAFETY: puts back what was there. An instruction that failed is run again when the handler returns, and finds it.
+    unsafe { libc::sigaction(libc::SIGBUS, before, ptr::null_mut()) };
+    if code <= 0 {
+        // SAFETY: both may be called in a handler; the signal that is raised waits until this one returns.
+        unsafe {
+            libc::signal(libc::SIGBUS, libc::SIG_DFL);
+            libc::raise(libc::SIGBUS);
+        }
     }
 }
 
@@ -132,8 +150,8 @@ extern "C" fn on_bus_error(_: libc::c_int, told: *mut libc::siginfo_t, _: *mut l
 fn put_zeros(page: usize, octets: usize) -> bool {
     let access = libc::PROT_READ | libc::PROT_WRITE;
     let way = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-    // SAFETY: the page is inside a range that is watched, so it is mapped, and by a `Mapping` that is borrowed by whoever reads here;
-    // one of zeros in its place is as readable and writable as it was. mmap is a plain system call here, and what it may
+    // SAFETY: this thread's own access to the page failed, and only whoever borrows a `Mapping` has its addresses: so it is mapped, and
+    // stays so. One of zeros in its place is as readable and writable as it was. mmap is a plain system call on Linux, and what it may
     // leave in errno is put back for the code that was stopped.
     unsafe {
         let errno = libc::__errno_location();

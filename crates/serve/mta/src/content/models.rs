@@ -12,7 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use platform::durable::{self, Readable};
 use spam::{Class, Features, Model, Personal, Taught};
 
-use super::shared_model::{self, Octets};
+use super::shared_model::{self, Holder};
 
 /// Accounts' models that are kept in memory, 16 KiB each at most.
 const PERSONALS_MAX: usize = 256;
@@ -24,6 +24,8 @@ const ACCOUNTS: &str = "accounts";
 pub(crate) struct Models {
     place: PathBuf,
     shared: RwLock<Shared>,
+    /// Held while the shared model is written or exchanged; taken before `shared`.
+    kept: Mutex<Kept>,
     personals: Mutex<Personals>,
     /// Held while an account's model is changed and written.
     teaching: Mutex<()>,
@@ -31,11 +33,18 @@ pub(crate) struct Models {
 
 #[derive(Debug)]
 struct Shared {
-    model: Model<Octets>,
-    /// It is not what its file says.
-    is_changed: bool,
-    /// The day whose beginning the kept copy is of.
-    kept_day: u32,
+    model: Model<Holder>,
+    /// How often it became another since the start.
+    changes: u64,
+}
+
+/// The shared model's file.
+#[derive(Debug)]
+struct Kept {
+    /// Changes that are in it; `None` where the model in use never was in a file.
+    changes: Option<u64>,
+    /// The day it was written, or tried to be.
+    day: u32,
 }
 
 /// The latest used.
@@ -49,17 +58,19 @@ impl Models {
     /// Opens the models in a directory; the shared one starts from what the program brings along. Blocking.
     pub(crate) fn open(place: &Path, day: u32) -> io::Result<Self> {
         durable::create_directories(&place.join(ACCOUNTS))?;
-        let (model, is_changed) = shared_model::open(place)?;
+        let (model, is_kept) = shared_model::open(place)?;
+        let written_day = shared_model::written_on(place).unwrap_or(day);
         Ok(Self {
             place: place.to_owned(),
-            shared: RwLock::new(Shared { model, is_changed, kept_day: day }),
+            shared: RwLock::new(Shared { model, changes: 0 }),
+            kept: Mutex::new(Kept { changes: is_kept.then_some(0), day: written_day }),
             personals: Mutex::default(),
             teaching: Mutex::new(()),
         })
     }
 
     /// Asks the shared model.
-    pub(crate) fn ask<T>(&self, question: impl FnOnce(&Model<Octets>) -> T) -> T {
+    pub(crate) fn ask<T>(&self, question: impl FnOnce(&Model<Holder>) -> T) -> T {
         question(&self.shared.read().model)
     }
 
@@ -113,7 +124,7 @@ impl Models {
         let mut personal = self.personal(account).map(|known| (*known).clone()).unwrap_or_default();
         let taught = {
             let mut shared = self.shared.write();
-            shared.is_changed = true;
+            shared.changes += 1;
             personal.teach(&mut shared.model, features, class, day)
         };
         durable::write(&self.path(account), &personal.octets(), Readable::Owner)?;
@@ -124,7 +135,7 @@ impl Models {
     /// Who runs the server says what a message is.
     pub(crate) fn learn(&self, features: &Features, class: Class) {
         let mut shared = self.shared.write();
-        shared.is_changed = true;
+        shared.changes += 1;
         shared.model.learn(features, class);
     }
 
@@ -133,46 +144,55 @@ impl Models {
         self.ask(|model| (model.learned(Class::Wanted), model.learned(Class::Unwanted)))
     }
 
-    /// Writes the shared model, if there is something new. Blocking.
+    /// Writes the shared model, if it is not as its file says. Blocking.
     pub(crate) fn keep(&self, day: u32) -> io::Result<()> {
-        let (octets, kept_day) = {
-            let mut shared = self.shared.write();
-            if shared.model.holder().is_damaged() {
-                shared.model = shared_model::instead(&self.place)?;
-                shared.is_changed = true;
-            }
-            if !shared.is_changed {
-                return Ok(());
-            }
-            shared.model.seal();
-            let octets = shared.model.octets().to_vec();
-            if shared.model.holder().is_damaged() {
-                // Zeros of a page that could not be read are in them.
-                return Err(io::Error::other("the filter's model could not be read whole"));
-            }
-            shared.is_changed = false;
-            (octets, std::mem::replace(&mut shared.kept_day, day))
-        };
-        shared_model::write(&self.place, &octets, kept_day != day).inspect_err(|_| {
-            let mut shared = self.shared.write();
-            (shared.is_changed, shared.kept_day) = (true, kept_day);
-        })?;
-        drop(octets);
-        self.map_again();
-        Ok(())
+        let mut kept = self.kept.lock();
+        if self.is_damaged() {
+            tracing::error!(
+                "the filter's model was damaged in memory: what it learned since it was written is lost"
+            );
+            self.exchange(shared_model::open_again(&self.place));
+        }
+        self.write(&mut kept, day)
     }
 
-    /// What was written takes the place of what is in memory, unless that has learned since.
-    fn map_again(&self) {
-        match shared_model::mapped(&self.place) {
-            Ok(written) => {
-                let mut shared = self.shared.write();
-                if !shared.is_changed {
-                    shared.model = written;
-                }
-            }
-            Err(error) => tracing::warn!(%error, "the filter's model stays in memory"),
+    fn is_damaged(&self) -> bool {
+        self.ask(|model| model.holder().is_damaged())
+    }
+
+    /// Takes another model in place of what it was.
+    fn exchange(&self, model: Model<Holder>) {
+        let former = {
+            let mut shared = self.shared.write();
+            shared.changes += 1;
+            std::mem::replace(&mut shared.model, model)
+        };
+        drop(former);
+    }
+
+    fn write(&self, kept: &mut Kept, day: u32) -> io::Result<()> {
+        if kept.changes == Some(self.shared.read().changes) {
+            return Ok(());
         }
+        if kept.day != day {
+            // What was learned is worth more than a way back, so this is tried once.
+            kept.day = day;
+            if let Err(error) = shared_model::keep_former(&self.place) {
+                tracing::error!(place = %self.place.display(), %error, "the model of the day before is not kept");
+            }
+        }
+        let (mut copy, changes) = {
+            let shared = self.shared.read();
+            (shared.model.copy(), shared.changes)
+        };
+        if self.is_damaged() {
+            // Zeros of a page that could not be read may be in the copy.
+            return Err(io::Error::other("the filter's model could not be read whole"));
+        }
+        copy.seal();
+        shared_model::write(&self.place, &copy)?;
+        kept.changes = Some(changes);
+        Ok(())
     }
 
     /// Forgets what an account has taught. Blocking.
@@ -185,17 +205,16 @@ impl Models {
 
     /// Forgets what all have taught, or goes back to the day before; false where there is none. Blocking.
     pub(crate) fn go_back(&self, to: Past, day: u32) -> io::Result<bool> {
+        let mut kept = self.kept.lock();
         let model = match to {
-            Past::Start => Some(shared_model::first()),
+            Past::Start => Some(shared_model::first(&self.place)),
+            // Nothing of today is in the file yet.
+            Past::Yesterday if kept.day != day => shared_model::written(&self.place)?,
             Past::Yesterday => shared_model::yesterday(&self.place)?,
         };
         let Some(model) = model else { return Ok(false) };
-        {
-            let mut shared = self.shared.write();
-            shared.model = model;
-            shared.is_changed = true;
-        }
-        self.keep(day)?;
+        self.exchange(model);
+        self.write(&mut kept, day)?;
         Ok(true)
     }
 }
@@ -222,7 +241,9 @@ impl Personals {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
+    use std::fs;
+
+    use platform::mapping::Mapping;
 
     use super::super::shared_model::{DAMAGED, SHARED};
     use super::*;
@@ -302,21 +323,23 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_mapped() {
+    fn a_model_in_use_is_mapped_and_written_from_there() {
         let place = tempfile::tempdir().unwrap();
         let models = Models::open(place.path(), 1).unwrap();
-        let is_mapped = || models.ask(|model| matches!(model.holder(), Octets::Mapped(_)));
-        assert!(!is_mapped(), "the first model is in no file");
+        models.ask(|model| assert!(matches!(model.holder(), Holder::Mapped(_))));
         models.keep(1).unwrap();
-        assert!(is_mapped());
+        let written = fs::read(place.path().join(SHARED)).unwrap();
+        assert_eq!(written, spam::starter().octets(), "the first model is written as it is");
         let learned = models.learned();
         models.learn(&letter("roses"), Class::Unwanted);
         assert_eq!(models.learned(), (learned.0, learned.1 + 1));
         assert_eq!(Models::open(place.path(), 1).unwrap().learned(), learned, "not written yet");
+        models.keep(1).unwrap();
+        assert_eq!(Models::open(place.path(), 1).unwrap().learned(), models.learned());
     }
 
     #[test]
-    fn a_model_that_is_cut_short_under_us_is_put_aside() {
+    fn whoever_writes_into_the_file_harms_neither_the_model_in_use_nor_that_of_yesterday() {
         let place = tempfile::tempdir().unwrap();
         let models = Models::open(place.path(), 1).unwrap();
         models.learn(&letter("tulips"), Class::Unwanted);
@@ -324,20 +347,100 @@ mod tests {
         let of_yesterday = models.learned();
         models.learn(&letter("roses"), Class::Unwanted);
         models.keep(2).unwrap();
-        let cut = || {
-            let file = File::options().write(true).open(place.path().join(SHARED)).unwrap();
-            file.set_len(4_096).unwrap();
-        };
-        cut();
-        models.ask(|model| model.judge(&letter("roses"), None));
-        models.keep(2).unwrap();
+        let spoil = || fs::write(place.path().join(SHARED), b"no model").unwrap();
+        spoil();
+        // The file of a new day is not kept as that of yesterday if it is none.
+        models.learn(&letter("asters"), Class::Unwanted);
+        models.keep(3).unwrap();
+        let learned = models.learned();
+        assert_eq!(learned.1, of_yesterday.1 + 2);
+        assert_eq!(Models::open(place.path(), 3).unwrap().learned(), learned);
+        // At a start it is put aside, also if that start is not the last one.
+        spoil();
+        for _ in 0..2 {
+            assert_eq!(Models::open(place.path(), 3).unwrap().learned(), of_yesterday);
+        }
         assert!(place.path().join(DAMAGED).exists());
-        assert_eq!(models.learned(), of_yesterday);
-        assert_eq!(Models::open(place.path(), 2).unwrap().learned(), of_yesterday);
-        // And so it is where it is found at the start, or gone.
-        cut();
-        assert_eq!(Models::open(place.path(), 2).unwrap().learned(), of_yesterday);
-        assert_eq!(Models::open(place.path(), 2).unwrap().learned(), of_yesterday);
+    }
+
+    #[test]
+    fn a_model_that_cannot_be_read_any_more_comes_from_its_file_again() {
+        let place = tempfile::tempdir().unwrap();
+        let models = Models::open(place.path(), 1).unwrap();
+        models.learn(&letter("tulips"), Class::Unwanted);
+        models.keep(1).unwrap();
+        let kept = models.learned();
+        models.learn(&letter("roses"), Class::Unwanted);
+        // As where the disk fails: a page of what is mapped is not there any more.
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(spam::MODEL_OCTETS as u64).unwrap();
+        let mapping = Mapping::of_file(&file).unwrap();
+        file.set_len(1).unwrap();
+        models.exchange(spam::starter().held_by(|_| Holder::Mapped(mapping)));
+        models.ask(|model| model.judge(&letter("roses"), None));
+        models.keep(1).unwrap();
+        assert_eq!(models.learned(), kept);
+        assert_eq!(Models::open(place.path(), 1).unwrap().learned(), kept);
+        assert!(!place.path().join(DAMAGED).exists(), "the file was sound");
+    }
+
+    #[test]
+    fn what_cannot_be_put_aside_is_replaced() {
+        let place = tempfile::tempdir().unwrap();
+        fs::create_dir(place.path().join(DAMAGED)).unwrap();
+        fs::write(place.path().join(SHARED), b"no model").unwrap();
+        let models = Models::open(place.path(), 1).unwrap();
+        models.learn(&letter("tulips"), Class::Unwanted);
+        models.keep(1).unwrap();
+        assert_eq!(Models::open(place.path(), 1).unwrap().learned(), models.learned());
+    }
+
+    #[test]
+    fn a_server_started_each_day_has_a_model_of_the_day_before() {
+        let place = tempfile::tempdir().unwrap();
+        let teach = |day| {
+            let models = Models::open(place.path(), day).unwrap();
+            models.learn(&letter("tulips"), Class::Unwanted);
+            models.keep(day).unwrap();
+        };
+        teach(1);
+        let tomorrow = shared_model::written_on(place.path()).unwrap() + 1;
+        teach(tomorrow);
+        let models = Models::open(place.path(), tomorrow).unwrap();
+        let learned = models.learned();
+        // The file was in truth written a day before.
+        assert!(models.go_back(Past::Yesterday, tomorrow - 1).unwrap());
+        assert_eq!(models.learned(), (learned.0, learned.1 - 1));
+    }
+
+    #[test]
+    fn before_the_first_writing_of_a_day_the_file_is_what_was_before() {
+        let place = tempfile::tempdir().unwrap();
+        let models = Models::open(place.path(), 1).unwrap();
+        for day in [1, 2] {
+            models.learn(&letter("tulips"), Class::Unwanted);
+            models.keep(day).unwrap();
+        }
+        let learned = models.learned();
+        models.learn(&letter("roses"), Class::Unwanted);
+        assert!(models.go_back(Past::Yesterday, 3).unwrap());
+        assert_eq!(models.learned(), learned);
+    }
+
+    #[test]
+    fn who_goes_back_is_not_overtaken_by_the_minute() {
+        let place = tempfile::tempdir().unwrap();
+        let models = Models::open(place.path(), 1).unwrap();
+        let first = models.learned();
+        for _ in 0..5 {
+            models.learn(&letter("tulips"), Class::Unwanted);
+            std::thread::scope(|scope| {
+                scope.spawn(|| models.keep(1).unwrap());
+                scope.spawn(|| assert!(models.go_back(Past::Start, 1).unwrap()));
+            });
+            assert_eq!(models.learned(), first);
+            assert_eq!(Models::open(place.path(), 1).unwrap().learned(), first);
+        }
     }
 
     #[test]

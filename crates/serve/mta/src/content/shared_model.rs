@@ -1,141 +1,202 @@
-//! The shared model's files: mapped into memory, so that what no mail asks for takes no room, and replaced whole.
+//! The shared model's files, and where it is while it is in use: mapped into memory, so that what no mail asks for takes no room.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
+use platform::clock::Timestamp;
 use platform::durable::{self, Readable};
 use platform::mapping::Mapping;
-use spam::{Model, starter};
+use spam::{Model, ModelError, Octets, OctetsMut, starter};
 
-/// The model that judges.
+use super::day_of;
+
+/// The model as it was last written.
 pub(super) const SHARED: &str = "shared.model";
 /// The model as it was at the end of the day before.
 const YESTERDAY: &str = "shared.model.yesterday";
 /// What could not be read, left for whoever wants to look at it.
 pub(super) const DAMAGED: &str = "shared.model.damaged";
 
-/// Where a model's octets are.
+/// What holds a model while it judges and learns.
 #[derive(Debug)]
-pub(crate) enum Octets {
-    /// In a file, with what was learned since it was written.
+pub(crate) enum Holder {
+    /// A file without a name, where the kernel can leave it.
     Mapped(Mapping),
-    /// In no file yet: the model that the program brings along.
-    First(Vec<u8>),
+    /// Our own memory, where nothing can be mapped.
+    Memory(Vec<u8>),
 }
 
-impl Octets {
-    /// Whether some of them could not be read, and are zeros now.
+impl Holder {
+    fn of(octets: Vec<u8>, place: &Path) -> Self {
+        match Mapping::of(&octets, place) {
+            Ok(mapping) => Self::Mapped(mapping),
+            Err(error) => {
+                tracing::warn!(place = %place.display(), %error, "the filter's model is not mapped, and stays in memory");
+                Self::Memory(octets)
+            }
+        }
+    }
+
+    /// Whether some octets could not be read, and were zeros.
     pub(super) fn is_damaged(&self) -> bool {
         match self {
-            Octets::Mapped(mapping) => mapping.is_damaged(),
-            Octets::First(_) => false,
+            Self::Mapped(mapping) => mapping.is_damaged(),
+            Self::Memory(_) => false,
         }
     }
 }
 
-impl AsRef<[u8]> for Octets {
-    fn as_ref(&self) -> &[u8] {
+impl Octets for Holder {
+    fn count(&self) -> usize {
         match self {
-            Octets::Mapped(mapping) => mapping.as_ref(),
-            Octets::First(octets) => octets,
+            Self::Mapped(mapping) => mapping.count(),
+            Self::Memory(octets) => octets.count(),
         }
     }
-}
 
-impl AsMut<[u8]> for Octets {
-    fn as_mut(&mut self) -> &mut [u8] {
+    fn get(&self, start: usize, to: &mut [u8]) {
         match self {
-            Octets::Mapped(mapping) => mapping.as_mut(),
-            Octets::First(octets) => octets,
+            Self::Mapped(mapping) => mapping.read(start, to),
+            Self::Memory(octets) => octets.get(start, to),
         }
     }
 }
 
-/// The model in a directory; or what stands in for it, and is still to be written. Blocking.
-pub(super) fn open(place: &Path) -> io::Result<(Model<Octets>, bool)> {
-    match mapped(place) {
-        Ok(model) => Ok((model, false)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((earlier(place), true)),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            tracing::error!(path = %place.join(SHARED).display(), %error, "the filter's model is of no use");
-            Ok((instead(place)?, true))
+impl OctetsMut for Holder {
+    fn set(&mut self, start: usize, from: &[u8]) {
+        match self {
+            Self::Mapped(mapping) => mapping.write(start, from),
+            Self::Memory(octets) => octets.set(start, from),
         }
-        Err(error) => Err(error),
     }
 }
 
-/// Puts the model aside, for one of before. Blocking.
-pub(super) fn instead(place: &Path) -> io::Result<Model<Octets>> {
+/// Why there is no model in a file.
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    #[error("there is none")]
+    Absent,
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Disk(io::Error),
+}
+
+/// The model in a directory, or what stands in for it; whether it is as its file says. Blocking.
+///
+/// # Errors
+/// A file that is there and that the operating system does not let us read.
+pub(super) fn open(place: &Path) -> io::Result<(Model<Holder>, bool)> {
+    match read(&place.join(SHARED)) {
+        Ok(model) => Ok((held(model, place), true)),
+        Err(Unread::Disk(error)) => Err(error),
+        Err(Unread::Absent) => Ok((earlier(place), false)),
+        Err(Unread::Model(error)) => {
+            put_aside(place, error);
+            Ok((earlier(place), false))
+        }
+    }
+}
+
+/// The model in a directory, or what stands in for it, whatever is the matter with the disk. Blocking.
+pub(super) fn open_again(place: &Path) -> Model<Holder> {
+    match open(place) {
+        Ok((model, _)) => model,
+        Err(error) => {
+            tracing::error!(path = %place.join(SHARED).display(), %error, "the filter's model cannot be read");
+            earlier(place)
+        }
+    }
+}
+
+/// Gives a model that is of no use another name; where that is refused, the next writing replaces it.
+fn put_aside(place: &Path, why: ModelError) {
     let (path, aside) = (place.join(SHARED), place.join(DAMAGED));
-    match fs::rename(&path, &aside) {
-        Ok(()) => {
-            tracing::error!(path = %aside.display(), "the filter's model cannot be read and is put aside")
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            tracing::error!(path = %path.display(), "the filter's model is gone");
-        }
-        Err(error) => return Err(error),
+    if why == ModelError::Version {
+        tracing::warn!(path = %path.display(), "the filter's model is of another version of this program");
+        return;
     }
-    Ok(earlier(place))
+    match fs::rename(&path, &aside) {
+        Ok(()) => tracing::error!(path = %aside.display(), %why, "the filter's model is put aside"),
+        Err(error) => {
+            tracing::error!(path = %path.display(), %why, %error, "the filter's model cannot be put aside")
+        }
+    }
 }
 
 /// The model of the day before, or else the first one.
-fn earlier(place: &Path) -> Model<Octets> {
+fn earlier(place: &Path) -> Model<Holder> {
     match yesterday(place) {
         Ok(Some(model)) => {
             tracing::warn!(place = %place.display(), "the filter goes on with its model of the day before");
             model
         }
-        Ok(None) => first(),
+        Ok(None) => first(place),
         Err(error) => {
-            tracing::error!(path = %place.join(YESTERDAY).display(), %error, "the filter starts anew from its first model");
-            first()
+            let path = place.join(YESTERDAY);
+            tracing::error!(path = %path.display(), %error, "the filter starts anew from its first model");
+            first(place)
         }
     }
 }
 
 /// What the program brings along.
-pub(super) fn first() -> Model<Octets> {
-    starter().held_by(Octets::First)
+pub(super) fn first(place: &Path) -> Model<Holder> {
+    held(starter(), place)
 }
 
-/// The model as it was before today, if there is one. Blocking.
-pub(super) fn yesterday(place: &Path) -> io::Result<Option<Model<Octets>>> {
-    match map(&place.join(YESTERDAY)) {
-        Ok(model) => Ok(Some(model)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+/// The model that was written last; `None` if there is none that can be used. Blocking.
+pub(super) fn written(place: &Path) -> io::Result<Option<Model<Holder>>> {
+    usable(read(&place.join(SHARED)), place)
+}
+
+/// The model as it was before the day on which it was written last; `None` if there is none that can be used. Blocking.
+pub(super) fn yesterday(place: &Path) -> io::Result<Option<Model<Holder>>> {
+    usable(read(&place.join(YESTERDAY)), place)
+}
+
+fn usable(found: Result<Model<Vec<u8>>, Unread>, place: &Path) -> io::Result<Option<Model<Holder>>> {
+    match found {
+        Ok(model) => Ok(Some(held(model, place))),
+        Err(Unread::Absent | Unread::Model(ModelError::Version)) => Ok(None),
+        Err(Unread::Model(error)) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        Err(Unread::Disk(error)) => Err(error),
     }
 }
 
-/// The model that was written last. Blocking.
-///
-/// # Errors
-/// `NotFound`; `InvalidData` of one that is damaged or of another version; and what the operating system says.
-pub(super) fn mapped(place: &Path) -> io::Result<Model<Octets>> {
-    map(&place.join(SHARED))
+/// The day on which the model was written last.
+pub(super) fn written_on(place: &Path) -> Option<u32> {
+    let written = fs::metadata(place.join(SHARED)).and_then(|file| file.modified()).ok()?;
+    let seconds = written.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    i64::try_from(seconds).ok().map(|seconds| day_of(Timestamp::from_unix_seconds(seconds)))
 }
 
-/// The former model stays in its place until the new one takes it: whatever fails between, none is missing. Blocking.
-pub(super) fn write(place: &Path, octets: &[u8], is_new_day: bool) -> io::Result<()> {
-    let path = place.join(SHARED);
-    if is_new_day && let Err(error) = keep_former(place) {
-        // What was learned is worth more than a way back.
-        tracing::error!(path = %path.display(), %error, "the model of the day before is not kept");
-    }
-    durable::write(&path, octets, Readable::Owner)
-}
-
-fn keep_former(place: &Path) -> io::Result<()> {
-    match fs::read(place.join(SHARED)) {
-        Ok(former) => durable::write(&place.join(YESTERDAY), &former, Readable::Owner),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
+/// Keeps the model that was written last as that of yesterday, if it is sound. Takes no room. Blocking.
+pub(super) fn keep_former(place: &Path) -> io::Result<()> {
+    match read(&place.join(SHARED)) {
+        Ok(_) => durable::link(&place.join(SHARED), &place.join(YESTERDAY)),
+        Err(Unread::Absent | Unread::Model(ModelError::Version)) => Ok(()),
+        Err(Unread::Model(error)) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        Err(Unread::Disk(error)) => Err(error),
     }
 }
 
-fn map(path: &Path) -> io::Result<Model<Octets>> {
-    let octets = Octets::Mapped(Mapping::of(&File::open(path)?)?);
-    Model::open(octets).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+/// Writes a sealed model. The former one stays in its place until this one takes it: whatever fails between, none is missing.
+/// Blocking.
+pub(super) fn write(place: &Path, model: &Model<Vec<u8>>) -> io::Result<()> {
+    durable::write(&place.join(SHARED), model.octets(), Readable::Owner)
+}
+
+fn held(model: Model<Vec<u8>>, place: &Path) -> Model<Holder> {
+    model.held_by(|octets| Holder::of(octets, place))
+}
+
+fn read(path: &Path) -> Result<Model<Vec<u8>>, Unread> {
+    match fs::read(path) {
+        Ok(octets) => Ok(Model::open(octets)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Unread::Absent),
+        Err(error) => Err(Unread::Disk(error)),
+    }
 }
