@@ -77,6 +77,16 @@ fn what_is_moved_to_junk_is_unwanted_for_who_moved_it() -> Result<()> {
     let record = house.record("sales@gnomes.example")?;
     ensure!(house.subjects(ANN, "Junk")?.contains(&"gnomes 99".to_owned()), "{record}");
     ensure!(house.subjects(BOB, "INBOX")? == ["gnomes 99"], "{record}");
+    ensure!(
+        record.contains(&format!("content for {ANN}: +")) && record.contains("AUTHOR_TAUGHT"),
+        "{record}"
+    );
+    // Who alone gets it reads there why it lies in Junk.
+    house.take("sales@gnomes.example", &[ANN], &offer(100))?;
+    let junk = house.lying(ANN, "Junk")?;
+    let why = "its recipient has put its author's mail into junk";
+    let told = |text: &String| text.replace("\r\n ", " ").contains(why) && text.contains("X-Spam-Flag: YES");
+    ensure!(junk.iter().any(|(_, text)| told(text)), "{junk:?}");
     Ok(())
 }
 
@@ -228,12 +238,13 @@ fn those_to_whom_one_has_written_are_known() -> Result<()> {
     let quoted = house.record(stranger)?;
     ensure!(quoted.contains("REPLY_UNPROVEN") && !quoted.contains("REPLY_TO_OURS"), "{quoted}");
     let score = |record: &str, account: &str| -> Option<f32> {
-        let line =
-            record.split(" | ").find(|line| line.starts_with(&format!("content for account {account}:")))?;
+        let line = record.split(" | ").find(|line| line.starts_with(&format!("content for {account}:")))?;
         line.split("score ").nth(1)?.split(' ').next()?.parse().ok()
     };
-    let (anns, bobs) = (score(&after, "1").context("ann")?, score(&after, "2").context("bob")?);
+    let (anns, bobs) = (score(&after, ANN).context("ann")?, score(&after, BOB).context("bob")?);
     ensure!(anns <= bobs - 3.0, "ann has written to them, bob has not: {after}");
+    let why = format!("content for {ANN}: -4.00 KNOWN_CORRESPONDENT its recipient has written to its author");
+    ensure!(after.contains(&why) && !after.contains(&why.replace(ANN, BOB)), "{after}");
     Ok(())
 }
 

@@ -60,6 +60,18 @@ impl Verdict {
         Verdict { hits, score, judgement }
     }
 
+    /// The same for somebody for whom other hits count: one takes the place of that of its name, one without points takes it away.
+    pub fn with(&self, own: &[Hit]) -> Verdict {
+        if own.is_empty() {
+            return self.clone();
+        }
+        let mut hits = own.to_vec();
+        let is_own = |hit: &&Hit| own.iter().any(|other| other.name() == hit.name());
+        hits.extend(self.hits.iter().filter(|hit| !is_own(hit)).cloned());
+        hits.retain(|hit| hit.points() != 0.0 || !is_own(&hit));
+        Verdict::new(self.judgement, hits)
+    }
+
     /// The sum of all points.
     pub fn score(&self) -> f32 {
         self.score
@@ -103,6 +115,16 @@ mod tests {
         let hits =
             points.iter().enumerate().map(|(index, &points)| Hit::new(&format!("R{index}"), points, ""));
         Verdict::new(None, hits.collect())
+    }
+
+    #[test]
+    fn what_counts_for_somebody_takes_the_place_of_what_counts_for_all() {
+        let own = [Hit::new("R1", -3.0, ""), Hit::new("MINE", 0.5, ""), Hit::new("R2", 0.0, "")];
+        let theirs = verdict(&[4.0, 1.0, 2.0, 0.0]).with(&own);
+        let told: Vec<_> = theirs.hits().iter().map(|hit| (hit.name(), hit.points())).collect();
+        assert_eq!(told, [("R0", 4.0), ("R1", -3.0), ("MINE", 0.5), ("R3", 0.0)]);
+        assert_eq!(theirs.score(), 1.5);
+        assert_eq!(verdict(&[4.0]).with(&[]), verdict(&[4.0]));
     }
 
     #[test]
