@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use mail_types::DomainName;
+
 use crate::hit::Hit;
 use crate::judgement::Judgement;
 
@@ -44,6 +46,7 @@ pub struct Verdict {
     hits: Vec<Hit>,
     score: f32,
     judgement: Option<Judgement>,
+    links: Vec<DomainName>,
 }
 
 impl Verdict {
@@ -57,7 +60,17 @@ impl Verdict {
         hits.truncate(HITS_MAX);
         // The same hits give the same sum in whatever order they were found.
         let score = hits.iter().map(|hit| f64::from(hit.points())).sum::<f64>() as f32;
-        Verdict { hits, score, judgement }
+        Verdict { hits, score, judgement, links: Vec::new() }
+    }
+
+    /// The verdict on a message whose links lead to these domains.
+    pub(crate) fn leading_to(self, links: Vec<DomainName>) -> Verdict {
+        Verdict { links, ..self }
+    }
+
+    /// The domains that somebody has registered to which the message's links lead, each once: lists of domains can be asked for them.
+    pub fn links(&self) -> &[DomainName] {
+        &self.links
     }
 
     /// The same for somebody for whom other hits count: one takes the place of that of its name, one without points takes it away.
@@ -69,7 +82,7 @@ impl Verdict {
         let is_own = |hit: &&Hit| own.iter().any(|other| other.name() == hit.name());
         hits.extend(self.hits.iter().filter(|hit| !is_own(hit)).cloned());
         hits.retain(|hit| hit.points() != 0.0 || !is_own(&hit));
-        Verdict::new(self.judgement, hits)
+        Verdict::new(self.judgement, hits).leading_to(self.links.clone())
     }
 
     /// The sum of all points.
