@@ -34,7 +34,7 @@ pub(crate) fn content_settings(settings: &Settings) -> anyhow::Result<ContentSet
             at_tag2: action("spam.at_tag2"),
             kill: settings.points("spam.kill"),
             at_kill: action("spam.at_kill"),
-            subject_prefix: settings.text("spam.subject_prefix").into(),
+            subject_prefix: settings.text("spam.subject_prefix").trim().into(),
             marks_read: settings.switch("spam.mark_as_read"),
             allow: senders("spam.allow"),
             deny: senders("spam.deny"),

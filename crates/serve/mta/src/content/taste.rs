@@ -50,6 +50,12 @@ impl Action {
     }
 }
 
+/// Whether this may stand in front of a subject as it is.
+#[must_use]
+pub fn is_subject_prefix(text: &str) -> bool {
+    text.len() <= PREFIX_OCTETS_MAX && text.bytes().all(|octet| octet == b' ' || octet.is_ascii_graphic())
+}
+
 /// Listed, one or all of a domain and of those below it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Listed {
@@ -211,10 +217,14 @@ impl Changes {
             "at_kill" => {
                 self.at_kill = Some(Action::parse(value).ok_or("none of tag, junk, quarantine and reject")?);
             }
-            "subject_prefix" if value.len() <= PREFIX_OCTETS_MAX && value.is_ascii() => {
+            "subject_prefix" if is_subject_prefix(value) => {
                 self.subject_prefix = Some(value.into());
             }
-            "subject_prefix" => return Err(format!("more than {PREFIX_OCTETS_MAX} octets, or not ASCII")),
+            "subject_prefix" => {
+                return Err(format!(
+                    "more than {PREFIX_OCTETS_MAX} octets, or not of letters and signs of ASCII"
+                ));
+            }
             "allow" => extend(&mut self.allow, value)?,
             "deny" => extend(&mut self.deny, value)?,
             "languages" => self.languages = Some(languages(value)?),
@@ -364,6 +374,10 @@ mod tests {
             [(PREFIX_OCTETS_MAX - 1, true), (PREFIX_OCTETS_MAX, true), (PREFIX_OCTETS_MAX + 1, false)]
         {
             assert_eq!(Changes::parse(&format!("subject_prefix={}", "x".repeat(octets))).is_ok(), fits);
+        }
+        for (prefix, fits) in [("Spam: maybe", true), ("a\r\nBcc: x", false), ("\u{7f}", false), ("ä", false)]
+        {
+            assert_eq!(is_subject_prefix(prefix), fits, "{prefix:?}");
         }
     }
 
