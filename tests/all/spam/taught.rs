@@ -192,6 +192,27 @@ fn what_neomutt_saves_to_junk_and_back_teaches() -> Result<()> {
 }
 
 #[test]
+fn what_a_command_has_told_as_learned_survives_the_process() -> Result<()> {
+    let mut house = House::new("")?;
+    let file = house.server.directory().join("offer.eml");
+    std::fs::write(&file, offer(1))?;
+    let path = file.display().to_string();
+    let score = |house: &House| -> Result<f64> {
+        let told = house.server.command(&["--json", "spam", "check", &path])?;
+        let told: serde_json::Value = serde_json::from_str(&told)?;
+        told[0]["score"].as_f64().context("no score")
+    };
+    let before = score(&house)?;
+    house.server.command(&["spam", "learn", "--spam", &path])?;
+    let learned = score(&house)?;
+    ensure!(learned > before + 1.0, "{before} {learned}");
+    house.server.kill()?;
+    house.server.up()?;
+    ensure!((score(&house)? - learned).abs() < 0.01, "{learned} became {}", score(&house)?);
+    Ok(())
+}
+
+#[test]
 fn buttons_of_clients_teach_too() -> Result<()> {
     let house = House::new("")?;
     house.take(EVE, &[ANN], &letter(EVE, ANN, "first", "Garden gnomes are the finest."))?;
