@@ -100,9 +100,9 @@ impl Verdict {
         self.judgement
     }
 
-    /// What the score means. What is shown as reaching a threshold reaches it: scores count in tenths of a tenth.
+    /// What the score means.
     pub fn grade(&self, thresholds: &Thresholds) -> Grade {
-        let reaches = |threshold: f32| hundredths(self.score) >= hundredths(threshold);
+        let reaches = |threshold: f32| reaches(self.score, threshold);
         if reaches(thresholds.kill) {
             Grade::Killed
         } else if reaches(thresholds.tag2) {
@@ -113,6 +113,11 @@ impl Verdict {
             Grade::Clean
         }
     }
+}
+
+/// Whether a score reaches a threshold. What is shown as reaching it does: scores count in tenths of a tenth.
+pub fn reaches(score: f32, threshold: f32) -> bool {
+    hundredths(score) >= hundredths(threshold)
 }
 
 /// Sums of floating-point numbers are off by little: 6.31 in parts is 6.31.

@@ -100,7 +100,7 @@ impl FirstDay {
         let beginning = octets.get(..MESSAGE_OCTETS_MAX).unwrap_or(&octets);
         let verdict: Verdict = weigh(beginning, Some((judgement, &signals)), &facts, &self.catalogue);
         let thresholds = Thresholds::default();
-        let by_score = (verdict.score() >= thresholds.tag2).then_some(SpamAction::Junk);
+        let by_score = spam::reaches(verdict.score(), thresholds.tag2).then_some(SpamAction::Junk);
         let action = by_score.max(attached);
         SpamChecked { is_whole, ..on_the_first_day(file, &octets, judgement, &verdict, action) }
     }

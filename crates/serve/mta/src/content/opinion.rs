@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use mail_types::{AccountId, Address, ReversePath};
 use smtp::Reply;
 use smtp::server::Recipient;
-use spam::{Catalogue, HITS_TOLD_MAX, Hit, Language, Thresholds, Verdict};
+use spam::{Catalogue, HITS_TOLD_MAX, Hit, Language, Thresholds, Verdict, reaches};
 
 use super::judge::{Sender, Thought};
 use super::taste::{Action, Taste};
@@ -173,7 +173,7 @@ impl Deciding<'_> {
         let verdict = verdict.with(&own);
         let score = verdict.score();
         let part = match score {
-            score if score >= taste.tag2 => 1.0,
+            score if reaches(score, taste.tag2) => 1.0,
             // RFC 5235 has ten steps, of which the last is spam.
             score => f64::from((score / taste.tag2).clamp(0.0, 1.0)) * 0.999,
         };
