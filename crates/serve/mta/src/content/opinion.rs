@@ -64,7 +64,7 @@ pub(crate) enum Fate {
 /// What becomes of it for one account.
 #[derive(Clone, PartialEq, Debug)]
 struct Wish {
-    verdict: Verdict,
+    score: f32,
     /// What counts for it alone.
     own: Vec<Hit>,
     /// How far it is on the way to spam, from 0 to 1; nothing where it is not judged (RFC 5235).
@@ -143,9 +143,9 @@ impl Deciding<'_> {
         let lines = self.lines(&verdict, &wishes);
         let elsewhere = place_of(elsewhere);
         // Of one recipient the header tells what holds for them, of several what holds for all.
-        let mut of_each = wishes.values().map(|wish| &wish.verdict);
+        let mut of_each = wishes.values().map(|wish| &wish.own);
         let verdict = match (of_each.next(), of_each.next(), self.is_elsewhere()) {
-            (Some(only), None, false) => only.clone(),
+            (Some(own), None, false) => verdict.with(own),
             _ => verdict,
         };
         Opinion { verdict, thresholds, wishes, elsewhere, refused, refusal, virus, subject_prefix, lines }
@@ -164,20 +164,20 @@ impl Deciding<'_> {
     ) -> Wish {
         let taste = self.taste(account);
         if !taste.is_on {
-            let verdict = verdict.with(&own);
-            return Wish { verdict, own, part: None, action: None, place: Place::Inbox };
+            let score = verdict.with(&own).score();
+            return Wish { score, own, part: None, action: None, place: Place::Inbox };
         }
         let lists = Own { taste, everybody: self.everybody, catalogue: self.catalogue };
         own.extend(lists.by_lists(self.sender, author));
         own.extend(lists.by_language(language));
-        let verdict = verdict.with(&own);
-        let score = verdict.score();
+        // A message may go to a thousand, most of whom think of it as everybody does.
+        let score = if own.is_empty() { verdict.score() } else { verdict.with(&own).score() };
         let part = match score {
             score if reaches(score, taste.tag2) => 1.0,
             // RFC 5235 has ten steps, of which the last is spam.
             score => f64::from((score / taste.tag2).clamp(0.0, 1.0)) * 0.999,
         };
-        Wish { verdict, own, part: Some(part), action: taste.action(score), place: Place::Inbox }
+        Wish { score, own, part: Some(part), action: taste.action(score), place: Place::Inbox }
     }
 
     /// The recipients for whom it is refused: all behind them want that, and the protocol can say it.
@@ -256,7 +256,7 @@ impl Deciding<'_> {
                 (_, Some(action)) => action.word(),
             };
             let tag2 = self.taste(*account).tag2;
-            let score = wish.verdict.score();
+            let score = wish.score;
             let whom = self.whom(*account);
             lines.push(format!("content for {whom}: {action}, score {score:.2} of {tag2}"));
             let own = wish.own.iter().take(OWN_TOLD_MAX);
