@@ -273,6 +273,20 @@ fn what_is_kept_apart_comes_back_when_it_is_asked_for() -> Result<()> {
 }
 
 #[test]
+fn what_is_kept_apart_of_an_account_goes_with_it() -> Result<()> {
+    let house = House::new("at_kill = \"quarantine\"")?;
+    for who in [ANN, BOB] {
+        house.take(EVE, &[who], &letter(EVE, who, "kept", GTUBE))?;
+    }
+    house.server.command(&["account", "remove", ANN])?;
+    let kept: serde_json::Value =
+        serde_json::from_str(&house.server.command(&["--json", "quarantine", "list"])?)?;
+    let whose: Vec<_> = kept.as_array().into_iter().flatten().map(|one| &one["address"]).collect();
+    ensure!(whose == [BOB], "{kept}");
+    Ok(())
+}
+
+#[test]
 fn people_are_told_why_and_what_if() -> Result<()> {
     let house = House::new("")?;
     house.take(EVE, &[ANN], &letter(EVE, ANN, "test", GTUBE))?;
