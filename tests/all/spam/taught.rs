@@ -232,11 +232,21 @@ fn buttons_of_clients_teach_too() -> Result<()> {
 
 #[test]
 fn those_to_whom_one_has_written_are_known() -> Result<()> {
+    known(Some("v=DMARC1; p=none"))
+}
+
+#[test]
+fn whose_domain_has_no_policy_is_known_by_spf() -> Result<()> {
+    known(None)
+}
+
+fn known(policy: Option<&str>) -> Result<()> {
     let house = House::new("tag2 = 1000\nkill = 2000\ntag = \"-1000\"")?;
     let friend = "friend@known.example";
     house.internet.names.add("known.example", &testkit::Record::Text("v=spf1 ip4:127.0.0.1 -all".to_owned()));
-    let policy = testkit::Record::Text("v=DMARC1; p=none".to_owned());
-    house.internet.names.add("_dmarc.known.example", &policy);
+    if let Some(policy) = policy {
+        house.internet.names.add("_dmarc.known.example", &testkit::Record::Text(policy.to_owned()));
+    }
     house.take(friend, &[ANN], &letter(friend, ANN, "before", "Shall we meet at noon?"))?;
     let before = house.record(friend)?;
     let mut smtp = house.server.submission(ANN)?;
@@ -258,6 +268,11 @@ fn those_to_whom_one_has_written_are_known() -> Result<()> {
     house.take(stranger, &[ANN], &answer.replace(friend, stranger))?;
     let quoted = house.record(stranger)?;
     ensure!(quoted.contains("REPLY_UNPROVEN") && !quoted.contains("REPLY_TO_OURS"), "{quoted}");
+    // Nor who writes the friend's name.
+    house.take(stranger, &[ANN], &answer.replace("after", "forged"))?;
+    let forged = house.record(stranger)?;
+    let believed = ["REPLY_TO_OURS", "KNOWN_CORRESPONDENT"].iter().any(|rule| forged.contains(rule));
+    ensure!(forged.contains("REPLY_UNPROVEN") && !believed, "{forged}");
     let score = |record: &str, account: &str| -> Option<f32> {
         let line = record.split(" | ").find(|line| line.starts_with(&format!("content for {account}:")))?;
         line.split("score ").nth(1)?.split(' ').next()?.parse().ok()

@@ -114,7 +114,12 @@ pub(crate) fn rule_files(path: &Path) -> anyhow::Result<RuleFiles> {
         let words = words.collect::<Vec<_>>().join(", ");
         tracing::warn!(words, "words that are no rules and mean nothing here, with how many lines of each");
     }
-    tracing::info!(files = files.len(), skipped = rules.skipped().len(), "rules are read");
+    tracing::info!(
+        files = files.len(),
+        rules = rules.count(),
+        skipped = rules.skipped().len(),
+        "rules are read"
+    );
     Ok(rules)
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use mail_types::{AccountId, DomainName, ReversePath};
+use mail_types::{AccountId, Address, DomainName, ReversePath};
 use mailstore::HeldReader;
 use platform::network::is_public;
 use smtp::Reply;
@@ -232,17 +232,21 @@ impl Conversation {
             Some(judged) => evidence(&judged.findings, catalogue),
             None => Vec::new(),
         });
-        let is_proven = findings.is_some_and(|findings| findings.author_is_proven());
+        let reverse_path =
+            self.session.envelope().map_or(ReversePath::Null, |envelope| envelope.reverse_path.clone());
+        let header = held.read(0..HEADER_OCTETS).await.unwrap_or_default();
+        let writer = author(&header);
+        let named = writer.as_ref().and_then(Address::domain_name);
+        let proven = findings.and_then(|findings| findings.proven_author(named, &reverse_path)).cloned();
+        let is_proven = proven.is_some();
         let mut history = History::default();
         if let Some(senders) = &self.door.rooms.content.0.senders {
-            let domain = findings.and_then(|findings| findings.dmarc.author.clone()).filter(|_| is_proven);
-            let whom = crate::screen::Sender { domain, address: self.client.peer.address() };
-            let header = held.read(0..HEADER_OCTETS).await.unwrap_or_default();
+            let whom = crate::screen::Sender { domain: proven, address: self.client.peer.address() };
             history = content::history(
                 (senders, &self.door.rooms.breaker),
                 catalogue,
                 &whom,
-                author(&header).as_ref(),
+                writer.as_ref(),
                 &header,
                 accounts,
             )
@@ -254,8 +258,6 @@ impl Conversation {
             true => Some(Class::Unwanted),
             false => (history.is_answer && is_proven).then_some(Class::Wanted),
         };
-        let reverse_path =
-            self.session.envelope().map_or(ReversePath::Null, |envelope| envelope.reverse_path.clone());
         About {
             arrived_unix_seconds: self.door.rooms.clock.now().unix_seconds(),
             client: self.client.peer.address(),
