@@ -48,6 +48,10 @@ fn options(internet: &Internet, screen: &str) -> ServerOptions {
 
 /// Brings a message to ann from an address of the Internet; the answer in the end.
 fn bring(server: &Server, from: &str, sender: &str, recipient: &str) -> Result<String> {
+    bring_text(server, from, (sender, recipient), "x")
+}
+
+fn bring_text(server: &Server, from: &str, (sender, recipient): (&str, &str), text: &str) -> Result<String> {
     let mut smtp = Dialogue::connect(server.address(25))?;
     smtp.send(&format!("PROXY TCP4 {from} 11.255.255.1 1000 25"))?;
     smtp.expect("220 ")?;
@@ -62,7 +66,7 @@ fn bring(server: &Server, from: &str, sender: &str, recipient: &str) -> Result<S
     }
     smtp.send("DATA")?;
     smtp.expect("354 ")?;
-    smtp.send(&format!("From: {sender}\r\nSubject: x\r\n\r\nx\r\n."))?;
+    smtp.send(&format!("From: {sender}\r\nSubject: x\r\n\r\n{text}\r\n."))?;
     smtp.line()
 }
 
@@ -304,6 +308,36 @@ fn real_hosts_wait_for_their_turn() -> Result<()> {
     wait_for_messages(&server, Server::BOB, "INBOX", 1)?;
     let told = traced(&server, EVE, "taken: ")?;
     ensure!(!told.contains("screen:"), "{told}");
+    Ok(())
+}
+
+#[test]
+fn where_links_lead_is_asked_of_lists_of_domains() -> Result<()> {
+    let mut internet = internet()?;
+    for (zone, names) in
+        [("dbl.example", ["test", "shop.example"]), ("dwl.example", ["test", "friend.example"])]
+    {
+        internet.names.zone(zone, Signing::Unsigned)?;
+        for name in names {
+            internet.names.add(&format!("{name}.{zone}"), &Record::Address([127, 0, 1, 2].into()));
+        }
+    }
+    let mut options = options(&internet, "lists = []\ngreylist = \"off\"");
+    let list = "domain_lists = [\"dbl.example*5 refuse\", \"dwl.example*-9\"]";
+    options.settings = options.settings.replace("domain_lists = []", list);
+    let server = Server::start(options)?;
+    ensure!(state(&server, "dbl.example")?.0 == "healthy" && state(&server, "dwl.example")?.0 == "healthy");
+    let parties = (EVE, Server::ANN);
+    // What a list says of a link is one reason among others, whatever it does to senders.
+    let said = bring_text(&server, GOOD, parties, "See http://www.shop.example/gnomes today.")?;
+    ensure!(said.starts_with("250 "), "{said}");
+    let told = traced(&server, EVE, "a link leads to shop.example, which is listed by dbl.example")?;
+    ensure!(told.contains("+5.00 LIST_DBL_EXAMPLE"), "{told}");
+    // Anybody can link to a good friend.
+    let other = "zoe@elsewhere.example";
+    bring_text(&server, GOOD, (other, Server::ANN), "See http://www.friend.example/garden today.")?;
+    let told = traced(&server, other, "content: score")?;
+    ensure!(!told.contains("LIST_DWL"), "{told}");
     Ok(())
 }
 

@@ -109,6 +109,11 @@ fn little_leaves_the_rest_is_held_and_nothing_is_lost() -> Result<()> {
     ensure!(arrivals(&host).len() == 100, "{} got it", arrivals(&host).len());
     let reason = stopped(&server)?;
     ensure!(reason["reason"].as_str().is_some_and(|reason| reason.starts_with("500 addresses")), "{reason}");
+    let shown = server.command(&["account", "show", ANN])?;
+    ensure!(
+        shown.contains(&format!("{ANN} may not send since ")) && shown.contains(": 500 addresses"),
+        "{shown}"
+    );
 
     // It is so after a restart, too, and an hour later; what is held stays held.
     server.stop()?;

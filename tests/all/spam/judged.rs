@@ -74,6 +74,27 @@ fn one_message_has_one_header_and_goes_where_each_recipient_wants_it() -> Result
 }
 
 #[test]
+fn the_header_tells_an_only_recipient_what_holds_for_them() -> Result<()> {
+    let house = House::new("")?;
+    let bring = |subject: &str| -> Result<String> {
+        house.take(EVE, &[BOB], &letter(EVE, BOB, subject, GTUBE))?;
+        let inbox = house.lying(BOB, "INBOX")?;
+        Ok(inbox.last().map(|(_, text)| text.clone()).unwrap_or_default())
+    };
+    // Programs that sort by the header would put it away, although its reader wants all mail.
+    house.server.command(&["spam", "settings", BOB, "check=off"])?;
+    ensure!(!bring("all")?.contains("X-Spam"), "{}", house.record(EVE)?);
+    house.server.command(&["spam", "settings", BOB, "check=on", "tag2=1100", "kill=1200"])?;
+    ensure!(bring("high")?.contains("X-Spam-Status: No, "), "{}", house.record(EVE)?);
+    house.server.command(&["spam", "settings", BOB, "--reset"])?;
+    house.server.command(&["spam", "settings", BOB, "deny=strangers.example"])?;
+    house.take(EVE, &[BOB], &letter(EVE, BOB, "denied", "Shall we meet at noon?"))?;
+    let junk = house.lying(BOB, "Junk")?.remove(0).1;
+    ensure!(junk.contains("BLOCK_LIST=100.0") && junk.contains("its author is never welcome"), "{junk}");
+    Ok(())
+}
+
+#[test]
 fn who_wants_junk_read_finds_it_so() -> Result<()> {
     let house = House::new("mark_as_read = true\ndomains = [\"example.test mark_as_read=off\"]")?;
     house.server.command(&["spam", "settings", BOB, "mark_as_read=on"])?;
@@ -252,12 +273,29 @@ fn what_is_kept_apart_comes_back_when_it_is_asked_for() -> Result<()> {
 }
 
 #[test]
+fn what_is_kept_apart_of_an_account_goes_with_it() -> Result<()> {
+    let house = House::new("at_kill = \"quarantine\"")?;
+    for who in [ANN, BOB] {
+        house.take(EVE, &[who], &letter(EVE, who, "kept", GTUBE))?;
+    }
+    house.server.command(&["account", "remove", ANN])?;
+    let kept: serde_json::Value =
+        serde_json::from_str(&house.server.command(&["--json", "quarantine", "list"])?)?;
+    let whose: Vec<_> = kept.as_array().into_iter().flatten().map(|one| &one["address"]).collect();
+    ensure!(whose == [BOB], "{kept}");
+    Ok(())
+}
+
+#[test]
 fn people_are_told_why_and_what_if() -> Result<()> {
     let house = House::new("")?;
     house.take(EVE, &[ANN], &letter(EVE, ANN, "test", GTUBE))?;
     house.take(EVE, &[ANN], &letter(EVE, ANN, "plain", "Shall we meet at noon?"))?;
     let why = house.server.command(&["spam", "explain", "<test@strangers.example>"])?;
     ensure!(why.contains("+1000.00 GTUBE it holds the line"), "{why}");
+    let whom =
+        [format!(" from {EVE}\n"), format!("content for {ANN}: junk"), format!("{ANN}: fileinto Junk")];
+    ensure!(whom.iter().all(|words| why.contains(words)), "{why}");
     let file = house.server.directory().join("test.eml");
     std::fs::write(&file, &house.lying(ANN, "Junk")?[0].1)?;
     let path = file.display().to_string();

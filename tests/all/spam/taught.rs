@@ -77,6 +77,16 @@ fn what_is_moved_to_junk_is_unwanted_for_who_moved_it() -> Result<()> {
     let record = house.record("sales@gnomes.example")?;
     ensure!(house.subjects(ANN, "Junk")?.contains(&"gnomes 99".to_owned()), "{record}");
     ensure!(house.subjects(BOB, "INBOX")? == ["gnomes 99"], "{record}");
+    ensure!(
+        record.contains(&format!("content for {ANN}: +")) && record.contains("AUTHOR_TAUGHT"),
+        "{record}"
+    );
+    // Who alone gets it reads there why it lies in Junk.
+    house.take("sales@gnomes.example", &[ANN], &offer(100))?;
+    let junk = house.lying(ANN, "Junk")?;
+    let why = "its recipient has put its author's mail into junk";
+    let told = |text: &String| text.replace("\r\n ", " ").contains(why) && text.contains("X-Spam-Flag: YES");
+    ensure!(junk.iter().any(|(_, text)| told(text)), "{junk:?}");
     Ok(())
 }
 
@@ -182,6 +192,27 @@ fn what_neomutt_saves_to_junk_and_back_teaches() -> Result<()> {
 }
 
 #[test]
+fn what_a_command_has_told_as_learned_survives_the_process() -> Result<()> {
+    let mut house = House::new("")?;
+    let file = house.server.directory().join("offer.eml");
+    std::fs::write(&file, offer(1))?;
+    let path = file.display().to_string();
+    let score = |house: &House| -> Result<f64> {
+        let told = house.server.command(&["--json", "spam", "check", &path])?;
+        let told: serde_json::Value = serde_json::from_str(&told)?;
+        told[0]["score"].as_f64().context("no score")
+    };
+    let before = score(&house)?;
+    house.server.command(&["spam", "learn", "--spam", &path])?;
+    let learned = score(&house)?;
+    ensure!(learned > before + 1.0, "{before} {learned}");
+    house.server.kill()?;
+    house.server.up()?;
+    ensure!((score(&house)? - learned).abs() < 0.01, "{learned} became {}", score(&house)?);
+    Ok(())
+}
+
+#[test]
 fn buttons_of_clients_teach_too() -> Result<()> {
     let house = House::new("")?;
     house.take(EVE, &[ANN], &letter(EVE, ANN, "first", "Garden gnomes are the finest."))?;
@@ -201,11 +232,21 @@ fn buttons_of_clients_teach_too() -> Result<()> {
 
 #[test]
 fn those_to_whom_one_has_written_are_known() -> Result<()> {
+    known(Some("v=DMARC1; p=none"))
+}
+
+#[test]
+fn whose_domain_has_no_policy_is_known_by_spf() -> Result<()> {
+    known(None)
+}
+
+fn known(policy: Option<&str>) -> Result<()> {
     let house = House::new("tag2 = 1000\nkill = 2000\ntag = \"-1000\"")?;
     let friend = "friend@known.example";
     house.internet.names.add("known.example", &testkit::Record::Text("v=spf1 ip4:127.0.0.1 -all".to_owned()));
-    let policy = testkit::Record::Text("v=DMARC1; p=none".to_owned());
-    house.internet.names.add("_dmarc.known.example", &policy);
+    if let Some(policy) = policy {
+        house.internet.names.add("_dmarc.known.example", &testkit::Record::Text(policy.to_owned()));
+    }
     house.take(friend, &[ANN], &letter(friend, ANN, "before", "Shall we meet at noon?"))?;
     let before = house.record(friend)?;
     let mut smtp = house.server.submission(ANN)?;
@@ -227,13 +268,19 @@ fn those_to_whom_one_has_written_are_known() -> Result<()> {
     house.take(stranger, &[ANN], &answer.replace(friend, stranger))?;
     let quoted = house.record(stranger)?;
     ensure!(quoted.contains("REPLY_UNPROVEN") && !quoted.contains("REPLY_TO_OURS"), "{quoted}");
+    // Nor who writes the friend's name.
+    house.take(stranger, &[ANN], &answer.replace("after", "forged"))?;
+    let forged = house.record(stranger)?;
+    let believed = ["REPLY_TO_OURS", "KNOWN_CORRESPONDENT"].iter().any(|rule| forged.contains(rule));
+    ensure!(forged.contains("REPLY_UNPROVEN") && !believed, "{forged}");
     let score = |record: &str, account: &str| -> Option<f32> {
-        let line =
-            record.split(" | ").find(|line| line.starts_with(&format!("content for account {account}:")))?;
+        let line = record.split(" | ").find(|line| line.starts_with(&format!("content for {account}:")))?;
         line.split("score ").nth(1)?.split(' ').next()?.parse().ok()
     };
-    let (anns, bobs) = (score(&after, "1").context("ann")?, score(&after, "2").context("bob")?);
+    let (anns, bobs) = (score(&after, ANN).context("ann")?, score(&after, BOB).context("bob")?);
     ensure!(anns <= bobs - 3.0, "ann has written to them, bob has not: {after}");
+    let why = format!("content for {ANN}: -4.00 KNOWN_CORRESPONDENT its recipient has written to its author");
+    ensure!(after.contains(&why) && !after.contains(&why.replace(ANN, BOB)), "{after}");
     Ok(())
 }
 

@@ -17,7 +17,7 @@ const FILE_OCTETS_MAX: u64 = 256 * 1024 * 1024;
 /// Files of rules in one directory.
 const RULE_FILES_MAX: usize = 1_000;
 /// Lines that cannot be used which are told one by one.
-const TOLD_MAX: usize = 20;
+const TOLD_MAX: usize = 100;
 
 /// What the operator chose about the content of mail. Blocking.
 ///
@@ -34,7 +34,7 @@ pub(crate) fn content_settings(settings: &Settings) -> anyhow::Result<ContentSet
             at_tag2: action("spam.at_tag2"),
             kill: settings.points("spam.kill"),
             at_kill: action("spam.at_kill"),
-            subject_prefix: settings.text("spam.subject_prefix").into(),
+            subject_prefix: settings.text("spam.subject_prefix").trim().into(),
             marks_read: settings.switch("spam.mark_as_read"),
             allow: senders("spam.allow"),
             deny: senders("spam.deny"),
@@ -99,7 +99,27 @@ pub(crate) fn rule_files(path: &Path) -> anyhow::Result<RuleFiles> {
             "a rule is not used"
         );
     }
-    tracing::info!(files = files.len(), skipped = rules.skipped().len(), "rules are read");
+    for line in rules.uncertain().iter().take(TOLD_MAX) {
+        let why = &line.reason;
+        tracing::warn!(
+            file = line.file,
+            line = line.line,
+            rule = line.rule,
+            why,
+            "a rule may fire too seldom"
+        );
+    }
+    if !rules.settings().is_empty() {
+        let words = rules.settings().iter().take(TOLD_MAX).map(|(word, lines)| format!("{word} ({lines})"));
+        let words = words.collect::<Vec<_>>().join(", ");
+        tracing::warn!(words, "words that are no rules and mean nothing here, with how many lines of each");
+    }
+    tracing::info!(
+        files = files.len(),
+        rules = rules.count(),
+        skipped = rules.skipped().len(),
+        "rules are read"
+    );
     Ok(rules)
 }
 

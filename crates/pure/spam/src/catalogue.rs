@@ -335,6 +335,7 @@ rules! {
     Connection {
         HELO_OURS 3.0 "its sending host called itself one of ours"
         HELO_ADDRESS 1.5 "its sending host called itself a bare number"
+        HELO_OTHER_ADDRESS 2.0 "its sending host called itself by another one's number"
         HELO_NO_NAME 1.0 "its sending host called itself no full name"
         RDNS_NONE 1.2 "its sending host has no name"
         RDNS_MISMATCH 0.6 "its sending host's name does not lead back to it"
@@ -342,6 +343,7 @@ rules! {
         EARLY_TALKER 2.5 "its sending host spoke before it was greeted"
         PIPELINED 1.0 "its sending host did not wait for answers"
         FORGED_OURS 3.0 "its envelope claims one of our domains without proof"
+        NULL_SENDER_MANY 2.0 "it has no sender and several recipients"
         TRAP_TOLD 10.0 "it was also sent to an address that no person ever had"
         TRAP_SENDER 4.0 "its sending host has written to an address that no person ever had"
         TRAP_NETWORK 1.5 "its sending host's neighbours have written to an address that no person ever had"
@@ -368,6 +370,7 @@ rules! {
         REPUTATION_BAD 3.0 "mail from there was mostly unwanted"
         REPUTATION_GOOD -2.0 "mail from there was mostly wanted"
         KNOWN_CORRESPONDENT -4.0 "its recipient has written to its author"
+        AUTHOR_TAUGHT 0.0 "its recipient has said what its author's mail is; how often sets the points"
         REPUTATION_CLIENT_BAD 1.0 "what its host brought was mostly unwanted"
         REPUTATION_CLIENT_GOOD -0.5 "what its host brought was mostly wanted"
         REPLY_TO_OURS -3.0 "it answers a message of ours, from where that was sent to"

@@ -47,6 +47,6 @@ pub use rule_file::{
 };
 pub use rules::{Language, language};
 pub use train::{portable, train};
-pub use verdict::{Grade, HITS_MAX, Thresholds, Verdict};
+pub use verdict::{Grade, HITS_MAX, Thresholds, Verdict, reaches};
 pub use verdict_fields::{HITS_TOLD_MAX, REASONS_TOLD_MAX, ToldVerdict, is_verdict_field};
 pub use weigh::weigh;

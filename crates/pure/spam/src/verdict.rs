@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use mail_types::DomainName;
+
 use crate::hit::Hit;
 use crate::judgement::Judgement;
 
@@ -44,6 +46,7 @@ pub struct Verdict {
     hits: Vec<Hit>,
     score: f32,
     judgement: Option<Judgement>,
+    links: Vec<DomainName>,
 }
 
 impl Verdict {
@@ -57,7 +60,29 @@ impl Verdict {
         hits.truncate(HITS_MAX);
         // The same hits give the same sum in whatever order they were found.
         let score = hits.iter().map(|hit| f64::from(hit.points())).sum::<f64>() as f32;
-        Verdict { hits, score, judgement }
+        Verdict { hits, score, judgement, links: Vec::new() }
+    }
+
+    /// The verdict on a message whose links lead to these domains.
+    pub(crate) fn leading_to(self, links: Vec<DomainName>) -> Verdict {
+        Verdict { links, ..self }
+    }
+
+    /// The domains that somebody has registered to which the message's links lead, each once: lists of domains can be asked for them.
+    pub fn links(&self) -> &[DomainName] {
+        &self.links
+    }
+
+    /// The same for somebody for whom other hits count: one takes the place of that of its name, one without points takes it away.
+    pub fn with(&self, own: &[Hit]) -> Verdict {
+        if own.is_empty() {
+            return self.clone();
+        }
+        let mut hits = own.to_vec();
+        let is_own = |hit: &&Hit| own.iter().any(|other| other.name() == hit.name());
+        hits.extend(self.hits.iter().filter(|hit| !is_own(hit)).cloned());
+        hits.retain(|hit| hit.points() != 0.0 || !is_own(&hit));
+        Verdict::new(self.judgement, hits).leading_to(self.links.clone())
     }
 
     /// The sum of all points.
@@ -75,9 +100,9 @@ impl Verdict {
         self.judgement
     }
 
-    /// What the score means. What is shown as reaching a threshold reaches it: scores count in tenths of a tenth.
+    /// What the score means.
     pub fn grade(&self, thresholds: &Thresholds) -> Grade {
-        let reaches = |threshold: f32| hundredths(self.score) >= hundredths(threshold);
+        let reaches = |threshold: f32| reaches(self.score, threshold);
         if reaches(thresholds.kill) {
             Grade::Killed
         } else if reaches(thresholds.tag2) {
@@ -88,6 +113,11 @@ impl Verdict {
             Grade::Clean
         }
     }
+}
+
+/// Whether a score reaches a threshold. What is shown as reaching it does: scores count in tenths of a tenth.
+pub fn reaches(score: f32, threshold: f32) -> bool {
+    hundredths(score) >= hundredths(threshold)
 }
 
 /// Sums of floating-point numbers are off by little: 6.31 in parts is 6.31.
@@ -103,6 +133,16 @@ mod tests {
         let hits =
             points.iter().enumerate().map(|(index, &points)| Hit::new(&format!("R{index}"), points, ""));
         Verdict::new(None, hits.collect())
+    }
+
+    #[test]
+    fn what_counts_for_somebody_takes_the_place_of_what_counts_for_all() {
+        let own = [Hit::new("R1", -3.0, ""), Hit::new("MINE", 0.5, ""), Hit::new("R2", 0.0, "")];
+        let theirs = verdict(&[4.0, 1.0, 2.0, 0.0]).with(&own);
+        let told: Vec<_> = theirs.hits().iter().map(|hit| (hit.name(), hit.points())).collect();
+        assert_eq!(told, [("R0", 4.0), ("R1", -3.0), ("MINE", 0.5), ("R3", 0.0)]);
+        assert_eq!(theirs.score(), 1.5);
+        assert_eq!(verdict(&[4.0]).with(&[]), verdict(&[4.0]));
     }
 
     #[test]

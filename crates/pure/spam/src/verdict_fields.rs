@@ -105,11 +105,12 @@ impl Verdict {
         header.extend_from_slice(b"\r\n");
     }
 
-    /// The strongest reasons in words, in the order of the hits.
+    /// The strongest reasons in words, in the order of the hits. Quotes are those of ASCII, so that they can be read as they stand
+    /// there: other letters have to be encoded (RFC 2047).
     fn reasons(&self) -> String {
         let words = |hit: &Hit| {
             let words = if hit.words().is_empty() { hit.name() } else { hit.words() };
-            format!("{} ({:+.1})", words.replace(';', ","), hit.points())
+            format!("{} ({:+.1})", words.replace(';', ",").replace(['“', '”'], "\""), hit.points())
         };
         self.hits().iter().take(REASONS_TOLD_MAX).map(words).collect::<Vec<_>>().join("; ")
     }
@@ -158,6 +159,24 @@ const _: () = assert!(REASONS_TOLD_MAX * (HIT_WORDS_OCTETS_MAX + 16) * 4 < HEADE
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reasons_can_be_read_as_they_stand() {
+        let hits = vec![Hit::new(
+            "CONTENT_MODEL",
+            4.5,
+            "its content looks unwanted with 99.3 %: “verify” in the text",
+        )];
+        let mut header = Vec::new();
+        Verdict::new(None, hits).write_fields(&Thresholds::default(), &mut header);
+        let header = String::from_utf8(header).unwrap().replace("\r\n ", " ");
+        assert!(
+            header.contains(
+                "X-Mailstead-Why: its content looks unwanted with 99.3 %: \"verify\" in the text (+4.5)"
+            ),
+            "{header}"
+        );
+    }
 
     fn written(verdict: &Verdict) -> String {
         let mut header = Vec::new();

@@ -5,6 +5,7 @@ use crate::facts::Facts;
 use crate::hit::Hit;
 use crate::judgement::{Judgement, Signal};
 use crate::letter::Letter;
+use crate::link::domains;
 use crate::rules;
 use crate::verdict::Verdict;
 
@@ -24,5 +25,5 @@ pub fn weigh(
     let mut own = files.run(&letter, facts, judgement, &hits, catalogue);
     hits.retain(|hit| !files.defines(hit.name()));
     own.append(&mut hits);
-    Verdict::new(judgement, own)
+    Verdict::new(judgement, own).leading_to(domains(&letter.links))
 }

@@ -55,7 +55,9 @@ pub use orders::Order;
 pub(crate) use quarantine::filing as quarantine_filing;
 pub use quarantine::{APART, Quarantine, QuarantineError, QuarantineLimits, Quarantined};
 pub use settings::{ContentSettings, OnBusy, SETTINGS_ANNOTATION};
-pub use taste::{Action, CHANGES_OCTETS_MAX, Changes, Listed, POINTS_MAX, SENDERS_MAX, Taste, points};
+pub use taste::{
+    Action, CHANGES_OCTETS_MAX, Changes, Listed, POINTS_MAX, SENDERS_MAX, Taste, is_subject_prefix, points,
+};
 pub use trial::{ContentTrial, TrialVerdict};
 
 /// Threads on which messages are judged. The windows of attachments have room for as many that need most (`WindowAllowance`): with

@@ -52,7 +52,7 @@ pub use content::{
     APART, Action as SpamAction, CHANGES_OCTETS_MAX, Changes, Content, ContentError, ContentSettings,
     ContentTrial, Learned, Lesson, LessonError, Listed, OnBusy, Order, POINTS_MAX, Past, Quarantine,
     QuarantineError, QuarantineLimits, Quarantined, SENDERS_MAX, SETTINGS_ANNOTATION, Taste, TrialVerdict,
-    attached, points,
+    attached, is_subject_prefix, points,
 };
 pub use deliver::limits::SentHour;
 pub use deliver::routing::{Routing, SendingLimits};

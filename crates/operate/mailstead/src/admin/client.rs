@@ -3,14 +3,21 @@
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use platform::clock::Clock;
 use platform::metrics::Metrics;
+use storage::StorageError;
 
 use super::{Answer, Request};
 use crate::house::House;
 use crate::settings::Settings;
+
+/// How long somebody may hold the data directory who does not answer: a server that has just begun to start or to stop.
+const HELD_WAIT: Duration = Duration::from_secs(5);
+/// How often it is looked then whether somebody answers.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Asks whoever holds the data directory.
 pub(crate) fn ask(config: &Path, request: Request) -> anyhow::Result<Answer> {
@@ -40,6 +47,19 @@ pub(crate) struct Holder {
 impl Holder {
     /// Asks for one thing.
     pub(crate) fn ask(&mut self, request: &Request) -> anyhow::Result<Answer> {
+        let clock = Clock::system();
+        let begun = clock.monotonic();
+        loop {
+            match self.ask_now(request) {
+                Err(error) if is_held(&error) && clock.monotonic().since(begun) < HELD_WAIT => {
+                    std::thread::sleep(LOOK_AGAIN);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn ask_now(&mut self, request: &Request) -> anyhow::Result<Answer> {
         if let Some(alone) = &self.alone {
             return Ok(alone.act(request));
         }
@@ -58,6 +78,13 @@ impl Holder {
             }),
         }
     }
+}
+
+/// Whether somebody else holds the data directory.
+fn is_held(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| matches!(cause.downcast_ref::<StorageError>(), Some(StorageError::Locked { .. })))
 }
 
 fn ask_server(mut stream: UnixStream, request: &Request) -> anyhow::Result<Answer> {

@@ -290,6 +290,8 @@ async fn remove_account(house: &House, text: &str, keep_mail: bool) -> anyhow::R
     house.store.remove_account(id).await?;
     let content = house.content.clone();
     tokio::task::spawn_blocking(move || content.forget(id)).await??;
+    // What is kept apart of it goes with what is too old.
+    house.quarantine().expire(house.settings.time("spam.quarantine_kept"), house.clock.now()).await?;
     done(format!("{text} and its mail are removed"))
 }
 

@@ -210,7 +210,13 @@ async fn learn(
             Learned::Before => {}
         }
     }
+    keep(house).await;
     Ok(Answer::SpamLearned { learned })
+}
+
+/// What is told as learned stays so: who taught it again after a crash would not be heard, for it is remembered as taught.
+async fn keep(house: &House) {
+    house.content.close(house.clock.now()).await;
 }
 
 async fn learn_mailbox(house: &House, address: &str, mailbox: &str, class: Class) -> anyhow::Result<Answer> {
@@ -219,6 +225,7 @@ async fn learn_mailbox(house: &House, address: &str, mailbox: &str, class: Class
     let list = opened.mailboxes().await?;
     let found = list.by_name(&name).with_context(|| format!("{address} has no mailbox {mailbox}"))?;
     let (new, seen) = house.content.learn_mailbox(&opened, found.id, class, house.clock.now()).await?;
+    keep(house).await;
     Ok(Answer::SpamLearned { learned: SpamLearned { given: seen, new, own_alone: 0 } })
 }
 
@@ -266,13 +273,16 @@ async fn check(house: &House, address: Option<&str>, messages: Vec<MessageGiven>
 /// where all of it is there.
 pub(super) fn raised(told: &ToldVerdict, catalogue: &spam::Catalogue, is_whole: bool) -> Vec<spam::Hit> {
     use spam::Family;
+    // What accounts and the operator say today holds today.
+    const ASKED_ANEW: [&str; 3] = ["WELCOME_LIST", "BLOCK_LIST", "AUTHOR_TAUGHT"];
     let is_from_outside = |hit: &&spam::Hit| {
-        spam::rule(hit.name()).is_none_or(|rule| {
-            matches!(
-                rule.family,
-                Family::Authentication | Family::Connection | Family::History | Family::Engines
-            ) || (rule.family == Family::Attachments && !is_whole)
-        })
+        !ASKED_ANEW.contains(&hit.name())
+            && spam::rule(hit.name()).is_none_or(|rule| {
+                matches!(
+                    rule.family,
+                    Family::Authentication | Family::Connection | Family::History | Family::Engines
+                ) || (rule.family == Family::Attachments && !is_whole)
+            })
     };
     let again = |hit: &spam::Hit| catalogue.raise_scored(hit.name(), hit.points(), hit.words());
     told.hits.iter().filter(is_from_outside).map(again).collect()

@@ -128,7 +128,7 @@ impl Replay<'_> {
         replayed.messages += 1;
         let action = action(&judged);
         *replayed.counts.entry(action.clone()).or_default() += 1;
-        let is_spam = judged.score >= judged.taste.tag2;
+        let is_spam = spam::reaches(judged.score, judged.taste.tag2);
         let is_junk = mailbox.special_use == Some(SpecialUse::Junk);
         match (is_spam, is_junk) {
             (true, false) => replayed.false_positives += 1,

@@ -44,16 +44,18 @@ const BUILT_IN: [&str; 26] = [
 ];
 
 /// What has a counterpart that somebody has to set by hand.
-const BY_HAND: [(&str, &str); 6] = [
+const BY_HAND: [(&str, &str); 8] = [
     ("CLAMAV_MESSAGE_SIZE_LIMIT", "engines.clamd.octets_max"),
     (
         "ENABLE_CLAMAV",
         "engines.clamd.address, where a clamd is to be asked; attachments are looked into by themselves",
     ),
-    ("ENABLE_DNSBL", "see the manual's page on senders"),
-    ("ENABLE_POSTGREY", "see the manual's page on senders"),
+    ("ENABLE_DNSBL", "screen.lists, which has lists by itself; without any: []"),
+    ("ENABLE_POSTGREY", "screen.greylist: \"suspicious\" by itself, \"all\" as Postgrey does, or \"off\""),
     ("ENABLE_SPAMASSASSIN_KAM", "spam.rules, which takes KAM's rules from a file"),
-    ("RSPAMD_GREYLISTING", "see the manual's page on senders"),
+    ("POSTGREY_DELAY", "screen.greylist_delay"),
+    ("POSTGREY_MAX_AGE", "nothing: who has come again is remembered by itself"),
+    ("RSPAMD_GREYLISTING", "screen.greylist: \"suspicious\" by itself, \"all\", or \"off\""),
 ];
 
 /// What a file says.
@@ -146,7 +148,9 @@ impl Imported {
             "RSPAMD_LEARN" => self.put("learn", json!(switch(value)?), name),
             "SPAM_SUBJECT" | "SA_SPAM_SUBJECT" => {
                 let words = if value == "undef" { "" } else { value.trim() };
-                mta::Changes::parse(&format!("subject_prefix={}", words.replace(' ', "_")))?;
+                if !mta::is_subject_prefix(words) {
+                    return Err("more than 64 octets, or not of letters and signs of ASCII".to_owned());
+                }
                 self.put("subject_prefix", json!(words), name);
             }
             "VIRUSMAILS_DELETE_DELAY" => self.put("quarantine_kept", json!(kept(value)?), name),
@@ -275,6 +279,7 @@ mod tests {
         );
         assert!(read.switch("spam.mark_as_read") && !read.switch("spam.learn"));
         assert_eq!(read.time("spam.quarantine_kept").as_secs(), 7 * 86_400);
+        assert_eq!(settings("SPAM_SUBJECT='[Spam] maybe: '").text("spam.subject_prefix"), "[Spam] maybe:");
         assert_eq!(settings("SA_SPAM_SUBJECT=undef").text("spam.subject_prefix"), "");
     }
 

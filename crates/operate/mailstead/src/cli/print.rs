@@ -127,6 +127,11 @@ fn account_list(accounts: &[AccountLine]) {
             ]
         }),
     );
+    for account in accounts {
+        if let Some(stopped) = &account.stopped {
+            println!("{} may not send since {}: {}", account.address, stopped.since, stopped.reason);
+        }
+    }
 }
 
 fn state(account: &AccountLine) -> &'static str {

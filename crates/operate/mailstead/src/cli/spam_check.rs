@@ -100,7 +100,7 @@ impl FirstDay {
         let beginning = octets.get(..MESSAGE_OCTETS_MAX).unwrap_or(&octets);
         let verdict: Verdict = weigh(beginning, Some((judgement, &signals)), &facts, &self.catalogue);
         let thresholds = Thresholds::default();
-        let by_score = (verdict.score() >= thresholds.tag2).then_some(SpamAction::Junk);
+        let by_score = spam::reaches(verdict.score(), thresholds.tag2).then_some(SpamAction::Junk);
         let action = by_score.max(attached);
         SpamChecked { is_whole, ..on_the_first_day(file, &octets, judgement, &verdict, action) }
     }
@@ -177,7 +177,7 @@ pub(super) fn explain(asked: &Explain, config: &Path, json: bool) -> anyhow::Res
         return Ok(ExitCode::SUCCESS);
     }
     for step in &told {
-        println!("{} from {}", text(&step["time"]), text(&step["sender"]));
+        println!("{} from {}", text(&step["time"]), shown(&sender(step)));
         for line in step["content"]
             .as_array()
             .into_iter()
@@ -198,17 +198,25 @@ fn of_step(step: &serde_json::Value) -> serde_json::Value {
     let filter: Vec<_> = recipients
         .flat_map(|recipient| {
             let lines = recipient["filter"].as_array().into_iter().flatten();
-            lines.map(|line| format!("{}: {}", text(&recipient["address"]), text(line)))
+            lines.map(|line| format!("{}: {}", text(&recipient["to"]), text(line)))
         })
         .collect();
     json!({
-        "id": step["id"],
+        "id": step["transaction"],
         "time": step["time"],
-        "sender": step["sender"],
+        "sender": step["from"],
         "message_id": step["message_id"],
         "content": if content.is_empty() { vec!["content: not judged"] } else { content },
         "filter": filter,
     })
+}
+
+/// Whom a message came from, as people read it.
+fn sender(step: &serde_json::Value) -> String {
+    match step["sender"].as_str() {
+        None | Some("") => "<>".to_owned(),
+        Some(address) => address.to_owned(),
+    }
 }
 
 fn text(value: &serde_json::Value) -> String {
@@ -288,6 +296,20 @@ pub(super) fn shown(signal: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A step as `way::step` writes it.
+    #[test]
+    fn a_step_of_the_record_names_who_sent_it_and_whom_it_went_to() {
+        let step = json!({
+            "transaction": "1a", "time": "now", "from": "ann@example.com", "checks": ["spf: pass", "content: score 7"],
+            "recipients": [{ "to": "bob@example.org", "filter": ["fileinto Junk (junk, line 6)"] }],
+        });
+        let told = of_step(&step);
+        assert_eq!((text(&told["id"]), sender(&told)), ("1a".to_owned(), "ann@example.com".to_owned()));
+        assert_eq!(told["content"], json!(["content: score 7"]));
+        assert_eq!(told["filter"], json!(["bob@example.org: fileinto Junk (junk, line 6)"]));
+        assert_eq!(sender(&json!({ "sender": "" })), "<>");
+    }
 
     #[test]
     fn that_nobody_looked_at_what_is_attached_is_told() {

@@ -891,7 +891,7 @@ pub(crate) static TABLE: &[Row] = &[
         Choice(&["follow", "points"]),
         "\"points\"",
         Live,
-        "Whether rspamd's actions are followed (refused, refused for now, filed as junk, kept apart, thrown away), or its points are added to those of the content filter.",
+        "What becomes of what rspamd finds: its points are added to those of the content filter, or its actions are followed besides (refused, refused for now, filed as junk, kept apart, thrown away).",
     ),
     row(
         "engines.rspamd.points_percent",

@@ -71,10 +71,8 @@ pub(super) const LANGUAGES: Fit = Fit {
 };
 pub(super) const FILE: Fit =
     Fit { what: "absolute paths of files", fits: |text| std::path::Path::new(text).is_absolute() };
-pub(super) const SUBJECT_PREFIX: Fit = Fit {
-    what: "at most 64 octets of ASCII without blanks",
-    fits: |text| mta::Changes::parse(&format!("subject_prefix={text}")).is_ok(),
-};
+pub(super) const SUBJECT_PREFIX: Fit =
+    Fit { what: "at most 64 letters and signs of ASCII", fits: mta::is_subject_prefix };
 pub(super) const DOMAIN: Fit =
     Fit { what: "domain names such as \"example.org\"", fits: |text| DomainName::parse(text).is_ok() };
 pub(super) const SCREEN_LIST: Fit = Fit {

@@ -45,6 +45,9 @@ const CYRILLIC: [(&str, &[&str]); 3] = [
 /// Languages that are alone with their script.
 const ALONE: [&str; 9] = ["zh", "ja", "ko", "ar", "he", "el", "th", "hi", "ka"];
 
+/// A text in Cyrillic letters too short to say which of these it is: who reads none of them does not read it.
+const SOME_CYRILLIC: Language = Language("ru, uk or bg");
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Script {
     Latin,
@@ -62,6 +65,12 @@ impl Language {
     /// Its code of two letters.
     pub fn code(self) -> &'static str {
         self.0
+    }
+
+    /// Whether somebody who reads these languages may read it.
+    pub fn is_among(self, read: &[Language]) -> bool {
+        let is_cyrillic = |language: &Language| CYRILLIC.iter().any(|(code, _)| *code == language.0);
+        read.contains(&self) || (self == SOME_CYRILLIC && read.iter().any(is_cyrillic))
     }
 
     /// The language that most of a text is in; `None` if that is not clear.
@@ -87,7 +96,7 @@ impl Language {
             Script::Alone("zh") if kana * 8 > count => Some(Language("ja")),
             Script::Alone(code) => Some(Language(code)),
             Script::Latin => by_words(text, &LATIN),
-            Script::Cyrillic => by_words(text, &CYRILLIC),
+            Script::Cyrillic => by_words(text, &CYRILLIC).or(Some(SOME_CYRILLIC)),
         }
     }
 }
@@ -171,6 +180,12 @@ mod tests {
         {
             assert_eq!(Language::of(text), None, "{text}");
         }
+        // What no language in Latin letters could be is not in one, however short.
+        let cyrillic = Language::of("Здравствуйте, встреча состоится во вторник в десять часов").unwrap();
+        let read = |codes: &[&str]| codes.iter().filter_map(|code| Language::parse(code)).collect::<Vec<_>>();
+        assert!(!cyrillic.is_among(&read(&["en", "de"])));
+        assert!(cyrillic.is_among(&read(&["en", "uk"])) && cyrillic.is_among(&read(&["ru"])));
+        assert_eq!(Language::parse(cyrillic.code()), None);
         let near = "a".repeat(LETTERS_MIN - 1).replace('a', "花");
         assert_eq!(Language::of(&near), None);
         assert!(Language::of(&format!("{near}花")).is_some());

@@ -28,7 +28,7 @@ pub(super) fn judge(letter: &Letter<'_>, facts: &Facts<'_>, found: &mut Found<'_
         return;
     }
     if let Some(language) = of_letter(letter)
-        && !facts.wanted_languages.contains(&language)
+        && !language.is_among(facts.wanted_languages)
     {
         found.hit("UNWANTED_LANGUAGE", language.code());
     }

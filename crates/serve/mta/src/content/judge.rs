@@ -70,8 +70,8 @@ pub(crate) struct Question {
 #[derive(Debug)]
 pub(crate) struct Thought {
     pub(crate) verdict: Verdict,
-    /// By how many points accounts with models of their own think otherwise.
-    pub(crate) otherwise: Vec<(AccountId, f32)>,
+    /// What counts for single accounts besides that, or in the place of a hit of its name.
+    pub(crate) otherwise: Vec<(AccountId, Vec<Hit>)>,
     /// Who says to have written it.
     pub(crate) author: Option<Address>,
     /// The language that it is in, where somebody asked and that is clear.
@@ -148,8 +148,8 @@ pub(crate) fn judge(
         raised: &raised,
     };
     let verdict = weigh(octets, Some((judgement, &signals)), &facts, catalogue);
-    let asked = Asked { inner, catalogue, features: &features, about, author: author.as_ref() };
-    let otherwise = asked.otherwise(catalogue.model(judgement, &[]).points(), accounts);
+    let asked = Asked { inner, catalogue, octets, features: &features, about, author: author.as_ref() };
+    let otherwise = asked.otherwise(accounts);
     let language = about.asks_language.then(|| language(octets)).flatten();
     Thought { verdict, otherwise, author, language, attached: None, virus: None }
 }
@@ -158,42 +158,54 @@ pub(crate) fn judge(
 struct Asked<'a> {
     inner: &'a Inner,
     catalogue: &'a Catalogue,
+    octets: &'a [u8],
     features: &'a Features,
     about: &'a About,
     author: Option<&'a Address>,
 }
 
 impl Asked<'_> {
-    /// By how many points accounts think otherwise than the shared model, which gives so many.
-    fn otherwise(&self, shared_points: f32, accounts: &[AccountId]) -> Vec<(AccountId, f32)> {
+    /// What counts for single accounts: whom they have written to, what they have taught.
+    fn otherwise(&self, accounts: &[AccountId]) -> Vec<(AccountId, Vec<Hit>)> {
         let key = self.author.map(author_key);
         let mut otherwise = Vec::new();
         for &account in accounts {
-            let mut points = 0.0;
+            let mut hits = Vec::new();
             if self.about.correspondents.contains(&account) {
-                points += self.catalogue.points("KNOWN_CORRESPONDENT").unwrap_or_default();
+                hits.push(self.catalogue.raise("KNOWN_CORRESPONDENT", ""));
             }
             // Whoever has taught something has a model.
             if let Some(personal) = self.inner.models.personal(account) {
                 let own = self.inner.models.ask(|model| model.judge(self.features, Some(&personal)));
-                points += self.catalogue.model(own, &[]).points() - shared_points;
-                points += key.map_or(0.0, |key| self.by_author(account, &key));
+                // The header has room for the reasons of one.
+                let signals = match own.log_odds > 0.0 && accounts.len() == 1 {
+                    true => {
+                        let models = &self.inner.models;
+                        models.ask(|model| model.reasons(self.octets, self.features, Some(&personal)))
+                    }
+                    false => Vec::new(),
+                };
+                hits.push(self.catalogue.model(own, &signals));
+                hits.extend(key.and_then(|key| self.by_author(account, &key)));
             }
-            otherwise.extend((points != 0.0).then_some((account, points)));
+            otherwise.extend((!hits.is_empty()).then_some((account, hits)));
         }
         otherwise
     }
 
     /// What an account has said of the author's earlier mail.
-    fn by_author(&self, account: AccountId, author: &MessageKey) -> f32 {
+    fn by_author(&self, account: AccountId, author: &MessageKey) -> Option<Hit> {
         let sender = &self.about.sender;
-        match self.inner.lessons.leaning(account, author) {
-            Ok(leaning) => points_of(leaning, sender.is_author_proven || sender.is_path_proven),
-            Err(error) => {
-                tracing::error!(%error, "what an account thinks of an author is not known");
-                0.0
-            }
-        }
+        let leaning = self.inner.lessons.leaning(account, author).unwrap_or_else(|error| {
+            tracing::error!(%error, "what an account thinks of an author is not known");
+            0
+        });
+        let points = points_of(leaning, sender.is_author_proven || sender.is_path_proven);
+        let words = match leaning > 0 {
+            true => "its recipient has put its author's mail into junk",
+            false => "its recipient has taken its author's mail out of junk",
+        };
+        (points != 0.0).then(|| self.catalogue.raise_scored("AUTHOR_TAUGHT", points, words))
     }
 }
 

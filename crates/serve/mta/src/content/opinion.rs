@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use mail_types::{AccountId, Address, ReversePath};
 use smtp::Reply;
 use smtp::server::Recipient;
-use spam::{Catalogue, Language, Thresholds, Verdict};
+use spam::{Catalogue, HITS_TOLD_MAX, Hit, Language, Thresholds, Verdict, reaches};
 
 use super::judge::{Sender, Thought};
 use super::taste::{Action, Taste};
@@ -14,10 +14,10 @@ use crate::deliver::queued::Place;
 use crate::deliver::route::Route;
 use crate::filter::Answers;
 
-/// Hits that are told in a message's record, those that weigh most.
-const HITS_TOLD_MAX: usize = 16;
 /// Accounts that want something else which are told in a message's record.
 const OTHERS_TOLD_MAX: usize = 20;
+/// Hits that count for one account alone: one of each kind.
+const OWN_TOLD_MAX: usize = 5;
 
 /// A message whose content nobody wants (RFC 3463 §3.8).
 pub(crate) const UNWANTED: Reply = Reply::fixed(
@@ -33,8 +33,10 @@ pub(crate) const BAD_ATTACHMENT: Reply =
 /// What becomes of a message because of its content.
 #[derive(Debug)]
 pub(crate) struct Opinion {
-    pub(crate) verdict: Verdict,
-    pub(crate) thresholds: Thresholds,
+    /// What its header tells.
+    verdict: Verdict,
+    /// Nothing where its header tells nothing: nobody of its recipients wants it judged.
+    thresholds: Option<Thresholds>,
     wishes: HashMap<AccountId, Wish>,
     /// What becomes of it for those elsewhere.
     elsewhere: Place,
@@ -60,9 +62,11 @@ pub(crate) enum Fate {
 }
 
 /// What becomes of it for one account.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 struct Wish {
     score: f32,
+    /// What counts for it alone.
+    own: Vec<Hit>,
     /// How far it is on the way to spam, from 0 to 1; nothing where it is not judged (RFC 5235).
     part: Option<f64>,
     action: Option<Action>,
@@ -88,29 +92,26 @@ pub(super) struct Own<'a> {
 }
 
 impl Own<'_> {
-    /// Points by its own lists of senders.
-    pub(super) fn by_lists(&self, sender: &Sender, author: Option<&Address>) -> f32 {
+    /// What its own lists of senders raise.
+    pub(super) fn by_lists(&self, sender: &Sender, author: Option<&Address>) -> Option<Hit> {
         let (taste, everybody) = (self.taste, self.everybody);
-        if sender.is_denied(&taste.deny, author) && !sender.is_denied(&everybody.deny, author) {
-            return self.points("BLOCK_LIST");
+        let is_denied = sender.is_denied(&taste.deny, author) && !sender.is_denied(&everybody.deny, author);
+        if is_denied {
+            return Some(self.catalogue.raise("BLOCK_LIST", ""));
         }
-        if sender.is_allowed(&taste.allow, author) && !sender.is_allowed(&everybody.allow, author) {
-            return self.points("WELCOME_LIST");
-        }
-        0.0
+        let is_allowed =
+            sender.is_allowed(&taste.allow, author) && !sender.is_allowed(&everybody.allow, author);
+        is_allowed.then(|| self.catalogue.raise("WELCOME_LIST", ""))
     }
 
-    /// Points by the languages that it reads.
-    pub(super) fn by_language(&self, language: Option<Language>) -> f32 {
+    /// What the languages that it reads raise, or take away.
+    pub(super) fn by_language(&self, language: Option<Language>) -> Option<Hit> {
+        const RULE: &str = "UNWANTED_LANGUAGE";
         match (self.taste.is_foreign(language), self.everybody.is_foreign(language)) {
-            (true, false) => self.points("UNWANTED_LANGUAGE"),
-            (false, true) => -self.points("UNWANTED_LANGUAGE"),
-            _ => 0.0,
+            (true, false) => Some(self.catalogue.raise(RULE, "")),
+            (false, true) => Some(Hit::new(RULE, 0.0, "")),
+            _ => None,
         }
-    }
-
-    fn points(&self, name: &str) -> f32 {
-        self.catalogue.points(name).unwrap_or_default()
     }
 }
 
@@ -118,12 +119,12 @@ impl Deciding<'_> {
     /// Decides.
     pub(crate) fn decide(&self, thought: Thought) -> Opinion {
         let Thought { verdict, otherwise, author, language, attached, virus } = thought;
-        let otherwise: HashMap<AccountId, f32> = otherwise.into_iter().collect();
+        let mut otherwise: HashMap<AccountId, Vec<Hit>> = otherwise.into_iter().collect();
         let accounts = self.recipients.iter().flat_map(|recipient| recipient.route.local());
         let mut wishes: HashMap<AccountId, Wish> = accounts
             .map(|target| {
-                let more = otherwise.get(&target.account).copied().unwrap_or_default();
-                let wish = self.wish(target.account, verdict.score() + more, author.as_ref(), language);
+                let own = otherwise.remove(&target.account).unwrap_or_default();
+                let wish = self.wish(target.account, &verdict, own, (author.as_ref(), language));
                 (target.account, Wish { action: wish.action.max(attached), ..wish })
             })
             .collect();
@@ -135,9 +136,18 @@ impl Deciding<'_> {
             wish.place = place_of(wish.action);
         }
         let subject_prefix = self.subject_prefix(&wishes, elsewhere);
-        let thresholds = self.thresholds();
+        let is_judged = attached.is_some()
+            || wishes.values().any(|wish| wish.part.is_some())
+            || (self.everybody.is_on && self.is_elsewhere());
+        let thresholds = is_judged.then(|| self.thresholds());
         let lines = self.lines(&verdict, &wishes);
         let elsewhere = place_of(elsewhere);
+        // Of one recipient the header tells what holds for them, of several what holds for all.
+        let mut of_each = wishes.values().map(|wish| &wish.own);
+        let verdict = match (of_each.next(), of_each.next(), self.is_elsewhere()) {
+            (Some(own), None, false) => verdict.with(own),
+            _ => verdict,
+        };
         Opinion { verdict, thresholds, wishes, elsewhere, refused, refusal, virus, subject_prefix, lines }
     }
 
@@ -148,22 +158,26 @@ impl Deciding<'_> {
     fn wish(
         &self,
         account: AccountId,
-        score: f32,
-        author: Option<&Address>,
-        language: Option<Language>,
+        verdict: &Verdict,
+        mut own: Vec<Hit>,
+        (author, language): (Option<&Address>, Option<Language>),
     ) -> Wish {
         let taste = self.taste(account);
         if !taste.is_on {
-            return Wish { score, part: None, action: None, place: Place::Inbox };
+            let score = verdict.with(&own).score();
+            return Wish { score, own, part: None, action: None, place: Place::Inbox };
         }
-        let own = Own { taste, everybody: self.everybody, catalogue: self.catalogue };
-        let score = score + own.by_lists(self.sender, author) + own.by_language(language);
+        let lists = Own { taste, everybody: self.everybody, catalogue: self.catalogue };
+        own.extend(lists.by_lists(self.sender, author));
+        own.extend(lists.by_language(language));
+        // A message may go to a thousand, most of whom think of it as everybody does.
+        let score = if own.is_empty() { verdict.score() } else { verdict.with(&own).score() };
         let part = match score {
-            score if score >= taste.tag2 => 1.0,
+            score if reaches(score, taste.tag2) => 1.0,
             // RFC 5235 has ten steps, of which the last is spam.
             score => f64::from((score / taste.tag2).clamp(0.0, 1.0)) * 0.999,
         };
-        Wish { score, part: Some(part), action: taste.action(score), place: Place::Inbox }
+        Wish { score, own, part: Some(part), action: taste.action(score), place: Place::Inbox }
     }
 
     /// The recipients for whom it is refused: all behind them want that, and the protocol can say it.
@@ -195,14 +209,17 @@ impl Deciding<'_> {
         }
     }
 
+    fn is_elsewhere(&self) -> bool {
+        self.recipients.iter().any(|recipient| !recipient.route.remote().is_empty())
+    }
+
     /// What stands in front of the subject: what all recipients want there, if all of them think it is spam.
     fn subject_prefix(&self, wishes: &HashMap<AccountId, Wish>, elsewhere: Option<Action>) -> Option<String> {
-        let is_elsewhere = self.recipients.iter().any(|recipient| !recipient.route.remote().is_empty());
         let wanted = |taste: &Taste, action: Option<Action>| {
             action.is_some().then(|| taste.subject_prefix.to_string()).filter(|prefix| !prefix.is_empty())
         };
         let here = wishes.iter().map(|(account, wish)| wanted(self.taste(*account), wish.action));
-        let others = is_elsewhere.then(|| wanted(self.everybody, elsewhere));
+        let others = self.is_elsewhere().then(|| wanted(self.everybody, elsewhere));
         let mut all = here.chain(others);
         let first = all.next()??;
         all.all(|other| other.as_ref() == Some(&first)).then_some(first)
@@ -217,12 +234,19 @@ impl Deciding<'_> {
         if all.all(|other| other == first) { first } else { of(self.everybody) }
     }
 
+    /// An account by the recipient that leads there.
+    fn whom(&self, account: AccountId) -> String {
+        let leads = |recipient: &&Recipient<Route>| {
+            recipient.route.local().iter().any(|target| target.account == account)
+        };
+        self.recipients.iter().find(leads).map_or_else(String::new, |found| found.forward_path.to_string())
+    }
+
     fn lines(&self, verdict: &Verdict, wishes: &HashMap<AccountId, Wish>) -> Vec<String> {
         let spam = self.thresholds().tag2;
         let mut lines = vec![format!("content: score {:.2} (spam from {spam})", verdict.score())];
-        for hit in verdict.hits().iter().take(HITS_TOLD_MAX) {
-            lines.push(format!("content: {:+.2} {} {}", hit.points(), hit.name(), hit.words()));
-        }
+        let told = |hit: &Hit| format!("{:+.2} {} {}", hit.points(), hit.name(), hit.words());
+        lines.extend(verdict.hits().iter().take(HITS_TOLD_MAX).map(|hit| format!("content: {}", told(hit))));
         let mut others: Vec<_> = wishes.iter().collect();
         others.sort_by_key(|(account, _)| account.0);
         for (account, wish) in others.into_iter().take(OTHERS_TOLD_MAX) {
@@ -232,7 +256,11 @@ impl Deciding<'_> {
                 (_, Some(action)) => action.word(),
             };
             let tag2 = self.taste(*account).tag2;
-            lines.push(format!("content for account {account}: {action}, score {:.2} of {tag2}", wish.score));
+            let score = wish.score;
+            let whom = self.whom(*account);
+            lines.push(format!("content for {whom}: {action}, score {score:.2} of {tag2}"));
+            let own = wish.own.iter().take(OWN_TOLD_MAX);
+            lines.extend(own.map(|hit| format!("content for {whom}: {}", told(hit))));
         }
         lines
     }
@@ -291,7 +319,9 @@ impl Considered<'_> {
 impl Opinion {
     /// Writes what its header tells: nothing where it is far from spam.
     pub(crate) fn write(&self, front: &mut Vec<u8>) {
-        self.verdict.write_fields(&self.thresholds, front);
+        if let Some(thresholds) = &self.thresholds {
+            self.verdict.write_fields(thresholds, front);
+        }
     }
 
     /// Where it goes for an account.

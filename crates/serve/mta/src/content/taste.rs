@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use mail_types::{Address, DomainName, ReversePath};
-use spam::Language;
+use spam::{Language, reaches};
 
 /// Octets of the words of one change.
 pub const CHANGES_OCTETS_MAX: usize = 16 * 1024;
@@ -48,6 +48,12 @@ impl Action {
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|action| action.word() == word)
     }
+}
+
+/// Whether this may stand in front of a subject as it is.
+#[must_use]
+pub fn is_subject_prefix(text: &str) -> bool {
+    text.len() <= PREFIX_OCTETS_MAX && text.bytes().all(|octet| octet == b' ' || octet.is_ascii_graphic())
 }
 
 /// Listed, one or all of a domain and of those below it.
@@ -142,16 +148,20 @@ impl Taste {
     /// What is done with mail of this score.
     #[must_use]
     pub fn action(&self, score: f32) -> Option<Action> {
-        if score >= self.kill {
+        if reaches(score, self.kill) {
             // No milder than what less is worth.
-            return Some(if score >= self.tag2 { self.at_kill.max(self.at_tag2) } else { self.at_kill });
+            return Some(if reaches(score, self.tag2) {
+                self.at_kill.max(self.at_tag2)
+            } else {
+                self.at_kill
+            });
         }
-        (score >= self.tag2).then_some(self.at_tag2)
+        reaches(score, self.tag2).then_some(self.at_tag2)
     }
 
     /// Whether nobody of this taste reads a language.
     pub(crate) fn is_foreign(&self, language: Option<Language>) -> bool {
-        !self.languages.is_empty() && language.is_some_and(|language| !self.languages.contains(&language))
+        !self.languages.is_empty() && language.is_some_and(|language| !language.is_among(&self.languages))
     }
 
     /// Whether a list has the sender of a message.
@@ -211,10 +221,14 @@ impl Changes {
             "at_kill" => {
                 self.at_kill = Some(Action::parse(value).ok_or("none of tag, junk, quarantine and reject")?);
             }
-            "subject_prefix" if value.len() <= PREFIX_OCTETS_MAX && value.is_ascii() => {
+            "subject_prefix" if is_subject_prefix(value) => {
                 self.subject_prefix = Some(value.into());
             }
-            "subject_prefix" => return Err(format!("more than {PREFIX_OCTETS_MAX} octets, or not ASCII")),
+            "subject_prefix" => {
+                return Err(format!(
+                    "more than {PREFIX_OCTETS_MAX} octets, or not of letters and signs of ASCII"
+                ));
+            }
             "allow" => extend(&mut self.allow, value)?,
             "deny" => extend(&mut self.deny, value)?,
             "languages" => self.languages = Some(languages(value)?),
@@ -365,6 +379,20 @@ mod tests {
         {
             assert_eq!(Changes::parse(&format!("subject_prefix={}", "x".repeat(octets))).is_ok(), fits);
         }
+        for (prefix, fits) in [("Spam: maybe", true), ("a\r\nBcc: x", false), ("\u{7f}", false), ("ä", false)]
+        {
+            assert_eq!(is_subject_prefix(prefix), fits, "{prefix:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_header_calls_spam_is_treated_as_such() {
+        let taste = Taste::default();
+        // Three rules' points in binary: a little less than the threshold, and shown as the same.
+        let score = [2.1_f32, 2.1, 2.11].iter().map(|points| f64::from(*points)).sum::<f64>() as f32;
+        assert!(score < taste.tag2 && format!("{score:.2}") == "6.31");
+        assert_eq!(taste.action(score), Some(Action::Junk));
+        assert_eq!(taste.action(6.30), None);
     }
 
     #[test]

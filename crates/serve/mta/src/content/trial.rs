@@ -100,10 +100,12 @@ impl Content {
             (thought, attached)
         };
         let (thought, attached) = self.0.judges.run(judging).await?;
-        let more = thought.otherwise.first().map_or(0.0, |(_, more)| *more);
+        let mut hits = thought.otherwise.into_iter().next().map(|(_, hits)| hits).unwrap_or_default();
         let own = Own { taste: &taste, everybody: &settings.everybody, catalogue: &settings.catalogue };
-        let more = more + own.by_lists(&sender, thought.author.as_ref()) + own.by_language(thought.language);
-        Ok(TrialVerdict { score: thought.verdict.score() + more, verdict: thought.verdict, taste, attached })
+        hits.extend(own.by_lists(&sender, thought.author.as_ref()));
+        hits.extend(own.by_language(thought.language));
+        let verdict = thought.verdict.with(&hits);
+        Ok(TrialVerdict { score: verdict.score(), verdict, taste, attached })
     }
 }
 

@@ -111,9 +111,20 @@ impl Findings {
         self.spf.as_ref().is_some_and(|spf| spf.result == SpfResult::Pass)
     }
 
-    /// Whether the author's domain vouches for it.
-    pub(crate) fn author_is_proven(&self) -> bool {
-        self.dmarc.outcome == dmarc::Outcome::Pass
+    /// The author's domain, if it vouches for the message: as its policy says, or where it has none, being the very one that SPF
+    /// or DKIM proves. `named` is that of the first author, who is the one people see.
+    pub(crate) fn proven_author<'a>(
+        &'a self,
+        named: Option<&'a DomainName>,
+        reverse_path: &'a ReversePath,
+    ) -> Option<&'a DomainName> {
+        match self.dmarc.outcome {
+            dmarc::Outcome::Pass => self.dmarc.author.as_ref(),
+            dmarc::Outcome::None => {
+                named.filter(|named| self.proven_domains(reverse_path).any(|proven| proven == *named))
+            }
+            _ => None,
+        }
     }
 }
 

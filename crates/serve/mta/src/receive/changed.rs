@@ -142,7 +142,13 @@ impl Conversation {
                 _ => Some(()),
             };
             if done.is_none() {
-                tracing::warn!(?change, "a milter's change of the envelope is not possible");
+                let (change, address, parameters) = in_words(&change);
+                tracing::warn!(
+                    change,
+                    ?address,
+                    ?parameters,
+                    "a milter's change of the envelope is not possible"
+                );
             }
         }
     }
@@ -359,4 +365,20 @@ async fn feed(mut watch: Watch, held: &Held) -> Result<Watched, Failure> {
         at += piece.len() as u64;
         watch.body(&piece);
     }
+}
+
+/// A change of the envelope for the log: what is changed, to which address, with what beside.
+fn in_words(change: &Modification) -> (&'static str, String, String) {
+    let (what, address, parameters) = match change {
+        Modification::ChangeSender(address, parameters) => {
+            ("sender", address.as_slice(), parameters.as_slice())
+        }
+        Modification::AddRecipient(address, parameters) => {
+            ("one recipient more", address.as_slice(), parameters.as_slice())
+        }
+        Modification::DeleteRecipient(address) => ("one recipient less", address.as_slice(), &[][..]),
+        _ => ("nothing", &[][..], &[][..]),
+    };
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    (what, text(address), text(parameters))
 }

@@ -25,8 +25,9 @@ pub(crate) enum Origin {
     Author(Author),
     /// A host that may send as if it were ours.
     Host { received_max: u32, directory: Directory, now: Timestamp },
-    /// A server in front of us or a program on this machine: whatever it says of the message stands.
-    Front { received_max: u32 },
+    /// A server in front of us or a program on this machine: whatever it says of the message stands, but for what it says of its
+    /// content where we judge that.
+    Front { received_max: u32, is_judged: bool },
     /// Any other server.
     Stranger(Stranger),
 }
@@ -87,9 +88,9 @@ impl HeaderInWaiting {
                 sign(&mut watch, &header, &directory, now);
                 header
             }
-            Origin::Front { received_max } => {
+            Origin::Front { received_max, is_judged } => {
                 count_hops(&header, received_max)?;
-                header
+                if is_judged { without(header, |field| is_verdict_field(field.name)) } else { header }
             }
             Origin::Stranger(stranger) => {
                 count_hops(&header, stranger.received_max)?;
@@ -128,10 +129,13 @@ pub(crate) fn seconds(time: Timestamp) -> u64 {
 /// Takes away what claims to be our judgement of its sender (RFC 8601 §5) or of its content. Mostly there is nothing, and nothing is copied.
 fn without_forgeries(header: Vec<u8>, us: &DomainName) -> Vec<u8> {
     let ours = std::slice::from_ref(us);
-    let is_forged = |field: &Field<'_>| {
+    without(header, |field| {
         let is_result = field.is_named("Authentication-Results") && results::is_forged(field.value, ours);
         is_result || is_verdict_field(field.name)
-    };
+    })
+}
+
+fn without(header: Vec<u8>, is_forged: impl Fn(&Field<'_>) -> bool) -> Vec<u8> {
     if !fields(&header).any(|field| is_forged(&field)) {
         return header;
     }
@@ -183,11 +187,22 @@ mod tests {
     }
 
     #[test]
+    fn another_filters_verdict_stands_where_we_do_not_judge() {
+        let told = "Authentication-Results: front.example; spf=pass\r\n";
+        let (verdict, rest) = ("X-Spam-Flag: NO\r\n", "Subject: a\r\n\r\n");
+        for (is_judged, kept) in [(false, [verdict, told, rest].concat()), (true, [told, rest].concat())] {
+            let mut waiting = HeaderInWaiting::new(Origin::Front { received_max: 2, is_judged });
+            waiting.take([verdict, told, rest].concat().as_bytes()).unwrap();
+            assert_eq!(waiting.finish().unwrap().0, kept.as_bytes());
+        }
+    }
+
+    #[test]
     fn a_header_has_a_bound() {
         for (octets, is_taken) in
             [(HEADER_OCTETS_MAX - 1, true), (HEADER_OCTETS_MAX, true), (HEADER_OCTETS_MAX + 1, false)]
         {
-            let mut waiting = HeaderInWaiting::new(Origin::Front { received_max: 2 });
+            let mut waiting = HeaderInWaiting::new(Origin::Front { received_max: 2, is_judged: false });
             assert_eq!(waiting.take(&vec![b'x'; octets]).is_ok(), is_taken);
         }
     }

@@ -174,7 +174,7 @@ impl Conversation {
         let received_max = self.live.settings.received_max;
         match (&self.client.who, self.client.listener, self.asking()) {
             (Some(who), ..) => Origin::Author(Author { directory, who: who.clone(), now }),
-            (None, Listener::Lmtp, _) => Origin::Front { received_max },
+            (None, Listener::Lmtp, _) => Origin::Front { received_max, is_judged: self.judges_fronts() },
             (None, _, Asking::Ours) => Origin::Host { received_max, directory, now },
             (None, _, Asking::Stranger) => {
                 let checks = &self.live.settings.checks;
@@ -187,10 +187,15 @@ impl Conversation {
                         seal: self.sealing_key().filter(|_| checks.is_on),
                         now,
                     }),
-                    true => Origin::Front { received_max },
+                    true => Origin::Front { received_max, is_judged: self.judges_fronts() },
                 }
             }
         }
+    }
+
+    fn judges_fronts(&self) -> bool {
+        let settings = self.door.rooms.content.settings();
+        settings.checks_fronts && settings.everybody.is_on
     }
 
     /// Whether whoever brings mail is a stranger whose mail is checked.

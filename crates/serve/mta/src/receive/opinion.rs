@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use mail_types::{AccountId, ReversePath};
+use mail_types::{AccountId, Address, DomainName, ReversePath};
 use mailstore::HeldReader;
 use platform::network::is_public;
 use smtp::Reply;
@@ -23,7 +23,7 @@ use crate::content::{
 use crate::deliver::local::describe;
 use crate::deliver::route::Asking;
 use crate::filter::Answers;
-use crate::screen::Worth;
+use crate::screen::{Evidence, Worth};
 
 /// Octets of a header that are looked at for who wrote it and what it answers.
 const HEADER_OCTETS: u64 = 64 * 1024;
@@ -61,6 +61,10 @@ impl Conversation {
         about.asks_language = everyones.any(|taste| !taste.languages.is_empty());
         let sender = about.sender.clone();
         let thought = self.think(&settings, held, front, about, accounts).await?;
+        let thought = match thought {
+            Some(thought) => Some(self.with_links(&settings, thought).await),
+            None => None,
+        };
         let counts = &self.door.rooms.content.0.counts;
         counts.seconds.observe_duration(self.door.rooms.clock.monotonic().since(begin));
         let Some(thought) = thought else { return Ok(None) };
@@ -89,6 +93,31 @@ impl Conversation {
             Some(reply) => Err(reply),
             None => Ok(Some(opinion)),
         }
+    }
+
+    /// The same with what lists of domains say of where its links lead. Anybody can link to whom a list vouches for: that counts
+    /// nothing.
+    async fn with_links(&self, settings: &ContentSettings, thought: Thought) -> Thought {
+        let rooms = &self.door.rooms;
+        let Some(screen) = rooms.screen.as_ref().filter(|_| self.live.settings.screen.is_on) else {
+            return thought;
+        };
+        let is_foreign = |domain: &&DomainName| !rooms.directory.is_local_domain(domain);
+        let domains: Vec<DomainName> = thought.verdict.links().iter().filter(is_foreign).cloned().collect();
+        let hits = screen.lists().ask_domains(&domains).await;
+        let against: Vec<Evidence> = hits
+            .iter()
+            .filter(|hit| hit.points > 0.0)
+            .map(|hit| {
+                let words = format!("a link leads to {}, which is listed by {}", hit.asked, hit.list);
+                Evidence::new(format!("LIST_{}", hit.list), hit.points, words)
+            })
+            .collect();
+        let known = |hit: &Hit| thought.verdict.hits().iter().any(|other| other.name() == hit.name());
+        let mut hits = screened(&against, &settings.catalogue);
+        // What is known of its sender, too, counts once.
+        hits.retain(|hit| !known(hit));
+        Thought { verdict: thought.verdict.with(&hits), ..thought }
     }
 
     /// Remembers of a stranger's address what its mail was taken for.
@@ -203,17 +232,21 @@ impl Conversation {
             Some(judged) => evidence(&judged.findings, catalogue),
             None => Vec::new(),
         });
-        let is_proven = findings.is_some_and(|findings| findings.author_is_proven());
+        let reverse_path =
+            self.session.envelope().map_or(ReversePath::Null, |envelope| envelope.reverse_path.clone());
+        let header = held.read(0..HEADER_OCTETS).await.unwrap_or_default();
+        let writer = author(&header);
+        let named = writer.as_ref().and_then(Address::domain_name);
+        let proven = findings.and_then(|findings| findings.proven_author(named, &reverse_path)).cloned();
+        let is_proven = proven.is_some();
         let mut history = History::default();
         if let Some(senders) = &self.door.rooms.content.0.senders {
-            let domain = findings.and_then(|findings| findings.dmarc.author.clone()).filter(|_| is_proven);
-            let whom = crate::screen::Sender { domain, address: self.client.peer.address() };
-            let header = held.read(0..HEADER_OCTETS).await.unwrap_or_default();
+            let whom = crate::screen::Sender { domain: proven, address: self.client.peer.address() };
             history = content::history(
                 (senders, &self.door.rooms.breaker),
                 catalogue,
                 &whom,
-                author(&header).as_ref(),
+                writer.as_ref(),
                 &header,
                 accounts,
             )
@@ -225,8 +258,6 @@ impl Conversation {
             true => Some(Class::Unwanted),
             false => (history.is_answer && is_proven).then_some(Class::Wanted),
         };
-        let reverse_path =
-            self.session.envelope().map_or(ReversePath::Null, |envelope| envelope.reverse_path.clone());
         About {
             arrived_unix_seconds: self.door.rooms.clock.now().unix_seconds(),
             client: self.client.peer.address(),

@@ -52,16 +52,19 @@ pub(super) async fn test(resolver: &Resolver, kind: ListKind, zone: &Name) -> Re
             Ok(Health { has_ipv6: matches!(say(resolver, &six).await, Said::Listed(_)) })
         }
         ListKind::Domains => {
-            let mut found = Err(too_long());
+            let mut unwell = None;
             for name in LISTED_NAMES {
                 let Ok(entry) = Name::parse(&format!("{name}.{zone}")) else { continue };
-                found = has(say(resolver, &entry).await);
-                // Whoever refuses to answer refuses the others too.
-                if found.is_ok() {
-                    break;
+                let said = say(resolver, &entry).await;
+                let is_answer = matches!(said, Said::Clean);
+                match has(said) {
+                    Ok(()) => return Ok(Health { has_ipv6: false }),
+                    // One that did not answer may be the one that it has.
+                    Err(why) if unwell.is_none() || !is_answer => unwell = Some(why),
+                    Err(_) => {}
                 }
             }
-            found.map(|()| Health { has_ipv6: false })
+            Err(unwell.unwrap_or_else(too_long))
         }
     }
 }

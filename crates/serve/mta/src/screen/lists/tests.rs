@@ -135,6 +135,14 @@ async fn a_list_without_its_test_entry_is_no_list() {
 }
 
 #[tokio::test]
+async fn a_list_of_domains_that_did_not_answer_once_is_not_called_shut_down() {
+    let world = World::new(&[], &["nowhere.example"]);
+    world.records.fail(&name("test.nowhere.example"), RecordType::A, LookupError::Timeout);
+    world.lists.test_all().await;
+    assert!(world.why_off().contains("does not answer"), "{}", world.why_off());
+}
+
+#[tokio::test]
 async fn a_silent_list_is_given_up_after_some_questions() {
     let world = World::new(&["bl.example"], &[]);
     world.lists.test_all().await;
