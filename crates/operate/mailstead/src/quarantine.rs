@@ -99,17 +99,12 @@ async fn tell_one(house: &House, owner: &Account, messages: &[Quarantined]) -> a
 pub(crate) async fn release(house: &House, id: &str) -> anyhow::Result<()> {
     let now = house.clock.now();
     let (message, reader) = house.quarantine().release(id, new_way(house), now).await?;
-    let mut octets = Vec::new();
-    while (octets.len() as u64) < reader.octets().min(MESSAGE_OCTETS_MAX as u64) {
-        let piece = reader.read(octets.len() as u64..MESSAGE_OCTETS_MAX as u64).await?;
-        if piece.is_empty() {
-            break;
-        }
-        octets.extend(piece);
-    }
+    let learned = async {
+        let octets = reader.beginning(MESSAGE_OCTETS_MAX).await?;
+        house.content.learn(Lesson::Account(message.account), octets, Class::Wanted, now).await
+    };
     // It is where it belongs, whether or not that is learned.
-    let learned = house.content.learn(Lesson::Account(message.account), octets, Class::Wanted, now).await;
-    if let Err(error) = learned {
+    if let Err(error) = learned.await {
         tracing::warn!(%error, "that a message is wanted is not learned");
     }
     Ok(())

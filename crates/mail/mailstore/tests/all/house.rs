@@ -154,11 +154,7 @@ pub(crate) async fn expunge(account: &Account, mailbox: MailboxId, which: &UidSe
 pub(crate) async fn read(account: &Account, mailbox: MailboxId, uid: u32) -> Vec<u8> {
     let rows = account.rows(mailbox, &UidSet::from_ranges([(uid, uid)]), Want::Facts).await.unwrap();
     let reader = account.reader(rows[0].email).await.unwrap();
-    let mut octets = Vec::new();
-    while (octets.len() as u64) < reader.octets() {
-        octets.extend(reader.read(octets.len() as u64..u64::MAX).await.unwrap());
-    }
-    octets
+    reader.beginning(usize::MAX).await.unwrap()
 }
 
 /// Everything a client can see of an account but mod-sequences of mailboxes and when what was saved, as lines to compare.

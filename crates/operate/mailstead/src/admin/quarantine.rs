@@ -15,7 +15,7 @@ use crate::house::House;
 use crate::quarantine;
 
 /// Octets of a message that are shown.
-const SHOWN_OCTETS_MAX: u64 = 1024 * 1024;
+const SHOWN_OCTETS_MAX: usize = 1024 * 1024;
 
 /// What is asked about mail that is kept apart.
 #[derive(Clone, Serialize, Deserialize, Debug)]
@@ -53,14 +53,7 @@ pub(super) async fn act(house: &House, request: QuarantineRequest) -> anyhow::Re
         }
         QuarantineRequest::Show { id } => {
             let (_, reader) = house.quarantine().find(&id).await?;
-            let mut octets = Vec::new();
-            while (octets.len() as u64) < reader.octets().min(SHOWN_OCTETS_MAX) {
-                let piece = reader.read(octets.len() as u64..SHOWN_OCTETS_MAX).await?;
-                if piece.is_empty() {
-                    break;
-                }
-                octets.extend(piece);
-            }
+            let octets = reader.beginning(SHOWN_OCTETS_MAX).await?;
             Ok(Answer::QuarantinedMessage { message: STANDARD.encode(octets) })
         }
         QuarantineRequest::Release { ids } => {

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Context;
 use mail_types::SpecialUse;
-use mailstore::{Account, MailboxInfo, MessageReader, Row, Want};
+use mailstore::{Account, MailboxInfo, Row, Want};
 use mta::ContentTrial;
 use serde::{Deserialize, Serialize};
 use spam::{MESSAGE_OCTETS_MAX, ToldVerdict};
@@ -110,7 +109,7 @@ impl Replay<'_> {
     ) -> anyhow::Result<()> {
         // It went away a moment ago.
         let Ok(reader) = self.account.reader(row.email).await else { return Ok(()) };
-        let octets = beginning(&reader).await?;
+        let octets = reader.beginning(MESSAGE_OCTETS_MAX).await?;
         let told = ToldVerdict::read(&octets);
         let trial = ContentTrial {
             directory: self.house.directory.clone(),
@@ -152,18 +151,4 @@ impl Replay<'_> {
         });
         Ok(())
     }
-}
-
-/// As much of a message as is looked at.
-async fn beginning(reader: &MessageReader) -> anyhow::Result<Vec<u8>> {
-    let mut octets = Vec::new();
-    while octets.len() < MESSAGE_OCTETS_MAX {
-        let piece = reader.read(octets.len() as u64..MESSAGE_OCTETS_MAX as u64).await;
-        let piece = piece.context("a message cannot be read")?;
-        if piece.is_empty() {
-            break;
-        }
-        octets.extend(piece);
-    }
-    Ok(octets)
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::net::IpAddr;
 
 use mail_types::{AccountId, DomainName, MailboxId, MailboxName, SpecialUse, UidSet};
-use mailstore::{Account, Entry, MailboxInfo, MailboxList, MessageReader, StoreError, Want};
+use mailstore::{Account, Entry, MailboxInfo, MailboxList, StoreError, Want};
 use message::fields;
 use platform::clock::Timestamp;
 use platform::network::is_public;
@@ -135,7 +135,7 @@ impl Content {
         let uids: UidSet = uids.iter().take(MESSAGES_MAX).collect();
         for row in account.rows(mailbox, &uids, Want::Facts).await? {
             let Ok(reader) = account.reader(row.email).await else { continue };
-            let octets = beginning(&reader).await?;
+            let octets = reader.beginning(MESSAGE_OCTETS_MAX).await?;
             let (this, id) = (self.clone(), account.id());
             let ask = move || this.was_unwanted(id, &octets).map(|was| was.then_some(octets));
             if let Some(octets) = self.0.teacher.run(ask).await?? {
@@ -217,7 +217,7 @@ impl Content {
         for row in account.rows(mailbox, &uids, Want::Facts).await? {
             let Some(class) = view.find(row.uid).and_then(|(_, entry)| said(&entry)) else { continue };
             let Ok(reader) = account.reader(row.email).await else { continue };
-            let octets = beginning(&reader).await?;
+            let octets = reader.beginning(MESSAGE_OCTETS_MAX).await?;
             let learned = self.learn(Lesson::Account(account.id()), octets, class, now).await?;
             new += u64::from(learned != Learned::Before);
         }
@@ -309,19 +309,6 @@ impl Content {
         tracing::info!(account = whose.0, ?class, ?learned, "a lesson of the content filter");
         Ok((learned, moved))
     }
-}
-
-/// As much of a message as is looked at.
-pub(super) async fn beginning(reader: &MessageReader) -> Result<Vec<u8>, StoreError> {
-    let mut octets = Vec::new();
-    while octets.len() < MESSAGE_OCTETS_MAX {
-        let piece = reader.read(octets.len() as u64..MESSAGE_OCTETS_MAX as u64).await?;
-        if piece.is_empty() {
-            break;
-        }
-        octets.extend(piece);
-    }
-    Ok(octets)
 }
 
 /// The author's domain, if it was proven when the message came: our field stands above all others. What another server says
