@@ -18,6 +18,7 @@ mod error;
 mod expunge;
 mod fetch;
 mod flags;
+mod hand_over;
 mod held;
 mod holding;
 mod index;

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use mail_types::{AccountId, Keyword, MailboxId, MailboxName, SystemFlag, TransactionId, UidSet};
+use mail_types::{AccountId, Keyword, MailboxId, MailboxName, SystemFlag, TransactionId, Uid, UidSet};
 use mailstore::{
     Account, Append, Arriving, Filed, Filing, FilingTarget, FlagChange, FlagChangeMode, FlagNames,
-    QuotaLimit, Settings, Store, Want,
+    QuotaLimit, Settings, Store, StoreError, Want,
 };
 use platform::clock::{Clock, Timestamp};
 use tempfile::TempDir;
@@ -94,6 +94,17 @@ pub(crate) async fn deliver(store: &Store, account: AccountId, octets: &[u8]) ->
     let message = arriving(store, octets).await;
     let mut answers = store.deliver(message, vec![filing(account, inbox())]).await.unwrap();
     answers.remove(0).unwrap()
+}
+
+/// Hands a message that has these octets over to another's inbox.
+pub(crate) async fn hand_over(
+    store: &Store,
+    (from, mailbox, uid): (&Account, MailboxId, u32),
+    octets: &[u8],
+    to: AccountId,
+) -> Result<Filed, StoreError> {
+    let message = arriving(store, octets).await;
+    store.hand_over(from, (mailbox, Uid(uid)), message, filing(to, inbox())).await
 }
 
 pub(crate) async fn append(
