@@ -1,10 +1,9 @@
 //! What people are told of mail that is kept apart, and what becomes of it when they want it.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use directory::Account;
-use mail_types::{AccountId, Address, AddressDomain, MailboxName, ReversePath, TransactionId};
+use mail_types::{AccountId, Address, AddressDomain, MailboxName, ReversePath};
 use mailstore::{Filing, FilingTarget, FlagNames, QuotaLimit};
 use message::{Date, OwnLetter, Summary, decode_field_text, fields, write_return_path};
 use mta::{APART, Lesson, MessageWay, Order, Outcome, QuarantineLimits, Quarantined};
@@ -85,7 +84,7 @@ async fn tell_one(house: &House, owner: &Account, messages: &[Quarantined]) -> a
         flags: FlagNames::default(),
         internal_date: house.clock.now(),
         quota: QuotaLimit::NONE,
-        way: new_way(house),
+        way: house.transactions.next(),
     };
     for filed in house.store.deliver(intake.finish().await?, vec![filing]).await? {
         filed?;
@@ -98,7 +97,7 @@ async fn tell_one(house: &House, owner: &Account, messages: &[Quarantined]) -> a
 /// Releases a message, and learns that it is wanted.
 pub(crate) async fn release(house: &House, id: &str) -> anyhow::Result<()> {
     let now = house.clock.now();
-    let (message, reader) = house.quarantine().release(id, new_way(house), now).await?;
+    let (message, reader) = house.quarantine().release(id, house.transactions.next(), now).await?;
     let learned = async {
         let octets = reader.beginning(MESSAGE_OCTETS_MAX).await?;
         house.content.learn(Lesson::Account(message.account), octets, Class::Wanted, now).await
@@ -199,16 +198,6 @@ async fn trim(house: &House) {
         }
         Err(error) => tracing::warn!(%error, "what is kept apart beyond its bounds stays for now"),
     }
-}
-
-/// A name of its own for each message that is released: after those that sessions have taken in the same moment.
-fn new_way(house: &House) -> TransactionId {
-    const FIRST: u64 = 1 << 19;
-    let now = u64::try_from(house.clock.now().unix_millis()).unwrap_or_default();
-    let first = now << 20 | FIRST;
-    let next = |last: u64| last.saturating_add(1).max(first);
-    let before = house.released.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
-    TransactionId(next(before.unwrap_or_else(|last| last)))
 }
 
 /// The mail that tells of messages; nothing for an account whose domain cannot be written to.
