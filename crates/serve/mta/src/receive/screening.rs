@@ -24,7 +24,7 @@ use crate::screen::senders::{Attempt, GreyBounds, Greylisted, Origin, constant_s
 use crate::screen::{
     Consequence, Evidence, Greylist, ListAction, ListHit, OnTrap, Refused, Screen, ScreenSettings, Sender,
 };
-use crate::settings::Live;
+use crate::settings::{Live, Settings};
 use crate::{Door, Listener, Rooms};
 
 /// Messages to traps, aged, from which on their address or network is told of.
@@ -42,8 +42,6 @@ pub(crate) struct Screening {
     _place: Option<Place>,
     pub(super) client: Judged,
     is_client_judged: bool,
-    /// People who are not here that it has named.
-    pub(super) unknown_named: u32,
 }
 
 /// What was found about something.
@@ -101,14 +99,12 @@ impl Screening {
         (peer, local): (Endpoint, Endpoint),
     ) -> Result<Option<Box<Self>>, Reply> {
         let settings = &live.settings;
-        let (Some(screen), Some(address)) = (&door.rooms.screen, peer.address()) else { return Ok(None) };
-        let is_trusted = settings.routing.may_relay(Some(address)) || settings.checks.has_unchecked(address);
-        if listener != Listener::Relay || !settings.screen.is_on || is_trusted {
+        let Some(address) = stranger(settings, listener, peer).filter(|_| settings.screen.is_on) else {
             return Ok(None);
-        }
+        };
+        let Some(screen) = &door.rooms.screen else { return Ok(None) };
+        let is_neighbour = is_neighbour(address, local);
         let local = local.address().map(|address| address.to_canonical());
-        // Who comes from the address that it comes to is this host.
-        let is_neighbour = !platform::network::is_public(address) || local == Some(address.to_canonical());
         let place = match is_neighbour {
             true => None,
             false => match screen.rates.admit(address, settings.screen.rates) {
@@ -127,7 +123,6 @@ impl Screening {
             _place: place,
             client: Judged::default(),
             is_client_judged: false,
-            unknown_named: 0,
         })))
     }
 
@@ -497,6 +492,19 @@ impl Origin {
             _ => Self::network(address),
         }
     }
+}
+
+/// The address of a client of port 25 for whom nobody vouches: neither a host that may relay nor one whose mail is not checked.
+pub(super) fn stranger(settings: &Settings, listener: Listener, peer: Endpoint) -> Option<IpAddr> {
+    let address = peer.address().filter(|_| listener == Listener::Relay)?;
+    let is_trusted = settings.routing.may_relay(Some(address)) || settings.checks.has_unchecked(address);
+    (!is_trusted).then_some(address)
+}
+
+/// Whether a client is of a private network, or this host: who comes from the address that it comes to.
+pub(super) fn is_neighbour(address: IpAddr, local: Endpoint) -> bool {
+    let local = local.address().map(|address| address.to_canonical());
+    !platform::network::is_public(address) || local == Some(address.to_canonical())
 }
 
 pub(super) fn sender_domain(reverse_path: &ReversePath) -> Option<&DomainName> {

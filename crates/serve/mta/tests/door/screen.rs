@@ -523,10 +523,29 @@ async fn who_has_no_merit_is_asked_about_before_it_is_banned() {
 
 #[tokio::test]
 async fn names_by_way_of_a_neighbour_are_answered_later_and_later() {
-    let house = House::screening(judging(|_| {}), world());
-    let begun = std::time::Instant::now();
-    assert!(name_unknown(&house, "172.17.0.1:4711", 5).await);
-    // In however many connections.
-    assert!(name_unknown(&house, "172.17.0.1:4712", 1).await);
-    assert!(begun.elapsed() >= Duration::from_secs(1), "the guard may not ban it");
+    // Whether or not strangers are screened.
+    for is_on in [true, false] {
+        let house = House::screening(judging(|screen| screen.is_on = is_on), world());
+        let begun = std::time::Instant::now();
+        assert!(name_unknown(&house, "172.17.0.1:4711", 5).await);
+        // In however many connections.
+        assert!(name_unknown(&house, "172.17.0.1:4712", 1).await);
+        assert!(begun.elapsed() >= Duration::from_secs(1), "the guard may not ban it: {is_on}");
+    }
+}
+
+#[tokio::test]
+async fn names_are_counted_of_strangers_who_are_not_screened() {
+    let house = House::screening(judging(|screen| screen.is_on = false), world());
+    house.guard.reconfigure(platform::guard::GuardSettings {
+        points_before_ban: 20,
+        ban_first: Duration::from_secs(3_600),
+        ban_longest: Duration::from_secs(3_600),
+        ..crate::foundation::guard_settings()
+    });
+    for _ in 0..48 {
+        assert!(bring(&house, GOOD, EVE).await.starts_with("250"));
+    }
+    assert!(name_unknown(&house, GOOD, 9).await);
+    assert!(!name_unknown(&house, GOOD, 1).await, "what is known of senders is not asked");
 }
