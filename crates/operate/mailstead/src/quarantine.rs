@@ -5,13 +5,14 @@ use std::time::Duration;
 use directory::Account;
 use mail_types::{AccountId, Address, AddressDomain, MailboxName, ReversePath};
 use mailstore::{Filing, FilingTarget, FlagNames, QuotaLimit};
-use message::{Date, OwnLetter, Summary, decode_field_text, fields, write_return_path};
+use message::{Date, OwnLetter, write_return_path};
 use mta::{APART, Lesson, MessageWay, Order, Outcome, QuarantineLimits, Quarantined};
 use platform::tasks::Shutdown;
 use spam::{Class, MESSAGE_OCTETS_MAX};
 use tokio::sync::mpsc;
 
 use crate::house::House;
+use crate::shown::{field_text, kept_header};
 
 /// What may wait to be done about mail that is kept apart. It is done at the next start at the latest.
 pub(crate) const CHANGES_MAX: usize = 1_000;
@@ -250,12 +251,10 @@ fn digest(house: &House, owner: &Account, messages: &[Quarantined]) -> anyhow::R
 
 /// What is told of one message. Words of a stranger must not look like ours: each field is one line, and short.
 fn entry(message: &Quarantined, address: &Address) -> String {
-    let summary = message.summary.as_deref().and_then(|summary| Summary::decode(summary).ok());
-    let header = summary.map(|summary| summary.fields.octets().to_vec()).unwrap_or_default();
+    let header = kept_header(message.summary.as_deref());
     let text = |name: &str| {
-        let field = fields(&header).find(|field| field.is_named(name));
-        let text = field.map(|field| decode_field_text(&field.unfolded())).unwrap_or_default();
-        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let text: String =
+            field_text(&header, name).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         text.trim().chars().take(SHOWN_CHARACTERS).collect::<String>()
     };
     let date = Date { unix_seconds: message.time.unix_seconds(), zone_minutes: 0 }.format();

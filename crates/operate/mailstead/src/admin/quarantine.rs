@@ -3,16 +3,15 @@
 use anyhow::Context;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use message::Summary;
 use mta::Quarantined;
 use serde::{Deserialize, Serialize};
 
 use super::Answer;
 use super::execute::{account, done};
 use super::queue::time;
-use super::spam::field_text;
 use crate::house::House;
 use crate::quarantine;
+use crate::shown::{field_text, kept_header};
 
 /// Octets of a message that are shown.
 const SHOWN_OCTETS_MAX: usize = 1024 * 1024;
@@ -76,8 +75,7 @@ pub(super) async fn act(house: &House, request: QuarantineRequest) -> anyhow::Re
 }
 
 fn line(house: &House, found: &Quarantined) -> QuarantineLine {
-    let summary = found.summary.as_deref().and_then(|summary| Summary::decode(summary).ok());
-    let header = summary.map(|summary| summary.fields.octets().to_vec()).unwrap_or_default();
+    let header = kept_header(found.summary.as_deref());
     let account = house.directory.account(found.account);
     QuarantineLine {
         id: found.id.clone(),
