@@ -15,14 +15,7 @@ fn wait_for(
     mailbox: &str,
     is_so: impl Fn(&[(String, String)]) -> bool,
 ) -> Result<()> {
-    let begun = Instant::now();
-    loop {
-        let lying = house.lying(who, mailbox)?;
-        if is_so(&lying) {
-            return Ok(());
-        }
-        ensure!(begun.elapsed() < testkit::WAIT_MAX, "{mailbox}: {lying:?}\n{}", house.server.log());
-    }
+    house.wait_for(mailbox, || Ok(is_so(&house.lying(who, mailbox)?)))
 }
 
 /// Lets the script of this name run on what is done in a mailbox; everywhere, if it is the empty one.

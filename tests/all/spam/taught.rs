@@ -203,9 +203,9 @@ fn buttons_of_clients_teach_too() -> Result<()> {
 fn those_to_whom_one_has_written_are_known() -> Result<()> {
     let house = House::new("tag2 = 1000\nkill = 2000\ntag = \"-1000\"")?;
     let friend = "friend@known.example";
-    house.internet.names.add("known.example", &testkit::Record::Text("v=spf1 ip4:127.0.0.1 -all".to_owned()));
+    house.world.names.add("known.example", &testkit::Record::Text("v=spf1 ip4:127.0.0.1 -all".to_owned()));
     let policy = testkit::Record::Text("v=DMARC1; p=none".to_owned());
-    house.internet.names.add("_dmarc.known.example", &policy);
+    house.world.names.add("_dmarc.known.example", &policy);
     house.take(friend, &[ANN], &letter(friend, ANN, "before", "Shall we meet at noon?"))?;
     let before = house.record(friend)?;
     let mut smtp = house.server.submission(ANN)?;
@@ -222,8 +222,8 @@ fn those_to_whom_one_has_written_are_known() -> Result<()> {
     ensure!(!before.contains("REPLY_TO_OURS") && after.contains("REPLY_TO_OURS"), "{before}\n{after}");
     // Who has only read of it, in the archive of a list, proves nothing by naming it.
     let stranger = "stranger@other.example";
-    house.internet.names.add("other.example", &testkit::Record::Text("v=spf1 ip4:127.0.0.1 -all".to_owned()));
-    house.internet.names.add("_dmarc.other.example", &testkit::Record::Text("v=DMARC1; p=none".to_owned()));
+    house.world.names.add("other.example", &testkit::Record::Text("v=spf1 ip4:127.0.0.1 -all".to_owned()));
+    house.world.names.add("_dmarc.other.example", &testkit::Record::Text("v=DMARC1; p=none".to_owned()));
     house.take(stranger, &[ANN], &answer.replace(friend, stranger))?;
     let quoted = house.record(stranger)?;
     ensure!(quoted.contains("REPLY_UNPROVEN") && !quoted.contains("REPLY_TO_OURS"), "{quoted}");
