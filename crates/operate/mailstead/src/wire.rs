@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use dns::{LocalService, Resolver};
+use mailstore::MailboxEvent;
 use mta::Outbound;
 use platform::clock::Clock;
 use platform::firewall::Firewall;
@@ -83,9 +84,9 @@ struct Telling {
     /// Mail in which a report may be.
     report_mail: mpsc::Sender<ReportMail>,
     /// What clients of IMAP have done to messages.
-    events: mpsc::Sender<mta::MailboxEvent>,
+    events: mpsc::Sender<MailboxEvent>,
     /// Those of which the content filter may learn.
-    lessons: mpsc::Sender<mta::MailboxEvent>,
+    lessons: mpsc::Sender<MailboxEvent>,
     /// What people want to have of what is kept apart.
     kept_apart: mpsc::Sender<quarantine::Change>,
 }
@@ -93,8 +94,8 @@ struct Telling {
 /// Where that waits.
 struct Waiting {
     report_mail: mpsc::Receiver<ReportMail>,
-    events: mpsc::Receiver<mta::MailboxEvent>,
-    lessons: mpsc::Receiver<mta::MailboxEvent>,
+    events: mpsc::Receiver<MailboxEvent>,
+    lessons: mpsc::Receiver<MailboxEvent>,
     kept_apart: mpsc::Receiver<quarantine::Change>,
 }
 

@@ -8,7 +8,7 @@ use directory::Directory;
 use dns::Resolver;
 use imap::Separator;
 use mail_types::DomainName;
-use mailstore::QuotaLimit;
+use mailstore::{MailboxEvent, QuotaLimit};
 use mta::{Checks, Enforcement, OnDnsFailure, SmtpDoor, WithoutAuthor};
 use platform::guard::Guard;
 use platform::listener::{Accepted, ConnectionNumbers, Listener};
@@ -155,7 +155,7 @@ impl Doors {
     }
 
     /// Runs the scripts that wait for what clients of IMAP do, until no more is done.
-    pub(super) fn run_events(&self, mut waiting: mpsc::Receiver<mta::MailboxEvent>, tasks: &Tasks) {
+    pub(super) fn run_events(&self, mut waiting: mpsc::Receiver<MailboxEvent>, tasks: &Tasks) {
         let (door, stop) = (self.smtp.clone(), tasks.shutdown());
         tasks.spawn("scripts of imap", async move {
             loop {
@@ -181,7 +181,7 @@ impl Doors {
     }
 
     /// Learns from what clients of IMAP do, until no more is done.
-    pub(super) fn learn(&self, house: &House, mut waiting: mpsc::Receiver<mta::MailboxEvent>, tasks: &Tasks) {
+    pub(super) fn learn(&self, house: &House, mut waiting: mpsc::Receiver<MailboxEvent>, tasks: &Tasks) {
         let (content, clock, stop) = (house.content.clone(), house.clock.clone(), tasks.shutdown());
         tasks.spawn("lessons", async move {
             loop {
@@ -301,14 +301,7 @@ fn event_sink(house: &House, telling: &Telling) -> access::EventSink {
     let (filters, content) = (house.filters.clone(), house.content.clone());
     let (events, lessons) = (telling.events.clone(), telling.lessons.clone());
     Box::new(move |event| {
-        let access::MailboxEvent { account, mailbox, uids, cause } = event;
-        let cause = match cause {
-            access::EventCause::Append => mta::EventCause::Append,
-            access::EventCause::Copy { from } => mta::EventCause::Copy { from },
-            access::EventCause::Flag(flags) => mta::EventCause::Flag(flags),
-        };
-        let is_script = filters.hears_of(&account, mailbox);
-        let event = mta::MailboxEvent { account, mailbox, uids, cause };
+        let is_script = filters.hears_of(&event.account, event.mailbox);
         if content.hears_of(&event.cause) && lessons.try_send(event.clone()).is_err() {
             tracing::warn!("too much is done at once: the content filter does not learn from it");
         }

@@ -5,7 +5,7 @@ use std::io;
 use std::net::IpAddr;
 
 use mail_types::{AccountId, DomainName, MailboxId, MailboxName, SpecialUse, UidSet};
-use mailstore::{Account, Entry, MailboxInfo, MailboxList, StoreError, View, Want};
+use mailstore::{Account, Entry, EventCause, MailboxEvent, MailboxInfo, MailboxList, StoreError, View, Want};
 use message::fields;
 use platform::clock::Timestamp;
 use platform::network::is_public;
@@ -18,7 +18,6 @@ use super::judge::author;
 use super::lessons::{Moved, NOBODY, Subjects, author_key, client_key, domain_key, message_key};
 use super::mark::without_marks;
 use super::{Content, day_of};
-use crate::filter::{EventCause, MailboxEvent};
 use crate::screen::{Sender, Worth, client_block};
 
 /// Messages of one command that are learned; the others of a larger one are passed over.
