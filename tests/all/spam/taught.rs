@@ -6,26 +6,18 @@ use anyhow::{Context, Result, ensure};
 use testkit::Server;
 
 use super::{ANN, BOB, EVE, House, letter};
+use crate::clients::imaplib;
 
 /// Moves what lies in one mailbox to another, by Python's imaplib.
 const MOVE: &str = r#"
-import imaplib, ssl, sys
-port, cert, user, password, source, target = int(sys.argv[1]), *sys.argv[2:7]
-imaplib.Commands["MOVE"] = ("SELECTED",)
-m = imaplib.IMAP4("localhost", port)
-m.starttls(ssl.create_default_context(cafile=cert))
-m.login(user, password)
-def ok(answer):
-    assert answer[0] == "OK", answer
-    return answer[1]
+source, target, how = sys.argv[5:8]
 ok(m.select(source))
-if sys.argv[7] == "MOVE":
+if how == "MOVE":
     ok(m._simple_command("MOVE", "1:*", target))
 else:
     ok(m.copy("1:*", target))
     ok(m.store("1:*", "+FLAGS.SILENT", "\\Deleted"))
     ok(m.expunge())
-m.logout()
 "#;
 
 impl House {
@@ -35,12 +27,7 @@ impl House {
 
     /// By MOVE, or as clients do that do not know it.
     fn move_all_by(&self, who: &str, from: &str, to: &str, how: &str) -> Result<()> {
-        let mut python = Command::new("python3");
-        python.args(["-c", MOVE, &self.server.address(143).port().to_string()]);
-        let output =
-            python.arg(self.server.certificate()).args([who, Server::PASSWORD, from, to, how]).output()?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Ok(())
+        imaplib(&self.server, who, MOVE, &[from, to, how])
     }
 
     /// How many lessons were learned.
