@@ -72,6 +72,7 @@ impl<W> House<W> {
         let begun = Instant::now();
         while !is_so()? {
             ensure!(begun.elapsed() < testkit::WAIT_MAX, "{what}\n{}", self.server.log());
+            std::thread::yield_now();
         }
         Ok(())
     }

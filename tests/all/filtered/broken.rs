@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::{ANN, EVE, House, Plan, letter};
+use crate::attacks::wait_for_lines;
 use crate::clock::MovedClock;
 
 #[test]
@@ -79,11 +80,7 @@ fn a_script_of_the_operators_that_is_none_stops_the_start_and_not_a_reload() -> 
     })?;
     std::fs::write(house.world.path().join("before.sieve"), "keep;\nfoo;")?;
     house.server.signal("HUP")?;
-    let begun = std::time::Instant::now();
-    while !house.server.log().contains("the former filters stay in use") {
-        ensure!(begun.elapsed() < testkit::WAIT_MAX, "{}", house.server.log());
-        std::thread::yield_now();
-    }
+    wait_for_lines(&house.server, "the former filters stay in use", 1)?;
     house.take(EVE, &[ANN], &letter(EVE, ANN, "still"))?;
     ensure!(house.subjects(ANN, "Archive")? == ["still"]);
     let checked = house.server.try_command(&["config", "check"])?;
@@ -105,11 +102,7 @@ fn a_script_that_is_none_any_more_keeps_the_mail() -> Result<()> {
     let config = config.replace("extensions_off = []", "extensions_off = [\"reject\"]");
     std::fs::write(house.server.config(), config)?;
     house.server.signal("HUP")?;
-    let begun = std::time::Instant::now();
-    while !house.server.log().contains("configuration reloaded") {
-        ensure!(begun.elapsed() < testkit::WAIT_MAX, "{}", house.server.log());
-        std::thread::yield_now();
-    }
+    wait_for_lines(&house.server, "configuration reloaded", 1)?;
     house.take(EVE, &[ANN], &letter(EVE, ANN, "after"))?;
     let record = house.record(EVE)?;
     ensure!(record.contains("fault in seeded: line 1"), "{record}");

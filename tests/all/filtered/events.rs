@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use testkit::Internet;
 
 use super::{ANN, BOB, EVE, House, Plan, field, letter};
+use crate::attacks::wait_for_lines;
 use crate::clients::imaplib;
 
 /// Looks again and again until something lies in a mailbox.
@@ -117,7 +118,7 @@ if environment "imap.cause" "APPEND" { addflag "$Tried"; redirect "pal@far.examp
     imap.append("Drafts", "", letter(ANN, EVE, "first").as_bytes())?;
     ensure!(far.wait_for(1)?.swap_remove(0).text().contains("This is first."));
     imap.append("Drafts", "", letter(ANN, EVE, "second").as_bytes())?;
-    house.wait_for("a limit", || Ok(house.server.log().contains("it has sent enough")))?;
+    wait_for_lines(&house.server, "it has sent enough", 1)?;
     let drafts = house.lying(ANN, "Drafts")?;
     ensure!(drafts[0].0.contains("\\Deleted") && !drafts[1].0.contains("\\Deleted"), "{drafts:?}");
     ensure!(far.received().len() == 1);

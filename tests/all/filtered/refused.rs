@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use testkit::{Internet, Record, SmtpClient};
 
 use super::{ANN, BOB, EVE, House, Plan, bring_by, field, letter};
+use crate::attacks::wait_for_lines;
 
 const NO: &str = "require \"ereject\"; if header :is \"subject\" \"no\" { ereject \"Not here.\nNever.\"; }";
 
@@ -92,7 +93,7 @@ fn who_is_proven_is_told_by_mail_and_nobody_else() -> Result<()> {
 
 /// Waits until a reload has given somebody a script: it refuses what is not even a letter.
 fn wait_for_script(house: &House, who: &str) -> Result<()> {
-    house.wait_for(who, || Ok(house.server.log().contains(&format!("address={who}"))))
+    wait_for_lines(&house.server, &format!("address={who}"), 1)
 }
 
 #[test]

@@ -193,11 +193,7 @@ fn reload(house: &House) -> Result<()> {
     let heeded = |log: &str| log.matches("configuration reloaded").count();
     let before = heeded(&house.server.log());
     house.server.signal("HUP")?;
-    let begun = std::time::Instant::now();
-    while heeded(&house.server.log()) == before {
-        ensure!(begun.elapsed() < testkit::WAIT_MAX, "not reloaded:\n{}", house.server.log());
-        std::thread::yield_now();
-    }
+    house.wait_for("not reloaded", || Ok(heeded(&house.server.log()) != before))?;
     Ok(())
 }
 
