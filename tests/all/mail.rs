@@ -1,10 +1,10 @@
 //! What stories about mail have in common: a message is brought, lies somewhere, and has a record.
 
-use std::time::Instant;
-
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use testkit::{Server, SmtpClient};
+
+use crate::attacks::wait_until;
 
 /// Brings a message; the code and the text of the last reply.
 pub(crate) fn bring_by(
@@ -68,13 +68,8 @@ impl<W> House<W> {
     }
 
     /// Looks again and again until it is so.
-    pub(crate) fn wait_for(&self, what: &str, is_so: impl Fn() -> Result<bool>) -> Result<()> {
-        let begun = Instant::now();
-        while !is_so()? {
-            ensure!(begun.elapsed() < testkit::WAIT_MAX, "{what}\n{}", self.server.log());
-            std::thread::yield_now();
-        }
-        Ok(())
+    pub(crate) fn wait_for(&self, what: &str, is_so: impl FnMut() -> Result<bool>) -> Result<()> {
+        wait_until(what, &self.server, is_so)
     }
 }
 

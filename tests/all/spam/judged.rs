@@ -193,8 +193,7 @@ fn reload(house: &House) -> Result<()> {
     let heeded = |log: &str| log.matches("configuration reloaded").count();
     let before = heeded(&house.server.log());
     house.server.signal("HUP")?;
-    house.wait_for("not reloaded", || Ok(heeded(&house.server.log()) != before))?;
-    Ok(())
+    house.wait_for("not reloaded", || Ok(heeded(&house.server.log()) != before))
 }
 
 #[test]
