@@ -56,7 +56,7 @@ pub(crate) fn wait_for_lines(server: &Server, text: &str, count: usize) -> Resul
 }
 
 /// Looks again and again until something is so.
-fn wait_until(what: &str, server: &Server, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
+pub(crate) fn wait_until(what: &str, server: &Server, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
     let begun = std::time::Instant::now();
     while !is_so()? {
         if begun.elapsed() > testkit::WAIT_MAX {

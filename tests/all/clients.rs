@@ -128,16 +128,27 @@ fn curl_sends_and_reads() -> Result<()> {
     Ok(())
 }
 
+/// What scripts for Python's imaplib begin with: somebody has logged in.
 const IMAPLIB: &str = r#"
 import imaplib, ssl, sys
-port, cert, user, password = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
-context = ssl.create_default_context(cafile=cert)
+port, cert, user, password = int(sys.argv[1]), *sys.argv[2:5]
+imaplib.Commands.update({"MOVE": ("SELECTED",), "SETMETADATA": ("AUTH", "SELECTED")})
 m = imaplib.IMAP4("localhost", port)
-m.starttls(context)
+m.starttls(ssl.create_default_context(cafile=cert))
 m.login(user, password)
 def ok(answer):
     assert answer[0] == "OK", answer
     return answer[1]
+"#;
+
+/// Does as a script for Python's imaplib says; its own arguments are `sys.argv[5:]`.
+pub(crate) fn imaplib(server: &Server, who: &str, script: &str, arguments: &[&str]) -> Result<()> {
+    let mut python = Command::new("python3");
+    python.args(["-c", &format!("{IMAPLIB}{script}m.logout()\n"), &server.address(143).port().to_string()]);
+    run(python.arg(server.certificate()).args([who, Server::PASSWORD]).args(arguments)).map(drop)
+}
+
+const EVERYDAY: &str = r#"
 ok(m.create("Work/2026"))
 ok(m.append("Work/2026", "(\\Seen $Forwarded)", None, b"Subject: one\r\n\r\nfirst\r\n"))
 ok(m.append("Work/2026", "", imaplib.Time2Internaldate(0), b"Subject: two\r\n\r\nsecond\r\n"))
@@ -159,15 +170,12 @@ ok(m.subscribe("Work/2027"))
 assert any(b"Work/2027" in line for line in ok(m.lsub())), m.lsub()
 ok(m.status("Work/2027", "(MESSAGES UIDNEXT UIDVALIDITY UNSEEN)"))
 ok(m.delete("Work/2027"))
-m.logout()
 "#;
 
 #[test]
 fn pythons_imaplib_does_its_everyday_things() -> Result<()> {
     let server = Server::start(ServerOptions::default())?;
-    let mut python = Command::new("python3");
-    python.args(["-c", IMAPLIB, &server.address(143).port().to_string()]).arg(server.certificate());
-    run(python.args([Server::ANN, Server::PASSWORD])).map(drop)
+    imaplib(&server, Server::ANN, EVERYDAY, &[])
 }
 
 /// Messages that mbsync and offlineimap carry: at least 1,000 where real mail is there.

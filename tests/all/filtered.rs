@@ -9,7 +9,7 @@ mod refused;
 mod sent_on;
 mod tried;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use tempfile::TempDir;
 use testkit::{Server, ServerOptions};
 
@@ -20,12 +20,8 @@ const ANN: &str = Server::ANN;
 const BOB: &str = Server::BOB;
 const EVE: &str = "eve@strangers.example";
 
-/// A server whose people have scripts.
-struct House {
-    server: Server,
-    /// The directory that gives people their scripts, and has whatever else a story needs.
-    place: TempDir,
-}
+/// A server whose people have scripts, beside the directory that gives them these, and has whatever else a story needs.
+type House = mail::House<TempDir>;
 
 /// How a house is made.
 #[derive(Default)]
@@ -63,42 +59,16 @@ impl House {
         let sieve = plan.sieve.replace("PLACE", &path);
         let settings = format!("[sieve]\nseeds = \"{path}\"\n{sieve}\n{}", plan.tables);
         let options = ServerOptions { settings, environment: plan.environment, ..ServerOptions::default() };
-        Ok(Self { server: Server::start(options)?, place })
-    }
-
-    /// Brings a message; the code and the text of the last reply.
-    fn bring(&self, from: &str, to: &[&str], message: &str) -> Result<(String, String)> {
-        let mut smtp = self.server.smtp()?;
-        bring_by(&mut smtp, from, to, message)
-    }
-
-    /// Brings a message that is taken.
-    fn take(&self, from: &str, to: &str, message: &str) -> Result<()> {
-        let (code, text) = self.bring(from, &[to], message)?;
-        ensure!(code == "250", "{code} {text}\n{}", self.server.log());
-        Ok(())
-    }
-
-    /// What lies in a mailbox: flags and text of each message.
-    fn lying(&self, who: &str, mailbox: &str) -> Result<Vec<(String, String)>> {
-        mail::lying(&self.server, who, mailbox)
-    }
-
-    /// The subjects of what lies in a mailbox.
-    fn subjects(&self, who: &str, mailbox: &str) -> Result<Vec<String>> {
-        mail::subjects(&self.server, who, mailbox)
+        Ok(Self { server: Server::start(options)?, world: place })
     }
 
     /// What the record of the last message from this sender says of the filter of its first recipient.
     fn record(&self, sender: &str) -> Result<String> {
-        mail::in_one_line(&mail::received(&self.server, sender)?["recipients"][0]["filter"])
+        mail::in_one_line(&self.received(sender)?["recipients"][0]["filter"])
     }
 }
 
 /// A letter from somebody to somebody.
 fn letter(from: &str, to: &str, subject: &str) -> String {
-    format!(
-        "From: {from}\r\nTo: {to}\r\nSubject: {subject}\r\nMessage-ID: <{}@strangers.example>\r\n\r\nThis is {subject}.\r\n",
-        subject.replace(' ', "-")
-    )
+    mail::letter(from, to, subject, &format!("This is {subject}."))
 }

@@ -23,7 +23,7 @@ fn a_sender_is_answered_once_in_three_days() -> Result<()> {
         environment: clock.environment(),
         ..Plan::default()
     })?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "one"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "one"))?;
     let answer = &home.wait_for(1)?[0];
     ensure!(answer.addresses() == [EVE] && answer.sender.starts_with("<>"), "{answer:?}");
     let text = answer.text();
@@ -37,20 +37,20 @@ fn a_sender_is_answered_once_in_three_days() -> Result<()> {
     }
     ensure!(text.contains("I am in the hills.") && text.contains("DKIM-Signature: "), "{text}");
     // Not again, over a restart either; the letters themselves are kept.
-    house.take(EVE, ANN, &letter(EVE, ANN, "two"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "two"))?;
     // A host that dies before it has noted that the answer is gone sends it once more.
     crate::sending::wait_until_queue_is_empty(&house.server)?;
     house.server.kill()?;
     house.server.up()?;
     clock.set(DAY * 2)?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "three"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "three"))?;
     let record = house.record(EVE)?;
     ensure!(record.contains("nothing sent, its sender was answered"), "{record}");
     // Somebody else is.
-    house.take("mal@strangers.example", ANN, &letter("mal@strangers.example", ANN, "four"))?;
+    house.take("mal@strangers.example", &[ANN], &letter("mal@strangers.example", ANN, "four"))?;
     ensure!(home.wait_for(2)?[1].addresses() == ["mal@strangers.example"]);
     clock.set(DAY * 3 + Duration::from_secs(60))?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "five"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "five"))?;
     ensure!(home.wait_for(3)?[2].addresses() == [EVE]);
     ensure!(house.subjects(ANN, "INBOX")? == ["one", "two", "three", "four", "five"]);
     ensure!(house.subjects(ANN, "Sent")? == ["Away", "Away", "Away"]);
@@ -70,11 +70,11 @@ fn nobody_is_answered_who_must_not_be() -> Result<()> {
         (ANN, with("X-Plain: yes")),
         ("owner-rust@example.test", with("X-Plain: yes")),
     ] {
-        house.take(from, ANN, &message)?;
+        house.take(from, &[ANN], &message)?;
     }
     ensure!(house.lying(BOB, "INBOX")?.is_empty() && house.lying(ANN, "Sent")?.is_empty());
     // Whom it is addressed to by name, is answered, here too.
-    house.take(BOB, ANN, &letter(BOB, ANN, "a letter"))?;
+    house.take(BOB, &[ANN], &letter(BOB, ANN, "a letter"))?;
     ensure!(house.subjects(BOB, "INBOX")? == ["Away"], "{}", house.server.log());
     Ok(())
 }
@@ -85,8 +85,8 @@ fn a_notification_tells_another_address() -> Result<()> {
         ANN,
         "require \"enotify\"; if header :is \"subject\" \"urgent\" { notify :message \"It burns\" \"mailto:bob@example.test\"; }",
     )])?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "urgent"))?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "calm"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "urgent"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "calm"))?;
     let told = house.lying(BOB, "INBOX")?;
     ensure!(told.len() == 1, "{told:?}");
     let text = &told[0].1;
@@ -100,7 +100,7 @@ fn a_notification_tells_another_address() -> Result<()> {
 fn a_script_cannot_speak_for_others() -> Result<()> {
     let script = "require \"vacation\"; vacation :from \"bob@example.test\" \"I am bob.\";";
     let house = House::new(&[(ANN, script)])?;
-    house.take(BOB, ANN, &letter(BOB, ANN, "hello"))?;
+    house.take(BOB, &[ANN], &letter(BOB, ANN, "hello"))?;
     let answers = house.lying(BOB, "INBOX")?;
     ensure!(field(&answers[0].1, "From") == Some(ANN), "{answers:?}");
     Ok(())
@@ -119,7 +119,7 @@ fn what_was_answered_and_sent_on_before_a_crash_is_so_once() -> Result<()> {
     })?;
     for number in 0..5 {
         let from = format!("eve{number}@strangers.example");
-        house.take(&from, ANN, &letter(&from, ANN, &format!("letter {number}")))?;
+        house.take(&from, &[ANN], &letter(&from, ANN, &format!("letter {number}")))?;
         house.server.kill()?;
         house.server.up()?;
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::{ANN, EVE, House, Plan, letter};
+use crate::attacks::wait_for_lines;
 use crate::clock::MovedClock;
 
 #[test]
@@ -20,7 +21,7 @@ include :personal \"missing\";
         ..Plan::default()
     })?;
     for subject in ["one", "two"] {
-        house.take(EVE, ANN, &letter(EVE, ANN, subject))?;
+        house.take(EVE, &[ANN], &letter(EVE, ANN, subject))?;
     }
     let record = house.record(EVE)?;
     ensure!(record.contains("fault in seeded, line 3"), "{record}");
@@ -30,8 +31,8 @@ include :personal \"missing\";
     ensure!(notices.len() == 1 && notices[0].1.contains("seeded, line 3"), "{inbox:?}");
     ensure!(inbox.len() == 3 && house.subjects(ANN, "Archive")?.is_empty(), "{inbox:?}");
     clock.set(Duration::from_secs(86_400 + 60))?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "three"))?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "four"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "three"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "four"))?;
     ensure!(house.lying(ANN, "INBOX")?.len() == 6);
     Ok(())
 }
@@ -51,7 +52,7 @@ fn a_script_that_would_take_for_ever_ends_and_keeps_the_mail() -> Result<()> {
         House::build(Plan { scripts: &[(ANN, &script)], sieve: "run_max = 50000000", ..Plan::default() })?;
     let subject = "a".repeat(900);
     let begun = std::time::Instant::now();
-    house.take(EVE, ANN, &letter(EVE, ANN, &subject))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, &subject))?;
     ensure!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     ensure!(house.subjects(ANN, "INBOX")?.contains(&subject));
     ensure!(house.subjects(ANN, "Archive")?.is_empty());
@@ -64,7 +65,7 @@ fn a_limit_holds_for_each_message() -> Result<()> {
     let script = "require \"copy\"; redirect :copy \"bob@example.test\"; redirect :copy \"eve@far.example\";";
     let house =
         House::build(Plan { scripts: &[(ANN, script)], sieve: "redirects_max = 1", ..Plan::default() })?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "many"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "many"))?;
     ensure!(house.subjects(ANN, "INBOX")?.contains(&"many".to_owned()));
     ensure!(house.subjects(super::BOB, "INBOX")?.is_empty());
     Ok(())
@@ -77,14 +78,10 @@ fn a_script_of_the_operators_that_is_none_stops_the_start_and_not_a_reload() -> 
         files: &[("before.sieve", "require \"fileinto\"; fileinto \"Archive\";")],
         ..Plan::default()
     })?;
-    std::fs::write(house.place.path().join("before.sieve"), "keep;\nfoo;")?;
+    std::fs::write(house.world.path().join("before.sieve"), "keep;\nfoo;")?;
     house.server.signal("HUP")?;
-    let begun = std::time::Instant::now();
-    while !house.server.log().contains("the former filters stay in use") {
-        ensure!(begun.elapsed() < testkit::WAIT_MAX, "{}", house.server.log());
-        std::thread::yield_now();
-    }
-    house.take(EVE, ANN, &letter(EVE, ANN, "still"))?;
+    wait_for_lines(&house.server, "the former filters stay in use", 1)?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "still"))?;
     ensure!(house.subjects(ANN, "Archive")? == ["still"]);
     let checked = house.server.try_command(&["config", "check"])?;
     let said = String::from_utf8_lossy(&checked.stderr).into_owned();
@@ -100,17 +97,13 @@ fn a_script_that_is_none_any_more_keeps_the_mail() -> Result<()> {
     let script = "require [\"reject\", \"fileinto\"]; fileinto \"Archive\";";
     let house =
         House::build(Plan { scripts: &[(ANN, script)], sieve: "extensions_off = []", ..Plan::default() })?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "before"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "before"))?;
     let config = std::fs::read_to_string(house.server.config())?;
     let config = config.replace("extensions_off = []", "extensions_off = [\"reject\"]");
     std::fs::write(house.server.config(), config)?;
     house.server.signal("HUP")?;
-    let begun = std::time::Instant::now();
-    while !house.server.log().contains("configuration reloaded") {
-        ensure!(begun.elapsed() < testkit::WAIT_MAX, "{}", house.server.log());
-        std::thread::yield_now();
-    }
-    house.take(EVE, ANN, &letter(EVE, ANN, "after"))?;
+    wait_for_lines(&house.server, "configuration reloaded", 1)?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "after"))?;
     let record = house.record(EVE)?;
     ensure!(record.contains("fault in seeded: line 1"), "{record}");
     ensure!(house.subjects(ANN, "Archive")? == ["before"]);

@@ -1,12 +1,11 @@
 //! Scripts that run on what a client of IMAP does to messages (RFC 6785).
 
-use std::process::Command;
-use std::time::Instant;
-
 use anyhow::{Result, ensure};
-use testkit::{Internet, Server};
+use testkit::Internet;
 
 use super::{ANN, BOB, EVE, House, Plan, field, letter};
+use crate::attacks::wait_for_lines;
+use crate::clients::imaplib;
 
 /// Looks again and again until something lies in a mailbox.
 fn wait_for(
@@ -15,14 +14,7 @@ fn wait_for(
     mailbox: &str,
     is_so: impl Fn(&[(String, String)]) -> bool,
 ) -> Result<()> {
-    let begun = Instant::now();
-    loop {
-        let lying = house.lying(who, mailbox)?;
-        if is_so(&lying) {
-            return Ok(());
-        }
-        ensure!(begun.elapsed() < testkit::WAIT_MAX, "{mailbox}: {lying:?}\n{}", house.server.log());
-    }
+    house.wait_for(mailbox, || Ok(is_so(&house.lying(who, mailbox)?)))
 }
 
 /// Lets the script of this name run on what is done in a mailbox; everywhere, if it is the empty one.
@@ -41,15 +33,7 @@ if allof (environment "imap.cause" "COPY", environment "imap.mailbox" "Junk", en
 "#;
 
 const MOVE: &str = r#"
-import imaplib, ssl, sys, time
-port, cert, user, password = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
-imaplib.Commands.update({"MOVE": ("SELECTED",), "SETMETADATA": ("AUTH", "SELECTED")})
-m = imaplib.IMAP4("localhost", port)
-m.starttls(ssl.create_default_context(cafile=cert))
-m.login(user, password)
-def ok(answer):
-    assert answer[0] == "OK", answer
-    return answer[1]
+import time
 assert any(c.startswith("IMAPSIEVE=sieve://") for c in m.capabilities) or b"IMAPSIEVE=sieve://" in ok(m.capability())[0]
 ok(m._simple_command("SETMETADATA", "Junk", '(/shared/imapsieve/script "seeded")'))
 ok(m.append("INBOX", "(\\Flagged \\Seen)", None, b"Subject: offer\r\n\r\nBuy.\r\n"))
@@ -65,17 +49,12 @@ while True:
 assert b"\\Seen" in flags and b"\\Flagged" not in flags and b"\\Deleted" not in flags, flags
 assert ok(m.select("Learn")) == [b"1"]
 assert b"Subject: offer" in ok(m.fetch("1", "BODY[HEADER]"))[0][1]
-m.logout()
 "#;
 
 #[test]
 fn what_pythons_imaplib_moves_to_junk_is_copied_and_flagged() -> Result<()> {
     let house = House::new(&[(ANN, LEARN)])?;
-    let mut python = Command::new("python3");
-    python.args(["-c", MOVE, &house.server.address(143).port().to_string()]);
-    let output = python.arg(house.server.certificate()).args([ANN, Server::PASSWORD]).output()?;
-    ensure!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stderr), house.server.log());
-    Ok(())
+    imaplib(&house.server, ANN, MOVE, &[])
 }
 
 #[test]
@@ -139,11 +118,7 @@ if environment "imap.cause" "APPEND" { addflag "$Tried"; redirect "pal@far.examp
     imap.append("Drafts", "", letter(ANN, EVE, "first").as_bytes())?;
     ensure!(far.wait_for(1)?.swap_remove(0).text().contains("This is first."));
     imap.append("Drafts", "", letter(ANN, EVE, "second").as_bytes())?;
-    let begun = Instant::now();
-    while !house.server.log().contains("it has sent enough") {
-        ensure!(begun.elapsed() < testkit::WAIT_MAX, "{}", house.server.log());
-        std::thread::yield_now();
-    }
+    wait_for_lines(&house.server, "it has sent enough", 1)?;
     let drafts = house.lying(ANN, "Drafts")?;
     ensure!(drafts[0].0.contains("\\Deleted") && !drafts[1].0.contains("\\Deleted"), "{drafts:?}");
     ensure!(far.received().len() == 1);

@@ -17,9 +17,9 @@ if envelope :detail :matches "to" "*" { set :upperfirst "box" "${1}"; fileinto :
 "#,
     )])?;
     for subject in ["list", "both", "nowhere", "gone", "plain"] {
-        house.take(EVE, ANN, &letter(EVE, ANN, subject))?;
+        house.take(EVE, &[ANN], &letter(EVE, ANN, subject))?;
     }
-    house.take(EVE, "ann+news@example.test", &letter(EVE, ANN, "detail"))?;
+    house.take(EVE, &["ann+news@example.test"], &letter(EVE, ANN, "detail"))?;
     let listed = house.lying(ANN, "Lists/Rust")?;
     ensure!(
         listed.len() == 1 && listed[0].0.contains("\\Seen") && listed[0].0.contains("$Important"),
@@ -35,11 +35,11 @@ if envelope :detail :matches "to" "*" { set :upperfirst "box" "${1}"; fileinto :
         let subjects = house.subjects(ANN, mailbox)?;
         ensure!(subjects == expected, "{mailbox}: {subjects:?}\n{}", house.server.log());
     }
-    house.take(EVE, ANN, &letter(EVE, ANN, "nowhere"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "nowhere"))?;
     let record = house.record(EVE)?;
     ensure!(record == "fileinto Nowhere: no such mailbox, kept (seeded, line 4)", "{record}");
     // Bob has no script.
-    house.take(EVE, BOB, &letter(EVE, BOB, "list"))?;
+    house.take(EVE, &[BOB], &letter(EVE, BOB, "list"))?;
     ensure!(house.subjects(BOB, "INBOX")? == ["list"]);
     Ok(())
 }
@@ -56,12 +56,12 @@ elsif metadata "Junk" "/private/specialuse" "\\Junk" { keep; }
 else { discard; }
 "#,
     )])?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "first"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "first"))?;
     let mut imap = house.server.imap(ANN)?;
     imap.ok("SETMETADATA \"\" (/shared/comment \"holidays\")")?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "second"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "second"))?;
     imap.ok("SETMETADATA Archive (/private/comment \"on\")")?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "third"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "third"))?;
     for (mailbox, expected) in [("INBOX", "first"), ("Trash", "second"), ("Archive", "third")] {
         let subjects = house.subjects(ANN, mailbox)?;
         ensure!(subjects == [expected], "{mailbox}: {subjects:?}");
@@ -91,7 +91,7 @@ fn scripts_of_the_operator_stand_around_everybodys_own() -> Result<()> {
         ..Plan::default()
     })?;
     for subject in ["mine", "ours", "rest", "other"] {
-        house.take(EVE, ANN, &letter(EVE, ANN, subject))?;
+        house.take(EVE, &[ANN], &letter(EVE, ANN, subject))?;
     }
     for (mailbox, subject) in [("Archive", "mine"), ("Trash", "ours"), ("Rest", "rest"), ("INBOX", "other")] {
         let lying = house.lying(ANN, mailbox)?;
@@ -127,11 +127,11 @@ addheader \"X-Seen-By\" \"ann\"; deleteheader \"X-Noise\"; fileinto :create \"Ed
 fn a_duplicate_is_known_over_a_restart() -> Result<()> {
     let mut house = House::new(&[(ANN, "require \"duplicate\"; if duplicate { discard; }")])?;
     let message = letter(EVE, ANN, "twice");
-    house.take(EVE, ANN, &message)?;
+    house.take(EVE, &[ANN], &message)?;
     house.server.kill()?;
     house.server.up()?;
-    house.take(EVE, ANN, &message)?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "other"))?;
+    house.take(EVE, &[ANN], &message)?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "other"))?;
     ensure!(house.subjects(ANN, "INBOX")? == ["twice", "other"]);
     Ok(())
 }
@@ -148,7 +148,7 @@ fn junk_goes_to_junk_else_to_spam_else_junk_is_made() -> Result<()> {
         ..Plan::default()
     })?;
     let from = format!("eve@{forged}");
-    let bring = |subject: &str| house.take(&from, ANN, &letter(&from, ANN, subject));
+    let bring = |subject: &str| house.take(&from, &[ANN], &letter(&from, ANN, subject));
     bring("first")?;
     let junk = house.lying(ANN, "Junk")?;
     ensure!(junk.len() == 1 && junk[0].0.contains("$Junk"), "{junk:?}");
@@ -182,12 +182,12 @@ elsif header :is \"subject\" \"no id\" {{ fileinto :mailboxid \"F0\" \"Trash\"; 
 elsif specialuse_exists \"\\\\Archive\" {{ fileinto :specialuse \"\\\\Archive\" \"Elsewhere\"; }}
 "
     );
-    let file = house.place.path().join("new");
+    let file = house.world.path().join("new");
     std::fs::write(&file, script)?;
     let path = file.display().to_string();
     house.server.command(&["sieve", "put", ANN, "main", &path, "--activate"])?;
     for subject in ["id", "no id", "use"] {
-        house.take(EVE, ANN, &letter(EVE, ANN, subject))?;
+        house.take(EVE, &[ANN], &letter(EVE, ANN, subject))?;
     }
     for (mailbox, subject) in [("Work", "id"), ("Trash", "no id"), ("Archive", "use")] {
         ensure!(house.subjects(ANN, mailbox)? == [subject], "{mailbox}\n{}", house.record(EVE)?);
@@ -195,11 +195,11 @@ elsif specialuse_exists \"\\\\Archive\" {{ fileinto :specialuse \"\\\\Archive\" 
     // Another text of the same script holds from the next message on.
     std::fs::write(&file, "discard;")?;
     house.server.command(&["sieve", "put", ANN, "main", &path])?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "use"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "use"))?;
     house.server.command(&["sieve", "deactivate", ANN])?;
     house.server.stop()?;
     house.server.up()?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "kept"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "kept"))?;
     ensure!(house.subjects(ANN, "Archive")? == ["use"] && house.subjects(ANN, "INBOX")? == ["kept"]);
     Ok(())
 }

@@ -32,7 +32,7 @@ if execute :output \"word\" \"word\" {{ filter \"mark\"; fileinto :create \"${{w
         ..Plan::default()
     })?;
     for subject in ["pipe", "fails", "slow", "other"] {
-        house.take(EVE, ANN, &letter(EVE, ANN, subject))?;
+        house.take(EVE, &[ANN], &letter(EVE, ANN, subject))?;
     }
     let stored = std::fs::read_to_string(&out)?;
     ensure!(stored.contains("This is pipe.") && stored.ends_with(&format!("{ANN} {EVE} \n")), "{stored}");
@@ -49,7 +49,7 @@ fn without_named_programs_no_script_may_ask_for_one() -> Result<()> {
     // Such a script is not even taken.
     let listed = house.server.command(&["--json", "sieve", "list", ANN])?;
     ensure!(listed.trim() == "[]", "{listed}");
-    house.take(EVE, ANN, &letter(EVE, ANN, "kept"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "kept"))?;
     ensure!(house.subjects(ANN, "INBOX")? == ["kept"]);
     Ok(())
 }

@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use testkit::{Internet, Record, SmtpClient};
 
 use super::{ANN, BOB, EVE, House, Plan, bring_by, field, letter};
+use crate::attacks::wait_for_lines;
 
 const NO: &str = "require \"ereject\"; if header :is \"subject\" \"no\" { ereject \"Not here.\nNever.\"; }";
 
@@ -80,7 +81,7 @@ fn who_is_proven_is_told_by_mail_and_nobody_else() -> Result<()> {
     ensure!(forged.received().is_empty() && home.received().len() == 1);
     // Words that the protocol cannot carry go by mail as they were written (RFC 5429 §2.2.1).
     wait_for_script(&house, "carl@example.test")?;
-    house.take(EVE, "carl@example.test", &letter(EVE, "carl@example.test", "umlaut"))?;
+    house.take(EVE, &["carl@example.test"], &letter(EVE, "carl@example.test", "umlaut"))?;
     let notice = home.wait_for(2)?[1].text();
     ensure!(notice.contains("report-type=disposition-notification"), "{notice}");
     ensure!(
@@ -92,12 +93,7 @@ fn who_is_proven_is_told_by_mail_and_nobody_else() -> Result<()> {
 
 /// Waits until a reload has given somebody a script: it refuses what is not even a letter.
 fn wait_for_script(house: &House, who: &str) -> Result<()> {
-    let begun = std::time::Instant::now();
-    while !house.server.log().contains(&format!("address={who}")) {
-        ensure!(begun.elapsed() < testkit::WAIT_MAX, "{}", house.server.log());
-        std::thread::yield_now();
-    }
-    Ok(())
+    wait_for_lines(&house.server, &format!("address={who}"), 1)
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn mail_is_sent_on_as_aliases_send_it_and_not_twice() -> Result<()> {
         ..Plan::default()
     })?;
     let sent = letter(EVE, ANN, "onward");
-    house.take(EVE, ANN, &sent)?;
+    house.take(EVE, &[ANN], &sent)?;
     let received = far.wait_for(1)?.swap_remove(0);
     ensure!(received.addresses() == ["pal@far.example"], "{received:?}");
     ensure!(received.sender.contains("SRS0=") && received.sender.contains("@example.test"), "{received:?}");
@@ -26,10 +26,10 @@ fn mail_is_sent_on_as_aliases_send_it_and_not_twice() -> Result<()> {
     ensure!(text.ends_with(&sent), "{text}");
     ensure!(house.subjects(ANN, "INBOX")? == ["onward"]);
     // It comes back: it is kept, and goes no further.
-    house.take("pal@far.example", ANN, &text)?;
+    house.take("pal@far.example", &[ANN], &text)?;
     ensure!(house.record("pal@far.example")?.contains("sent on before"), "{}", house.server.log());
     ensure!(house.subjects(ANN, "INBOX")? == ["onward", "onward"]);
-    house.take(EVE, ANN, &letter(EVE, ANN, "last"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "last"))?;
     ensure!(far.wait_for(2)?.len() == 2);
     Ok(())
 }
@@ -40,7 +40,7 @@ fn our_own_people_send_to_each_other_through_their_scripts() -> Result<()> {
         (ANN, "redirect \"bob@example.test\";"),
         (BOB, "require [\"fileinto\", \"mailbox\"]; fileinto :create \"From Ann\";"),
     ])?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "chain"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "chain"))?;
     ensure!(house.subjects(ANN, "INBOX")?.is_empty());
     ensure!(house.subjects(BOB, "From Ann")? == ["chain"], "{}", house.server.log());
     Ok(())
@@ -50,7 +50,7 @@ fn our_own_people_send_to_each_other_through_their_scripts() -> Result<()> {
 fn a_circle_of_redirects_keeps_the_mail() -> Result<()> {
     let house =
         House::new(&[(ANN, "redirect \"bob@example.test\";"), (BOB, "redirect \"ann@example.test\";")])?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "round"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "round"))?;
     ensure!(house.subjects(BOB, "INBOX")? == ["round"] && house.subjects(ANN, "INBOX")?.is_empty());
     let (code, _) = house.bring(EVE, &[ANN, BOB], &letter(EVE, ANN, "both"))?;
     ensure!(code == "250");
@@ -62,7 +62,7 @@ fn a_circle_of_redirects_keeps_the_mail() -> Result<()> {
 #[test]
 fn what_cannot_be_sent_on_is_kept() -> Result<()> {
     let house = House::new(&[(ANN, "redirect \"nobody@example.test\";")])?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "lost"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "lost"))?;
     ensure!(house.subjects(ANN, "INBOX")? == ["lost"]);
     let record = house.record(EVE)?;
     ensure!(record.contains("not possible for all, kept"), "{record}");
@@ -99,7 +99,7 @@ redirect \"plain@far.example\";";
         tables: &internet.settings("", ""),
         ..Plan::default()
     })?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "asked"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "asked"))?;
     let received = far.wait_for(2)?;
     let quiet = received.iter().find(|one| one.addresses() == ["quiet@far.example"]);
     ensure!(quiet.is_some_and(|one| one.recipients[0].contains("NOTIFY=NEVER")), "{received:?}");
@@ -119,8 +119,8 @@ if header :list \"from\" \"urn:test:friends\" { fileinto :create \"Friends\"; re
         files: &[("friends", "# those\nEve@Strangers.example\n"), ("team", "bob@example.test\n")],
         ..Plan::default()
     })?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "friend"))?;
-    house.take("mal@strangers.example", ANN, &letter("mal@strangers.example", ANN, "other"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "friend"))?;
+    house.take("mal@strangers.example", &[ANN], &letter("mal@strangers.example", ANN, "other"))?;
     ensure!(house.subjects(ANN, "Friends")? == ["friend"], "{}", house.server.log());
     ensure!(house.subjects(BOB, "INBOX")? == ["friend"] && house.subjects(ANN, "INBOX")? == ["other"]);
     Ok(())
@@ -143,19 +143,19 @@ elsif header :list \"subject\" \"urn:test:words\" { fileinto :create \"Words\"; 
         ..Plan::default()
     })?;
     let put = |name: &str, file: &str| {
-        let file = house.place.path().join(file);
+        let file = house.world.path().join(file);
         house.server.command(&["sieve", "lists", ANN, name, "--put", &file.to_string_lossy()])
     };
-    house.take(EVE, ANN, &letter(EVE, ANN, "everybody's"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "everybody's"))?;
     ensure!(house.subjects(ANN, "Words")? == ["everybody's"], "{}", house.server.log());
     let said = put(":addrbook:default", "book")?;
     ensure!(said.contains("1 entries"), "{said}");
     put("urn:test:words", "own")?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "a friend's"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "a friend's"))?;
     ensure!(house.subjects(ANN, "Friends")? == ["a friend's"], "{}", house.server.log());
     // One's own goes before everybody's.
     for subject in ["everybody's", "mine"] {
-        house.take("mal@strangers.example", ANN, &letter("mal@strangers.example", ANN, subject))?;
+        house.take("mal@strangers.example", &[ANN], &letter("mal@strangers.example", ANN, subject))?;
     }
     ensure!(house.subjects(ANN, "Words")? == ["everybody's", "mine"]);
     ensure!(house.subjects(ANN, "INBOX")? == ["everybody's"]);
@@ -164,7 +164,7 @@ elsif header :list \"subject\" \"urn:test:words\" { fileinto :create \"Words\"; 
     let entries = house.server.command(&["sieve", "lists", ANN, ":addrbook:default"])?;
     ensure!(entries.trim() == "EVE@strangers.example", "{entries}");
     house.server.command(&["sieve", "lists", ANN, "urn:test:words", "--delete"])?;
-    house.take("mal@strangers.example", ANN, &letter("mal@strangers.example", ANN, "everybody's"))?;
+    house.take("mal@strangers.example", &[ANN], &letter("mal@strangers.example", ANN, "everybody's"))?;
     ensure!(house.subjects(ANN, "Words")?.len() == 3);
     Ok(())
 }
@@ -173,7 +173,7 @@ elsif header :list \"subject\" \"urn:test:words\" { fileinto :create \"Words\"; 
 fn abuse_is_reported_with_the_message() -> Result<()> {
     let script = "require \"vnd.dovecot.report\"; report \"abuse\" \"This is spam.\" \"bob@example.test\";";
     let house = House::new(&[(ANN, script)])?;
-    house.take(EVE, ANN, &letter(EVE, ANN, "spam"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "spam"))?;
     let report = &house.lying(BOB, "INBOX")?[0].1;
     ensure!(report.contains("Feedback-Type: abuse") && report.contains("This is spam."), "{report}");
     ensure!(report.contains("Subject: spam") && field(report, "From") == Some(ANN), "{report}");
@@ -197,7 +197,7 @@ elsif header :is \"subject\" \"right\" { redirect :list \"urn:test:right\"; }";
         ..Plan::default()
     })?;
     for subject in ["long", "right"] {
-        house.take(EVE, ANN, &letter(EVE, ANN, subject))?;
+        house.take(EVE, &[ANN], &letter(EVE, ANN, subject))?;
     }
     ensure!(house.subjects(ANN, "INBOX")? == ["long"], "{}", house.server.log());
     let received = far.wait_for(1)?;
@@ -218,7 +218,7 @@ fn a_chain_of_redirects_has_eight_links() -> Result<()> {
     house.server.stop()?;
     house.server.up()?;
     for (first, subject) in [(2, "seven"), (1, "eight"), (0, "nine")] {
-        house.take(EVE, &people[first], &letter(EVE, &people[first], subject))?;
+        house.take(EVE, &[&people[first]], &letter(EVE, &people[first], subject))?;
     }
     ensure!(house.subjects(&people[9], "INBOX")? == ["seven", "eight"], "{}", house.server.log());
     ensure!(house.subjects(&people[8], "INBOX")? == ["nine"]);
@@ -230,10 +230,10 @@ fn who_has_no_room_is_sent_nothing() -> Result<()> {
     let house = House::new(&[(ANN, "redirect \"bob@example.test\";")])?;
     house.server.command(&["account", "quota", BOB, "4K"])?;
     let large = format!("{}{}", letter(EVE, ANN, "large"), "0123456789\r\n".repeat(400));
-    house.take(EVE, ANN, &large)?;
+    house.take(EVE, &[ANN], &large)?;
     ensure!(house.subjects(BOB, "INBOX")?.is_empty(), "{}", house.server.log());
     ensure!(house.subjects(ANN, "INBOX")? == ["large"]);
-    house.take(EVE, ANN, &letter(EVE, ANN, "small"))?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "small"))?;
     ensure!(house.subjects(BOB, "INBOX")? == ["small"]);
     Ok(())
 }
@@ -275,7 +275,7 @@ fn a_script_cannot_take_the_mark_off_and_send_it_on_again() -> Result<()> {
         ..Plan::default()
     })?;
     let back = format!("X-Sieve-Redirected-From: {ANN}\r\n{}", letter(EVE, ANN, "back"));
-    house.take(EVE, ANN, &back)?;
+    house.take(EVE, &[ANN], &back)?;
     ensure!(house.subjects(ANN, "INBOX")? == ["back"], "{}", house.server.log());
     Ok(())
 }

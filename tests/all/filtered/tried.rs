@@ -15,7 +15,7 @@ vacation \"Away\";
 #[test]
 fn a_message_is_tried_out_and_nothing_happens() -> Result<()> {
     let mut house = House::new(&[(ANN, SCRIPT)])?;
-    let file = house.place.path().join("m.eml");
+    let file = house.world.path().join("m.eml");
     std::fs::write(&file, letter(EVE, ANN, "invoice 7"))?;
     let path = file.display().to_string();
     for is_running in [true, false] {
@@ -46,9 +46,9 @@ fn a_message_is_tried_out_and_nothing_happens() -> Result<()> {
 fn a_changed_script_is_held_against_mail_that_is_there() -> Result<()> {
     let house = House::new(&[(ANN, SCRIPT)])?;
     for subject in ["invoice 1", "invoice 2", "party", "list"] {
-        house.take("", ANN, &letter(EVE, ANN, subject))?;
+        house.take("", &[ANN], &letter(EVE, ANN, subject))?;
     }
-    let new = house.place.path().join("new.sieve");
+    let new = house.world.path().join("new.sieve");
     let script = SCRIPT.replace("invoice", "party");
     std::fs::write(&new, script)?;
     let replay = |more: &[&str]| -> Result<Value> {
@@ -58,6 +58,10 @@ fn a_changed_script_is_held_against_mail_that_is_there() -> Result<()> {
     };
     let as_it_is = replay(&[])?;
     ensure!(as_it_is["messages"] == 4 && as_it_is["same"] == 4, "{as_it_is}");
+    for (most, is_cut) in [("3", true), ("4", false), ("5", false)] {
+        let told = replay(&["--most", most])?;
+        ensure!(told["is_cut"] == is_cut && told["messages"] == most.parse::<u32>()?.min(4), "{told}");
+    }
     let changed = replay(&["--script", &new.display().to_string()])?;
     ensure!(changed["messages"] == 4 && changed["same"] == 1, "{changed}");
     ensure!(changed["counts"]["fileinto Archive"] == 1, "{changed}");

@@ -214,12 +214,7 @@ fn reload(house: &House) -> Result<()> {
     let heeded = |log: &str| log.matches("configuration reloaded").count();
     let before = heeded(&house.server.log());
     house.server.signal("HUP")?;
-    let begun = std::time::Instant::now();
-    while heeded(&house.server.log()) == before {
-        ensure!(begun.elapsed() < testkit::WAIT_MAX, "not reloaded:\n{}", house.server.log());
-        std::thread::yield_now();
-    }
-    Ok(())
+    house.wait_for("not reloaded", || Ok(heeded(&house.server.log()) != before))
 }
 
 #[test]
@@ -316,6 +311,10 @@ fn people_are_told_why_and_what_if() -> Result<()> {
     };
     let now = replay(&[])?;
     ensure!(now["messages"] == 2 && now["false_positives"] == 0 && now["missed"] == 0, "{now}");
+    for (most, is_cut) in [("1", true), ("2", false), ("3", false)] {
+        let told = replay(&["--most", most])?;
+        ensure!(told["is_cut"] == is_cut && told["messages"] == most.parse::<u32>()?.min(2), "{told}");
+    }
     let low = replay(&["--tag2=-5", ANN])?;
     ensure!(low["false_positives"] == 1 && low["changes"][0]["subject"] == "plain", "{low}");
     let rules = house.server.directory().join("local.cf");

@@ -6,26 +6,18 @@ use anyhow::{Context, Result, ensure};
 use testkit::Server;
 
 use super::{ANN, BOB, EVE, House, letter};
+use crate::clients::imaplib;
 
 /// Moves what lies in one mailbox to another, by Python's imaplib.
 const MOVE: &str = r#"
-import imaplib, ssl, sys
-port, cert, user, password, source, target = int(sys.argv[1]), *sys.argv[2:7]
-imaplib.Commands["MOVE"] = ("SELECTED",)
-m = imaplib.IMAP4("localhost", port)
-m.starttls(ssl.create_default_context(cafile=cert))
-m.login(user, password)
-def ok(answer):
-    assert answer[0] == "OK", answer
-    return answer[1]
+source, target, how = sys.argv[5:8]
 ok(m.select(source))
-if sys.argv[7] == "MOVE":
+if how == "MOVE":
     ok(m._simple_command("MOVE", "1:*", target))
 else:
     ok(m.copy("1:*", target))
     ok(m.store("1:*", "+FLAGS.SILENT", "\\Deleted"))
     ok(m.expunge())
-m.logout()
 "#;
 
 impl House {
@@ -35,12 +27,7 @@ impl House {
 
     /// By MOVE, or as clients do that do not know it.
     fn move_all_by(&self, who: &str, from: &str, to: &str, how: &str) -> Result<()> {
-        let mut python = Command::new("python3");
-        python.args(["-c", MOVE, &self.server.address(143).port().to_string()]);
-        let output =
-            python.arg(self.server.certificate()).args([who, Server::PASSWORD, from, to, how]).output()?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Ok(())
+        imaplib(&self.server, who, MOVE, &[from, to, how])
     }
 
     /// How many lessons were learned.
@@ -243,9 +230,9 @@ fn whose_domain_has_no_policy_is_known_by_spf() -> Result<()> {
 fn known(policy: Option<&str>) -> Result<()> {
     let house = House::new("tag2 = 1000\nkill = 2000\ntag = \"-1000\"")?;
     let friend = "friend@known.example";
-    house.internet.names.add("known.example", &testkit::Record::Text("v=spf1 ip4:127.0.0.1 -all".to_owned()));
+    house.world.names.add("known.example", &testkit::Record::Text("v=spf1 ip4:127.0.0.1 -all".to_owned()));
     if let Some(policy) = policy {
-        house.internet.names.add("_dmarc.known.example", &testkit::Record::Text(policy.to_owned()));
+        house.world.names.add("_dmarc.known.example", &testkit::Record::Text(policy.to_owned()));
     }
     house.take(friend, &[ANN], &letter(friend, ANN, "before", "Shall we meet at noon?"))?;
     let before = house.record(friend)?;
@@ -263,8 +250,8 @@ fn known(policy: Option<&str>) -> Result<()> {
     ensure!(!before.contains("REPLY_TO_OURS") && after.contains("REPLY_TO_OURS"), "{before}\n{after}");
     // Who has only read of it, in the archive of a list, proves nothing by naming it.
     let stranger = "stranger@other.example";
-    house.internet.names.add("other.example", &testkit::Record::Text("v=spf1 ip4:127.0.0.1 -all".to_owned()));
-    house.internet.names.add("_dmarc.other.example", &testkit::Record::Text("v=DMARC1; p=none".to_owned()));
+    house.world.names.add("other.example", &testkit::Record::Text("v=spf1 ip4:127.0.0.1 -all".to_owned()));
+    house.world.names.add("_dmarc.other.example", &testkit::Record::Text("v=DMARC1; p=none".to_owned()));
     house.take(stranger, &[ANN], &answer.replace(friend, stranger))?;
     let quoted = house.record(stranger)?;
     ensure!(quoted.contains("REPLY_UNPROVEN") && !quoted.contains("REPLY_TO_OURS"), "{quoted}");

@@ -10,10 +10,7 @@ use mail_types::{Address, ReversePath, TransactionId};
 use mailstore::Store;
 use platform::clock::Clock;
 use platform::metrics::Metrics;
-use queue::{
-    BodyNeeds, ConnectionEnd, Destination, Diagnostic, MessageKind, NewMessage, Notify, Priority, Queue,
-    Recipient,
-};
+use queue::{ConnectionEnd, Destination, Diagnostic, NewMessage, Notify, Queue, Recipient};
 use testkit::{NameWorld, Server, Signing};
 
 use crate::cgroup::Group;
@@ -137,26 +134,10 @@ async fn refuse(queue: Queue) {
 fn envelope(number: u32, destinations: u32) -> Result<NewMessage> {
     let forward_path = Address::parse(&format!("user{number}@d{}.sink.test", number % destinations))?;
     let destination = forward_path.domain_name().context("no domain")?.clone();
-    let recipient = Recipient {
-        forward_path,
-        destination: Destination::Domain(destination),
-        original_recipient: None,
-        notify: Notify::Default,
-        expanded_from: None,
-    };
+    let recipient = Recipient::plain(forward_path, Destination::Domain(destination), Notify::Default);
+    let (way, now) = (TransactionId(u64::from(number) + 1), Clock::system().now());
     Ok(NewMessage {
-        way: TransactionId(u64::from(number) + 1),
-        arrived: Clock::system().now(),
         reverse_path: ReversePath::Address(Address::parse("ann@example.test")?),
-        submitter: None,
-        kind: MessageKind::Mail,
-        needs: BodyNeeds::default(),
-        require_tls: false,
-        priority: Priority::default(),
-        return_content: None,
-        envelope_id: None,
-        hold_until: None,
-        deliver_by: None,
-        recipients: vec![recipient],
+        ..NewMessage::plain(way, now, vec![recipient])
     })
 }

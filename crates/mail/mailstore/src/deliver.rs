@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mail_types::{AccountId, EmailId, Flags, MailboxId, MailboxName, SpecialUse, TransactionId};
+use mail_types::{AccountId, EmailId, Flags, MailboxId, MailboxName, SpecialUse, TransactionId, Uid};
 use parking_lot::MutexGuard;
 use platform::clock::Timestamp;
 use storage::BlobRef;
@@ -16,7 +16,7 @@ use crate::fetch::MessageReader;
 use crate::flags::FlagNames;
 use crate::intake::Arriving;
 use crate::keywords::known_flags;
-use crate::note::{Record, Stored};
+use crate::note::{Expunged, Record, Stored};
 use crate::open_account::{OpenAccount, Reservation};
 use crate::quota::{QuotaLimit, QuotaUsage};
 use crate::state::AccountState;
@@ -100,8 +100,8 @@ impl Writing {
 const PREPARATIONS_MAX: usize = 3;
 
 /// A filing whose account is open and whose mailbox is there.
-struct Prepared {
-    core: Arc<OpenAccount>,
+pub(crate) struct Prepared {
+    pub(crate) core: Arc<OpenAccount>,
     mailbox: MailboxId,
     flags: Flags,
 }
@@ -141,7 +141,8 @@ impl Store {
             prepared.push(self.prepare(filing).await);
         }
         let room = engine.room_for(entries.iter().map(WritingEntry::backlog_octets).sum()).await?;
-        let mut delivery = Delivery::lock(&prepared, engine.clock.now());
+        let mut delivery =
+            Delivery::lock(prepared.iter().flatten().map(|prepared| &prepared.core), engine.clock.now());
         let mut answers = Vec::with_capacity(entries.len());
         let mut submitted = Vec::with_capacity(entries.len());
         let mut rest = prepared.as_slice();
@@ -201,7 +202,7 @@ impl Store {
     }
 
     /// Opens the account, makes a missing mailbox, makes unknown keywords known.
-    async fn prepare(&self, filing: &Filing) -> Result<Prepared, StoreError> {
+    pub(crate) async fn prepare(&self, filing: &Filing) -> Result<Prepared, StoreError> {
         let core = self.shared().accounts.account(filing.account).await?;
         for _ in 0..PREPARATIONS_MAX {
             let found = find(&core.state(), &filing.mailbox);
@@ -265,7 +266,7 @@ fn room_for_some(state: &AccountState, mailbox: MailboxId, names: &FlagNames) ->
 }
 
 /// A delivery while its accounts are locked, in the order of their numbers.
-struct Delivery<'a> {
+pub(crate) struct Delivery<'a> {
     accounts: BTreeMap<AccountId, Receiving<'a>>,
     /// Of the message that is being filed.
     octets: u64,
@@ -282,9 +283,8 @@ struct Receiving<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    fn lock(prepared: &'a [Result<Prepared, StoreError>], now: Timestamp) -> Self {
-        let cores: BTreeMap<AccountId, &Arc<OpenAccount>> =
-            prepared.iter().flatten().map(|prepared| (prepared.core.id, &prepared.core)).collect();
+    pub(crate) fn lock(cores: impl Iterator<Item = &'a Arc<OpenAccount>>, now: Timestamp) -> Self {
+        let cores: BTreeMap<AccountId, &Arc<OpenAccount>> = cores.map(|core| (core.id, core)).collect();
         let receive = |(id, core): (AccountId, &'a Arc<OpenAccount>)| {
             let state = core.state();
             (id, Receiving { core, state, email: None, records: Vec::new(), reservations: Vec::new() })
@@ -293,7 +293,7 @@ impl<'a> Delivery<'a> {
     }
 
     /// Gives every filing its place, those into the same mailbox one together, with the flags of all.
-    fn decide(
+    pub(crate) fn decide(
         &mut self,
         octets: u64,
         filings: &[Filing],
@@ -346,8 +346,24 @@ impl<'a> Delivery<'a> {
         Ok(filed)
     }
 
+    /// Takes a message out of a mailbox of one of the accounts.
+    pub(crate) fn expunge(
+        &mut self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uid: Uid,
+    ) -> Result<(), StoreError> {
+        let leaving = self.accounts.get_mut(&account).ok_or(StoreError::NoSuchAccount)?;
+        leaving.core.check()?;
+        leaving.state.mailbox(mailbox)?;
+        let modseq = leaving.state.next_modseq()?;
+        let uids = [uid].into_iter().collect();
+        leaving.records.push(Record::Expunged(Expunged { mailbox, modseq, uids, at: self.now }));
+        Ok(())
+    }
+
     /// What the log is to remember of one message for each account.
-    fn shares(&mut self) -> Vec<Share> {
+    pub(crate) fn shares(&mut self) -> Vec<Share> {
         self.accounts.values_mut().for_each(|receiving| receiving.email = None);
         let receiving = self.accounts.values_mut().filter(|receiving| !receiving.records.is_empty());
         receiving

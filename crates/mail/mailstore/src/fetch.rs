@@ -85,9 +85,23 @@ impl MessageReader {
         let blob = Arc::clone(&self.blob);
         Ok(self.readers.run(move || blob.read_at(range)).await??)
     }
-}
 
-impl MessageReader {
+    /// Its first octets, at most so many.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn beginning(&self, octets_max: usize) -> Result<Vec<u8>, StoreError> {
+        let mut octets = Vec::new();
+        while octets.len() < octets_max {
+            let piece = self.read(octets.len() as u64..octets_max as u64).await?;
+            if piece.is_empty() {
+                break;
+            }
+            octets.extend(piece);
+        }
+        Ok(octets)
+    }
+
     /// [`Self::read`], on the thread that asks: for those that may block.
     ///
     /// # Errors

@@ -190,12 +190,21 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+impl Recipient {
+    /// One whom the sender has named by this address.
+    #[must_use]
+    pub fn plain(forward_path: Address, destination: Destination, notify: Notify) -> Self {
+        Self { forward_path, destination, original_recipient: None, notify, expanded_from: None }
+    }
+}
+
 impl NewMessage {
-    /// A form to be filled in when a row is read.
-    pub(crate) fn empty() -> Self {
+    /// A message of which nothing is asked, from nobody; what is otherwise is said beside it.
+    #[must_use]
+    pub fn plain(way: TransactionId, arrived: Timestamp, recipients: Vec<Recipient>) -> Self {
         Self {
-            way: TransactionId(0),
-            arrived: Timestamp::default(),
+            way,
+            arrived,
             reverse_path: ReversePath::Null,
             submitter: None,
             kind: MessageKind::Mail,
@@ -206,8 +215,13 @@ impl NewMessage {
             envelope_id: None,
             hold_until: None,
             deliver_by: None,
-            recipients: Vec::new(),
+            recipients,
         }
+    }
+
+    /// A form to be filled in when a row is read.
+    pub(crate) fn empty() -> Self {
+        Self::plain(TransactionId(0), Timestamp::default(), Vec::new())
     }
 
     /// Which bound of the queue it breaks, if any.

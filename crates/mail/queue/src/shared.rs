@@ -363,13 +363,8 @@ mod tests {
     fn queued(is_copy: bool) -> Record {
         let recipient = |text: &str| {
             let forward_path = Address::parse(text).unwrap();
-            Recipient {
-                destination: Destination::Domain(forward_path.domain_name().unwrap().clone()),
-                forward_path,
-                original_recipient: None,
-                notify: Notify::Default,
-                expanded_from: None,
-            }
+            let destination = Destination::Domain(forward_path.domain_name().unwrap().clone());
+            Recipient::plain(forward_path, destination, Notify::Default)
         };
         let recipients = vec![recipient("a@one.example"), recipient("b@two.example")];
         let message = NewMessage { recipients, ..NewMessage::empty() };

@@ -1,7 +1,6 @@
 //! The state of the house, opened: who is who, what is kept, and the record of messages' ways. One process at a time.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use anyhow::Context;
 use directory::Directory;
@@ -22,7 +21,7 @@ use crate::filters::filter_settings;
 use crate::keys::Srs;
 use crate::reports::{self, ReportBook};
 use crate::settings::Settings;
-use crate::way::WayBook;
+use crate::way::{Transactions, WayBook};
 use crate::wire::{breaker_settings, queue_settings, screen_settings};
 
 /// What a server, or a command without one, works on.
@@ -54,8 +53,8 @@ pub(crate) struct House {
     pub(crate) bans: GuardBook,
     /// Who may send, and who is stopped.
     pub(crate) breaker: Breaker,
-    /// The last name of a message that was released from where it was kept apart.
-    pub(crate) released: Arc<AtomicU64>,
+    /// Gives messages' ways their names.
+    pub(crate) transactions: Transactions,
     /// Held as long as anybody works on the data directory.
     _lock: Arc<DataLock>,
 }
@@ -123,7 +122,7 @@ impl House {
             guard,
             bans,
             breaker,
-            released: Arc::default(),
+            transactions: Transactions::new(clock),
             _lock: lock.into(),
         })
     }

@@ -16,6 +16,7 @@ mod reports;
 mod rights;
 mod scripts;
 mod settings;
+mod shown;
 mod way;
 mod wire;
 

@@ -1,18 +1,18 @@
 //! What people are told of mail that is kept apart, and what becomes of it when they want it.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use directory::Account;
-use mail_types::{AccountId, Address, AddressDomain, MailboxName, ReversePath, TransactionId};
+use mail_types::{AccountId, Address, AddressDomain, MailboxName, ReversePath};
 use mailstore::{Filing, FilingTarget, FlagNames, QuotaLimit};
-use message::{Date, OwnLetter, Summary, decode_field_text, fields, write_return_path};
+use message::{Date, OwnLetter, write_return_path};
 use mta::{APART, Lesson, MessageWay, Order, Outcome, QuarantineLimits, Quarantined};
 use platform::tasks::Shutdown;
 use spam::{Class, MESSAGE_OCTETS_MAX};
 use tokio::sync::mpsc;
 
 use crate::house::House;
+use crate::shown::{field_text, kept_header};
 
 /// What may wait to be done about mail that is kept apart. It is done at the next start at the latest.
 pub(crate) const CHANGES_MAX: usize = 1_000;
@@ -85,7 +85,7 @@ async fn tell_one(house: &House, owner: &Account, messages: &[Quarantined]) -> a
         flags: FlagNames::default(),
         internal_date: house.clock.now(),
         quota: QuotaLimit::NONE,
-        way: new_way(house),
+        way: house.transactions.next(),
     };
     for filed in house.store.deliver(intake.finish().await?, vec![filing]).await? {
         filed?;
@@ -98,18 +98,13 @@ async fn tell_one(house: &House, owner: &Account, messages: &[Quarantined]) -> a
 /// Releases a message, and learns that it is wanted.
 pub(crate) async fn release(house: &House, id: &str) -> anyhow::Result<()> {
     let now = house.clock.now();
-    let (message, reader) = house.quarantine().release(id, new_way(house), now).await?;
-    let mut octets = Vec::new();
-    while (octets.len() as u64) < reader.octets().min(MESSAGE_OCTETS_MAX as u64) {
-        let piece = reader.read(octets.len() as u64..MESSAGE_OCTETS_MAX as u64).await?;
-        if piece.is_empty() {
-            break;
-        }
-        octets.extend(piece);
-    }
+    let (message, reader) = house.quarantine().release(id, house.transactions.next(), now).await?;
+    let learned = async {
+        let octets = reader.beginning(MESSAGE_OCTETS_MAX).await?;
+        house.content.learn(Lesson::Account(message.account), octets, Class::Wanted, now).await
+    };
     // It is where it belongs, whether or not that is learned.
-    let learned = house.content.learn(Lesson::Account(message.account), octets, Class::Wanted, now).await;
-    if let Err(error) = learned {
+    if let Err(error) = learned.await {
         tracing::warn!(%error, "that a message is wanted is not learned");
     }
     Ok(())
@@ -206,16 +201,6 @@ async fn trim(house: &House) {
     }
 }
 
-/// A name of its own for each message that is released: after those that sessions have taken in the same moment.
-fn new_way(house: &House) -> TransactionId {
-    const FIRST: u64 = 1 << 19;
-    let now = u64::try_from(house.clock.now().unix_millis()).unwrap_or_default();
-    let first = now << 20 | FIRST;
-    let next = |last: u64| last.saturating_add(1).max(first);
-    let before = house.released.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
-    TransactionId(next(before.unwrap_or_else(|last| last)))
-}
-
 /// The mail that tells of messages; nothing for an account whose domain cannot be written to.
 fn digest(house: &House, owner: &Account, messages: &[Quarantined]) -> anyhow::Result<Option<Vec<u8>>> {
     let (Some(domain), Some(first), Some(last)) =
@@ -266,12 +251,10 @@ fn digest(house: &House, owner: &Account, messages: &[Quarantined]) -> anyhow::R
 
 /// What is told of one message. Words of a stranger must not look like ours: each field is one line, and short.
 fn entry(message: &Quarantined, address: &Address) -> String {
-    let summary = message.summary.as_deref().and_then(|summary| Summary::decode(summary).ok());
-    let header = summary.map(|summary| summary.fields.octets().to_vec()).unwrap_or_default();
+    let header = kept_header(message.summary.as_deref());
     let text = |name: &str| {
-        let field = fields(&header).find(|field| field.is_named(name));
-        let text = field.map(|field| decode_field_text(&field.unfolded())).unwrap_or_default();
-        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let text: String =
+            field_text(&header, name).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         text.trim().chars().take(SHOWN_CHARACTERS).collect::<String>()
     };
     let date = Date { unix_seconds: message.time.unix_seconds(), zone_minutes: 0 }.format();

@@ -4,6 +4,7 @@
 //! bounded queue is dropped and counted: the record serves people, it is not the mail. The same thread keeps what
 //! accounts have sent.
 
+mod names;
 mod sent;
 mod step;
 
@@ -20,6 +21,7 @@ use storage::rusqlite::params;
 use storage::{CacheBudget, Database, Durability};
 use tokio::sync::oneshot;
 
+pub(crate) use names::Transactions;
 pub(crate) use sent::KEEP_EVERY;
 pub(crate) use step::{attempt_step, message_step};
 

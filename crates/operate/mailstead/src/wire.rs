@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use dns::{LocalService, Resolver};
+use mailstore::MailboxEvent;
 use mta::Outbound;
 use platform::clock::Clock;
 use platform::firewall::Firewall;
@@ -26,7 +27,7 @@ use platform::workers::{Workers, WorkersSettings};
 use tls::{Acceptor, AcceptorSettings, CertificateFiles, Certificates};
 use tokio::sync::{mpsc, watch};
 
-use self::doors::{Doors, Means, Transactions};
+use self::doors::{Doors, Means};
 use self::firewall::Mirror;
 pub(crate) use self::names::dns_settings;
 pub(crate) use self::own_policy::{own_policy, policy_id};
@@ -78,12 +79,40 @@ pub(crate) struct Running {
     workers: Workers,
 }
 
-/// What the doors tell, where it waits for whoever acts on it.
+/// What the doors tell, to whoever acts on it.
+struct Telling {
+    /// Mail in which a report may be.
+    report_mail: mpsc::Sender<ReportMail>,
+    /// What clients of IMAP have done to messages.
+    events: mpsc::Sender<MailboxEvent>,
+    /// Those of which the content filter may learn.
+    lessons: mpsc::Sender<MailboxEvent>,
+    /// What people want to have of what is kept apart.
+    kept_apart: mpsc::Sender<quarantine::Change>,
+}
+
+/// Where that waits.
 struct Waiting {
-    report_mails: mpsc::Receiver<ReportMail>,
-    events: mpsc::Receiver<mta::MailboxEvent>,
-    lessons: mpsc::Receiver<mta::MailboxEvent>,
-    changes: mpsc::Receiver<quarantine::Change>,
+    report_mail: mpsc::Receiver<ReportMail>,
+    events: mpsc::Receiver<MailboxEvent>,
+    lessons: mpsc::Receiver<MailboxEvent>,
+    kept_apart: mpsc::Receiver<quarantine::Change>,
+}
+
+impl Telling {
+    fn new() -> (Self, Waiting) {
+        let (report_mail, waiting_report_mail) = mpsc::channel(WAITING_MAX);
+        let (events, waiting_events) = mpsc::channel(EVENTS_MAX);
+        let (lessons, waiting_lessons) = mpsc::channel(LESSONS_MAX);
+        let (kept_apart, waiting_kept_apart) = mpsc::channel(quarantine::CHANGES_MAX);
+        let waiting = Waiting {
+            report_mail: waiting_report_mail,
+            events: waiting_events,
+            lessons: waiting_lessons,
+            kept_apart: waiting_kept_apart,
+        };
+        (Self { report_mail, events, lessons, kept_apart }, waiting)
+    }
 }
 
 impl Running {
@@ -100,53 +129,21 @@ impl Running {
         if !user.is_empty() {
             platform::privileges::become_user(&user)?;
         }
-        let mut house = {
-            let (settings, clock, metrics) = (settings.clone(), clock.clone(), metrics.clone());
-            tokio::task::spawn_blocking(move || House::open(&settings, &clock, &metrics))
-                .await
-                .context("opening the store")??
-        };
+        let mut house = open_house(&settings, &clock, &metrics).await?;
         house.missed = missed;
         let tasks = Tasks::new(&metrics);
         let workers = Workers::start("care", WorkersSettings { threads: 1, queue_max: 16 }, &metrics)?;
         let handshake_timeout = settings.time("tls.handshake_timeout");
         let acceptor = (!certificate_files(&settings).is_empty())
             .then(|| Acceptor::new(&certificates, AcceptorSettings { handshake_timeout }));
-        let transactions = Transactions::new(&clock);
         let resolver = Resolver::new(&dns_settings(&settings), clock.clone(), &metrics)?;
-        let (report_mail, report_mails) = mpsc::channel(WAITING_MAX);
-        let (events, waiting_events) = mpsc::channel(EVENTS_MAX);
-        let (lessons, waiting_lessons) = mpsc::channel(LESSONS_MAX);
-        let (kept_apart, waiting_changes) = mpsc::channel(quarantine::CHANGES_MAX);
+        let (telling, waiting) = Telling::new();
         let judges = Workers::start("scripts", WorkersSettings { threads: 1, queue_max: 64 }, &metrics)?;
-        let means = Means {
-            clock: &clock,
-            transactions: &transactions,
-            resolver: &resolver,
-            report_mail: &report_mail,
-            events: &events,
-            lessons: &lessons,
-            kept_apart: &kept_apart,
-            judges: &judges,
-        };
+        let means = Means { resolver: &resolver, telling: &telling, judges: &judges };
         let doors = Doors::new(&settings, &house, acceptor, means, &metrics);
-        let outbound = {
-            let rooms = sending::rooms(&settings, &house, means, &metrics)?;
-            let sts = sending::sts_rooms(&settings);
-            let outbound = sending::outbound_settings(&settings, &house.srs)?;
-            let metrics = metrics.clone();
-            tokio::task::spawn_blocking(move || Outbound::new(rooms, Some(sts), outbound, &metrics))
-                .await
-                .context("reading what other domains ask for")??
-        };
+        let outbound = outbound(&settings, &house, &resolver, &metrics).await?;
+        let sender = reports::sender(&house, resolver.clone())?;
         let running = Self { settings, house, certificates, doors, outbound, resolver, tasks, workers };
-        let sender = reports::sender(&running.house, running.resolver.clone(), &transactions)?;
-        let waiting = Waiting {
-            report_mails,
-            events: waiting_events,
-            lessons: waiting_lessons,
-            changes: waiting_changes,
-        };
         running.begin(waiting, sender, firewall, names).await?;
         let numbers = ConnectionNumbers::new();
         for listener in listeners {
@@ -172,11 +169,11 @@ impl Running {
         self.doors.run_events(waiting.events, tasks);
         self.doors.tend_breaker(tasks);
         self.doors.learn(house, waiting.lessons, tasks);
-        let carried_out = quarantine::carry_out(house.clone(), waiting.changes, tasks.shutdown());
+        let carried_out = quarantine::carry_out(house.clone(), waiting.kept_apart, tasks.shutdown());
         tasks.spawn("mail kept apart", carried_out);
         self.care();
         self.watch_bans(firewall);
-        self.report(sender, waiting.report_mails);
+        self.report(sender, waiting.report_mail);
         self.outbound.start(tasks);
         tasks.spawn("dns for programs", names.serve(self.resolver.clone(), tasks.shutdown()));
         Ok(())
@@ -309,6 +306,31 @@ impl Running {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Opens the house on a thread that may wait for the disk.
+async fn open_house(settings: &Settings, clock: &Clock, metrics: &Metrics) -> anyhow::Result<House> {
+    let (settings, clock, metrics) = (settings.clone(), clock.clone(), metrics.clone());
+    tokio::task::spawn_blocking(move || House::open(&settings, &clock, &metrics))
+        .await
+        .context("opening the store")?
+}
+
+/// What carries mail out, with what other domains have asked for so far.
+async fn outbound(
+    settings: &Settings,
+    house: &House,
+    resolver: &Resolver,
+    metrics: &Metrics,
+) -> anyhow::Result<Outbound> {
+    let rooms = sending::rooms(settings, house, resolver, metrics)?;
+    let sts = sending::sts_rooms(settings);
+    let outbound = sending::outbound_settings(settings, &house.srs)?;
+    let metrics = metrics.clone();
+    tokio::task::spawn_blocking(move || Outbound::new(rooms, Some(sts), outbound, &metrics))
+        .await
+        .context("reading what other domains ask for")?
+        .map_err(Into::into)
 }
 
 fn certificate_files(settings: &Settings) -> Vec<CertificateFiles> {

@@ -11,7 +11,7 @@ mod security;
 mod sessions;
 mod settings;
 
-pub use crate::imap::{EventCause, EventSink, ImapDoor, MailboxEvent, Rooms};
+pub use crate::imap::{EventSink, ImapDoor, Rooms};
 pub use crate::login::NewPlaceSink;
 pub use crate::managesieve::{ManageSieveDoor, ScriptRooms, ScriptSettings};
 pub use security::Security;

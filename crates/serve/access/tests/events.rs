@@ -2,13 +2,13 @@
 
 mod house;
 
-use access::EventCause;
 use house::House;
+use mailstore::{EventCause, MailboxEvent};
 
 /// What was heard since the last time: cause and messages.
 fn heard(house: &House) -> Vec<String> {
     let events = house.heard();
-    let line = |event: &access::MailboxEvent| {
+    let line = |event: &MailboxEvent| {
         let uids: Vec<String> = event.uids.iter().map(|uid| uid.0.to_string()).collect();
         let cause = match &event.cause {
             EventCause::Append => "append".to_owned(),

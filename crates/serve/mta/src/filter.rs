@@ -37,7 +37,6 @@ use memory::Memory;
 use scripts::Shelf;
 use turns::Turns;
 
-pub use event::{EventCause, MailboxEvent};
 pub use lists::{list_annotation, list_entries, list_of_annotation};
 pub(crate) use operator::Junk;
 pub use operator::{FilterFileError, FilterFiles, FilterSettings, SEED_RULE};

@@ -61,9 +61,8 @@ pub use engines::settings::{
     OnEngineFailure, RspamdSettings, ScannerSettings, SpamdSettings,
 };
 pub use filter::{
-    EventCause, FilterError, FilterFileError, FilterFiles, FilterSettings, Filters, MailboxEvent,
-    ProgramBounds, SEED_RULE, Trial, TrialAction, TrialMessage, TrialRooms, list_annotation, list_entries,
-    list_of_annotation,
+    FilterError, FilterFileError, FilterFiles, FilterSettings, Filters, ProgramBounds, SEED_RULE, Trial,
+    TrialAction, TrialMessage, TrialRooms, list_annotation, list_entries, list_of_annotation,
 };
 pub use inspect::{
     Applied, CheckSink, CheckedMessage, Checks, Enforcement, Findings, OnDnsFailure, Override, WithoutAuthor,

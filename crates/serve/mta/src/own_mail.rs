@@ -6,7 +6,7 @@ use mail_types::{Address, ReversePath, TransactionId};
 use mailstore::{Store, StoreError};
 use message::{Collected, HeaderCollector};
 use platform::clock::Clock;
-use queue::{BodyNeeds, MessageKind, NewMessage, Notify, Priority, Queue, QueueError, Recipient};
+use queue::{BodyNeeds, MessageKind, NewMessage, Notify, Queue, QueueError, Recipient};
 
 use crate::deliver::routing::Routing;
 use crate::inspect::watch::{Watch, keys_for, signed};
@@ -80,26 +80,12 @@ impl OwnMailRooms {
         holding.write(mail.octets).await?;
         let front = watch.finish().signer.map(|signer| signed(*signer)).unwrap_or_default();
         let message = holding.finish(front).await?;
+        let destination = self.routing.destination(&ReversePath::Null, mail.to);
+        let recipient = Recipient::plain(mail.to.clone(), destination, Notify::Never);
         let new = NewMessage {
-            way: mail.way,
-            arrived: now,
-            reverse_path: ReversePath::Null,
-            submitter: None,
             kind: mail.kind,
             needs: BodyNeeds { international: mail.to.is_international(), ..BodyNeeds::default() },
-            require_tls: false,
-            priority: Priority::default(),
-            return_content: None,
-            envelope_id: None,
-            hold_until: None,
-            deliver_by: None,
-            recipients: vec![Recipient {
-                destination: self.routing.destination(&ReversePath::Null, mail.to),
-                forward_path: mail.to.clone(),
-                original_recipient: None,
-                notify: Notify::Never,
-                expanded_from: None,
-            }],
+            ..NewMessage::plain(mail.way, now, vec![recipient])
         };
         self.queue.accept(message, new, Vec::new()).await?;
         Ok(())

@@ -1,6 +1,7 @@
 //! Receiving: one conversation with a client, from the greeting to the reply to each message.
 
 mod changed;
+mod greylist;
 pub(crate) mod header;
 pub(crate) mod intake;
 pub(crate) mod judgement;

@@ -8,8 +8,8 @@ use mailstore::Store;
 use tempfile::TempDir;
 
 use crate::house::{
-    ANN, BEN, House, add, assert_sound, deliver, expunge, fill, mailbox, name, open, picture, read, text,
-    uids,
+    ANN, BEN, House, add, assert_sound, deliver, expunge, fill, hand_over, mailbox, name, open, picture,
+    read, text, uids,
 };
 
 /// Something that happens to a file or its octets.
@@ -53,9 +53,12 @@ async fn lived_in() -> (House, Vec<String>, Vec<String>) {
     account.subscribe(&name("elsewhere")).await.unwrap();
     account.unsubscribe(&name("Sent")).await.unwrap();
     deliver(&house.store, BEN, &text(99)).await;
+    let ben = house.account(BEN).await;
+    hand_over(&house.store, (&account, inbox, 15), &text(14), BEN).await.unwrap();
+    hand_over(&house.store, (&ben, mailbox(&ben, "INBOX").await, 1), &text(99), ANN).await.unwrap();
     // Deliveries are answered before the index has them.
     house.store.rebuild(Some(mail_types::AccountId(77))).await.unwrap();
-    let (ann, ben) = (picture(&account).await, picture(&house.account(BEN).await).await);
+    let (ann, ben) = (picture(&account).await, picture(&ben).await);
     (house, ann, ben)
 }
 

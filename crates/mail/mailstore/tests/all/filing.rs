@@ -185,6 +185,10 @@ async fn a_large_message_streams_in_and_out() {
     let reader = account.reader(rows[5].email).await.unwrap();
     assert_eq!(reader.read(2_999_990..u64::MAX).await.unwrap(), octets[2_999_990..3_000_000]);
     assert!(reader.read(3_000_000..u64::MAX).await.unwrap().is_empty());
+    for octets_max in [0, 65_535, 65_536, 65_537, 2_999_999, 3_000_000, 3_000_001] {
+        let beginning = reader.beginning(octets_max).await.unwrap();
+        assert!(beginning == octets[..octets_max.min(3_000_000)], "{octets_max}");
+    }
     assert_sound(&house.store).await;
 }
 

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use mail_types::{AccountId, Keyword, MailboxId, MailboxName, SystemFlag, TransactionId, UidSet};
+use mail_types::{AccountId, Keyword, MailboxId, MailboxName, SystemFlag, TransactionId, Uid, UidSet};
 use mailstore::{
     Account, Append, Arriving, Filed, Filing, FilingTarget, FlagChange, FlagChangeMode, FlagNames,
-    QuotaLimit, Settings, Store, Want,
+    QuotaLimit, Settings, Store, StoreError, Want,
 };
 use platform::clock::{Clock, Timestamp};
 use tempfile::TempDir;
@@ -96,6 +96,17 @@ pub(crate) async fn deliver(store: &Store, account: AccountId, octets: &[u8]) ->
     answers.remove(0).unwrap()
 }
 
+/// Hands a message that has these octets over to another's inbox.
+pub(crate) async fn hand_over(
+    store: &Store,
+    (from, mailbox, uid): (&Account, MailboxId, u32),
+    octets: &[u8],
+    to: AccountId,
+) -> Result<Filed, StoreError> {
+    let message = arriving(store, octets).await;
+    store.hand_over(from, (mailbox, Uid(uid)), message, filing(to, inbox())).await
+}
+
 pub(crate) async fn append(
     store: &Store,
     account: &Account,
@@ -154,11 +165,7 @@ pub(crate) async fn expunge(account: &Account, mailbox: MailboxId, which: &UidSe
 pub(crate) async fn read(account: &Account, mailbox: MailboxId, uid: u32) -> Vec<u8> {
     let rows = account.rows(mailbox, &UidSet::from_ranges([(uid, uid)]), Want::Facts).await.unwrap();
     let reader = account.reader(rows[0].email).await.unwrap();
-    let mut octets = Vec::new();
-    while (octets.len() as u64) < reader.octets() {
-        octets.extend(reader.read(octets.len() as u64..u64::MAX).await.unwrap());
-    }
-    octets
+    reader.beginning(usize::MAX).await.unwrap()
 }
 
 /// Everything a client can see of an account but mod-sequences of mailboxes and when what was saved, as lines to compare.

@@ -6,6 +6,7 @@ mod annotations;
 mod concurrency;
 mod crash;
 mod filing;
+mod handed_over;
 mod house;
 mod mailboxes;
 mod messages;

@@ -62,13 +62,7 @@ mod tests {
         for (id, text) in [(1, "a@one.example"), (2, "b@two.example")] {
             let forward_path = Address::parse(text).unwrap();
             let destination = Destination::Domain(forward_path.domain_name().unwrap().clone());
-            let recipients = vec![Recipient {
-                forward_path,
-                destination,
-                original_recipient: None,
-                notify: Notify::Default,
-                expanded_from: None,
-            }];
+            let recipients = vec![Recipient::plain(forward_path, destination, Notify::Default)];
             let message = NewMessage { recipients, ..NewMessage::empty() };
             let queued = Queued { id: QueueId(id), is_copy: false, octets: 50, message };
             let position = LogPosition { pack: PackId(1), offset: 500 * id };

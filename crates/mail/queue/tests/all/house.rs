@@ -10,8 +10,8 @@ use mailstore::{Arriving, Filing, FilingTarget, FlagNames, QuotaLimit, Store};
 use platform::clock::{Clock, Timestamp};
 use platform::metrics::Metrics;
 use queue::{
-    BodyNeeds, Destination, Diagnostic, Lease, MessageKind, NewMessage, Notify, Overdue, Parcel,
-    ParcelOutcome, Priority, Queue, Recipient, RecipientNumber, RecipientOutcome, Settings,
+    Destination, Diagnostic, Lease, NewMessage, Notify, Overdue, Parcel, ParcelOutcome, Queue, Recipient,
+    RecipientNumber, RecipientOutcome, Settings,
 };
 use tempfile::TempDir;
 
@@ -148,31 +148,16 @@ pub(crate) fn domain(text: &str) -> Destination {
 pub(crate) fn recipient(text: &str) -> Recipient {
     let forward_path = address(text);
     let destination = Destination::Domain(forward_path.domain_name().unwrap().clone());
-    Recipient {
-        forward_path,
-        destination,
-        original_recipient: None,
-        notify: Notify::Default,
-        expanded_from: None,
-    }
+    Recipient::plain(forward_path, destination, Notify::Default)
 }
 
 /// A message from Ann, arrived now.
 pub(crate) fn new_message(clock: &Clock, recipients: &[&str]) -> NewMessage {
+    let recipients = recipients.iter().map(|text| recipient(text)).collect();
     NewMessage {
-        way: TransactionId(7),
-        arrived: clock.now(),
         reverse_path: ReversePath::Address(address("ann@example.org")),
         submitter: Some(ANN),
-        kind: MessageKind::Mail,
-        needs: BodyNeeds::default(),
-        require_tls: false,
-        priority: Priority::default(),
-        return_content: None,
-        envelope_id: None,
-        hold_until: None,
-        deliver_by: None,
-        recipients: recipients.iter().map(|text| recipient(text)).collect(),
+        ..NewMessage::plain(TransactionId(7), clock.now(), recipients)
     }
 }
 

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use mail_types::{SpecialUse, UidSet};
-use mailstore::{Account, MailboxInfo, Row, StoreError, Want};
+use mail_types::{Address, ReversePath, SpecialUse, UidSet};
+use mailstore::{Account, MailboxInfo, MessageReader, Row, StoreError, Want};
+use message::fields;
 use platform::clock::Timestamp;
 
 /// Messages whose rows are read at once.
@@ -21,15 +22,33 @@ pub(super) struct PastMail<'a> {
     /// The next message that is asked for, in the first of them.
     next: u32,
     rows: VecDeque<Row>,
+    /// So many are looked at still.
+    left: u64,
+    /// Whether there was more.
+    is_cut: bool,
+}
+
+/// One of these messages.
+pub(super) struct PastMessage<'a> {
+    pub(super) mailbox: &'a MailboxInfo,
+    pub(super) row: Row,
+    pub(super) octets: MessageReader,
+}
+
+impl PastMessage<'_> {
+    /// Whether it lies in junk.
+    pub(super) fn is_junk(&self) -> bool {
+        self.mailbox.special_use == Some(SpecialUse::Junk)
+    }
 }
 
 impl<'a> PastMail<'a> {
-    /// What has come in the last time.
+    /// What has come in the last time, at most so many messages.
     pub(super) async fn of(
         account: &'a Account,
         want: Want,
-        last: Duration,
-        now: Timestamp,
+        (last, now): (Duration, Timestamp),
+        most: u64,
     ) -> Result<Self, StoreError> {
         let is_delivered_to = |mailbox: &&MailboxInfo| {
             !matches!(mailbox.special_use, Some(SpecialUse::Sent | SpecialUse::Drafts | SpecialUse::Trash))
@@ -38,11 +57,33 @@ impl<'a> PastMail<'a> {
             account.mailboxes().await?.mailboxes.iter().filter(is_delivered_to).cloned().collect();
         let last = i64::try_from(last.as_millis()).unwrap_or(i64::MAX);
         let since = now.unix_millis().saturating_sub(last);
-        Ok(Self { account, want, since, mailboxes, next: 1, rows: VecDeque::new() })
+        let rows = VecDeque::new();
+        Ok(Self { account, want, since, mailboxes, next: 1, rows, left: most, is_cut: false })
     }
 
-    /// The next message, and where it lies.
-    pub(super) async fn next(&mut self) -> Result<Option<(&MailboxInfo, Row)>, StoreError> {
+    /// The next message. What goes away meanwhile is passed over.
+    pub(super) async fn next(&mut self) -> Result<Option<PastMessage<'_>>, StoreError> {
+        let (row, octets) = loop {
+            let Some(row) = self.next_row().await? else { return Ok(None) };
+            if let Ok(octets) = self.account.reader(row.email).await {
+                break (row, octets);
+            }
+        };
+        self.is_cut = self.left == 0;
+        if self.is_cut {
+            return Ok(None);
+        }
+        self.left -= 1;
+        Ok(self.mailboxes.front().map(|mailbox| PastMessage { mailbox, row, octets }))
+    }
+
+    /// Whether there was more than was to be looked at.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// The next of the first mailbox that has one.
+    async fn next_row(&mut self) -> Result<Option<Row>, StoreError> {
         while self.rows.is_empty() {
             let Some(mailbox) = self.mailboxes.front() else { return Ok(None) };
             if self.next >= mailbox.uid_next.0 {
@@ -56,6 +97,14 @@ impl<'a> PastMail<'a> {
             self.rows.extend(rows.into_iter().filter(|row| row.internal_date.unix_millis() >= self.since));
             self.next = last.saturating_add(1);
         }
-        Ok(self.mailboxes.front().zip(self.rows.pop_front()))
+        Ok(self.rows.pop_front())
     }
+}
+
+/// The sender that a message of ours has on top, by its beginning.
+pub(super) fn reverse_path_in(octets: &[u8]) -> ReversePath {
+    let field = fields(octets).find(|field| field.is_named("Return-Path"));
+    let path = field.map(|field| String::from_utf8_lossy(field.value).trim().to_owned());
+    let address = path.as_deref().map(|path| path.trim_matches(['<', '>']));
+    address.and_then(|address| Address::parse(address).ok()).map_or(ReversePath::Null, ReversePath::Address)
 }

@@ -3,19 +3,18 @@
 use anyhow::Context;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use message::Summary;
 use mta::Quarantined;
 use serde::{Deserialize, Serialize};
 
 use super::Answer;
 use super::execute::{account, done};
 use super::queue::time;
-use super::spam::field_text;
 use crate::house::House;
 use crate::quarantine;
+use crate::shown::{field_text, kept_header};
 
 /// Octets of a message that are shown.
-const SHOWN_OCTETS_MAX: u64 = 1024 * 1024;
+const SHOWN_OCTETS_MAX: usize = 1024 * 1024;
 
 /// What is asked about mail that is kept apart.
 #[derive(Clone, Serialize, Deserialize, Debug)]
@@ -53,14 +52,7 @@ pub(super) async fn act(house: &House, request: QuarantineRequest) -> anyhow::Re
         }
         QuarantineRequest::Show { id } => {
             let (_, reader) = house.quarantine().find(&id).await?;
-            let mut octets = Vec::new();
-            while (octets.len() as u64) < reader.octets().min(SHOWN_OCTETS_MAX) {
-                let piece = reader.read(octets.len() as u64..SHOWN_OCTETS_MAX).await?;
-                if piece.is_empty() {
-                    break;
-                }
-                octets.extend(piece);
-            }
+            let octets = reader.beginning(SHOWN_OCTETS_MAX).await?;
             Ok(Answer::QuarantinedMessage { message: STANDARD.encode(octets) })
         }
         QuarantineRequest::Release { ids } => {
@@ -83,8 +75,7 @@ pub(super) async fn act(house: &House, request: QuarantineRequest) -> anyhow::Re
 }
 
 fn line(house: &House, found: &Quarantined) -> QuarantineLine {
-    let summary = found.summary.as_deref().and_then(|summary| Summary::decode(summary).ok());
-    let header = summary.map(|summary| summary.fields.octets().to_vec()).unwrap_or_default();
+    let header = kept_header(found.summary.as_deref());
     let account = house.directory.account(found.account);
     QuarantineLine {
         id: found.id.clone(),

@@ -5,19 +5,19 @@ use std::time::Duration;
 use anyhow::Context;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mail_types::{Address, ReversePath, SpecialUse};
-use mailstore::{Account, MailboxInfo, MessageReader, Row, Want};
-use message::{Summary, decode_field_text, fields};
+use mail_types::{Address, ReversePath};
+use mailstore::{Account, MessageReader, Want};
 use mta::{Trial, TrialAction, TrialMessage, TrialRooms};
 use sieve::StepResult;
 
 use super::execute::account;
-use super::past::PastMail;
+use super::past::{PastMail, PastMessage, reverse_path_in};
 use super::queue::time;
 use super::{
     Answer, SieveAction, SieveDifference, SieveReplay, SieveReplayed, SieveStep, SieveTest, SieveTested,
 };
 use crate::house::House;
+use crate::shown::{field_text, kept_header};
 
 /// Messages that are told of one by one.
 const DIFFERENCES_MAX: usize = 1_000;
@@ -89,14 +89,6 @@ async fn reverse_path_of(octets: &MessageReader) -> anyhow::Result<ReversePath> 
     Ok(reverse_path_in(&octets.read(0..TOP_OCTETS).await?))
 }
 
-/// The same, of its beginning.
-pub(super) fn reverse_path_in(octets: &[u8]) -> ReversePath {
-    let field = fields(octets).find(|field| field.is_named("Return-Path"));
-    let path = field.map(|field| String::from_utf8_lossy(field.value).trim().to_owned());
-    let address = path.as_deref().map(|path| path.trim_matches(['<', '>']));
-    address.and_then(|address| Address::parse(address).ok()).map_or(ReversePath::Null, ReversePath::Address)
-}
-
 /// What would have become of the mail that is there.
 pub(super) async fn replay(house: &House, asked: SieveReplay) -> anyhow::Result<Answer> {
     let SieveReplay { address, since_seconds, most, script } = asked;
@@ -106,15 +98,12 @@ pub(super) async fn replay(house: &House, asked: SieveReplay) -> anyhow::Result<
     let account = house.store.account(id).await?;
     let replay = Replay { house, account: &account, rooms: rooms(house), script: script.as_deref() };
     let (last, now) = (Duration::from_secs(since_seconds), house.clock.now());
-    let mut past = PastMail::of(&account, Want::Summaries, last, now).await?;
+    let mut past = PastMail::of(&account, Want::Summaries, (last, now), most as u64).await?;
     let mut replayed = SieveReplayed::default();
-    while let Some((mailbox, row)) = past.next().await? {
-        if replayed.messages >= most as u64 {
-            replayed.is_cut = true;
-            break;
-        }
-        replay.message(mailbox, &row, &mut replayed).await?;
+    while let Some(message) = past.next().await? {
+        replay.message(message, &mut replayed).await?;
     }
+    replayed.is_cut |= past.is_cut();
     Ok(Answer::SieveReplayed { replayed: Box::new(replayed) })
 }
 
@@ -126,18 +115,12 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    async fn message(
-        &self,
-        mailbox: &MailboxInfo,
-        row: &Row,
-        replayed: &mut SieveReplayed,
-    ) -> anyhow::Result<()> {
-        let Ok(octets) = self.account.reader(row.email).await else { return Ok(()) };
+    async fn message(&self, past: PastMessage<'_>, replayed: &mut SieveReplayed) -> anyhow::Result<()> {
         let message = TrialMessage {
-            reverse_path: reverse_path_of(&octets).await?,
-            octets,
+            reverse_path: reverse_path_of(&past.octets).await?,
+            octets: past.octets.clone(),
             detail: None,
-            is_junk: mailbox.special_use == Some(SpecialUse::Junk),
+            is_junk: past.is_junk(),
         };
         replayed.messages += 1;
         let filters = &self.house.filters;
@@ -155,7 +138,7 @@ impl Replay<'_> {
         let (is_same, before) = match self.script {
             // Against where it lies.
             None => {
-                let name = mailbox.name.to_string();
+                let name = past.mailbox.name.to_string();
                 (after.actions.iter().any(|action| action.mailbox.as_ref() == Some(&name)), vec![name])
             }
             // Against what the present script does.
@@ -167,7 +150,7 @@ impl Replay<'_> {
         if is_same {
             replayed.same += 1;
         } else if replayed.differences.len() < DIFFERENCES_MAX {
-            replayed.differences.push(difference(mailbox, row, before, words(&after)));
+            replayed.differences.push(difference(&past, before, words(&after)));
         } else {
             replayed.is_cut = true;
         }
@@ -188,19 +171,14 @@ fn kind_of(action: &TrialAction) -> String {
     }
 }
 
-fn difference(mailbox: &MailboxInfo, row: &Row, before: Vec<String>, after: Vec<String>) -> SieveDifference {
-    let summary = row.summary.as_deref().and_then(|summary| Summary::decode(summary).ok());
-    let header = summary.as_ref().map(|summary| summary.fields.octets().to_vec()).unwrap_or_default();
-    let text = |name: &str| {
-        let field = fields(&header).find(|field| field.is_named(name));
-        field.map(|field| decode_field_text(&field.unfolded()).trim().to_owned()).unwrap_or_default()
-    };
+fn difference(past: &PastMessage<'_>, before: Vec<String>, after: Vec<String>) -> SieveDifference {
+    let header = kept_header(past.row.summary.as_deref());
     SieveDifference {
-        mailbox: mailbox.name.to_string(),
-        uid: row.uid.0,
-        date: time(row.internal_date),
-        from: text("From"),
-        subject: text("Subject"),
+        mailbox: past.mailbox.name.to_string(),
+        uid: past.row.uid.0,
+        date: time(past.row.internal_date),
+        from: field_text(&header, "From"),
+        subject: field_text(&header, "Subject"),
         before,
         after,
     }

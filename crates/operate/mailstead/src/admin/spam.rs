@@ -7,7 +7,6 @@ use anyhow::{Context, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mail_types::{AnnotationName, MailboxName};
-use message::fields;
 use mta::{
     CHANGES_OCTETS_MAX, Changes, ContentTrial, Learned, Lesson, Past, SETTINGS_ANNOTATION, TrialVerdict,
 };
@@ -260,7 +259,7 @@ async fn check(house: &House, address: Option<&str>, messages: Vec<MessageGiven>
             clock: house.clock.clone(),
             account: opened.clone(),
             raised: told.as_ref().map(|told| raised(told, &settings.catalogue, is_whole)).unwrap_or_default(),
-            reverse_path: super::sieve_trial::reverse_path_in(&octets),
+            reverse_path: super::past::reverse_path_in(&octets),
             is_whole,
         };
         let verdict = house.content.try_out(&settings, trial, octets).await?;
@@ -332,12 +331,6 @@ pub(super) fn with_changes(
         changed.catalogue.take_files(rule_files(path)?);
     }
     Ok(changed.into())
-}
-
-/// A field of a header, as people read it.
-pub(super) fn field_text(header: &[u8], name: &str) -> String {
-    let field = fields(header).find(|field| field.is_named(name));
-    field.map(|field| message::decode_field_text(&field.unfolded()).trim().to_owned()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context;
-use mail_types::SpecialUse;
-use mailstore::{Account, MailboxInfo, MessageReader, Row, Want};
+use mailstore::{Account, Want};
 use mta::ContentTrial;
 use serde::{Deserialize, Serialize};
 use spam::{MESSAGE_OCTETS_MAX, ToldVerdict};
 
 use super::Answer;
 use super::execute::account;
-use super::past::PastMail;
+use super::past::{PastMail, PastMessage, reverse_path_in};
 use super::queue::time;
-use super::spam::{action, field_text, raised, with_changes};
+use super::spam::{action, raised, with_changes};
 use crate::house::House;
+use crate::shown::field_text;
 
 /// Messages that are told of one by one.
 const CHANGES_MAX: usize = 1_000;
@@ -82,14 +82,12 @@ pub(super) async fn replay(house: &House, asked: SpamReplay) -> anyhow::Result<A
         let opened = house.store.account(known.id).await?;
         let (address, settings) = (known.address.to_string(), settings.clone());
         let replay = Replay { house, account: &opened, address, settings };
-        let mut past = PastMail::of(&opened, Want::Facts, last, house.clock.now()).await?;
-        while let Some((mailbox, row)) = past.next().await? {
-            if replayed.messages >= asked.most as u64 {
-                replayed.is_cut = true;
-                break;
-            }
-            replay.message(mailbox, &row, &mut replayed).await?;
+        let left = (asked.most as u64).saturating_sub(replayed.messages);
+        let mut past = PastMail::of(&opened, Want::Facts, (last, house.clock.now()), left).await?;
+        while let Some(message) = past.next().await? {
+            replay.message(message, &mut replayed).await?;
         }
+        replayed.is_cut |= past.is_cut();
     }
     Ok(Answer::SpamReplayed { replayed: Box::new(replayed) })
 }
@@ -102,15 +100,8 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    async fn message(
-        &self,
-        mailbox: &MailboxInfo,
-        row: &Row,
-        replayed: &mut SpamReplayed,
-    ) -> anyhow::Result<()> {
-        // It went away a moment ago.
-        let Ok(reader) = self.account.reader(row.email).await else { return Ok(()) };
-        let octets = beginning(&reader).await?;
+    async fn message(&self, past: PastMessage<'_>, replayed: &mut SpamReplayed) -> anyhow::Result<()> {
+        let octets = past.octets.beginning(MESSAGE_OCTETS_MAX).await.context("a message cannot be read")?;
         let told = ToldVerdict::read(&octets);
         let trial = ContentTrial {
             directory: self.house.directory.clone(),
@@ -120,7 +111,7 @@ impl Replay<'_> {
                 .as_ref()
                 .map(|told| raised(told, &self.settings.catalogue, false))
                 .unwrap_or_default(),
-            reverse_path: super::sieve_trial::reverse_path_in(&octets),
+            reverse_path: reverse_path_in(&octets),
             is_whole: false,
         };
         let (from, subject) = (field_text(&octets, "From"), field_text(&octets, "Subject"));
@@ -129,8 +120,7 @@ impl Replay<'_> {
         let action = action(&judged);
         *replayed.counts.entry(action.clone()).or_default() += 1;
         let is_spam = spam::reaches(judged.score, judged.taste.tag2);
-        let is_junk = mailbox.special_use == Some(SpecialUse::Junk);
-        match (is_spam, is_junk) {
+        match (is_spam, past.is_junk()) {
             (true, false) => replayed.false_positives += 1,
             (false, true) => replayed.missed += 1,
             _ => return Ok(()),
@@ -141,9 +131,9 @@ impl Replay<'_> {
         }
         replayed.changes.push(SpamChange {
             address: self.address.clone(),
-            mailbox: mailbox.name.to_string(),
-            uid: row.uid.0,
-            date: time(row.internal_date),
+            mailbox: past.mailbox.name.to_string(),
+            uid: past.row.uid.0,
+            date: time(past.row.internal_date),
             from,
             subject,
             score_then: told.map(|told| told.score),
@@ -152,18 +142,4 @@ impl Replay<'_> {
         });
         Ok(())
     }
-}
-
-/// As much of a message as is looked at.
-async fn beginning(reader: &MessageReader) -> anyhow::Result<Vec<u8>> {
-    let mut octets = Vec::new();
-    while octets.len() < MESSAGE_OCTETS_MAX {
-        let piece = reader.read(octets.len() as u64..MESSAGE_OCTETS_MAX as u64).await;
-        let piece = piece.context("a message cannot be read")?;
-        if piece.is_empty() {
-            break;
-        }
-        octets.extend(piece);
-    }
-    Ok(octets)
 }

@@ -23,7 +23,7 @@ use crate::way::WayBook;
 /// Mails that wait to be read; more are passed over, and told of in the log.
 pub(crate) const WAITING_MAX: usize = 256;
 /// The largest mail that is read. Reports of large providers on busy domains have some hundred kilobytes.
-const MAIL_OCTETS_MAX: u64 = 16 << 20;
+const MAIL_OCTETS_MAX: usize = 16 << 20;
 /// Parts of a mail that are looked at.
 const PARTS_MAX: usize = 32;
 /// Records of one report that are kept, the frequent ones.
@@ -47,7 +47,7 @@ pub(crate) struct ReportMail {
 /// The mail of a way that may hold a report: one to the postmaster of a domain of ours, or to an address that the operator
 /// names.
 pub(crate) fn of_way(way: &MessageWay, addresses: &[Address]) -> Option<ReportMail> {
-    if way.octets.is_none_or(|octets| octets > MAIL_OCTETS_MAX) {
+    if way.octets.is_none_or(|octets| octets > MAIL_OCTETS_MAX as u64) {
         return None;
     }
     let is_meant = |path: &ForwardPath| match path {
@@ -119,16 +119,7 @@ impl Reader {
             // Whoever is not who they say has nothing to report.
             return Ok(());
         }
-        let reader = account.reader(mail.email).await?;
-        let mut octets = Vec::new();
-        while (octets.len() as u64) < reader.octets().min(MAIL_OCTETS_MAX) {
-            let at = octets.len() as u64;
-            let piece = reader.read(at..reader.octets()).await?;
-            if piece.is_empty() {
-                break;
-            }
-            octets.extend(piece);
-        }
+        let octets = account.reader(mail.email).await?.beginning(MAIL_OCTETS_MAX).await?;
         let now = self.clock.now();
         let way = mail.way.to_text();
         let proven = match mail.is_strangers {

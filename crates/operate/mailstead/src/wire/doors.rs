@@ -1,16 +1,15 @@
 //! The doors, and which connections each of them gets.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use directory::Directory;
 use dns::Resolver;
 use imap::Separator;
-use mail_types::{DomainName, TransactionId};
-use mailstore::QuotaLimit;
+use mail_types::DomainName;
+use mailstore::{MailboxEvent, QuotaLimit};
 use mta::{Checks, Enforcement, OnDnsFailure, SmtpDoor, WithoutAuthor};
-use platform::clock::Clock;
 use platform::guard::Guard;
 use platform::listener::{Accepted, ConnectionNumbers, Listener};
 use platform::metrics::Metrics;
@@ -23,11 +22,11 @@ use tokio::sync::mpsc;
 
 use super::listeners::Purpose;
 use super::own_policy::own_policy;
-use super::{reports, screen_settings, sending};
+use super::{Telling, reports, screen_settings, sending};
 use crate::house::House;
 use crate::keys::Srs;
 use crate::quarantine;
-use crate::reports::{ReportMail, row_of};
+use crate::reports::row_of;
 use crate::scripts;
 use crate::settings::Settings;
 use crate::way;
@@ -41,17 +40,8 @@ const PLAINTEXT_ON_LOOPBACK: &str = "auth.plaintext_on_loopback";
 /// What all doors work with.
 #[derive(Clone, Copy)]
 pub(super) struct Means<'a> {
-    pub(super) clock: &'a Clock,
-    pub(super) transactions: &'a Transactions,
     pub(super) resolver: &'a Resolver,
-    /// Takes mail in which a report may be.
-    pub(super) report_mail: &'a mpsc::Sender<ReportMail>,
-    /// Takes what clients of IMAP have done to messages.
-    pub(super) events: &'a mpsc::Sender<mta::MailboxEvent>,
-    /// Takes those of which the content filter may learn.
-    pub(super) lessons: &'a mpsc::Sender<mta::MailboxEvent>,
-    /// Takes what people want to have of what is kept apart.
-    pub(super) kept_apart: &'a mpsc::Sender<quarantine::Change>,
+    pub(super) telling: &'a Telling,
     /// Where people's scripts are compiled.
     pub(super) judges: &'a Workers,
 }
@@ -74,22 +64,22 @@ impl Doors {
         settings: &Settings,
         house: &House,
         acceptor: Option<Acceptor>,
-        Means { clock, transactions, resolver, report_mail, events, lessons, kept_apart, judges }: Means<'_>,
+        Means { resolver, telling, judges }: Means<'_>,
         metrics: &Metrics,
     ) -> Self {
         let guard = &house.guard;
         let new_places = new_place_sink(house.breaker.clone());
         let (book, counted) = (house.way.clone(), house.reports.clone());
-        let pick = reports::picker(settings, report_mail.clone());
-        let pick_kept_apart = quarantine::picker(house, kept_apart.clone());
+        let pick = reports::picker(settings, telling.report_mail.clone());
+        let pick_kept_apart = quarantine::picker(house, telling.kept_apart.clone());
         let smtp = mta::Rooms {
             store: house.store.clone(),
             queue: Some(house.queue.clone()),
             directory: house.directory.clone(),
             guard: guard.clone(),
-            clock: clock.clone(),
+            clock: house.clock.clone(),
             acceptor: acceptor.clone(),
-            next_transaction: transactions.giver(),
+            next_transaction: house.transactions.giver(),
             ways: Arc::new(move |message| {
                 pick(&message);
                 pick_kept_apart(&message);
@@ -124,10 +114,10 @@ impl Doors {
             directory: house.directory.clone(),
             guard: guard.clone(),
             new_places,
-            clock: clock.clone(),
+            clock: house.clock.clone(),
             acceptor,
-            next_transaction: transactions.giver(),
-            events: event_sink(house, events.clone(), lessons.clone()),
+            next_transaction: house.transactions.giver(),
+            events: event_sink(house, telling),
         };
         Self {
             smtp: SmtpDoor::new(smtp, smtp_settings(settings, &house.srs), metrics),
@@ -165,7 +155,7 @@ impl Doors {
     }
 
     /// Runs the scripts that wait for what clients of IMAP do, until no more is done.
-    pub(super) fn run_events(&self, mut waiting: mpsc::Receiver<mta::MailboxEvent>, tasks: &Tasks) {
+    pub(super) fn run_events(&self, mut waiting: mpsc::Receiver<MailboxEvent>, tasks: &Tasks) {
         let (door, stop) = (self.smtp.clone(), tasks.shutdown());
         tasks.spawn("scripts of imap", async move {
             loop {
@@ -191,7 +181,7 @@ impl Doors {
     }
 
     /// Learns from what clients of IMAP do, until no more is done.
-    pub(super) fn learn(&self, house: &House, mut waiting: mpsc::Receiver<mta::MailboxEvent>, tasks: &Tasks) {
+    pub(super) fn learn(&self, house: &House, mut waiting: mpsc::Receiver<MailboxEvent>, tasks: &Tasks) {
         let (content, clock, stop) = (house.content.clone(), house.clock.clone(), tasks.shutdown());
         tasks.spawn("lessons", async move {
             loop {
@@ -307,21 +297,11 @@ fn trusted(
 }
 
 /// Hands what clients of IMAP do to those who run scripts on it and who learn from it: doors know nothing of each other.
-fn event_sink(
-    house: &House,
-    events: mpsc::Sender<mta::MailboxEvent>,
-    lessons: mpsc::Sender<mta::MailboxEvent>,
-) -> access::EventSink {
+fn event_sink(house: &House, telling: &Telling) -> access::EventSink {
     let (filters, content) = (house.filters.clone(), house.content.clone());
+    let (events, lessons) = (telling.events.clone(), telling.lessons.clone());
     Box::new(move |event| {
-        let access::MailboxEvent { account, mailbox, uids, cause } = event;
-        let cause = match cause {
-            access::EventCause::Append => mta::EventCause::Append,
-            access::EventCause::Copy { from } => mta::EventCause::Copy { from },
-            access::EventCause::Flag(flags) => mta::EventCause::Flag(flags),
-        };
-        let is_script = filters.hears_of(&account, mailbox);
-        let event = mta::MailboxEvent { account, mailbox, uids, cause };
+        let is_script = filters.hears_of(&event.account, event.mailbox);
         if content.hears_of(&event.cause) && lessons.try_send(event.clone()).is_err() {
             tracing::warn!("too much is done at once: the content filter does not learn from it");
         }
@@ -343,25 +323,6 @@ fn policy_text(directory: Directory, own_policy: Arc<RwLock<String>>) -> web::Po
         let text = || own_policy.read().unwrap_or_else(PoisonError::into_inner).clone();
         directory.is_local_domain(&domain).then(text)
     })
-}
-
-/// Names of messages' ways: no two alike, over restarts too, as long as the clock goes forward.
-#[derive(Clone)]
-pub(super) struct Transactions(Arc<AtomicU64>);
-
-impl Transactions {
-    /// Names of one millisecond: a server would have to take a million messages a second to run into the next start's.
-    const BITS_WITHIN_MILLISECOND: u32 = 20;
-
-    pub(super) fn new(clock: &Clock) -> Self {
-        let now = u64::try_from(clock.now().unix_millis()).unwrap_or(0);
-        Self(Arc::new(AtomicU64::new(now << Self::BITS_WITHIN_MILLISECOND)))
-    }
-
-    pub(super) fn giver(&self) -> Box<dyn Fn() -> TransactionId + Send + Sync> {
-        let next = Arc::clone(&self.0);
-        Box::new(move || TransactionId(next.fetch_add(1, Ordering::Relaxed)))
-    }
 }
 
 fn quota_default(settings: &Settings) -> QuotaLimit {

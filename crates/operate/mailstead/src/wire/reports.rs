@@ -12,7 +12,6 @@ use platform::tasks::Shutdown;
 use tokio::sync::mpsc;
 
 use super::dns_settings;
-use super::doors::Transactions;
 use super::sending;
 use crate::house::House;
 use crate::reports::{self, Choices, ReportMail, Sender};
@@ -22,11 +21,7 @@ use crate::settings::Settings;
 const LOOK_EVERY: Duration = Duration::from_secs(900);
 
 /// Who sends the reports of a house.
-pub(super) fn sender(
-    house: &House,
-    resolver: Resolver,
-    transactions: &Transactions,
-) -> anyhow::Result<Sender> {
+pub(super) fn sender(house: &House, resolver: Resolver) -> anyhow::Result<Sender> {
     let settings = &house.settings;
     let hostname = settings.hostname();
     let org_name = Some(settings.text("reports.org_name")).filter(|name| !name.is_empty());
@@ -51,7 +46,7 @@ pub(super) fn sender(
             hostname,
             without: without.iter().filter_map(|text| DomainName::parse(text).ok()).collect(),
         },
-        next_transaction: transactions.giver(),
+        next_transaction: house.transactions.giver(),
     })
 }
 
@@ -59,7 +54,7 @@ pub(super) fn sender(
 pub(crate) async fn send_reports(house: &House) -> anyhow::Result<reports::Sent> {
     let resolver = Resolver::new(&dns_settings(&house.settings), house.clock.clone(), &Metrics::new())
         .context("asking DNS where reports go")?;
-    let sender = sender(house, resolver, &Transactions::new(&house.clock))?;
+    let sender = sender(house, resolver)?;
     sender.send(sender.today() + 1).await
 }
 

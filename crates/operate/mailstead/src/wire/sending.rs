@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use dns::Families;
+use dns::{Families, Resolver};
 use mail_types::{Address, AddressDomain, DomainName, Secret};
 use mta::{
     BreakerSettings, Identity, Loopback, OutboundRooms, OutboundSettings, PolicyFetchError, RelayCredentials,
@@ -21,7 +21,6 @@ use smtp::client::ChunkingUse;
 use tls::{Connector, ConnectorTrust};
 use web::fetch::{FetchError, Get, Origin};
 
-use super::doors::Means;
 use crate::house::House;
 use crate::keys::Srs;
 use crate::reports::Poster;
@@ -36,7 +35,7 @@ use crate::way as step;
 pub(super) fn rooms(
     settings: &Settings,
     house: &House,
-    Means { clock, transactions, resolver, .. }: Means<'_>,
+    resolver: &Resolver,
     metrics: &Metrics,
 ) -> anyhow::Result<OutboundRooms> {
     let (book, tally) = (house.way.clone(), house.tls_tally.clone());
@@ -47,8 +46,8 @@ pub(super) fn rooms(
         store: house.store.clone(),
         directory: house.directory.clone(),
         resolver: resolver.clone(),
-        clock: clock.clone(),
-        next_transaction: transactions.giver(),
+        clock: house.clock.clone(),
+        next_transaction: house.transactions.giver(),
         workers: Workers::start("relay logins", WorkersSettings { threads: 1, queue_max }, metrics)
             .context("starting the threads that log in at relays")?,
         breaker: house.breaker.clone(),

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use imap::command::{Append, AppendForm, AppendMessage, Tag};
 use imap::response;
 use mail_types::{MailboxId, UidSet};
-use mailstore::{Append as Appended, FlagNames, Intake, QuotaUsage, StoreError};
+use mailstore::{Append as Appended, EventCause, FlagNames, Intake, MailboxEvent, QuotaUsage, StoreError};
 use platform::clock::Timestamp;
 use tokio::time::Instant;
 
 use super::connection::{Connection, Event};
 use super::dispatch::{self, Answered};
-use super::event::{EventCause, MailboxEvent};
 use super::filings::Filings;
 use super::person::Person;
 use super::replies::{Done, DoneCode, Ending, Farewell, Refusal, Stop};

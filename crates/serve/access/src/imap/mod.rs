@@ -34,7 +34,7 @@ mod store;
 mod stranger;
 mod updates;
 
-pub use event::{EventCause, EventSink, MailboxEvent};
+pub use event::EventSink;
 
 use std::fmt;
 use std::sync::Arc;

@@ -6,11 +6,10 @@ use directory::Authenticated;
 use imap::command::Opening;
 use imap::{Numbering, SequenceSet};
 use mail_types::{MailboxId, MailboxName, ModSeq, Uid, UidSet};
-use mailstore::{Account, Annotations, CopyOutcome, MailboxInfo, QuotaLimit, View};
+use mailstore::{Account, Annotations, CopyOutcome, EventCause, MailboxEvent, MailboxInfo, QuotaLimit, View};
 use platform::metrics::GaugeHold;
 use tokio::sync::watch;
 
-use super::event::{EventCause, MailboxEvent};
 use super::replies::Refusal;
 use super::{Door, replies, updates};
 use crate::sessions::SessionPlace;

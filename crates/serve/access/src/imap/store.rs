@@ -4,11 +4,11 @@ use imap::command::{Store, StoreAction, StoreAnswer};
 use imap::response::FetchResponse;
 use imap::{Dialect, Numbering};
 use mail_types::{ModSeq, UidSet};
-use mailstore::{Entry, FlagChange, FlagChangeMode, FlagNames, StoreOutcome, View};
+use mailstore::{Entry, EventCause, FlagChange, FlagChangeMode, FlagNames, MailboxEvent, StoreOutcome, View};
 use platform::lines::Wire;
 
 use super::enable;
-use super::event::{self, EventCause, MailboxEvent};
+use super::event;
 use super::person::{Enabled, Named, Person};
 use super::replies::{Done, DoneCode, Refusal, Stop};
 use super::updates::AlreadyTold;

@@ -8,12 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use access::{
-    ImapDoor, MailboxEvent, ManageSieveDoor, Rooms, ScriptRooms, ScriptSettings, Security, Settings,
-};
+use access::{ImapDoor, ManageSieveDoor, Rooms, ScriptRooms, ScriptSettings, Security, Settings};
 use directory::{Directory, NewAccount, NewPassword, PasswordCost, Quota};
 use mail_types::{AccountId, Address, DomainName, Secret, TransactionId};
-use mailstore::Store;
+use mailstore::{MailboxEvent, Store};
 use platform::clock::{Clock, Timestamp};
 use platform::guard::{Guard, GuardSettings};
 use platform::listener::{Accepted, ConnectionNumber};

@@ -5,7 +5,7 @@ use std::io;
 use std::net::IpAddr;
 
 use mail_types::{AccountId, DomainName, MailboxId, MailboxName, SpecialUse, UidSet};
-use mailstore::{Account, Entry, MailboxInfo, MailboxList, MessageReader, StoreError, Want};
+use mailstore::{Account, Entry, EventCause, MailboxEvent, MailboxInfo, MailboxList, StoreError, View, Want};
 use message::fields;
 use platform::clock::Timestamp;
 use platform::network::is_public;
@@ -18,7 +18,6 @@ use super::judge::author;
 use super::lessons::{Moved, NOBODY, Subjects, author_key, client_key, domain_key, message_key};
 use super::mark::without_marks;
 use super::{Content, day_of};
-use crate::filter::{EventCause, MailboxEvent};
 use crate::screen::{Sender, Worth, client_block};
 
 /// Messages of one command that are learned; the others of a larger one are passed over.
@@ -52,6 +51,39 @@ pub enum Lesson {
     /// Nobody's: what came to a trap, or answers us, says itself what it is. The shared model learns as little as from any
     /// account, since whoever knows of it could send what he likes.
     Nobody,
+}
+
+/// What is said of the messages of a command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Said {
+    /// All are this.
+    All(Class),
+    /// What the keywords of each say.
+    ByKeywords,
+    /// Clients that keep mail at home (mbsync) have neither COPY nor MOVE: what their owner takes out of junk, they append
+    /// elsewhere as something new. What was unwanted is wanted then.
+    TakenBack,
+}
+
+impl Said {
+    /// Of one of them.
+    fn of(self, entry: &Entry, view: &View) -> Option<Class> {
+        let has = |names: &[&str]| {
+            let keywords = entry.flags.keywords.numbers().filter_map(|number| view.keywords().get(number));
+            let mut keywords = keywords.map(|keyword| keyword.as_str());
+            keywords.any(|keyword| names.iter().any(|name| keyword.eq_ignore_ascii_case(name)))
+        };
+        match self {
+            Self::All(class) => Some(class),
+            Self::TakenBack => Some(Class::Wanted),
+            Self::ByKeywords => match (has(&UNWANTED_KEYWORDS), has(&WANTED_KEYWORDS)) {
+                (true, false) => Some(Class::Unwanted),
+                (false, true) => Some(Class::Wanted),
+                // Nothing is said any more, or two things at once.
+                _ => None,
+            },
+        }
+    }
 }
 
 /// What became of a lesson.
@@ -109,40 +141,14 @@ impl Content {
         let list = account.mailboxes().await?;
         let said = match &cause {
             EventCause::Append => match said_by_place(&list, None, mailbox) {
-                None if !is_trash(&list, mailbox) => {
-                    return self.learn_taken_back(&account, mailbox, &uids, now).await;
-                }
-                said => said,
+                None if !is_trash(&list, mailbox) => Some(Said::TakenBack),
+                class => class.map(Said::All),
             },
-            EventCause::Copy { from } => said_by_place(&list, Some(*from), mailbox),
-            EventCause::Flag(_) => {
-                return self.learn_flagged(&account, mailbox, &uids, now).await;
-            }
+            EventCause::Copy { from } => said_by_place(&list, Some(*from), mailbox).map(Said::All),
+            EventCause::Flag(_) => Some(Said::ByKeywords),
         };
-        let Some(class) = said else { return Ok(()) };
-        self.learn_messages(&account, mailbox, &uids, now, |_| Some(class)).await.map(drop)
-    }
-
-    /// Clients that keep mail at home (mbsync) have neither COPY nor MOVE: what their owner takes out of junk, they append elsewhere
-    /// as something new. What was unwanted is wanted then.
-    async fn learn_taken_back(
-        &self,
-        account: &Account,
-        mailbox: MailboxId,
-        uids: &UidSet,
-        now: Timestamp,
-    ) -> Result<(), LessonError> {
-        let uids: UidSet = uids.iter().take(MESSAGES_MAX).collect();
-        for row in account.rows(mailbox, &uids, Want::Facts).await? {
-            let Ok(reader) = account.reader(row.email).await else { continue };
-            let octets = beginning(&reader).await?;
-            let (this, id) = (self.clone(), account.id());
-            let ask = move || this.was_unwanted(id, &octets).map(|was| was.then_some(octets));
-            if let Some(octets) = self.0.teacher.run(ask).await?? {
-                self.learn(Lesson::Account(id), octets, Class::Wanted, now).await?;
-            }
-        }
-        Ok(())
+        let Some(said) = said else { return Ok(()) };
+        self.learn_messages(&account, mailbox, &uids, said, now).await.map(drop)
     }
 
     /// Whether a message was unwanted so far: an account said so, or we did.
@@ -155,28 +161,6 @@ impl Content {
         };
         let by_us = || ToldVerdict::read(octets).is_some_and(|told| told.is_unwanted) && is_explained(octets);
         Ok(said.map_or_else(by_us, |said| said == Class::Unwanted))
-    }
-
-    async fn learn_flagged(
-        &self,
-        account: &Account,
-        mailbox: MailboxId,
-        uids: &UidSet,
-        now: Timestamp,
-    ) -> Result<(), LessonError> {
-        let view = account.open_mailbox(mailbox).await?;
-        let has = |entry: &Entry, names: &[&str]| {
-            let keywords = entry.flags.keywords.numbers().filter_map(|number| view.keywords().get(number));
-            let mut keywords = keywords.map(|keyword| keyword.as_str());
-            keywords.any(|keyword| names.iter().any(|name| keyword.eq_ignore_ascii_case(name)))
-        };
-        let said = |entry: &Entry| match (has(entry, &UNWANTED_KEYWORDS), has(entry, &WANTED_KEYWORDS)) {
-            (true, false) => Some(Class::Unwanted),
-            (false, true) => Some(Class::Wanted),
-            // Nothing is said any more, or two things at once.
-            _ => None,
-        };
-        self.learn_messages(account, mailbox, uids, now, said).await.map(drop)
     }
 
     /// Learns all messages of a mailbox, on the word of who runs the server for its account; how many were new, and how many
@@ -196,7 +180,7 @@ impl Content {
         let (mut new, mut seen) = (0, 0);
         for some in all.chunks(MESSAGES_MAX) {
             let uids: UidSet = some.iter().copied().collect();
-            new += self.learn_messages(account, mailbox, &uids, now, |_| Some(class)).await?;
+            new += self.learn_messages(account, mailbox, &uids, Said::All(class), now).await?;
             seen += some.len() as u64;
         }
         Ok((new, seen))
@@ -208,17 +192,25 @@ impl Content {
         account: &Account,
         mailbox: MailboxId,
         uids: &UidSet,
+        said: Said,
         now: Timestamp,
-        said: impl Fn(&Entry) -> Option<Class>,
     ) -> Result<u64, LessonError> {
         let view = account.open_mailbox(mailbox).await?;
         let uids: UidSet = uids.iter().take(MESSAGES_MAX).collect();
+        let id = account.id();
         let mut new = 0;
         for row in account.rows(mailbox, &uids, Want::Facts).await? {
-            let Some(class) = view.find(row.uid).and_then(|(_, entry)| said(&entry)) else { continue };
+            let Some((_, entry)) = view.find(row.uid) else { continue };
+            let Some(class) = said.of(&entry, &view) else { continue };
             let Ok(reader) = account.reader(row.email).await else { continue };
-            let octets = beginning(&reader).await?;
-            let learned = self.learn(Lesson::Account(account.id()), octets, class, now).await?;
+            let mut octets = reader.beginning(MESSAGE_OCTETS_MAX).await?;
+            if said == Said::TakenBack {
+                let this = self.clone();
+                let ask = move || this.was_unwanted(id, &octets).map(|was| was.then_some(octets));
+                let Some(unwanted) = self.0.teacher.run(ask).await?? else { continue };
+                octets = unwanted;
+            }
+            let learned = self.learn(Lesson::Account(id), octets, class, now).await?;
             new += u64::from(learned != Learned::Before);
         }
         Ok(new)
@@ -309,19 +301,6 @@ impl Content {
         tracing::info!(account = whose.0, ?class, ?learned, "a lesson of the content filter");
         Ok((learned, moved))
     }
-}
-
-/// As much of a message as is looked at.
-pub(super) async fn beginning(reader: &MessageReader) -> Result<Vec<u8>, StoreError> {
-    let mut octets = Vec::new();
-    while octets.len() < MESSAGE_OCTETS_MAX {
-        let piece = reader.read(octets.len() as u64..MESSAGE_OCTETS_MAX as u64).await?;
-        if piece.is_empty() {
-            break;
-        }
-        octets.extend(piece);
-    }
-    Ok(octets)
 }
 
 /// The author's domain, if it was proven when the message came: our field stands above all others. What another server says

@@ -209,18 +209,17 @@ impl State {
 
     fn tidy(&self, account: AccountId, day: u32) -> Result<(), StorageError> {
         let connection = self.database.connection();
-        connection.execute("DELETE FROM lesson WHERE day < ?1", params![day.saturating_sub(KEPT_DAYS)])?;
-        connection.execute(
-            "DELETE FROM lesson WHERE account = ?1 AND message IN (SELECT message FROM lesson
-             WHERE account = ?1 ORDER BY day DESC LIMIT -1 OFFSET ?2)",
-            params![account.0, KEPT_PER_ACCOUNT_MAX],
-        )?;
-        connection.execute("DELETE FROM author WHERE day < ?1", params![day.saturating_sub(KEPT_DAYS)])?;
-        connection.execute(
-            "DELETE FROM author WHERE account = ?1 AND author IN (SELECT author FROM author
-             WHERE account = ?1 ORDER BY day DESC LIMIT -1 OFFSET ?2)",
-            params![account.0, AUTHORS_PER_ACCOUNT_MAX],
-        )?;
+        for (table, key, kept_max) in
+            [("lesson", "message", KEPT_PER_ACCOUNT_MAX), ("author", "author", AUTHORS_PER_ACCOUNT_MAX)]
+        {
+            let old = format!("DELETE FROM {table} WHERE day < ?1");
+            connection.execute(&old, params![day.saturating_sub(KEPT_DAYS)])?;
+            let beyond = format!(
+                "DELETE FROM {table} WHERE account = ?1 AND {key} IN
+                 (SELECT {key} FROM {table} WHERE account = ?1 ORDER BY day DESC LIMIT -1 OFFSET ?2)"
+            );
+            connection.execute(&beyond, params![account.0, kept_max])?;
+        }
         Ok(())
     }
 }

@@ -148,7 +148,8 @@ impl Quarantine {
         Ok((quarantined(account, mailbox, row), reader))
     }
 
-    /// Gives a message to whom it is for, into the inbox. What it was is returned, so that it can be learned.
+    /// Gives a message to whom it is for, into the inbox: it is either here or there, whatever happens. What it was is returned,
+    /// so that it can be learned.
     ///
     /// # Errors
     /// [`QuarantineError`].
@@ -182,10 +183,13 @@ impl Quarantine {
             quota: QuotaLimit::NONE,
             way,
         };
-        for filed in self.store.deliver(arriving, vec![filing]).await? {
-            filed?;
-        }
-        self.remove(&message).await?;
+        let apart = self.store.account(APART).await?;
+        let (mailbox, row) = &message.place;
+        let handed = self.store.hand_over(&apart, (mailbox.id, row.uid), arriving, filing).await;
+        handed.map_err(|error| match error {
+            StoreError::NoSuchMessage => QuarantineError::NoSuchMessage,
+            error => error.into(),
+        })?;
         Ok((message, reader))
     }
 
@@ -338,7 +342,7 @@ fn keep_oldest(found: &mut Vec<Quarantined>, most: usize) {
 /// What marks a message as wanted by its owner.
 const WANTED: SystemFlag = SystemFlag::Flagged;
 
-/// Whether a message is being thrown away, or has been released and has yet to go.
+/// Whether a message is being thrown away.
 fn is_going(entry: &Entry) -> bool {
     entry.flags.has(SystemFlag::Deleted)
 }
@@ -430,6 +434,8 @@ fn parse_id(id: &str) -> Option<(AccountId, Uid)> {
 
 #[cfg(test)]
 mod tests {
+    use directory::{NewAccount, NewPassword, Quota};
+    use mail_types::{Address, DomainName};
     use platform::clock::Clock;
     use platform::metrics::Metrics;
 
@@ -441,6 +447,14 @@ mod tests {
         let store = Store::open(place, mailstore::Settings::default(), clock.clone()).unwrap();
         let (path, settings) = (place.join("directory.db"), directory::Settings::default());
         let directory = Directory::open(&path, settings, clock, &Metrics::new()).unwrap();
+        directory.add_domain(&DomainName::parse("example.org").unwrap()).unwrap();
+        let ann = NewAccount {
+            address: Address::parse("ann@example.org").unwrap(),
+            password: NewPassword::Hash("{PLAIN}secret".into()),
+            display_name: None,
+            quota: Quota::default(),
+        };
+        assert_eq!(directory.add_account(ann).unwrap().id, AccountId(1));
         let mut intake = store.intake().unwrap();
         intake.write(b"Subject: x\r\n\r\nx\r\n").await.unwrap();
         let filing = filing(AccountId(1), Timestamp::from_unix_seconds(0), TransactionId(1)).unwrap();
@@ -461,10 +475,23 @@ mod tests {
         quarantine.want(order).await.unwrap();
         assert_eq!(remove(&apart, &mailbox, all.clone(), Some(before)).await.unwrap(), 0);
         assert_eq!(quarantine.wanted(Some(AccountId(1))).await.unwrap(), ["q1-1"]);
-        // What was released, but for its last step, is not released once more.
+        // What is being thrown away is not released.
         mark(&apart, &mailbox, &all, SystemFlag::Deleted, None).await.unwrap();
         quarantine.want(order).await.unwrap();
         assert!(quarantine.wanted(Some(AccountId(1))).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_released_twice_at_once_comes_once() {
+        let place = tempfile::tempdir().unwrap();
+        let (quarantine, apart, mailbox) = with_one(place.path()).await;
+        let release = |way| quarantine.release("q1-1", TransactionId(way), Timestamp::from_unix_seconds(0));
+        let (first, second) = tokio::join!(release(2), release(3));
+        assert_ne!(first.is_ok(), second.is_ok());
+        assert_eq!(apart.open_mailbox(mailbox.id).await.unwrap().messages(), 0);
+        let ann = quarantine.store.account(AccountId(1)).await.unwrap();
+        let mailboxes = ann.mailboxes().await.unwrap();
+        assert_eq!(mailboxes.by_name(&MailboxName::inbox()).unwrap().messages, 1);
     }
 
     #[test]

@@ -72,6 +72,12 @@ pub(crate) struct Subject<'a> {
     pub(crate) us: &'a DomainName,
 }
 
+impl Subject<'_> {
+    fn octets(&self) -> u64 {
+        self.trace.len() as u64 + self.reader.octets()
+    }
+}
+
 impl Engines {
     /// Whether a scanner wants to see mail of this listener.
     pub(crate) fn scans(&self, listener: Listener) -> bool {
@@ -178,36 +184,29 @@ async fn ask_spamd(
     settings: &SpamdSettings,
     subject: &Subject<'_>,
 ) -> Result<Scanned, Reply> {
-    let octets = subject.trace.len() as u64 + subject.reader.octets();
-    if octets > settings.scanner.octets_max {
-        return Ok(Scanned::note("spamd: not asked, the message is too large".into()));
-    }
     let mut head = Vec::new();
-    spamd::write_request(octets, settings.user.as_deref(), &mut head);
+    spamd::write_request(subject.octets(), settings.user.as_deref(), &mut head);
     let read = |octets: &[u8], is_all: bool| match is_all {
         true => spamd::read(octets).map(Some),
         false if octets.len() > spamd::ANSWER_OCTETS_MAX => Err(Nonsense::TooLong),
         false => Ok(None),
     };
-    let deadline = Instant::now() + settings.scanner.timeout;
-    match engine.ask(deadline, exchange(engine, deadline, head, subject, read)).await {
-        Ok(answer) => {
-            engine.counts.said(if answer.is_spam { Verdict::Spam } else { Verdict::Passed });
-            let rules =
-                answer.rules.iter().map(String::as_str).take(RULES_SHOWN).collect::<Vec<_>>().join(", ");
-            let found = Scanned {
-                evidence: vec![EngineHit {
-                    name: "SPAMD",
-                    points: answer.score * settings.factor,
-                    words: format!("SpamAssassin gives it {:.1} points: {rules}", answer.score),
-                }],
-                ..Scanned::note(format!("spamd: {:.1} of {:.1}: {rules}", answer.score, answer.required))
-            };
-            let consequence = if answer.is_spam { settings.at_spam } else { AtFinding::Points };
-            found.with(consequence, replies::REFUSED_AS_SPAM)
-        }
-        Err(failure) => unanswered(engine, &failure),
-    }
+    let answer = match ask(engine, &settings.scanner, head, subject, read).await {
+        Ok(answer) => answer,
+        Err(end) => return end,
+    };
+    engine.counts.said(if answer.is_spam { Verdict::Spam } else { Verdict::Passed });
+    let rules = answer.rules.iter().map(String::as_str).take(RULES_SHOWN).collect::<Vec<_>>().join(", ");
+    let found = Scanned {
+        evidence: vec![EngineHit {
+            name: "SPAMD",
+            points: answer.score * settings.factor,
+            words: format!("SpamAssassin gives it {:.1} points: {rules}", answer.score),
+        }],
+        ..Scanned::note(format!("spamd: {:.1} of {:.1}: {rules}", answer.score, answer.required))
+    };
+    let consequence = if answer.is_spam { settings.at_spam } else { AtFinding::Points };
+    found.with(consequence, replies::REFUSED_AS_SPAM)
 }
 
 async fn ask_rspamd(
@@ -215,10 +214,6 @@ async fn ask_rspamd(
     settings: &RspamdSettings,
     subject: &Subject<'_>,
 ) -> Result<Scanned, Reply> {
-    let octets = subject.trace.len() as u64 + subject.reader.octets();
-    if octets > settings.scanner.octets_max {
-        return Ok(Scanned::note("rspamd: not asked, the message is too large".into()));
-    }
     let address = subject.address.map(|address| address.to_string());
     let mut told = vec![("From", subject.sender), ("Helo", subject.hello), ("Queue-Id", subject.transaction)];
     told.extend(subject.recipients.iter().map(|recipient| ("Rcpt", recipient.as_str())));
@@ -227,16 +222,15 @@ async fn ask_rspamd(
     told.extend(subject.user.map(|user| ("User", user)));
     told.push(("MTA-Name", subject.us.as_str()));
     let mut head = Vec::new();
-    http::write_post("/checkv2", "rspamd", octets, &told, &mut head);
+    http::write_post("/checkv2", "rspamd", subject.octets(), &told, &mut head);
     let read =
         |octets: &[u8], is_all: bool| http::read(octets, is_all)?.map(|body| rspamd::read(&body)).transpose();
-    let deadline = Instant::now() + settings.scanner.timeout;
-    match engine.ask(deadline, exchange(engine, deadline, head, subject, read)).await {
+    match ask(engine, &settings.scanner, head, subject, read).await {
         Ok(answer) => {
             engine.counts.said(verdict_of(answer.action));
             follow_rspamd(settings, answer, subject.us)
         }
-        Err(failure) => unanswered(engine, &failure),
+        Err(end) => end,
     }
 }
 
@@ -305,6 +299,23 @@ fn is_trace(name: &str) -> bool {
 fn is_ours(name: &str, value: &str, us: &DomainName) -> bool {
     let is_result = name.eq_ignore_ascii_case("Authentication-Results");
     is_trace(name) || (is_result && results::is_forged(value.as_bytes(), std::slice::from_ref(us)))
+}
+
+/// What a scanner answers to a head and the message; where it is not asked or has no answer, what follows from that.
+async fn ask<T>(
+    engine: &Engine,
+    scanner: &ScannerSettings,
+    head: Vec<u8>,
+    subject: &Subject<'_>,
+    read: impl Fn(&[u8], bool) -> Result<Option<T>, Nonsense>,
+) -> Result<T, Result<Scanned, Reply>> {
+    if subject.octets() > scanner.octets_max {
+        let line = format!("{}: not asked, the message is too large", engine.health.name());
+        return Err(Ok(Scanned::note(line)));
+    }
+    let deadline = Instant::now() + scanner.timeout;
+    let answer = engine.ask(deadline, exchange(engine, deadline, head, subject, read)).await;
+    answer.map_err(|failure| unanswered(engine, &failure))
 }
 
 /// Sends a head and the message, and reads until `read` has an answer.

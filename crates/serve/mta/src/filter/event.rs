@@ -12,8 +12,8 @@ use mail_types::{
     SystemFlag, Uid, UidSet,
 };
 use mailstore::{
-    Account, Entry, FilingTarget, FlagChange, FlagChangeMode, FlagNames, MailboxInfo, MailboxList,
-    QuotaLimit, StoreError, Want,
+    Account, Entry, EventCause, FilingTarget, FlagChange, FlagChangeMode, FlagNames, MailboxEvent,
+    MailboxInfo, MailboxList, QuotaLimit, StoreError, Want,
 };
 use platform::workers::WorkError;
 use sieve::{Action, Decided, Detail, Extension, FileInto, Origin, RunFault, Stage};
@@ -43,33 +43,6 @@ const SCRIPT_ANNOTATION: &str = "/shared/imapsieve/script";
 /// Messages of one command whose scripts are run; the others of a larger one are passed over.
 const MESSAGES_MAX: usize = 1_000;
 
-/// What a client has done to messages of a mailbox.
-#[derive(Clone, Debug)]
-pub struct MailboxEvent {
-    /// Whose they are.
-    pub account: Account,
-    /// Where they are now.
-    pub mailbox: MailboxId,
-    /// Which ones.
-    pub uids: UidSet,
-    /// What was done.
-    pub cause: EventCause,
-}
-
-/// What was done to messages (RFC 6785 §2.2).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum EventCause {
-    /// They were appended.
-    Append,
-    /// They were copied or moved here.
-    Copy {
-        /// Where they were, or still are.
-        from: MailboxId,
-    },
-    /// These flags of theirs were set or taken away.
-    Flag(Vec<String>),
-}
-
 /// What scripts are told of an event.
 #[derive(Clone, Debug)]
 pub(crate) struct EventFacts {
@@ -80,13 +53,12 @@ pub(crate) struct EventFacts {
     pub(crate) flags: Vec<String>,
 }
 
-impl EventCause {
-    const fn name(&self) -> &'static str {
-        match self {
-            Self::Append => "APPEND",
-            Self::Copy { .. } => "COPY",
-            Self::Flag(_) => "FLAG",
-        }
+/// What scripts call a cause (RFC 6785 §4.9).
+const fn name(cause: &EventCause) -> &'static str {
+    match cause {
+        EventCause::Append => "APPEND",
+        EventCause::Copy { .. } => "COPY",
+        EventCause::Flag(_) => "FLAG",
     }
 }
 
@@ -231,7 +203,7 @@ impl Running<'_> {
             EventCause::Append | EventCause::Copy { .. } => String::new(),
         };
         let event = EventFacts {
-            cause: cause.name(),
+            cause: name(cause),
             mailbox: info.name.clone(),
             changed_flags,
             flags: names_of(&entry, view.keywords()),
@@ -240,7 +212,7 @@ impl Running<'_> {
             account: account.id(),
             owner: owner.address.clone(),
             reached_by: owner.address.clone(),
-            // Whatever it was, it is over (RFC 6785 §4.3).
+            // Whatever it was, it is over (RFC 6785 §4.9).
             envelope: sieve::Envelope::default(),
             is_junk: false,
             spam: None,

@@ -5,7 +5,7 @@ use directory::{Recipients, Resolution};
 use mail_types::{Address, ForwardPath, MailboxName, ReversePath};
 use mailstore::{Arriving, Filing, FilingTarget, FlagNames, Holding, QuotaLimit, StoreError};
 use message::{Collected, HeaderCollector, Span, Traits, fields, write_address_field, write_return_path};
-use queue::{BodyNeeds, MessageKind, NewMessage, Notify, Priority, Recipient};
+use queue::{BodyNeeds, MessageKind, NewMessage, Notify, Recipient};
 use sender_auth::arc::ChainResult;
 use sieve::Letter;
 use sieve::message::{Edition, Piece};
@@ -124,30 +124,19 @@ impl Desk<'_> {
         let routing = &self.known.settings.routing;
         let recipients: Vec<Recipient> = remote
             .into_iter()
-            .map(|to| Recipient {
-                destination: routing.destination(&ReversePath::Null, &to),
-                forward_path: to,
-                original_recipient: None,
-                notify: Notify::Never,
-                expanded_from: None,
+            .map(|to| {
+                let destination = routing.destination(&ReversePath::Null, &to);
+                Recipient::plain(to, destination, Notify::Never)
             })
             .collect();
+        // A name of its own: what becomes of it is not the way of the message that caused it.
+        let way = (self.rooms.next_transaction)();
         NewMessage {
-            // A name of its own: what becomes of it is not the way of the message that caused it.
-            way: (self.rooms.next_transaction)(),
-            arrived: self.brought.now,
             // RFC 3834 §3.3: whatever cannot be delivered of it comes back to nobody.
             reverse_path: ReversePath::Null,
-            submitter: None,
             kind: MessageKind::Report,
             needs: needs(message.summary().traits, &recipients),
-            require_tls: false,
-            priority: Priority::default(),
-            return_content: None,
-            envelope_id: None,
-            hold_until: None,
-            deliver_by: None,
-            recipients,
+            ..NewMessage::plain(way, self.brought.now, recipients)
         }
     }
 

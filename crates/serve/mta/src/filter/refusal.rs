@@ -4,7 +4,7 @@
 use mail_types::{EnhancedCode, ForwardPath};
 use mailstore::StoreError;
 use message::Action;
-use queue::{BodyNeeds, Diagnostic, MessageKind, NewReport, ReportTo};
+use queue::{Diagnostic, NewReport, ReportTo};
 use sieve::{Reject, RejectKind};
 use smtp::Reply;
 
@@ -102,17 +102,7 @@ impl Planner<'_> {
             routing: &known.settings.routing,
             returned_octets_max: 0,
         };
-        let asked = &self.envelope.parameters;
-        let about = About {
-            reverse_path: &self.envelope.reverse_path,
-            submitter: brought.submitter,
-            kind: MessageKind::Mail,
-            arrived: brought.now,
-            envelope_id: asked.envelope_id.as_ref().map(|id| id.as_str()),
-            return_content: None,
-            require_tls: asked.require_tls,
-            needs: BodyNeeds::default(),
-        };
+        let about = About::of(self.envelope, brought);
         let diagnostic = Diagnostic {
             remote: None,
             code: Some(replies::REFUSED_BY_FILTER.code),

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use mail_types::{AccountId, AddressDomain, DomainName, ForwardPath, ReversePath};
+use mail_types::{AddressDomain, DomainName, ForwardPath, ReversePath};
 use platform::guard::Offence;
 use platform::lines::{Wire, WireError};
 use platform::stream::Endpoint;
@@ -20,11 +20,11 @@ use crate::inspect::findings::Bringer;
 use crate::inspect::settle;
 use crate::screen::greeting::{hello_fault, reverse_evidence};
 use crate::screen::rates::{Brought, Place};
-use crate::screen::senders::{Attempt, GreyBounds, Greylisted, Origin, constant_sender};
+use crate::screen::senders::Origin;
 use crate::screen::{
-    Consequence, Evidence, Greylist, ListAction, ListHit, OnTrap, Refused, Screen, ScreenSettings, Sender,
+    Consequence, Evidence, ListAction, ListHit, OnTrap, Refused, Screen, ScreenSettings, Sender,
 };
-use crate::settings::Live;
+use crate::settings::{Live, Settings};
 use crate::{Door, Listener, Rooms};
 
 /// Messages to traps, aged, from which on their address or network is told of.
@@ -42,8 +42,6 @@ pub(crate) struct Screening {
     _place: Option<Place>,
     pub(super) client: Judged,
     is_client_judged: bool,
-    /// People who are not here that it has named.
-    pub(super) unknown_named: u32,
 }
 
 /// What was found about something.
@@ -65,7 +63,7 @@ pub(crate) struct Screened {
     pub(crate) is_trapped: bool,
     refusal: Option<(Refused, Reply)>,
     is_judged: bool,
-    spf: Option<SpfResult>,
+    pub(super) spf: Option<SpfResult>,
 }
 
 impl Judged {
@@ -101,14 +99,12 @@ impl Screening {
         (peer, local): (Endpoint, Endpoint),
     ) -> Result<Option<Box<Self>>, Reply> {
         let settings = &live.settings;
-        let (Some(screen), Some(address)) = (&door.rooms.screen, peer.address()) else { return Ok(None) };
-        let is_trusted = settings.routing.may_relay(Some(address)) || settings.checks.has_unchecked(address);
-        if listener != Listener::Relay || !settings.screen.is_on || is_trusted {
+        let Some(address) = stranger(settings, listener, peer).filter(|_| settings.screen.is_on) else {
             return Ok(None);
-        }
+        };
+        let Some(screen) = &door.rooms.screen else { return Ok(None) };
+        let is_neighbour = is_neighbour(address, local);
         let local = local.address().map(|address| address.to_canonical());
-        // Who comes from the address that it comes to is this host.
-        let is_neighbour = !platform::network::is_public(address) || local == Some(address.to_canonical());
         let place = match is_neighbour {
             true => None,
             false => match screen.rates.admit(address, settings.screen.rates) {
@@ -127,7 +123,6 @@ impl Screening {
             _place: place,
             client: Judged::default(),
             is_client_judged: false,
-            unknown_named: 0,
         })))
     }
 
@@ -388,97 +383,6 @@ impl Conversation {
         }
         Ok(())
     }
-
-    /// Asks a suspicious stranger to come again, unless he is known.
-    async fn greylist(
-        &mut self,
-        screening: &Screening,
-        settings: &ScreenSettings,
-        forward_path: &ForwardPath,
-        route: &Route,
-    ) -> Result<(), Reply> {
-        let Some(envelope) = self.session.envelope() else { return Ok(()) };
-        let (senders, reverse_path) = (screening.screen.senders(), envelope.reverse_path.clone());
-        let Some(suspicion) = self.suspicion(screening, settings.greylist, &reverse_path) else {
-            return Ok(());
-        };
-        let accounts: Vec<AccountId> = route.local().iter().map(|target| target.account).collect();
-        let is_known = match &reverse_path {
-            // A report on what these accounts have sent.
-            ReversePath::Null => senders.have_written(&accounts).await,
-            ReversePath::Address(sender) => {
-                !self.door.rooms.breaker.correspondents(&accounts, sender).await.is_empty()
-            }
-        };
-        if is_known {
-            return Ok(());
-        }
-        let Some(origin) = self.origin_of_mail() else { return Ok(()) };
-        let domain = sender_domain(&reverse_path).map_or("", DomainName::as_str);
-        // A report for mail that we passed on comes back to an address that only we could make.
-        let is_returned = reverse_path == ReversePath::Null && route.local().is_empty();
-        if is_returned || senders.is_allowed(&origin, domain).await {
-            return Ok(());
-        }
-        let recipient = match forward_path {
-            ForwardPath::Postmaster => return Ok(()),
-            ForwardPath::Address(address) => address.to_canonical().to_string(),
-        };
-        let attempt = Attempt { origin, sender: constant_sender(&reverse_path), recipient };
-        let seconds = |time: std::time::Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-        let bounds = GreyBounds {
-            delay_seconds: seconds(settings.greylist_delay),
-            window_seconds: seconds(settings.greylist_window),
-        };
-        let counts = &screening.screen.counts;
-        let (line, verdict) = match senders.greylist(attempt, bounds).await {
-            Greylisted::CameAgain => {
-                counts.came_again.increment();
-                ("greylist: it came again".to_owned(), Ok(()))
-            }
-            Greylisted::Wait(wait) => {
-                counts.greylisted.increment();
-                (format!("greylist: asked to come again, for {suspicion}"), Err(replies::greylisted(wait)))
-            }
-        };
-        if let Some(transaction) = self.transaction.as_mut()
-            && !transaction.checks.contains(&line)
-        {
-            transaction.checks.push(line);
-        }
-        verdict
-    }
-
-    /// Why a stranger has to show that it comes again; nothing where it need not.
-    fn suspicion(
-        &self,
-        screening: &Screening,
-        greylist: Greylist,
-        reverse_path: &ReversePath,
-    ) -> Option<String> {
-        let screened = &self.transaction.as_ref()?.screened;
-        let is_vouched = screening.client.is_vouched;
-        if greylist == Greylist::Off || screening.is_neighbour || is_vouched {
-            return None;
-        }
-        if let Some(evidence) = screened.evidence.iter().find(|one| one.points > 0.0) {
-            return Some(evidence.name.clone());
-        }
-        let has_sender = *reverse_path != ReversePath::Null;
-        match (screened.spf, greylist) {
-            (Some(SpfResult::Pass | SpfResult::TempError) | None, Greylist::Suspicious) => None,
-            (Some(result), Greylist::Suspicious) if has_sender => Some(format!("SPF says {result}")),
-            (_, Greylist::All) => Some("it is not known yet".to_owned()),
-            _ => None,
-        }
-    }
-
-    /// Where the mail comes from, as far as that stays the same when it comes again.
-    fn origin_of_mail(&self) -> Option<Origin> {
-        let screened = &self.transaction.as_ref()?.screened;
-        let envelope = self.session.envelope()?;
-        Origin::of(screened.spf, &envelope.reverse_path, self.client.peer.address()?)
-    }
 }
 
 impl Screened {
@@ -490,13 +394,17 @@ impl Screened {
     }
 }
 
-impl Origin {
-    fn of(spf: Option<SpfResult>, reverse_path: &ReversePath, address: IpAddr) -> Option<Self> {
-        match (spf, sender_domain(reverse_path)) {
-            (Some(SpfResult::Pass), Some(domain)) => Some(Self::Domain(domain.to_string())),
-            _ => Self::network(address),
-        }
-    }
+/// The address of a client of port 25 for whom nobody vouches: neither a host that may relay nor one whose mail is not checked.
+pub(super) fn stranger(settings: &Settings, listener: Listener, peer: Endpoint) -> Option<IpAddr> {
+    let address = peer.address().filter(|_| listener == Listener::Relay)?;
+    let is_trusted = settings.routing.may_relay(Some(address)) || settings.checks.has_unchecked(address);
+    (!is_trusted).then_some(address)
+}
+
+/// Whether a client is of a private network, or this host: who comes from the address that it comes to.
+pub(super) fn is_neighbour(address: IpAddr, local: Endpoint) -> bool {
+    let local = local.address().map(|address| address.to_canonical());
+    !platform::network::is_public(address) || local == Some(address.to_canonical())
 }
 
 pub(super) fn sender_domain(reverse_path: &ReversePath) -> Option<&DomainName> {

@@ -44,6 +44,8 @@ pub(crate) struct Conversation {
     pub(crate) receiving: Option<Box<Receiving>>,
     /// What is judged of a stranger.
     pub(crate) screening: Option<Box<Screening>>,
+    /// People who are not here that it has named.
+    pub(super) unknown_named: u32,
     /// The message that has come whole.
     pub(crate) arrived: Option<Arrived>,
     /// Whether a line has come.
@@ -129,6 +131,7 @@ pub(crate) async fn run(door: Arc<Door>, accepted: Accepted, listener: Listener)
         transaction: None,
         receiving: None,
         screening,
+        unknown_named: 0,
         arrived: None,
         has_spoken: false,
         milters: None,

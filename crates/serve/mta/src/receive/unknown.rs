@@ -8,43 +8,52 @@ use mail_types::ReversePath;
 use platform::guard::Offence;
 use sender_auth::spf::SpfResult;
 
-use super::screening::{Screening, sender_domain};
+use super::screening::{Screening, is_neighbour, sender_domain, stranger};
 use super::session::Conversation;
 use crate::screen::unknown::{ASKED_FROM, VOUCHED_MESSAGES, delay, is_credited};
 
 impl Conversation {
     /// Tells the guard, or lets the answer wait, or both.
     pub(super) async fn named_unknown(&mut self) {
-        let Some(mut screening) = self.screening.take() else {
-            return self.offended(Offence::UnknownTarget);
-        };
-        screening.unknown_named = screening.unknown_named.saturating_add(1);
-        let delay = if screening.is_neighbour {
+        self.unknown_named = self.unknown_named.saturating_add(1);
+        let delay = if let Some(named) = self.named_by_neighbour() {
             // What comes by way of it may be anybody's: the guard does not ban it, unless that is wanted.
             self.offended(Offence::UnknownTarget);
-            delay(self.named_by_neighbour(&screening))
-        } else if Box::pin(self.has_credit(&mut screening)).await {
-            screening.screen.counts.unknown_slowed.increment();
-            delay(screening.unknown_named)
+            delay(named)
+        } else if self.has_credit().await {
+            delay(self.unknown_named)
         } else {
             self.offended(Offence::UnknownTarget);
             Duration::ZERO
         };
-        self.screening = Some(screening);
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
     }
 
-    /// How many were named by way of a neighbour in this day, in however many connections.
-    fn named_by_neighbour(&self, screening: &Screening) -> u32 {
-        let of_day = screening.screen.unknown.count(screening.address, &self.door.rooms.clock);
-        of_day.unwrap_or_default().max(screening.unknown_named)
+    /// How many were named by way of a neighbour in this day, in however many connections, whether or not strangers are screened.
+    fn named_by_neighbour(&self) -> Option<u32> {
+        let address = stranger(&self.live.settings, self.client.listener, self.client.peer)?;
+        let rooms = &self.door.rooms;
+        let screen = rooms.screen.as_ref().filter(|_| is_neighbour(address, self.client.local))?;
+        let of_day = screen.unknown.count(address, &rooms.clock);
+        Some(of_day.unwrap_or_default().max(self.unknown_named))
+    }
+
+    /// Whether what is known of a screened stranger outweighs whom it names.
+    async fn has_credit(&mut self) -> bool {
+        let Some(mut screening) = self.screening.take() else { return false };
+        let has_credit = Box::pin(self.is_outweighed(&mut screening)).await;
+        if has_credit {
+            screening.screen.counts.unknown_slowed.increment();
+        }
+        self.screening = Some(screening);
+        has_credit
     }
 
     /// Whether what is known of a stranger's mail outweighs the unknown people that its network has named in this day. A spammer
     /// whose message was taken once gets nothing by it.
-    async fn has_credit(&mut self, screening: &mut Screening) -> bool {
+    async fn is_outweighed(&mut self, screening: &mut Screening) -> bool {
         let (address, screen) = (screening.address, screening.screen.clone());
         let Some(named) = screen.unknown.count(address, &self.door.rooms.clock) else { return false };
         if is_credited(named, screen.senders().merit_of_network(address).await) {

@@ -106,31 +106,20 @@ pub(crate) fn return_path_octets(reverse_path: &ReversePath, beginning: &[u8]) -
 mod tests {
     use super::*;
     use mail_types::{Address, DomainName, TransactionId};
-    use queue::{BodyNeeds, DeliverBy, Destination};
+    use queue::{DeliverBy, Destination};
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_640_400);
 
     fn message(notify: Notify) -> NewMessage {
+        let bob = Address::parse("bob@far.example").unwrap();
+        let far = Destination::Domain(DomainName::parse("far.example").unwrap());
+        let recipient = Recipient {
+            original_recipient: Some("rfc822;robert@far.example".into()),
+            ..Recipient::plain(bob, far, notify)
+        };
         NewMessage {
-            way: TransactionId(1),
-            arrived: NOW,
             reverse_path: ReversePath::Address(Address::parse("ann@example.org").unwrap()),
-            submitter: None,
-            kind: MessageKind::Mail,
-            needs: BodyNeeds::default(),
-            require_tls: false,
-            priority: Priority::default(),
-            return_content: None,
-            envelope_id: None,
-            hold_until: None,
-            deliver_by: None,
-            recipients: vec![Recipient {
-                forward_path: Address::parse("bob@far.example").unwrap(),
-                destination: Destination::Domain(DomainName::parse("far.example").unwrap()),
-                original_recipient: Some("rfc822;robert@far.example".into()),
-                notify,
-                expanded_from: None,
-            }],
+            ..NewMessage::plain(TransactionId(1), NOW, vec![recipient])
         }
     }
 

@@ -16,8 +16,7 @@ use message::{
 };
 use platform::clock::{Clock, Timestamp};
 use queue::{
-    BodyNeeds, Diagnostic, MessageKind, NewMessage, NewReport, Notify, Priority, Recipient, ReportTo,
-    ReturnContent,
+    BodyNeeds, Diagnostic, MessageKind, NewMessage, NewReport, Notify, Recipient, ReportTo, ReturnContent,
 };
 
 use super::advice::{self, Words};
@@ -438,26 +437,13 @@ fn report_entry(
     needs: BodyNeeds,
     require_tls: bool,
 ) -> NewMessage {
+    let destination = reporter.routing.destination(&ReversePath::Null, &to);
+    let recipient = Recipient::plain(to, destination, Notify::Never);
     NewMessage {
-        way,
-        arrived: reporter.clock.now(),
-        reverse_path: ReversePath::Null,
-        submitter: None,
         kind: MessageKind::Report,
         needs,
         require_tls,
-        priority: Priority::default(),
-        return_content: None,
-        envelope_id: None,
-        hold_until: None,
-        deliver_by: None,
-        recipients: vec![Recipient {
-            destination: reporter.routing.destination(&ReversePath::Null, &to),
-            forward_path: to,
-            original_recipient: None,
-            notify: Notify::Never,
-            expanded_from: None,
-        }],
+        ..NewMessage::plain(way, reporter.clock.now(), vec![recipient])
     }
 }
 

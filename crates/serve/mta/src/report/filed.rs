@@ -59,19 +59,26 @@ pub(crate) async fn tell(
             })
         })
         .collect();
-    let asked = &envelope.parameters;
-    let about = About {
-        reverse_path: &envelope.reverse_path,
-        submitter: brought.submitter,
-        kind: MessageKind::Mail,
-        arrived: brought.now,
-        envelope_id: asked.envelope_id.as_ref().map(|id| id.as_str()),
-        return_content: None,
-        require_tls: asked.require_tls,
-        needs: BodyNeeds::default(),
-    };
+    let about = About::of(envelope, brought);
     if let Err(error) = write(rooms, settings, about, header, &told).await {
         tracing::warn!(way = brought.way.to_text(), error, "a report of success could not be written");
+    }
+}
+
+impl<'a> About<'a> {
+    /// A message that has just come.
+    pub(crate) fn of<T>(envelope: &'a Envelope<T>, brought: Brought) -> Self {
+        let asked = &envelope.parameters;
+        Self {
+            reverse_path: &envelope.reverse_path,
+            submitter: brought.submitter,
+            kind: MessageKind::Mail,
+            arrived: brought.now,
+            envelope_id: asked.envelope_id.as_ref().map(|id| id.as_str()),
+            return_content: None,
+            require_tls: asked.require_tls,
+            needs: BodyNeeds::default(),
+        }
     }
 }
 

@@ -140,10 +140,7 @@ async fn each_client_has_a_connection_to_a_milter() {
 async fn tls_and_log_in_are_told() {
     let milter = FakeMilter::start(Script::default());
     let house = house(&[&milter]);
-    let mut peer = house.connect_tls(Listener::ImplicitSubmission).await;
-    peer.reply().await;
-    peer.say("EHLO laptop.example").await;
-    peer.say("AUTH PLAIN AGFubkBleGFtcGxlLm9yZwBzZWNyZXQ=").await;
+    let mut peer = house.connect_ann().await;
     assert_eq!(peer.say("MAIL FROM:<ann@example.org>").await, "250 2.1.0 Sender ok");
     let heard = milter.heard();
     let hello = heard.iter().find(|line| line.starts_with("DH")).unwrap();

@@ -144,6 +144,15 @@ impl House {
     }
 
     /// The same, with what its TLS session is bound by.
+    /// Ann's mail program, which has logged in.
+    pub(crate) async fn connect_ann(&self) -> Peer {
+        let mut peer = self.connect_tls(Listener::ImplicitSubmission).await;
+        peer.reply().await;
+        peer.say("EHLO laptop.example").await;
+        assert!(peer.say("AUTH PLAIN AGFubkBleGFtcGxlLm9yZwBzZWNyZXQ=").await.starts_with("235"));
+        peer
+    }
+
     pub(crate) async fn connect_tls_session(&self, listener: Listener) -> (Peer, tls::Session) {
         self.street.connect_tls(listener, Endpoint::Inet("192.0.2.1:4711".parse().unwrap())).await
     }

@@ -221,10 +221,7 @@ async fn our_peoples_mail_is_signed_with_both_keys() {
     let rsa = KeyFor::new(domain("example.org"), Selector::parse("r1").unwrap(), rsa).unwrap();
     let keys = vec![rsa, key("example.org", "e1")];
     house.directory.add_dkim_keys(keys.clone(), DkimKeyState::Signing).unwrap();
-    let mut peer = house.connect_tls(Listener::ImplicitSubmission).await;
-    peer.reply().await;
-    peer.say("EHLO laptop").await;
-    peer.say("AUTH PLAIN AGFubkBleGFtcGxlLm9yZwBzZWNyZXQ=").await;
+    let mut peer = house.connect_ann().await;
     peer.say("MAIL FROM:<ann@example.org>").await;
     peer.say("RCPT TO:<bob@example.org>").await;
     peer.say("DATA").await;
