@@ -282,6 +282,25 @@ fn what_is_kept_apart_of_an_account_goes_with_it() -> Result<()> {
 }
 
 #[test]
+fn of_what_the_record_does_not_have_the_header_tells() -> Result<()> {
+    let house = House::new("")?;
+    house.take(EVE, &[ANN], &letter(EVE, ANN, "test", GTUBE))?;
+    let old = house.lying(ANN, "Junk")?[0].1.replace("<test@strangers.example>", "<old@strangers.example>");
+    house.server.imap(ANN)?.append("Junk", "", old.as_bytes())?;
+    let why = house.server.command(&["spam", "explain", "old@strangers.example"])?;
+    ensure!(
+        why.starts_with(&format!("{ANN}, Junk, 2, of ")) && why.contains("was spam when it came"),
+        "{why}"
+    );
+    ensure!(why.contains("+1000.00  GTUBE"), "{why}");
+    let told = house.server.command(&["--json", "spam", "explain", "<old@strangers.example>"])?;
+    let told: serde_json::Value = serde_json::from_str(&told)?;
+    ensure!(told[0]["uid"] == 2 && told[0]["told"]["hits"][0]["rule"] == "GTUBE", "{told}");
+    ensure!(house.server.command(&["spam", "explain", "<nowhere@strangers.example>"]).is_err());
+    Ok(())
+}
+
+#[test]
 fn people_are_told_why_and_what_if() -> Result<()> {
     let house = House::new("")?;
     house.take(EVE, &[ANN], &letter(EVE, ANN, "test", GTUBE))?;

@@ -17,6 +17,7 @@ mod sieve_lists;
 mod sieve_trial;
 mod socket;
 mod spam;
+mod spam_kept;
 mod spam_replay;
 mod unlock;
 
@@ -37,6 +38,7 @@ pub(crate) use sieve_lines::{
 };
 pub(crate) use socket::AdminSocket;
 pub(crate) use spam::{MessageGiven, SpamChecked, SpamHit, SpamLearned, SpamRequest, SpamStatus, SpamTold};
+pub(crate) use spam_kept::SpamKept;
 pub(crate) use spam_replay::{SpamReplay, SpamReplayed};
 
 /// A request, as it goes over the admin socket: one line of JSON.
@@ -389,6 +391,10 @@ pub(crate) enum Answer {
     /// What is thought of messages.
     SpamChecked {
         checked: Vec<SpamChecked>,
+    },
+    /// What the headers of mail that is there tell.
+    SpamKept {
+        kept: Vec<SpamKept>,
     },
     /// What the content filter would have done with mail that is there.
     SpamLearned {

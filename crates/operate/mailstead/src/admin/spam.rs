@@ -34,6 +34,8 @@ pub(crate) enum SpamRequest {
     Forget { address: Option<String>, to_yesterday: bool },
     /// What is thought of messages, for an account if one is named.
     Check { address: Option<String>, messages: Vec<MessageGiven> },
+    /// What the headers of mail that is there tell, by its Message-ID.
+    Kept { message_id: String },
     /// What would be done with mail that is there.
     Replay(super::spam_replay::SpamReplay),
 }
@@ -102,6 +104,28 @@ pub(crate) struct SpamTold {
     pub(crate) hits: Vec<SpamHit>,
 }
 
+impl SpamHit {
+    pub(crate) fn all(hits: &[spam::Hit]) -> Vec<SpamHit> {
+        let hit = |hit: &spam::Hit| SpamHit {
+            rule: hit.name().to_owned(),
+            points: hit.points(),
+            words: hit.words().to_owned(),
+        };
+        hits.iter().map(hit).collect()
+    }
+}
+
+impl SpamTold {
+    pub(crate) fn of(told: &ToldVerdict) -> SpamTold {
+        SpamTold {
+            is_unwanted: told.is_unwanted,
+            score: told.score,
+            required: told.required,
+            hits: SpamHit::all(&told.hits),
+        }
+    }
+}
+
 /// What the filter has learned.
 #[derive(Clone, Serialize, Deserialize, Debug)]
 pub(crate) struct SpamStatus {
@@ -128,6 +152,7 @@ pub(super) async fn act(house: &House, request: SpamRequest) -> anyhow::Result<A
             forget(house, address.as_deref(), to_yesterday).await
         }
         SpamRequest::Check { address, messages } => check(house, address.as_deref(), messages).await,
+        SpamRequest::Kept { message_id } => super::spam_kept::kept(house, &message_id).await,
         SpamRequest::Replay(asked) => super::spam_replay::replay(house, asked).await,
     }
 }
@@ -288,15 +313,6 @@ pub(super) fn raised(told: &ToldVerdict, catalogue: &spam::Catalogue, is_whole: 
 }
 
 pub(super) fn line(file: String, judged: &TrialVerdict, told: Option<&ToldVerdict>) -> SpamChecked {
-    let hits = |hits: &[spam::Hit]| {
-        hits.iter()
-            .map(|hit| SpamHit {
-                rule: hit.name().to_owned(),
-                points: hit.points(),
-                words: hit.words().to_owned(),
-            })
-            .collect()
-    };
     SpamChecked {
         file,
         is_whole: true,
@@ -304,13 +320,8 @@ pub(super) fn line(file: String, judged: &TrialVerdict, told: Option<&ToldVerdic
         required: judged.taste.tag2,
         action: action(judged),
         probability: judged.verdict.judgement().map(spam::Judgement::probability),
-        hits: hits(judged.verdict.hits()),
-        told: told.map(|told| SpamTold {
-            is_unwanted: told.is_unwanted,
-            score: told.score,
-            required: told.required,
-            hits: hits(&told.hits),
-        }),
+        hits: SpamHit::all(judged.verdict.hits()),
+        told: told.map(SpamTold::of),
     }
 }
 

@@ -69,6 +69,7 @@ pub(super) fn answer(answer: &Answer, json: bool) -> anyhow::Result<ExitCode> {
         Answer::SieveEntries { entries } => lines(entries),
         Answer::SpamChecked { checked } => checked.iter().for_each(super::spam_check::print),
         Answer::SpamLearned { learned } => super::spam::print_learned(learned),
+        Answer::SpamKept { kept } => kept.iter().for_each(super::spam_check::print_kept),
         Answer::SpamReplayed { replayed } => super::spam::print_replay(replayed),
         Answer::SpamStatus { status } => super::spam::print_status(status),
         Answer::Quarantined { messages } => super::quarantine::print(messages),

@@ -12,7 +12,9 @@ use spam::{
 };
 
 use super::letters::{self, LETTER_OCTETS_MAX, Letter};
-use crate::admin::{self, Answer, MessageGiven, Request, SpamChecked, SpamHit, SpamRequest, SpamTold};
+use crate::admin::{
+    self, Answer, MessageGiven, Request, SpamChecked, SpamHit, SpamKept, SpamRequest, SpamTold,
+};
 
 /// Signals of the model shown for each message.
 const SIGNALS_SHOWN: usize = 12;
@@ -120,23 +122,9 @@ fn on_the_first_day(
         required: Thresholds::default().tag2,
         action: action.map_or("pass", SpamAction::word).to_owned(),
         probability: Some(judgement.probability()),
-        hits: hits(verdict.hits()),
-        told: ToldVerdict::read(octets).map(|told| SpamTold {
-            is_unwanted: told.is_unwanted,
-            score: told.score,
-            required: told.required,
-            hits: hits(&told.hits),
-        }),
+        hits: SpamHit::all(verdict.hits()),
+        told: ToldVerdict::read(octets).as_ref().map(SpamTold::of),
     }
-}
-
-fn hits(hits: &[spam::Hit]) -> Vec<SpamHit> {
-    let hit = |hit: &spam::Hit| SpamHit {
-        rule: hit.name().to_owned(),
-        points: hit.points(),
-        words: hit.words().to_owned(),
-    };
-    hits.iter().map(hit).collect()
 }
 
 pub(super) fn print(checked: &SpamChecked) {
@@ -157,7 +145,8 @@ fn print_hits(hits: &[SpamHit]) {
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Explain {
-    /// A file with the message; else its Message-ID, the id of its way, or an address, which are looked up in the record.
+    /// A file with the message; else its Message-ID, the id of its way, or an address, which are looked up in the record. Of what
+    /// is not in there any more the header tells, if the Message-ID is asked for and it lies here still.
     what: String,
 }
 
@@ -170,7 +159,7 @@ pub(super) fn explain(asked: &Explain, config: &Path, json: bool) -> anyhow::Res
     let Answer::Trace { steps } = answer else { return super::print::answer(&answer, json) };
     let told: Vec<_> = steps.iter().filter(|step| step["step"] == "received").map(of_step).collect();
     if told.is_empty() {
-        anyhow::bail!("nothing is recorded of {}", asked.what);
+        return explain_kept(&asked.what, config, json);
     }
     if json {
         println!("{:#}", serde_json::Value::Array(told));
@@ -188,6 +177,36 @@ pub(super) fn explain(asked: &Explain, config: &Path, json: bool) -> anyhow::Res
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is told by the headers of messages that the record does not have any more.
+fn explain_kept(message_id: &str, config: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let asked = SpamRequest::Kept { message_id: message_id.to_owned() };
+    let answer = admin::ask(config, Request::Spam { asked })?;
+    if matches!(&answer, Answer::SpamKept { kept } if kept.is_empty()) {
+        anyhow::bail!("nothing is recorded of {message_id}, and no message here has that Message-ID");
+    }
+    super::print::answer(&answer, json)
+}
+
+pub(super) fn print_kept(kept: &SpamKept) {
+    let SpamKept { address, mailbox, uid, date, told } = kept;
+    let place = match address {
+        Some(address) => format!("{address}, {mailbox}, {uid}"),
+        None => "kept apart".to_owned(),
+    };
+    match told {
+        Some(told) => {
+            println!("{}, of {date}: {}", shown(&place), in_words_then(told));
+            print_hits(&told.hits);
+        }
+        None => println!("{}, of {date}: its header tells of no verdict", shown(&place)),
+    }
+}
+
+fn in_words_then(told: &SpamTold) -> String {
+    let what = if told.is_unwanted { "spam" } else { "no spam" };
+    format!("was {what} when it came, score {:.2} (spam from {:.2})", told.score, told.required)
 }
 
 /// What the record of a message says of its content, and of where it went.
@@ -232,11 +251,7 @@ fn explain_file(file: PathBuf, config: &Path, json: bool) -> anyhow::Result<Exit
     }
     for one in &checked {
         if let Some(told) = &one.told {
-            let what = if told.is_unwanted { "spam" } else { "no spam" };
-            println!(
-                "{}: was {what} when it came, score {:.2} (spam from {:.2})",
-                one.file, told.score, told.required
-            );
+            println!("{}: {}", one.file, in_words_then(told));
             print_hits(&told.hits);
             println!("today:");
         }
