@@ -12,7 +12,7 @@ const OCTETS: usize = 256 * 1024;
 const TIME_MAX: Duration = Duration::from_secs(10);
 
 /// What readers act on: each is repeated, behind a beginning that chooses the reader.
-const PIECES: [&[u8]; 36] = [
+const PIECES: [&[u8]; 40] = [
     b"\n-",
     b"--\n",
     b"--b\n",
@@ -47,13 +47,18 @@ const PIECES: [&[u8]; 36] = [
     b"\x28\xb5\x2f\xfd\0\x58\x01\0\0",
     b"\x50\x2a\x4d\x18\0\0\0\0",
     b"1AY&SY\0\0\0\0\0\0\0\x80\0\x80\0\x20\0",
+    // Codes of RAR 4 that end at once, blocks of RAR 5 with codes and without, and entries that are such a block.
+    b"\x00\x7f\x88\xbf\xfe\xb7\xfe\xc8",
+    b"\x85\xd7\x08\x01\xfe\x22\xf6\xbf\xff\xfc\xb0",
+    b"\x85\xd7\x08\x01\xfe\x22\xf6\xbf\xff\xfc\xb0\0\x5b\x01\0\0\x5b\x01\0\0\x5b\x01\0\0\x5b\x01\0\0\x5b\x01\0",
+    b"\0\0\0\0\x0b\x02\x02\x0b\0\x01\0\x80\x03\0\x01a\x85\xd7\x08\x01\xfe\x22\xf6\xbf\xff\xfc\xb0",
     // Records of rare archives and of directories.
     b"a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
     b"\x22\0\xff\0\0\0\0\0\0\0\0\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\x02\0\0\x01\0\0\x01\x01a",
     b"\x01\x01\x02\0",
 ];
 
-const BEGINNINGS: [&[u8]; 16] = [
+const BEGINNINGS: [&[u8]; 18] = [
     b"",
     b"Content-Type: multipart/mixed; boundary=b\n\n",
     b"Content-Type: a/b; name=a.zip\n\nPK\x03\x04",
@@ -63,6 +68,8 @@ const BEGINNINGS: [&[u8]; 16] = [
     b"Content-Type: a/b\n\n<?xml ",
     b"Content-Type: a/b\n\n<html><script>",
     b"Content-Type: a/b\n\nRar!\x1a\x07\x01\x00",
+    b"Content-Type: a/b\n\nRar!\x1a\x07\x01\0\0\0\0\0\x0f\x02\x02\xff\xff\x3f\0\xff\xff\x3f\0\x80\x03\0\x01a",
+    b"Content-Type: a/b\n\nRar!\x1a\x07\0\0\0\x74\0\x80\x21\0\xff\xff\xff\0\xff\xff\xff\0\0\0\0\0\0\0\0\0\0\x1d\x33\x01\0\0\0\0\0a",
     b"Content-Type: a/b\n\n\xfd7zXZ\0\0\0\0\0\0\0\x02\0\x21\x01\x16\0\0\0\0\0\0\0",
     b"Content-Type: a/b\n\nBZh91AY&SY\0\0\0\0\0\0\0\x80\0\x80\0\x20\0",
     b"Content-Type: a/b\n\n\x28\xb5\x2f\xfd\0\x58",

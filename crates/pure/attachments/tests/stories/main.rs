@@ -5,6 +5,8 @@ mod archives;
 mod bounds;
 mod documents;
 mod made;
+mod made_rar;
 mod messages;
 mod packed;
+mod rar;
 mod rare;
