@@ -44,7 +44,8 @@ pub(crate) enum Kind {
     Zstd,
     /// lz4, compress and the like: what is inside is not looked at.
     Packed,
-    /// cab, ace, arj and the like.
+    Cabinet,
+    /// ace, arj and the like.
     RareArchive,
     Tnef,
     Pdf,
@@ -91,7 +92,7 @@ impl Kind {
             Kind::WindowsScript | Kind::BatchScript => Class::Script,
             Kind::ShellScript => Class::ShellScript,
             Kind::Shortcut => Class::Shortcut,
-            Kind::DiskImage | Kind::RareArchive => Class::RareContainer,
+            Kind::DiskImage | Kind::Cabinet | Kind::RareArchive => Class::RareContainer,
             Kind::RegistryFile | Kind::CompiledHelp | Kind::OneNote | Kind::Flash => Class::ActiveDocument,
             Kind::Packed => Class::Opaque,
             _ => return None,
@@ -130,7 +131,7 @@ impl Kind {
             Kind::Zstd => "packed by zstd",
             Kind::SevenZip => "a 7-Zip archive",
             Kind::Packed => "packed in a way that is not looked into",
-            Kind::RareArchive => "an archive of a kind that hardly anybody sends",
+            Kind::Cabinet | Kind::RareArchive => "an archive of a kind that hardly anybody sends",
             Kind::Tnef => "a winmail.dat",
             Kind::Pdf => "a PDF",
             Kind::Rtf => "an RTF document",
@@ -202,7 +203,7 @@ const SIGNATURES: &[(&[u8], Kind)] = &[
     (b"\x04\x22\x4d\x18", Kind::Packed),
     (b"LZIP\x01", Kind::Lzip),
     (b"\x1f\x9d", Kind::Packed),
-    (b"MSCF\0\0\0\0", Kind::RareArchive),
+    (b"MSCF\0\0\0\0", Kind::Cabinet),
     (b"MSWIM\0\0\0", Kind::RareArchive),
     (b"xar!\0", Kind::RareArchive),
     (b"ISc(", Kind::RareArchive),

@@ -17,6 +17,8 @@
 mod allowance;
 mod bzip2;
 mod bzip2_code;
+mod cab;
+mod cab_files;
 mod content;
 mod declared;
 mod digest;
@@ -35,7 +37,9 @@ mod listed;
 mod listed_record;
 mod lzma;
 mod lzma_file;
+mod lzx;
 mod markup;
+mod mszip;
 mod name;
 mod office;
 mod ole;

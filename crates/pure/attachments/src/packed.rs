@@ -3,9 +3,8 @@
 
 use crate::bzip2::Bzip2;
 use crate::content::{Content, Nesting, Role};
-use crate::examination::Examination;
+use crate::examination::{Ending, Examination};
 use crate::kind::Kind;
-use crate::limits::RATIO_FREE_OCTETS;
 use crate::lzma_file::LzmaFile;
 use crate::name;
 use crate::policy::Class;
@@ -33,6 +32,24 @@ pub(crate) enum Step {
     /// In a way that programs write and that is not unpacked.
     Skipped,
 }
+
+impl Step {
+    /// What is to be said where unpacking ends with it, if anything.
+    pub(crate) fn ending(self) -> Option<Ending> {
+        let (class, words) = match self {
+            Step::More | Step::Ended => return None,
+            Step::Wants | Step::Damaged => (Class::Opaque, "is damaged and was not looked into to its end"),
+            Step::TooFar => (Class::Incomplete, NEEDS_MEMORY),
+            Step::Unknown => (Class::Opaque, "is packed in a way that is not looked into"),
+            Step::Skipped => (Class::Incomplete, "is packed in a way that is not looked into to its end"),
+        };
+        Some((class, words.to_owned()))
+    }
+}
+
+/// What is said where there is too little memory.
+pub(crate) const NEEDS_MEMORY: &str =
+    "needs more memory to be unpacked than one message is given, and was not looked into to its end";
 
 #[derive(Debug)]
 enum Unpacker {
@@ -181,7 +198,7 @@ impl PackedReader {
             used += taken;
             self.packed_octets += taken as u64;
             if let Some(ending) = self.hand_over(examination) {
-                break ending;
+                break Some(ending);
             }
             match step {
                 Step::More => {}
@@ -193,21 +210,7 @@ impl PackedReader {
                     let words = "goes on in another file and was not looked into to its end";
                     break Some((Class::Incomplete, words.to_owned()));
                 }
-                Step::Wants | Step::Damaged => {
-                    break Some((Class::Opaque, "is damaged and was not looked into to its end".to_owned()));
-                }
-                Step::Ended => break None,
-                Step::TooFar => {
-                    let words = "needs more memory to be unpacked than one message is given, and was not looked into to its end";
-                    break Some((Class::Incomplete, words.to_owned()));
-                }
-                Step::Unknown => {
-                    break Some((Class::Opaque, "is packed in a way that is not looked into".to_owned()));
-                }
-                Step::Skipped => {
-                    let words = "is packed in a way that is not looked into to its end";
-                    break Some((Class::Incomplete, words.to_owned()));
-                }
+                step => break step.ending(),
             }
         };
         if let (None, Some(Unpacker::Rar(unpacker))) = (&ending, self.unpacker.take()) {
@@ -235,21 +238,15 @@ impl PackedReader {
     }
 
     /// Hands over what was unpacked; what is to be said where a bound was reached.
-    fn hand_over(&mut self, examination: &mut Examination) -> Option<Option<(Class, String)>> {
+    fn hand_over(&mut self, examination: &mut Examination) -> Option<Ending> {
         let made = self.out.len();
-        if examination.count_expanded(made) < made {
-            let words = "becomes more than is unpacked of one message".to_owned();
-            return Some(Some((Class::Incomplete, words)));
+        if let Some(ending) = examination.end_of_expanded(made) {
+            return Some(ending);
         }
         self.unpacked_octets += made as u64;
         if let Some(content) = &mut self.content {
             content.feed(&self.out, examination);
         }
-        let times = examination.limits.ratio_max;
-        let is_bomb = self.unpacked_octets > self.packed_octets.saturating_mul(times).max(RATIO_FREE_OCTETS);
-        is_bomb.then(|| {
-            let words = format!("becomes more than {times} times as long when it is unpacked");
-            Some((Class::Bomb, words))
-        })
+        examination.end_of_ratio(self.packed_octets, self.unpacked_octets)
     }
 }

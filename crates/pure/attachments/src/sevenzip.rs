@@ -5,6 +5,7 @@ use crate::allowance::Lease;
 use crate::content::{Content, Nesting, Role};
 use crate::examination::Examination;
 use crate::name;
+use crate::packed::NEEDS_MEMORY;
 use crate::policy::Class;
 use crate::sevenzip_header::{Header, encoded, entries};
 
@@ -139,8 +140,7 @@ impl SevenZipReader {
         let before = offset.min(TAIL_OCTETS_MAX);
         let octets_wanted = (before + octets) as usize;
         if !self.lease.grow(octets_wanted + octets as usize * READING_TIMES) {
-            let words = "needs more memory to be unpacked than one message is given, and was not looked into to its end";
-            return self.end(Some((Class::Incomplete, words)), examination);
+            return self.end(Some((Class::Incomplete, NEEDS_MEMORY)), examination);
         }
         let tail = Tail {
             position: offset - before,

@@ -11,6 +11,8 @@ use attachments::{Inspector, Rules};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+#[path = "stories/made_cab.rs"]
+mod made_cab;
 #[path = "stories/made_rar.rs"]
 mod made_rar;
 
@@ -202,6 +204,13 @@ fn windows_are_counted_and_what_is_around_them_is_bounded() {
         nested = rar(coded.literals(&nested).finish(), nested.len());
     }
     check_with_windows("filters", windows, &[header("a.rar"), nested].concat());
+    let cab =
+        |octets: &[u8]| made_cab::Cab::default().mszip(octets).file("a.cab", 0, 0, octets.len()).finish();
+    let nested = (0..8).fold(noise[..1 << 20].to_vec(), |inner, _| cab(&inner));
+    check_with_windows("cab in cab", windows, &[header("a.cab"), nested].concat());
+    let name = "n".repeat(4_000);
+    let files = (0..2_500).fold(made_cab::Cab::default().stored(b"x"), |cab, _| cab.file(&name, 0, 0, 1));
+    check_with_windows("files of a cab", windows, &[header("a.cab"), files.finish()].concat());
     // What is short needs little, whatever it could.
     let short = 64 * 1024;
     check_with_windows(
@@ -211,6 +220,9 @@ fn windows_are_counted_and_what_is_around_them_is_bounded() {
     );
     for archive in [include_bytes!("files/solid4.rar").as_slice(), include_bytes!("files/solid5.rar")] {
         check_with_windows("short rar", short, &[header("a.rar"), archive.to_vec()].concat());
+    }
+    for archive in [include_bytes!("files/mszip.cab").as_slice(), include_bytes!("files/lzx.cab")] {
+        check_with_windows("short cab", 6 * short, &[header("a.cab"), archive.to_vec()].concat());
     }
     check_with_windows(
         "short lzip",

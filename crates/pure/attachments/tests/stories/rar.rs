@@ -1,7 +1,6 @@
 //! RAR archives: what is stored or packed in them is looked into, as RAR 6.23 writes them (`-ma5` and `-ma4`) and as nobody does.
 
-use attachments::{Class, HashList, HashListBuilder, Limits, Rules, WindowAllowance};
-use aws_lc_rs::digest::{SHA256, digest};
+use attachments::{Class, Limits, Rules, WindowAllowance};
 
 use crate::made::*;
 use crate::made_rar::*;
@@ -67,22 +66,6 @@ fn sound() -> Vec<u8> {
         }
     }
     octets
-}
-
-fn knowing(contents: &[&[u8]]) -> Rules {
-    let mut builder = HashListBuilder::new();
-    for content in contents {
-        let hex: String =
-            digest(&SHA256, content).as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
-        builder.take_line(hex.as_bytes()).unwrap();
-    }
-    Rules { lists: vec![HashList::open(builder.build()).unwrap()], ..Rules::default() }
-}
-
-/// How many contents come out as they were.
-fn known(contents: &[&[u8]], archive: &[u8]) -> usize {
-    let report = inspect_with(knowing(contents), &attached("a.rar", archive));
-    report.findings.iter().filter(|finding| finding.class == Class::Listed).count()
 }
 
 #[test]
