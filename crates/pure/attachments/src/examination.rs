@@ -34,6 +34,9 @@ pub(crate) struct Examination {
     windows: Arc<AtomicUsize>,
 }
 
+/// What is said where archives become too much.
+pub(crate) const BECOMES_TOO_MUCH: &str = "becomes more than is unpacked of one message";
+
 /// Why something was not looked into to its end.
 pub(crate) type Ending = (Class, String);
 
@@ -115,7 +118,7 @@ impl Examination {
     /// Counts what was unpacked; what is to be said where it is more than may be.
     pub(crate) fn end_of_expanded(&mut self, octets: usize) -> Option<Ending> {
         let is_too_much = self.count_expanded(octets) < octets;
-        is_too_much.then(|| (Class::Incomplete, "becomes more than is unpacked of one message".to_owned()))
+        is_too_much.then(|| (Class::Incomplete, BECOMES_TOO_MUCH.to_owned()))
     }
 
     /// What is to be said where so much becomes far more.
