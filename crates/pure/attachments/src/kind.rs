@@ -205,6 +205,7 @@ const SIGNATURES: &[(&[u8], Kind)] = &[
     (b"\x1f\x9d", Kind::Packed),
     (b"MSCF\0\0\0\0", Kind::Cabinet),
     (b"MSWIM\0\0\0", Kind::RareArchive),
+    (b"RE~^", Kind::RareArchive),
     (b"xar!\0", Kind::RareArchive),
     (b"ISc(", Kind::RareArchive),
     (b"StuffIt (c)", Kind::RareArchive),

@@ -4,7 +4,6 @@
 use crate::content::{Content, Nesting, Role};
 use crate::examination::Examination;
 use crate::kind::Kind;
-use crate::name;
 use crate::packed::{PackedReader, Rest};
 use crate::policy::Class;
 use crate::rar_header::{File, Header, HeaderKind, Method};
@@ -158,8 +157,8 @@ impl RarReader {
     }
 
     fn begin_file(&mut self, file: File, data_octets: u64, examination: &mut Examination) -> Entry {
-        let names = vec![name::text_of(&file.name)];
-        let content = Content::new(&self.place, self.nesting, names, String::new(), Role::Entry, examination);
+        let content =
+            Content::new(&self.place, self.nesting, file.names, String::new(), Role::Entry, examination);
         if file.is_encrypted {
             examination.find(Class::Encrypted, &content.place, "is encrypted");
             if matches!(file.method, Method::Packed(_)) {

@@ -1,5 +1,6 @@
 //! Headers in RAR archives of versions 4 and 5 (technote.txt of RAR).
 
+use crate::name;
 use crate::rar_unpack::{Generation, Packing};
 
 /// The version in which entries of RAR 4 have been packed since 2.9, and the next, which is none for files.
@@ -27,7 +28,8 @@ pub(crate) enum HeaderKind {
 
 #[derive(Debug)]
 pub(crate) struct File {
-    pub(crate) name: Vec<u8>,
+    /// What it may be called, as most programs do first.
+    pub(crate) names: Vec<String>,
     pub(crate) is_encrypted: bool,
     pub(crate) method: Method,
     /// It goes on from the last volume, and in the next one.
@@ -124,12 +126,62 @@ fn old_file(header: &[u8], flags: u16) -> Option<File> {
         _ => Method::Other,
     };
     Some(File {
-        name: name.split(|octet| *octet == 0).next().unwrap_or_default().to_vec(),
+        names: old_names(name),
         is_encrypted: flags & 4 != 0,
         method,
         is_begun: flags & 1 != 0,
         goes_on: flags & 2 != 0,
     })
+}
+
+/// The name, and behind a zero how it is written in Unicode: what differs, in units of 16 bits.
+fn old_names(octets: &[u8]) -> Vec<String> {
+    let mut parts = octets.splitn(2, |octet| *octet == 0);
+    let plain = parts.next().unwrap_or_default();
+    let mut names = vec![name::text_of(plain)];
+    // Most programs go by this one.
+    let unicode = parts.next().and_then(|coded| unicode_name(plain, coded));
+    if let Some(unicode) = unicode.filter(|unicode| !unicode.is_empty() && names.first() != Some(unicode)) {
+        names.insert(0, unicode);
+    }
+    names
+}
+
+/// The high octet of most units, then groups of four units: how they are coded, two bits each, and they.
+fn unicode_name(plain: &[u8], coded: &[u8]) -> Option<String> {
+    let (high, mut rest) = coded.split_first()?;
+    let (mut units, mut codings, mut left) = (Vec::new(), 0, 0);
+    // A name is no longer than all that stands there.
+    while !rest.is_empty() && units.len() < plain.len() + 2 * coded.len() {
+        if left == 0 {
+            (codings, rest) = rest.split_first().map(|(first, behind)| (*first, behind))?;
+            left = 8;
+        }
+        left -= 2;
+        let octets = match codings >> left & 3 {
+            0 | 1 => 1,
+            2 => 2,
+            // As in the plain name, or by so much more.
+            _ => 1 + rest.first().map_or(0, |times| usize::from(times >> 7)),
+        };
+        let Some((some, behind)) = rest.split_at_checked(octets) else { break };
+        rest = behind;
+        match (codings >> left & 3, some) {
+            (0, [low]) => units.push(u16::from(*low)),
+            (_, [low]) if codings >> left & 3 == 1 => units.push(u16::from_le_bytes([*low, *high])),
+            (2, [low, high]) => units.push(u16::from_le_bytes([*low, *high])),
+            (_, [times, more @ ..]) => {
+                let begin = units.len();
+                let same = plain.iter().skip(begin).take(usize::from(times & 0x7f) + 2);
+                units.extend(same.map(|octet| match more {
+                    [more] => u16::from_le_bytes([octet.wrapping_add(*more), *high]),
+                    _ => u16::from(*octet),
+                }));
+            }
+            _ => break,
+        }
+    }
+    Some(char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
 }
 
 /// Four octets of checksum, then the length of what is behind the length.
@@ -164,8 +216,9 @@ fn new_header(header: &[u8]) -> Option<Header> {
         }
         4 => HeaderKind::Encryption,
         5 => HeaderKind::End,
-        1 | 3 => HeaderKind::Other,
-        _ => return None,
+        0 => return None,
+        // Kinds that are still to come are passed over by programs, too.
+        1 | 3 | 6.. => HeaderKind::Other,
     };
     Some(Header { kind, data_octets })
 }
@@ -193,8 +246,8 @@ fn new_file(fields: &[u8]) -> Option<File> {
         (0, _) => Method::Packed(packing),
         _ => Method::Other,
     };
-    let name = rest.get(..usize::try_from(name_octets).ok()?)?.to_vec();
-    Some(File { name, is_encrypted: false, method, is_begun: false, goes_on: false })
+    let names = vec![name::text_of(rest.get(..usize::try_from(name_octets).ok()?)?)];
+    Some(File { names, is_encrypted: false, method, is_begun: false, goes_on: false })
 }
 
 /// Whether a record of this kind is among those added to a header.
@@ -223,4 +276,34 @@ fn number(octets: &[u8]) -> Option<(u64, &[u8])> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_unicode_are_names_too() {
+        for (name, expected) in [
+            (b"a.txt".as_slice(), vec!["a.txt"]),
+            (b"a.txt\0", vec!["a.txt"]),
+            // As it is, up to its end.
+            (b"a.txt\0\0\xc0\x03", vec!["a.txt"]),
+            // Two of it, then others: as they are, with the high octet, with their own.
+            (b"a.txt\0\x04\xc5\0exe", vec!["a.e\u{478}\u{465}", "a.txt"]),
+            (b"a.txt\0\0\xc0\0exe", vec!["a.exe", "a.txt"]),
+            (b"a.txt\0\x04\x1b\x62\x30\x42\x26\x81\x10", vec!["b\u{430}\u{2642}\u{488}\u{484}", "a.txt"]),
+            // What ends in the middle.
+            (b"a.txt\0\0\x80\x41", vec!["a.txt"]),
+        ] {
+            assert_eq!(old_names(name), expected, "{}", name.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn names_in_unicode_are_not_longer_than_what_stands_there() {
+        let coded = [&[0_u8, 0xff], [0x7f; 4].as_slice()].concat().repeat(1_000);
+        let name = unicode_name(&[b'a'; 30], &coded).unwrap();
+        assert!(name.len() <= 30 + 2 * coded.len(), "{}", name.len());
+    }
 }

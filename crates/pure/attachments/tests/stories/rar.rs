@@ -137,6 +137,10 @@ fn what_is_stored_or_encrypted() {
     assert!(told.iter().all(|told| !told.contains("folder")), "{told:?}");
     let encrypted = Entry { records: vec![2, 1, 0], ..Entry::new("a.txt", PACKED, 16, vec![7; 16]) };
     assert_eq!(told_of("a.rar", &rar5(&[encrypted])), ["encrypted: “a.txt” inside “a.rar” is encrypted"]);
+    // Behind a block of a kind that does not exist.
+    let begin = [b"Rar!\x1a\x07\x01\x00".as_slice(), &block(1, 0, &[0]), &block(9, 2, &[3]), b"abc"].concat();
+    let rar = [begin, rar5(&[Entry::stored("a.js", b"x")])[8..].to_vec()].concat();
+    assert_eq!(told_of("a.rar", &rar), ["script: “a.js” inside “a.rar” is named like a script for Windows"]);
     let rar = [b"Rar!\x1a\x07\x01\x00".as_slice(), &block(1, 0, &[0]), &block(4, 0, &[0, 0])].concat();
     assert_eq!(told_of("a.rar", &rar), ["encrypted: “a.rar” is encrypted, names too"]);
 }
@@ -148,6 +152,12 @@ fn old_archives_too() {
     entry[25] = 0x30;
     let rar = rar4(&[[entry, content].concat()]);
     assert_eq!(told_of("a.rar", &rar), ["program: “run.scr” inside “a.rar” is named like a program"]);
+    // With another name in Unicode, by which programs go.
+    let entry = old_header("a.txt\0\0\0a.ex\0e", 0x200, 0, 0);
+    assert_eq!(
+        told_of("a.rar", &rar4(&[entry])),
+        ["program: “a.exe” inside “a.rar” is named like a program"]
+    );
     let folder = old_header("folder.com", 7 << 5, 0, 0);
     assert_eq!(told_of("a.rar", &rar4(&[folder])), Vec::<String>::new());
 }
