@@ -99,6 +99,23 @@ impl Kind {
         })
     }
 
+    /// Whether programs that unpack archives find none at its beginning.
+    pub(crate) fn is_no_archive(self) -> bool {
+        matches!(
+            self,
+            Kind::Unknown
+                | Kind::Text
+                | Kind::Image
+                | Kind::Media
+                | Kind::Pdf
+                | Kind::Rtf
+                | Kind::Html
+                | Kind::Svg
+                | Kind::Xml
+                | Kind::Ole
+        )
+    }
+
     /// What it is, in words that follow `is`.
     pub(crate) fn words(self) -> &'static str {
         match self {

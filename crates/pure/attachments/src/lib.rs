@@ -50,6 +50,7 @@ mod prefix_code;
 mod rar;
 mod rar4_code;
 mod rar5_code;
+mod rar_behind;
 mod rar_filter;
 mod rar_header;
 mod rar_unpack;

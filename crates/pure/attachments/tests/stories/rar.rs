@@ -163,6 +163,30 @@ fn old_archives_too() {
 }
 
 #[test]
+fn an_archive_behind_something_else() {
+    let hidden = "ambiguous: “a.rar” holds the RAR archive that it is named after behind something else";
+    let picture = [b"\x89PNG\r\n\x1a\n".as_slice(), &[7; 3_000]].concat();
+    let almost = [vec![0x80; 2_000], b"Rar!\x1a\x07Rar!\x1a\x07\x01".to_vec(), vec![1; 50]].concat();
+    for before in [b"\x80".to_vec(), b"a text\n".to_vec(), picture, almost] {
+        for archive in SOLID_FILES {
+            let told = told_of("a.rar", &[&before, archive].concat());
+            assert!(told.contains(&hidden.to_owned()), "{told:?}");
+            assert!(told.contains(&"program: “photo.jpg” inside “a.rar” is a Windows program".to_owned()));
+            // Programs go by its name.
+            assert!(
+                told_of("a.bin", &[&before, archive].concat()).iter().all(|told| !told.contains("photo"))
+            );
+        }
+    }
+    const FAR: usize = 4 << 20;
+    for (octets, is_found) in [(FAR - 1, true), (FAR, true), (FAR + 1, false)] {
+        let octets = [vec![0x80; octets], SOLID_FILES[1].to_vec()].concat();
+        let report = inspect_once(&attached("a.rar", &octets));
+        assert_eq!(report.findings.iter().any(|finding| finding.class == Class::Ambiguous), is_found);
+    }
+}
+
+#[test]
 fn entries_that_go_on_in_other_files() {
     let content = [program(), vec![7; 3_000]].concat();
     let packed = Coded::default().codes().literals(&content[..2_000]).end_block(false);
