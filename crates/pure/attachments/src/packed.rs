@@ -234,7 +234,7 @@ impl PackedReader {
             examination.find(Class::Incomplete, &self.place, words);
         }
         unpacker.totals = (self.packed_octets, self.unpacked_octets);
-        self.for_next = Some(unpacker);
+        self.for_next = Some(unpacker).filter(|unpacker| unpacker.is_whole());
     }
 
     /// Hands over what was unpacked; what is to be said where a bound was reached.

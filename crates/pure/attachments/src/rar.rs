@@ -18,8 +18,18 @@ pub(crate) struct RarReader {
     nesting: Nesting,
     generation: Generation,
     state: State,
-    /// What has unpacked the entry before; none where that ended in the middle.
-    unpacker: Option<Box<RarUnpacker>>,
+    before: Before,
+}
+
+/// What the next entry may refer back to.
+#[derive(Debug)]
+enum Before {
+    /// Nothing was packed yet.
+    Nothing,
+    /// What has unpacked the last one.
+    Unpacker(Box<RarUnpacker>),
+    /// The last one was not unpacked to its end.
+    Unknown,
 }
 
 #[derive(Debug)]
@@ -46,7 +56,7 @@ impl RarReader {
             nesting: archive.nesting.in_archive(),
             generation,
             state: State::Signature(signature_octets),
-            unpacker: None,
+            before: Before::Nothing,
         }
     }
 
@@ -118,7 +128,10 @@ impl RarReader {
         match entry {
             Entry::Passed => {}
             Entry::Stored(content) => content.finish(examination),
-            Entry::Packed(packed) => self.unpacker = packed.finish_rar_entry(examination),
+            Entry::Packed(packed) => {
+                let unpacker = packed.finish_rar_entry(examination);
+                self.before = unpacker.map_or(Before::Unknown, Before::Unpacker);
+            }
         }
     }
 
@@ -162,7 +175,7 @@ impl RarReader {
         if file.is_encrypted {
             examination.find(Class::Encrypted, &content.place, "is encrypted");
             if matches!(file.method, Method::Packed(_)) {
-                self.unpacker = None;
+                self.before = Before::Unknown;
             }
             return Entry::Passed;
         }
@@ -178,13 +191,13 @@ impl RarReader {
                 self.begin_packed(content, packing, rest, examination)
             }
             Method::Packed(_) => {
-                self.unpacker = None;
+                self.before = Before::Unknown;
                 Entry::Passed
             }
             Method::Other => {
                 let words = "is packed in a way that is not looked into to its end";
                 content.find(Class::Incomplete, words, examination);
-                self.unpacker = None;
+                self.before = Before::Unknown;
                 Entry::Passed
             }
         }
@@ -197,14 +210,16 @@ impl RarReader {
         rest: Rest,
         examination: &mut Examination,
     ) -> Entry {
-        let mut unpacker = match self.unpacker.take() {
-            Some(unpacker) => unpacker,
-            None if packing.is_solid => {
+        let mut unpacker = match std::mem::replace(&mut self.before, Before::Unknown) {
+            Before::Unpacker(unpacker) => unpacker,
+            Before::Unknown if packing.is_solid => {
                 let words = "has entries that refer back to one which was not looked into";
                 examination.find(Class::Incomplete, &self.place, words);
                 return Entry::Passed;
             }
-            None => Box::new(RarUnpacker::new(examination.lease(), packing.generation)),
+            Before::Nothing | Before::Unknown => {
+                Box::new(RarUnpacker::new(examination.lease(), packing.generation))
+            }
         };
         unpacker.begin(packing);
         Entry::Packed(Box::new(PackedReader::of_rar_entry(content, unpacker, rest)))

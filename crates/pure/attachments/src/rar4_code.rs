@@ -164,16 +164,16 @@ impl Rar4Code {
         if !is_all && bits.left() < CODES_BITS_MAX + SYMBOL_BITS_MAX {
             return Err(Step::Wants);
         }
+        if self.stage == Stage::Codes {
+            self.read_codes(bits, is_all)?;
+        }
         let mut ahead = *bits;
-        let symbol = self.codes.as_ref().filter(|_| self.stage == Stage::Symbols);
-        if symbol.and_then(|codes| ahead.symbol(&codes.main)) != Some(END) {
-            return Ok(());
+        let symbol = self.codes.as_ref().and_then(|codes| ahead.symbol(&codes.main));
+        if symbol == Some(END) {
+            *bits = ahead;
+            let _entry_or_codes = self.end(bits);
         }
-        *bits = ahead;
-        match self.end(bits) {
-            Ok(()) => self.read_codes(bits, is_all),
-            Err(_) => Ok(()),
-        }
+        Ok(())
     }
 
     fn read_codes(&mut self, bits: &mut Bits<'_>, is_all: bool) -> Result<(), Step> {

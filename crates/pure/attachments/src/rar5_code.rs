@@ -103,44 +103,72 @@ impl Rar5Code {
         target: &mut Target<'_>,
     ) -> Result<(), Step> {
         while !target.is_full() {
-            let Some(block) = &mut self.block else {
-                self.block = Some(begin_block(bits, is_all)?);
-                continue;
-            };
-            let begin = bits.at();
-            if std::mem::take(&mut block.has_codes) {
-                let mut ahead = *bits;
-                let codes = Codes::read(&mut ahead);
-                if ahead.is_short() {
-                    block.has_codes = true;
-                    return Err(if is_all { Step::Damaged } else { Step::Wants });
-                }
-                self.codes = Some(codes.ok_or(Step::Damaged)?);
-                *bits = ahead;
-                target.begin_codes(bits)?;
-            } else if block.bits == 0 {
-                bits.align();
-                let is_last = block.is_last;
-                self.block = None;
-                if is_last {
-                    return Err(Step::Ended);
-                }
-                continue;
-            } else {
-                if !is_all && bits.left() < SYMBOL_BITS_MAX {
-                    return Err(Step::Wants);
-                }
-                let symbol = self.symbol(bits, target)?;
-                if bits.is_short() || self.block.is_none_or(|block| bits.at() - begin > block.bits) {
-                    return Err(Step::Damaged);
-                }
-                target.write(symbol)?;
+            let bits_left = self.reach_symbol(bits, is_all, target)?;
+            if !is_all && bits.left() < SYMBOL_BITS_MAX {
+                return Err(Step::Wants);
             }
-            let used = bits.at() - begin;
-            let block = self.block.as_mut().ok_or(Step::Damaged)?;
-            block.bits = block.bits.checked_sub(used).ok_or(Step::Damaged)?;
+            let begin = bits.at();
+            let symbol = self.symbol(bits, target)?;
+            let bits_left = bits_left.checked_sub(bits.at() - begin).filter(|_| !bits.is_short());
+            self.set_bits_left(bits_left.ok_or(Step::Damaged)?);
+            target.write(symbol)?;
         }
         Ok(())
+    }
+
+    /// Behind the last octet of an entry: another's codes may stand there. Whether nothing else does.
+    pub(crate) fn close(
+        &mut self,
+        bits: &mut Bits<'_>,
+        is_all: bool,
+        target: &mut Target<'_>,
+    ) -> Result<bool, Step> {
+        match self.reach_symbol(bits, is_all, target) {
+            Ok(_) => Ok(false),
+            Err(Step::Wants) => Err(Step::Wants),
+            Err(_) => Ok(true),
+        }
+    }
+
+    /// Reads ends of blocks, headers and codes until a symbol is next: bits of its block that are left.
+    fn reach_symbol(
+        &mut self,
+        bits: &mut Bits<'_>,
+        is_all: bool,
+        target: &mut Target<'_>,
+    ) -> Result<usize, Step> {
+        loop {
+            match self.block {
+                None => self.block = Some(begin_block(bits, is_all)?),
+                Some(block) if block.has_codes => {
+                    let mut ahead = *bits;
+                    let codes = Codes::read(&mut ahead);
+                    if ahead.is_short() {
+                        return Err(if is_all { Step::Damaged } else { Step::Wants });
+                    }
+                    let bits_left = block.bits.checked_sub(ahead.at() - bits.at());
+                    *bits = ahead;
+                    target.begin_codes(bits)?;
+                    self.codes = Some(codes.ok_or(Step::Damaged)?);
+                    self.block =
+                        Some(Block { bits: bits_left.ok_or(Step::Damaged)?, has_codes: false, ..block });
+                }
+                Some(block) if block.bits > 0 => return Ok(block.bits),
+                Some(block) => {
+                    bits.align();
+                    self.block = None;
+                    if block.is_last {
+                        return Err(Step::Ended);
+                    }
+                }
+            }
+        }
+    }
+
+    fn set_bits_left(&mut self, bits: usize) {
+        if let Some(block) = &mut self.block {
+            block.bits = bits;
+        }
     }
 
     fn symbol(&mut self, bits: &mut Bits<'_>, target: &mut Target<'_>) -> Result<Symbol, Step> {

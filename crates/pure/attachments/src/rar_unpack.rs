@@ -56,7 +56,8 @@ enum State {
     Open,
     /// The coding's end was read.
     Coded,
-    Closed,
+    /// There would be more than the entry is said to have.
+    GoesOn,
 }
 
 /// Which coding an archive has.
@@ -155,7 +156,7 @@ impl RarUnpacker {
             passed: 0,
             bit: 0,
             codes: 0,
-            state: State::Closed,
+            state: State::Coded,
             waiting: Vec::new(),
             totals: (0, 0),
         }
@@ -261,17 +262,34 @@ impl RarUnpacker {
 
     /// All is written. What the coding has at an entry's end tells how the next begins.
     fn close(&mut self, bits: &mut Bits<'_>, is_all: bool) -> Step {
-        let is_open = std::mem::replace(&mut self.state, State::Closed) == State::Open;
-        match &mut self.coding {
-            Coding::Rar4(code) if is_open => match code.close(bits, is_all) {
-                Err(Step::Wants) => {
-                    self.state = State::Open;
-                    Step::Wants
-                }
-                _ => Step::Ended,
-            },
-            _ => Step::Ended,
+        if self.state != State::Open {
+            return Step::Ended;
         }
+        self.waiting.clear();
+        let mut target = Target {
+            window: &mut self.window,
+            filters: &mut self.filters,
+            out: &mut self.waiting,
+            until: 0,
+            is_direct: false,
+            passed: self.passed,
+            codes: &mut self.codes,
+        };
+        let closed = match &mut self.coding {
+            Coding::Rar4(code) => code.close(bits, is_all).map(|()| true),
+            Coding::Rar5(code) => code.close(bits, is_all, &mut target),
+        };
+        match closed {
+            Err(Step::Wants) => return Step::Wants,
+            Ok(false) => self.state = State::GoesOn,
+            Ok(true) | Err(_) => self.state = State::Coded,
+        }
+        Step::Ended
+    }
+
+    /// Whether what comes next may refer back to what has come.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.state != State::GoesOn
     }
 }
 

@@ -227,11 +227,22 @@ fn a_solid_archive_goes_on_where_it_can() {
     let encrypted = Entry { records: vec![2, 1, 0], ..first() };
     let torn = Entry { unpacked: Some(601), ..first() };
     let begun = Entry { flags: 8, ..first() };
-    for before in [vec![], vec![encrypted], vec![torn], vec![begun]] {
-        let rar = rar5(&[before, vec![second(), second()]].concat());
+    // More than it is said to be.
+    let longer = Entry { unpacked: Some(599), ..first() };
+    for before in [encrypted, torn, begun, longer] {
+        let rar = rar5(&[before, second(), second()]);
         let told = told_of("a.rar", &rar);
         assert!(told.contains(&unread.to_owned()), "{told:?}");
         assert!(!is_found(&rar));
+    }
+    // Codes of an empty entry are the next one's, and the first may as well be called solid.
+    let codes = |packing| Entry::new("a", packing, 0, Coded::default().codes().finish());
+    let content = || Coded::default().literals(&program()).end_block(false).codes().finish();
+    for before in [vec![], vec![Entry::stored("c", b"stored")]] {
+        for packing in [PACKED, PACKED | SOLID] {
+            let entry = Entry::new("b", PACKED | SOLID, 600, content());
+            assert!(is_found(&rar5(&[before.clone(), vec![codes(packing), entry]].concat())));
+        }
     }
     // What is not solid has nothing to refer to.
     let told = told_of("a.rar", &rar5(&[first(), Entry { packing: PACKED, ..second() }]));
