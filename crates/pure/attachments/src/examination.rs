@@ -115,6 +115,11 @@ impl Examination {
         granted
     }
 
+    /// Whether anything more may be expanded.
+    pub(crate) fn may_expand(&self) -> bool {
+        self.report.expanded_octets < self.limits.expanded_octets_max
+    }
+
     /// Counts what was unpacked; what is to be said where it is more than may be.
     pub(crate) fn end_of_expanded(&mut self, octets: usize) -> Option<Ending> {
         let is_too_much = self.count_expanded(octets) < octets;

@@ -213,8 +213,12 @@ impl PackedReader {
                 step => break step.ending(),
             }
         };
-        if let (None, Some(Unpacker::Rar(unpacker))) = (&ending, self.unpacker.take()) {
-            self.keep_for_next(unpacker, examination);
+        if let Some(Unpacker::Rar(unpacker)) = self.unpacker.take() {
+            // What waited for a filter has cost as much as what was handed over.
+            let _counted = examination.count_expanded(unpacker.octets_waiting());
+            if ending.is_none() {
+                self.keep_for_next(unpacker, examination);
+            }
         }
         match (ending, &mut self.octets_behind) {
             (Some((class, words)), behind) => {

@@ -2,7 +2,7 @@
 //! each header says is in `rar_header.rs`, how entries are packed in `rar_unpack.rs`.
 
 use crate::content::{Content, Nesting, Role};
-use crate::examination::Examination;
+use crate::examination::{BECOMES_TOO_MUCH, Examination};
 use crate::kind::Kind;
 use crate::packed::{PackedReader, Rest};
 use crate::policy::Class;
@@ -210,6 +210,11 @@ impl RarReader {
         rest: Rest,
         examination: &mut Examination,
     ) -> Entry {
+        if !examination.may_expand() {
+            self.before = Before::Unknown;
+            content.find(Class::Incomplete, BECOMES_TOO_MUCH, examination);
+            return Entry::Passed;
+        }
         let mut unpacker = match std::mem::replace(&mut self.before, Before::Unknown) {
             Before::Unpacker(unpacker) => unpacker,
             Before::Unknown if packing.is_solid => {

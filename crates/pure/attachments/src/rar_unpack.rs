@@ -287,6 +287,11 @@ impl RarUnpacker {
         Step::Ended
     }
 
+    /// Octets that were decoded and not written.
+    pub(crate) fn octets_waiting(&self) -> usize {
+        usize::try_from(self.window.total().saturating_sub(self.written)).unwrap_or(usize::MAX)
+    }
+
     /// Whether what comes next may refer back to what has come.
     pub(crate) fn is_whole(&self) -> bool {
         self.state != State::GoesOn

@@ -80,9 +80,14 @@ impl Window {
 
     /// Puts so many octets that were put before, the first of them at such a distance, and adds them to `out`.
     pub(crate) fn repeat(&mut self, distance: u32, octets: usize, out: &mut Vec<u8>) -> Result<(), Missing> {
-        let mut left = octets;
+        let (mut left, mut back) = (octets, distance);
         while left > 0 {
-            left -= self.repeat_piece(distance, left, out)?;
+            let piece = self.repeat_piece(back, left, out)?;
+            left -= piece;
+            // What repeats itself lies farther back too, once it is there; so short rows are not copied one by one.
+            if piece.is_multiple_of(distance as usize + 1) && back as usize + piece < PAGE_OCTETS {
+                back += piece as u32;
+            }
         }
         Ok(())
     }

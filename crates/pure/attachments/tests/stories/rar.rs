@@ -326,6 +326,14 @@ fn what_becomes_too_much_ends() {
         let found = inspect_with(rules, &attached("a.rar", &of(1))).findings.len();
         assert_eq!(found, expected, "{expanded_octets_max}");
     }
+    // What waits for a filter whose stretch does not end counts too, and when there is no more to be had nothing is unpacked.
+    let waiting = Coded::default().codes().filter(0, 3_000_000, 3).literals(&[7; 4_000]);
+    let waiting = (0..249).fold(waiting, |coded, _| coded.repeat(4_000, 4_000)).finish();
+    let entries: Vec<Entry<'_>> =
+        (0..150).map(|_| Entry::new("a.txt", PACKED, 3_000_000, waiting.clone())).collect();
+    let report = inspect_once(&attached("a.rar", &rar5(&entries)));
+    assert_eq!(report.expanded_octets, Limits::default().expanded_octets_max);
+    assert!(report.findings.iter().any(|finding| finding.class == Class::Incomplete), "{:?}", told(&report));
     // A long content twice in a solid archive is none.
     let first = Coded::default().codes().literals(&vec![7; 400_000]).finish();
     let again = (0..100).fold(Coded::default(), |coded, _| coded.repeat(400_000, 4_000)).finish();
