@@ -97,6 +97,20 @@ fn long(octets: &[u8], at: usize) -> u64 {
         .map_or(0, |four| u64::from(u32::from_le_bytes(*four)))
 }
 
+/// A file's record ends with its name, and that with a zero: how many of the next octets belong to it.
+fn file_octets(record: &[u8], octets: &[u8]) -> usize {
+    if record.len() < FILE_OCTETS {
+        return FILE_OCTETS - record.len();
+    }
+    let left = RECORD_OCTETS_MAX.saturating_sub(record.len()).min(octets.len());
+    let name = octets.get(..left).unwrap_or_default();
+    memchr::memchr(0, name).map_or(left, |end| end + 1)
+}
+
+fn is_whole_file(record: &[u8]) -> bool {
+    (record.len() > FILE_OCTETS && record.last() == Some(&0)) || record.len() >= RECORD_OCTETS_MAX
+}
+
 impl CabReader {
     pub(crate) fn new(archive: &Content, examination: &mut Examination) -> CabReader {
         CabReader {
@@ -156,7 +170,10 @@ impl CabReader {
             }
             return behind;
         }
-        let wanted = self.octets_wanted.saturating_sub(self.record.len());
+        let wanted = match self.stage {
+            Stage::Files { .. } => file_octets(&self.record, octets),
+            _ => self.octets_wanted.saturating_sub(self.record.len()),
+        };
         let (piece, behind) = octets.split_at(octets.len().min(wanted));
         self.record.extend_from_slice(piece);
         behind
@@ -169,40 +186,44 @@ impl CabReader {
                 Stage::Ended => return,
                 Stage::Data { left, .. } if *left > 0 => return,
                 Stage::Data { .. } => self.end_block(examination),
+                Stage::Files { .. } if !is_whole_file(&self.record) => return,
+                Stage::Files { .. } => self.end_next_record(examination),
                 _ if self.record.len() < self.octets_wanted => return,
-                _ => {
-                    let record = std::mem::take(&mut self.record);
-                    self.end_record(record, examination);
-                }
+                _ => self.end_next_record(examination),
             }
         }
     }
 
+    fn end_next_record(&mut self, examination: &mut Examination) {
+        let record = std::mem::take(&mut self.record);
+        self.end_record(&record, examination);
+    }
+
     /// The record has as many octets as were asked for.
-    fn end_record(&mut self, record: Vec<u8>, examination: &mut Examination) {
+    fn end_record(&mut self, record: &[u8], examination: &mut Examination) {
         match std::mem::replace(&mut self.stage, Stage::Ended) {
-            Stage::Header => self.end_header(&record, examination),
+            Stage::Header => self.end_header(record, examination),
             Stage::Sizes => {
-                self.skipped = short(&record, 0) as u64;
-                self.header.folder_extra = short(&record, 2) & 0xff;
-                self.header.block_extra = short(&record, 2) >> 8;
+                self.skipped = short(record, 0) as u64;
+                self.header.folder_extra = short(record, 2) & 0xff;
+                self.header.block_extra = short(record, 2) >> 8;
                 self.pass_neighbours(self.header.neighbours, 0, examination);
             }
             Stage::Neighbours { names, octets } => {
-                let left = names - usize::from(record == [0]);
+                let left = names - usize::from(*record == [0]);
                 self.pass_neighbours(left, octets + 1, examination);
             }
             Stage::Folders { left } => {
                 self.folders.push(Folder {
                     number: self.folders.len(),
-                    data_at: long(&record, 0),
-                    blocks: short(&record, 4),
-                    method: short(&record, 6) as u16,
+                    data_at: long(record, 0),
+                    blocks: short(record, 4),
+                    method: short(record, 6) as u16,
                 });
                 self.begin_folder_record(left - 1, examination);
             }
             Stage::Files { left } => self.end_file(record, left, examination),
-            Stage::Block(open) => self.begin_data(&record, open, examination),
+            Stage::Block(open) => self.begin_data(record, open, examination),
             Stage::Data { .. } | Stage::Ended => {}
         }
     }
@@ -257,7 +278,7 @@ impl CabReader {
 
     fn begin_file_record(&mut self, left: usize, examination: &mut Examination) {
         if left > 0 {
-            (self.stage, self.octets_wanted) = (Stage::Files { left }, FILE_OCTETS + 1);
+            self.stage = Stage::Files { left };
             return;
         }
         self.files.sort();
@@ -271,14 +292,9 @@ impl CabReader {
         self.begin_folder(examination);
     }
 
-    fn end_file(&mut self, record: Vec<u8>, left: usize, examination: &mut Examination) {
-        if record.last() != Some(&0) || record.len() == FILE_OCTETS {
-            if record.len() >= RECORD_OCTETS_MAX {
-                self.find_damage(examination);
-                return;
-            }
-            self.octets_wanted = record.len() + 1;
-            (self.stage, self.record) = (Stage::Files { left }, record);
+    fn end_file(&mut self, record: &[u8], left: usize, examination: &mut Examination) {
+        if record.last() != Some(&0) {
+            self.find_damage(examination);
             return;
         }
         if !examination.count_entry() {
@@ -287,7 +303,7 @@ impl CabReader {
         }
         let name = record.get(FILE_OCTETS..record.len() - 1).unwrap_or_default();
         let last_folder = self.header.folders.saturating_sub(1);
-        let file = File::new(long(&record, 4), long(&record, 0), short(&record, 8), last_folder);
+        let file = File::new(long(record, 4), long(record, 0), short(record, 8), last_folder);
         self.files.add(file, name, examination);
         self.begin_file_record(left - 1, examination);
     }
