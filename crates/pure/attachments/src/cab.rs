@@ -214,12 +214,10 @@ impl CabReader {
                 self.pass_neighbours(left, octets + 1, examination);
             }
             Stage::Folders { left } => {
-                self.folders.push(Folder {
-                    number: self.folders.len(),
-                    data_at: long(record, 0),
-                    blocks: short(record, 4),
-                    method: short(record, 6) as u16,
-                });
+                let number = self.header.folders - left;
+                let (data_at, blocks) = (long(record, 0), short(record, 4));
+                let folder = Folder { number, data_at, blocks, method: short(record, 6) as u16 };
+                self.folders.extend((number < FOLDERS_MAX).then_some(folder));
                 self.begin_folder_record(left - 1, examination);
             }
             Stage::Files { left } => self.end_file(record, left, examination),
@@ -253,9 +251,10 @@ impl CabReader {
             self.find_damage(examination);
         } else if names > 0 {
             (self.stage, self.octets_wanted) = (Stage::Neighbours { names, octets }, 1);
-        } else if self.header.folders > FOLDERS_MAX {
-            examination.find(Class::Incomplete, &self.place, "has more folders than are looked at");
         } else {
+            if self.header.folders > FOLDERS_MAX {
+                examination.find(Class::Incomplete, &self.place, "has more folders than are looked at");
+            }
             self.begin_folder_record(self.header.folders, examination);
         }
     }
@@ -293,13 +292,14 @@ impl CabReader {
     }
 
     fn end_file(&mut self, record: &[u8], left: usize, examination: &mut Examination) {
+        // What is known of other files is looked into all the same.
         if record.last() != Some(&0) {
             self.find_damage(examination);
-            return;
+            return self.begin_file_record(0, examination);
         }
         if !examination.count_entry() {
             examination.find(Class::Incomplete, &self.place, "has more entries than are looked at");
-            return;
+            return self.begin_file_record(0, examination);
         }
         let name = record.get(FILE_OCTETS..record.len() - 1).unwrap_or_default();
         let last_folder = self.header.folders.saturating_sub(1);
@@ -312,13 +312,6 @@ impl CabReader {
     fn begin_folder(&mut self, examination: &mut Examination) {
         while let Some(folder) = self.folders.pop() {
             let Some(stream) = self.files.stream(folder.number) else { continue };
-            let unpacking = match Unpacking::new(folder.method, examination) {
-                Ok(unpacking) => unpacking,
-                Err(step) => {
-                    self.find_ending(step.ending(), examination);
-                    continue;
-                }
-            };
             let Some(octets) = folder.data_at.checked_sub(self.position) else {
                 let words =
                     "has folders that lie over each other or before their names, and were not looked into";
@@ -329,6 +322,13 @@ impl CabReader {
                 stream.finish(&self.files, examination);
                 continue;
             }
+            let unpacking = match Unpacking::new(folder.method, examination) {
+                Ok(unpacking) => unpacking,
+                Err(step) => {
+                    self.find_ending(step.ending(), examination);
+                    continue;
+                }
+            };
             self.skipped = octets;
             let blocks = folder.blocks;
             self.begin_block(
@@ -343,7 +343,7 @@ impl CabReader {
 
     fn begin_block(&mut self, mut open: Box<Open>, examination: &mut Examination) {
         if open.blocks == 0 || open.stream.has_ended() {
-            open.stream.finish(&self.files, examination);
+            open.into_stream().finish(&self.files, examination);
             return self.begin_folder(examination);
         }
         open.blocks -= 1;
@@ -356,7 +356,7 @@ impl CabReader {
         match &mut open.unpacking {
             // The rest of the block is in the next cabinet.
             _ if unpacked_octets == 0 => {
-                open.stream.finish(&self.files, examination);
+                open.into_stream().finish(&self.files, examination);
                 return self.begin_folder(examination);
             }
             Unpacking::Stored => {}
@@ -372,7 +372,7 @@ impl CabReader {
             None => self.begin_block(open, examination),
             ending => {
                 self.find_ending(ending, examination);
-                open.stream.cut(examination);
+                open.into_stream().cut(examination);
                 self.begin_folder(examination);
             }
         }
@@ -386,6 +386,11 @@ impl CabReader {
 }
 
 impl Open {
+    /// Gives back what it was unpacked with.
+    fn into_stream(self) -> Stream {
+        self.stream
+    }
+
     /// Hands over what the block has become; what is to be said where nothing more can.
     fn end_block(&mut self, files: &mut CabFiles, examination: &mut Examination) -> Option<Ending> {
         let (step, made) = match &mut self.unpacking {
