@@ -1,4 +1,4 @@
-//! Memory for windows: what unpackers of bzip2, xz and zstd need beside the memory of an examination. Taken as it is needed,
+//! Memory for windows: what unpackers of bzip2, xz, zstd, RAR and cabinets need beside the memory of an examination. Taken as it is needed,
 //! bounded for a message and for all messages together.
 
 use std::sync::Arc;

@@ -9,6 +9,7 @@ use crate::image::ImageReader;
 use crate::kind::{HEAD_OCTETS, IMAGE_SIGNATURE_AT, Kind, may_be_lzma};
 use crate::name::{self, extension};
 use crate::policy::Class;
+use crate::rar_behind::RarBehind;
 use crate::reader::Reader;
 use crate::zip_end::ZipEnd;
 
@@ -76,6 +77,8 @@ pub(crate) struct Content {
     image: Option<Box<ImageReader>>,
     /// What looks for a zip at its end, where its name says so and its beginning does not.
     zip_end: Option<ZipEnd>,
+    /// What looks for a RAR archive behind its beginning, likewise.
+    rar_behind: Option<Box<RarBehind>>,
 }
 
 impl Content {
@@ -110,6 +113,7 @@ impl Content {
             reader: None,
             image: None,
             zip_end: None,
+            rar_behind: None,
         };
         if role != Role::Text {
             examination.count_content();
@@ -140,6 +144,7 @@ impl Content {
         if let Some(zip_end) = &mut self.zip_end {
             zip_end.feed(octets);
         }
+        self.seek_rar(octets, examination);
         if let Some(reader) = &mut self.reader {
             return reader.feed(octets, examination);
         }
@@ -151,6 +156,7 @@ impl Content {
             if let Some(zip_end) = &mut self.zip_end {
                 zip_end.feed(rest);
             }
+            self.seek_rar(rest, examination);
             if let Some(reader) = &mut self.reader {
                 reader.feed(rest, examination);
             }
@@ -178,6 +184,9 @@ impl Content {
                 format!("is {}, and ends as the zip archive that it is named after", self.kind.words());
             self.find(Class::Ambiguous, words, examination);
         }
+        if let Some(rar_behind) = self.rar_behind {
+            rar_behind.finish(examination);
+        }
         if let Some(reader) = self.reader {
             reader.finish(examination);
         }
@@ -188,6 +197,13 @@ impl Content {
                 listed => format!("is on a list of known content as {}", name::shown(listed)),
             };
             examination.find(Class::Listed, &self.place, words);
+        }
+    }
+
+    fn seek_rar(&mut self, octets: &[u8], examination: &mut Examination) {
+        if let Some(mut rar_behind) = self.rar_behind.take() {
+            rar_behind.feed(octets, self, examination);
+            self.rar_behind = Some(rar_behind);
         }
     }
 
@@ -248,6 +264,13 @@ impl Content {
             let mut zip_end = ZipEnd::default();
             zip_end.feed(&self.head);
             self.zip_end = Some(zip_end);
+        }
+        let may_hide = self.kind.is_no_archive() && self.nesting.depth < examination.limits.depth_max;
+        if may_hide && self.has_extension(&["rar", "cbr"]) {
+            self.rar_behind = Some(Box::default());
+            let head = std::mem::take(&mut self.head);
+            self.seek_rar(&head, examination);
+            self.head = head;
         }
         // Enough for the EICAR file; the rest has been read.
         self.head.truncate(EICAR_OCTETS_MAX);

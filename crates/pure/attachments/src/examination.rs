@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 
 use crate::allowance::{Lease, WindowAllowance};
 use crate::hash_list::HashList;
-use crate::limits::{DEPTH_MAX, Limits};
+use crate::limits::{DEPTH_MAX, Limits, RATIO_FREE_OCTETS};
 use crate::name::extension;
 use crate::policy::{Class, Policy};
 use crate::report::{Finding, Report};
@@ -33,6 +33,12 @@ pub(crate) struct Examination {
     starts: usize,
     windows: Arc<AtomicUsize>,
 }
+
+/// What is said where archives become too much.
+pub(crate) const BECOMES_TOO_MUCH: &str = "becomes more than is unpacked of one message";
+
+/// Why something was not looked into to its end.
+pub(crate) type Ending = (Class, String);
 
 /// Packed things that are no entries of an archive and are looked into: members of a gzip file, streams of a PDF, macro
 /// modules. Each costs what it takes to begin, however short it is.
@@ -107,6 +113,25 @@ impl Examination {
         let granted = usize::try_from(room).unwrap_or(usize::MAX).min(octets);
         self.report.expanded_octets += granted as u64;
         granted
+    }
+
+    /// Whether anything more may be expanded.
+    pub(crate) fn may_expand(&self) -> bool {
+        self.report.expanded_octets < self.limits.expanded_octets_max
+    }
+
+    /// Counts what was unpacked; what is to be said where it is more than may be.
+    pub(crate) fn end_of_expanded(&mut self, octets: usize) -> Option<Ending> {
+        let is_too_much = self.count_expanded(octets) < octets;
+        is_too_much.then(|| (Class::Incomplete, BECOMES_TOO_MUCH.to_owned()))
+    }
+
+    /// What is to be said where so much becomes far more.
+    pub(crate) fn end_of_ratio(&self, packed_octets: u64, unpacked_octets: u64) -> Option<Ending> {
+        let times = self.limits.ratio_max;
+        let is_bomb = unpacked_octets > packed_octets.saturating_mul(times).max(RATIO_FREE_OCTETS);
+        let words = || format!("becomes more than {times} times as long when it is unpacked");
+        is_bomb.then(|| (Class::Bomb, words()))
     }
 
     pub(crate) fn finish(mut self) -> Report {

@@ -5,8 +5,6 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::content::Content;
 use crate::examination::Examination;
-use crate::limits::RATIO_FREE_OCTETS;
-use crate::policy::Class;
 
 /// Octets expanded at once.
 const STEP_OCTETS: usize = 8 * 1024;
@@ -79,16 +77,14 @@ impl Expansion {
             let used = (self.inflate.total_in() - before_in) as usize;
             let made = (self.inflate.total_out() - before_out) as usize;
             taken += used;
-            if examination.count_expanded(made) < made {
-                let words = "becomes more than is unpacked of one message";
-                examination.find(Class::Incomplete, place, words);
+            if let Some((class, words)) = examination.end_of_expanded(made) {
+                examination.find(class, place, words);
                 return Progress::Stopped(taken);
             }
             take(self.step.get(..made).unwrap_or_default(), examination);
-            if self.is_bomb(examination) {
-                let times = examination.limits.ratio_max;
-                let words = format!("becomes more than {times} times as long when it is unpacked");
-                examination.find(Class::Bomb, place, words);
+            let (total_in, total_out) = (self.inflate.total_in(), self.inflate.total_out());
+            if let Some((class, words)) = examination.end_of_ratio(total_in, total_out) {
+                examination.find(class, place, words);
                 return Progress::Stopped(taken);
             }
             match status {
@@ -99,10 +95,5 @@ impl Expansion {
                 Ok(_) => {}
             }
         }
-    }
-
-    fn is_bomb(&self, examination: &Examination) -> bool {
-        let by_ratio = self.inflate.total_in().saturating_mul(examination.limits.ratio_max);
-        self.inflate.total_out() > by_ratio.max(RATIO_FREE_OCTETS)
     }
 }

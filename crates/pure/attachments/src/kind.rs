@@ -44,7 +44,8 @@ pub(crate) enum Kind {
     Zstd,
     /// lz4, compress and the like: what is inside is not looked at.
     Packed,
-    /// cab, ace, arj and the like.
+    Cabinet,
+    /// ace, arj and the like.
     RareArchive,
     Tnef,
     Pdf,
@@ -91,11 +92,28 @@ impl Kind {
             Kind::WindowsScript | Kind::BatchScript => Class::Script,
             Kind::ShellScript => Class::ShellScript,
             Kind::Shortcut => Class::Shortcut,
-            Kind::DiskImage | Kind::RareArchive => Class::RareContainer,
+            Kind::DiskImage | Kind::Cabinet | Kind::RareArchive => Class::RareContainer,
             Kind::RegistryFile | Kind::CompiledHelp | Kind::OneNote | Kind::Flash => Class::ActiveDocument,
             Kind::Packed => Class::Opaque,
             _ => return None,
         })
+    }
+
+    /// Whether programs that unpack archives find none at its beginning.
+    pub(crate) fn is_no_archive(self) -> bool {
+        matches!(
+            self,
+            Kind::Unknown
+                | Kind::Text
+                | Kind::Image
+                | Kind::Media
+                | Kind::Pdf
+                | Kind::Rtf
+                | Kind::Html
+                | Kind::Svg
+                | Kind::Xml
+                | Kind::Ole
+        )
     }
 
     /// What it is, in words that follow `is`.
@@ -130,7 +148,7 @@ impl Kind {
             Kind::Zstd => "packed by zstd",
             Kind::SevenZip => "a 7-Zip archive",
             Kind::Packed => "packed in a way that is not looked into",
-            Kind::RareArchive => "an archive of a kind that hardly anybody sends",
+            Kind::Cabinet | Kind::RareArchive => "an archive of a kind that hardly anybody sends",
             Kind::Tnef => "a winmail.dat",
             Kind::Pdf => "a PDF",
             Kind::Rtf => "an RTF document",
@@ -202,8 +220,9 @@ const SIGNATURES: &[(&[u8], Kind)] = &[
     (b"\x04\x22\x4d\x18", Kind::Packed),
     (b"LZIP\x01", Kind::Lzip),
     (b"\x1f\x9d", Kind::Packed),
-    (b"MSCF\0\0\0\0", Kind::RareArchive),
+    (b"MSCF\0\0\0\0", Kind::Cabinet),
     (b"MSWIM\0\0\0", Kind::RareArchive),
+    (b"RE~^", Kind::RareArchive),
     (b"xar!\0", Kind::RareArchive),
     (b"ISc(", Kind::RareArchive),
     (b"StuffIt (c)", Kind::RareArchive),

@@ -14,7 +14,7 @@ pub struct Limits {
     pub expanded_octets_max: u64,
     /// How many times the packed octets one entry may become, once it is longer than [`RATIO_FREE_OCTETS`].
     pub ratio_max: u64,
-    /// Octets of the windows that one message's unpackers of bzip2, xz and zstd keep; all messages' together are bounded by
+    /// Octets of the windows that one message's unpackers of bzip2, xz, zstd, RAR and cabinets keep; all messages' together are bounded by
     /// [`WindowAllowance`](crate::WindowAllowance).
     pub window_octets_max: usize,
     /// Findings that are told. Beyond it the mildest are left out.

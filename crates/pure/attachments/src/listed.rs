@@ -1,4 +1,4 @@
-//! Archives that hardly anybody sends, as far as they list their entries in front: cab, ARJ, LZH, ACE and cpio. Names are
+//! Archives that hardly anybody sends, as far as they list their entries in front: ARJ, LZH, ACE and cpio. Names are
 //! read; what is stored is looked at, what is packed is not. That such an archive was sent is told by its kind.
 
 use crate::content::{Content, Nesting, Role};

@@ -1,4 +1,4 @@
-//! Records in front of the entries of rare archives. None of the formats has a standard but cab ([MS-CAB]) and cpio (as the
+//! Records in front of the entries of rare archives. None of the formats has a standard but cpio (as the
 //! Linux kernel's buffer-format.rst tells its newer form); the others are as their programs write them.
 
 /// Further headers of one record. Programs write fewer than ten; for each, those before it are passed again.
@@ -9,10 +9,6 @@ const MODE_FILE: u64 = 0o100_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// Records of files that are still to come, once the header has passed.
-    Cab {
-        files: Option<u16>,
-    },
     /// The first record is of the archive.
     Arj {
         is_first: bool,
@@ -78,7 +74,6 @@ impl Format {
     /// The format of an archive that begins so.
     pub(crate) fn of(first: &[u8]) -> Option<Format> {
         Some(match first {
-            [b'M', b'S', b'C', b'F', ..] => Format::Cab { files: None },
             [0x60, 0xea, ..] => Format::Arj { is_first: true },
             [_, _, b'-', b'l', ..] => Format::Lzh,
             // Of its other forms it is only told that they were sent.
@@ -91,7 +86,6 @@ impl Format {
     /// What a record that begins so is.
     pub(crate) fn record(&mut self, octets: &[u8]) -> Record {
         match self {
-            Format::Cab { files } => cab(octets, files),
             Format::Arj { is_first } => arj(octets, is_first),
             Format::Lzh => lzh(octets),
             Format::Ace => ace(octets),
@@ -102,33 +96,6 @@ impl Format {
 
 fn needs(octets: &[u8], wanted: usize) -> Option<Record> {
     (octets.len() < wanted).then_some(Record::Needs(wanted))
-}
-
-/// [MS-CAB] §2.1, §2.3: the header says where the records of the files begin and how many there are.
-fn cab(octets: &[u8], files: &mut Option<u16>) -> Record {
-    const HEADER_OCTETS: usize = 36;
-    const FILE_OCTETS: usize = 16;
-    let record = Octets(octets);
-    let Some(left) = files else {
-        if let Some(needs) = needs(octets, HEADER_OCTETS) {
-            return needs;
-        }
-        *files = Some(record.short(28) as u16);
-        let data_octets = record.long(16).checked_sub(HEADER_OCTETS as u64);
-        return data_octets.map_or(Record::End, |data_octets| Record::Other { data_octets });
-    };
-    if *left == 0 {
-        return Record::End;
-    }
-    if let Some(needs) = needs(octets, FILE_OCTETS + 1) {
-        return needs;
-    }
-    if octets.last() != Some(&0) || octets.len() == FILE_OCTETS {
-        return Record::Needs(octets.len() + 1);
-    }
-    *left -= 1;
-    // What they hold lies behind all records, cut into blocks.
-    Record::Entry(Entry { name: record.text(FILE_OCTETS), ..Entry::default() })
 }
 
 fn arj(octets: &[u8], is_first: &mut bool) -> Record {

@@ -1,14 +1,14 @@
-//! One content, packed by bzip2, xz, lzip, lzma or zstd: unpacked in small steps, counted, and stopped where it becomes too
-//! much. What they differ in is in `bzip2.rs`, `xz.rs`, `lzma_file.rs` and `zstd.rs`.
+//! One content, packed by bzip2, xz, lzip, lzma, zstd or RAR: unpacked in small steps, counted, and stopped where it becomes too
+//! much. What they differ in is in `bzip2.rs`, `xz.rs`, `lzma_file.rs`, `zstd.rs` and `rar_unpack.rs`.
 
 use crate::bzip2::Bzip2;
 use crate::content::{Content, Nesting, Role};
-use crate::examination::Examination;
+use crate::examination::{Ending, Examination};
 use crate::kind::Kind;
-use crate::limits::RATIO_FREE_OCTETS;
 use crate::lzma_file::LzmaFile;
 use crate::name;
 use crate::policy::Class;
+use crate::rar_unpack::RarUnpacker;
 use crate::xz::Xz;
 use crate::zstd::Zstd;
 
@@ -29,7 +29,27 @@ pub(crate) enum Step {
     TooFar,
     /// In a way that is not understood.
     Unknown,
+    /// In a way that programs write and that is not unpacked.
+    Skipped,
 }
+
+impl Step {
+    /// What is to be said where unpacking ends with it, if anything.
+    pub(crate) fn ending(self) -> Option<Ending> {
+        let (class, words) = match self {
+            Step::More | Step::Ended => return None,
+            Step::Wants | Step::Damaged => (Class::Opaque, "is damaged and was not looked into to its end"),
+            Step::TooFar => (Class::Incomplete, NEEDS_MEMORY),
+            Step::Unknown => (Class::Opaque, "is packed in a way that is not looked into"),
+            Step::Skipped => (Class::Incomplete, "is packed in a way that is not looked into to its end"),
+        };
+        Some((class, words.to_owned()))
+    }
+}
+
+/// What is said where there is too little memory.
+pub(crate) const NEEDS_MEMORY: &str =
+    "needs more memory to be unpacked than one message is given, and was not looked into to its end";
 
 #[derive(Debug)]
 enum Unpacker {
@@ -37,6 +57,7 @@ enum Unpacker {
     Xz(Box<Xz>),
     LzmaFile(Box<LzmaFile>),
     Zstd(Box<Zstd>),
+    Rar(Box<RarUnpacker>),
 }
 
 impl Unpacker {
@@ -47,6 +68,7 @@ impl Unpacker {
             Unpacker::Xz(unpacker) => unpacker.step(input, is_all, out),
             Unpacker::LzmaFile(unpacker) => unpacker.step(input, is_all, out),
             Unpacker::Zstd(unpacker) => unpacker.step(input, is_all, out),
+            Unpacker::Rar(unpacker) => unpacker.step(input, is_all, out),
         }
     }
 }
@@ -63,6 +85,16 @@ pub(crate) struct PackedReader {
     unpacked_octets: u64,
     /// Octets of an entry of a zip behind what ended by itself.
     octets_behind: Option<u64>,
+    rest: Rest,
+    /// What unpacks the next entry of a RAR archive too, once this one has ended.
+    for_next: Option<Box<RarUnpacker>>,
+}
+
+/// Where what does not come may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    Nowhere,
+    InNextVolume,
 }
 
 /// As many as a packer may leave behind the end of an entry: the mark of it, and what the range coder has not given away.
@@ -105,6 +137,13 @@ impl PackedReader {
         Some(PackedReader { octets_behind: Some(0), ..reader })
     }
 
+    /// For an entry of a RAR archive with which its unpacker has begun.
+    pub(crate) fn of_rar_entry(content: Content, unpacker: Box<RarUnpacker>, rest: Rest) -> PackedReader {
+        let (packed_octets, unpacked_octets) = unpacker.totals;
+        let reader = PackedReader::with(content.place.clone(), Unpacker::Rar(unpacker), content);
+        PackedReader { rest, packed_octets, unpacked_octets, ..reader }
+    }
+
     fn with(place: Vec<String>, unpacker: Unpacker, content: Content) -> PackedReader {
         PackedReader {
             place,
@@ -115,6 +154,8 @@ impl PackedReader {
             packed_octets: 0,
             unpacked_octets: 0,
             octets_behind: None,
+            rest: Rest::Nowhere,
+            for_next: None,
         }
     }
 
@@ -139,6 +180,14 @@ impl PackedReader {
         }
     }
 
+    /// Gives back what unpacks the next entry, where this one was unpacked to its end.
+    pub(crate) fn finish_rar_entry(mut self, examination: &mut Examination) -> Option<Box<RarUnpacker>> {
+        self.run(true, examination);
+        let for_next = self.for_next.take();
+        self.finish(examination);
+        for_next
+    }
+
     fn run(&mut self, is_all: bool, examination: &mut Examination) {
         let mut used = 0;
         let ending = loop {
@@ -149,7 +198,7 @@ impl PackedReader {
             used += taken;
             self.packed_octets += taken as u64;
             if let Some(ending) = self.hand_over(examination) {
-                break ending;
+                break Some(ending);
             }
             match step {
                 Step::More => {}
@@ -157,19 +206,20 @@ impl PackedReader {
                     self.input.drain(..used);
                     return;
                 }
-                Step::Wants | Step::Damaged => {
-                    break Some((Class::Opaque, "is damaged and was not looked into to its end".to_owned()));
-                }
-                Step::Ended => break None,
-                Step::TooFar => {
-                    let words = "needs more memory to be unpacked than one message is given, and was not looked into to its end";
+                Step::Wants | Step::Damaged if is_all && self.rest == Rest::InNextVolume => {
+                    let words = "goes on in another file and was not looked into to its end";
                     break Some((Class::Incomplete, words.to_owned()));
                 }
-                Step::Unknown => {
-                    break Some((Class::Opaque, "is packed in a way that is not looked into".to_owned()));
-                }
+                step => break step.ending(),
             }
         };
+        if let Some(Unpacker::Rar(unpacker)) = self.unpacker.take() {
+            // What waited for a filter has cost as much as what was handed over.
+            let _counted = examination.count_expanded(unpacker.octets_waiting());
+            if ending.is_none() {
+                self.keep_for_next(unpacker, examination);
+            }
+        }
         match (ending, &mut self.octets_behind) {
             (Some((class, words)), behind) => {
                 examination.find(class, &self.place, words);
@@ -178,26 +228,29 @@ impl PackedReader {
             (None, Some(behind)) => *behind += (self.input.len() - used) as u64,
             (None, None) => {}
         }
-        // Its memory is given back before anything else is unpacked.
-        (self.unpacker, self.input) = (None, Vec::new());
+        // Its memory was given back before anything else is unpacked.
+        self.input = Vec::new();
+    }
+
+    fn keep_for_next(&mut self, mut unpacker: Box<RarUnpacker>, examination: &mut Examination) {
+        if unpacker.has_unknown_change() {
+            let words = "was changed before it was packed, in a way that is not undone";
+            examination.find(Class::Incomplete, &self.place, words);
+        }
+        unpacker.totals = (self.packed_octets, self.unpacked_octets);
+        self.for_next = Some(unpacker).filter(|unpacker| unpacker.is_whole());
     }
 
     /// Hands over what was unpacked; what is to be said where a bound was reached.
-    fn hand_over(&mut self, examination: &mut Examination) -> Option<Option<(Class, String)>> {
+    fn hand_over(&mut self, examination: &mut Examination) -> Option<Ending> {
         let made = self.out.len();
-        if examination.count_expanded(made) < made {
-            let words = "becomes more than is unpacked of one message".to_owned();
-            return Some(Some((Class::Incomplete, words)));
+        if let Some(ending) = examination.end_of_expanded(made) {
+            return Some(ending);
         }
         self.unpacked_octets += made as u64;
         if let Some(content) = &mut self.content {
             content.feed(&self.out, examination);
         }
-        let times = examination.limits.ratio_max;
-        let is_bomb = self.unpacked_octets > self.packed_octets.saturating_mul(times).max(RATIO_FREE_OCTETS);
-        is_bomb.then(|| {
-            let words = format!("becomes more than {times} times as long when it is unpacked");
-            Some((Class::Bomb, words))
-        })
+        examination.end_of_ratio(self.packed_octets, self.unpacked_octets)
     }
 }

@@ -1,5 +1,6 @@
 //! Which reader looks into which kind of content.
 
+use crate::cab::CabReader;
 use crate::content::{Content, Role};
 use crate::examination::Examination;
 use crate::gzip::GzipReader;
@@ -30,6 +31,7 @@ pub(crate) enum Reader {
     Zip(ZipReader),
     Rar(RarReader),
     SevenZip(SevenZipReader),
+    Cab(CabReader),
     Listed(ListedReader),
     Tnef(TnefReader),
     Message(Walker),
@@ -50,6 +52,7 @@ impl Reader {
                 | Kind::Rar4
                 | Kind::Rar5
                 | Kind::SevenZip
+                | Kind::Cabinet
                 | Kind::RareArchive
                 | Kind::Tnef
                 | Kind::Message
@@ -77,6 +80,7 @@ impl Reader {
             Kind::Zip => Reader::Zip(ZipReader::new(content)),
             Kind::Rar4 | Kind::Rar5 => Reader::Rar(RarReader::new(content, kind)),
             Kind::SevenZip => Reader::SevenZip(SevenZipReader::new(content, examination)),
+            Kind::Cabinet => Reader::Cab(CabReader::new(content, examination)),
             Kind::RareArchive => Reader::Listed(ListedReader::new(content)),
             Kind::Tnef => Reader::Tnef(TnefReader::new(content)),
             Kind::Ole => Reader::Ole(OleReader::new(content)),
@@ -120,6 +124,7 @@ impl Reader {
             Reader::Zip(reader) => reader.feed(octets, examination),
             Reader::Rar(reader) => reader.feed(octets, examination),
             Reader::SevenZip(reader) => reader.feed(octets, examination),
+            Reader::Cab(reader) => reader.feed(octets, examination),
             Reader::Listed(reader) => reader.feed(octets, examination),
             Reader::Tnef(reader) => reader.feed(octets, examination),
             Reader::Message(walker) => walker.feed(octets, examination),
@@ -140,6 +145,7 @@ impl Reader {
             Reader::Zip(reader) => reader.finish(examination),
             Reader::Rar(reader) => reader.finish(examination),
             Reader::SevenZip(reader) => reader.finish(examination),
+            Reader::Cab(reader) => reader.finish(examination),
             Reader::Listed(reader) => reader.finish(examination),
             Reader::Tnef(reader) => reader.finish(examination),
             Reader::Message(mut walker) => walker.finish(examination),

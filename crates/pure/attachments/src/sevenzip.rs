@@ -5,6 +5,7 @@ use crate::allowance::Lease;
 use crate::content::{Content, Nesting, Role};
 use crate::examination::Examination;
 use crate::name;
+use crate::packed::NEEDS_MEMORY;
 use crate::policy::Class;
 use crate::sevenzip_header::{Header, encoded, entries};
 
@@ -18,6 +19,8 @@ const TAIL_OCTETS_MAX: u64 = 128 * 1024;
 pub(crate) const UNPACKED_OCTETS_MAX: u64 = 512 * 1024;
 /// How many times its octets a header may need while it is read.
 pub(crate) const READING_TIMES: usize = 4;
+/// What is said of an archive with a longer header.
+pub(crate) const HAS_MORE_ENTRIES: &str = "has more entries than are looked at";
 /// How often a header may be packed.
 const PACKINGS_MAX: usize = 4;
 
@@ -134,13 +137,12 @@ impl SevenZipReader {
             return;
         }
         if octets > HEADER_OCTETS_MAX {
-            return self.end(Some((Class::Incomplete, "has more entries than are looked at")), examination);
+            return self.end(Some((Class::Incomplete, HAS_MORE_ENTRIES)), examination);
         }
         let before = offset.min(TAIL_OCTETS_MAX);
         let octets_wanted = (before + octets) as usize;
         if !self.lease.grow(octets_wanted + octets as usize * READING_TIMES) {
-            let words = "needs more memory to be unpacked than one message is given, and was not looked into to its end";
-            return self.end(Some((Class::Incomplete, words)), examination);
+            return self.end(Some((Class::Incomplete, NEEDS_MEMORY)), examination);
         }
         let tail = Tail {
             position: offset - before,
@@ -165,6 +167,9 @@ impl SevenZipReader {
                 Header::Encrypted => {
                     return self.end(Some((Class::Encrypted, "is encrypted, names too")), examination);
                 }
+                Header::Incomplete(words) => {
+                    return self.end(Some((Class::Incomplete, words)), examination);
+                }
                 Header::Damaged => break,
             }
         }
@@ -179,8 +184,7 @@ impl SevenZipReader {
         };
         for entry in listing.names() {
             if !examination.count_entry() {
-                return self
-                    .end(Some((Class::Incomplete, "has more entries than are looked at")), examination);
+                return self.end(Some((Class::Incomplete, HAS_MORE_ENTRIES)), examination);
             }
             let names = vec![name::bounded(entry)];
             let _judged =

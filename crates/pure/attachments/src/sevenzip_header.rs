@@ -1,11 +1,11 @@
 //! The header of a 7z archive: how its streams are packed, and the names of its entries (7zFormat.txt of 7-Zip).
 
 use crate::allowance::Lease;
-use crate::examination::Examination;
+use crate::examination::{BECOMES_TOO_MUCH, Examination};
 use crate::lzma::{Decoded, Lzma};
 use crate::name::NAME_OCTETS_MAX;
-use crate::packed::Step;
-use crate::sevenzip::{READING_TIMES, UNPACKED_OCTETS_MAX};
+use crate::packed::{NEEDS_MEMORY, Step};
+use crate::sevenzip::{HAS_MORE_ENTRIES, READING_TIMES, UNPACKED_OCTETS_MAX};
 use crate::window::Window;
 use crate::xz::Xz;
 
@@ -40,6 +40,8 @@ pub(crate) enum Header {
     Packed(Vec<u8>),
     Encrypted,
     Damaged,
+    /// What it needs is more than may be had, as these words say.
+    Incomplete(&'static str),
 }
 
 /// Folders of an archive whose header is understood: 7-Zip writes one or few, or one for each entry.
@@ -274,7 +276,7 @@ pub(crate) fn encoded(
     if streams.is_encrypted {
         return Header::Encrypted;
     }
-    unpacked(&streams, before, position, lease, examination).map_or(Header::Damaged, Header::Packed)
+    unpacked(&streams, before, position, lease, examination).map_or_else(|header| header, Header::Packed)
 }
 
 fn unpacked(
@@ -283,46 +285,70 @@ fn unpacked(
     position: u64,
     lease: &mut Lease,
     examination: &mut Examination,
-) -> Option<Vec<u8>> {
-    let folder = streams.folders.first()?;
-    let start = usize::try_from(streams.position.checked_sub(position)?).ok()?;
-    let end = start.checked_add(usize::try_from(streams.packed_octets?).ok()?)?;
-    let packed = before.get(start..end)?;
-    let octets = Some(folder.unpacked_octets).filter(|octets| *octets <= UNPACKED_OCTETS_MAX)? as usize;
-    let [(coder, properties)] = streams.coders.as_slice() else { return None };
+) -> Result<Vec<u8>, Header> {
+    let (packed, octets) = place(streams, before, position)?;
+    let [(coder, properties)] = streams.coders.as_slice() else { return Err(Header::Damaged) };
     if *coder == COPY {
-        return packed.get(..octets).map(<[u8]>::to_vec);
+        return packed.get(..octets).map(<[u8]>::to_vec).ok_or(Header::Damaged);
     }
-    if !lease.grow(octets * READING_TIMES) || examination.count_expanded(octets) < octets {
-        return None;
+    if !lease.grow(octets * READING_TIMES) {
+        return Err(Header::Incomplete(NEEDS_MEMORY));
+    }
+    if examination.count_expanded(octets) < octets {
+        return Err(Header::Incomplete(BECOMES_TOO_MUCH));
     }
     if *coder == LZMA2 {
         // As py7zr packs it.
-        let xz = Xz::of_chunks(examination.lease(), *properties.first()?, octets as u64)?;
+        let property = properties.first().ok_or(Header::Damaged)?;
+        let xz = Xz::of_chunks(examination.lease(), *property, octets as u64).ok_or(Header::Damaged)?;
         return chunks(xz, packed, octets);
     }
-    let ([first, window @ ..], LZMA) = (properties.first_chunk::<5>()?, *coder) else { return None };
+    let (Some([first, window @ ..]), LZMA) = (properties.first_chunk::<5>(), *coder) else {
+        return Err(Header::Damaged);
+    };
     let window = u64::from(u32::from_le_bytes(*window)).min(octets as u64);
     let mut lzma = Lzma::new(Window::new(examination.lease(), window));
-    let (start, packed) = packed.split_first_chunk()?;
+    let (start, packed) = packed.split_first_chunk().ok_or(Header::Damaged)?;
+    if !lzma.set_properties(*first) || !lzma.start(*start) {
+        return Err(Header::Damaged);
+    }
     let mut out = Vec::with_capacity(octets);
-    let is_begun = lzma.set_properties(*first) && lzma.start(*start);
-    (is_begun && lzma.decode(packed, true, octets, &mut out).1 == Decoded::Filled).then_some(out)
+    match lzma.decode(packed, true, octets, &mut out).1 {
+        Decoded::Filled => Ok(out),
+        Decoded::TooFar => Err(Header::Incomplete(NEEDS_MEMORY)),
+        Decoded::Wants | Decoded::Ended | Decoded::Damaged => Err(Header::Damaged),
+    }
+}
+
+/// Where the header lies packed, and how many octets it becomes.
+fn place<'b>(streams: &Streams<'_>, before: &'b [u8], position: u64) -> Result<(&'b [u8], usize), Header> {
+    let folder = streams.folders.first().ok_or(Header::Damaged)?;
+    let packed_octets = streams.packed_octets.ok_or(Header::Damaged)?;
+    let start = streams.position.checked_sub(position);
+    let octets = Some(folder.unpacked_octets).filter(|octets| *octets <= UNPACKED_OCTETS_MAX);
+    let (Some(start), Some(octets)) = (start, octets) else {
+        return Err(Header::Incomplete(HAS_MORE_ENTRIES));
+    };
+    let packed = usize::try_from(start).ok().and_then(|start| before.get(start..));
+    let packed = packed.and_then(|rest| rest.get(..usize::try_from(packed_octets).ok()?));
+    Ok((packed.ok_or(Header::Damaged)?, octets as usize))
 }
 
 /// So many octets out of chunks of LZMA2.
-fn chunks(mut xz: Xz, packed: &[u8], octets: usize) -> Option<Vec<u8>> {
+fn chunks(mut xz: Xz, packed: &[u8], octets: usize) -> Result<Vec<u8>, Header> {
     let (mut all, mut step, mut used) = (Vec::with_capacity(octets), Vec::new(), 0);
     while all.len() < octets {
         step.clear();
-        let (taken, came) = xz.step(packed.get(used..)?, true, &mut step);
+        let (taken, came) = xz.step(packed.get(used..).unwrap_or_default(), true, &mut step);
         used += taken;
-        all.extend_from_slice(step.get(..step.len().min(octets - all.len()))?);
-        if came != Step::More {
-            break;
+        all.extend_from_slice(step.get(..step.len().min(octets - all.len())).unwrap_or_default());
+        match came {
+            Step::More => {}
+            Step::TooFar => return Err(Header::Incomplete(NEEDS_MEMORY)),
+            _ => break,
         }
     }
-    (all.len() == octets).then_some(all)
+    if all.len() == octets { Ok(all) } else { Err(Header::Damaged) }
 }
 
 /// What a plain header lists.

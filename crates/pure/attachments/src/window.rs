@@ -45,12 +45,23 @@ impl Window {
 
     /// What follows refers to nothing before it, and asks for so many octets. The memory stays.
     pub(crate) fn begin_anew(&mut self, octets_max: u64) {
-        self.octets_max = usize::try_from(octets_max).unwrap_or(usize::MAX).max(self.octets_max);
+        self.ask_for(octets_max);
         self.empty();
+    }
+
+    /// What follows asks for so many octets, if that is more.
+    pub(crate) fn ask_for(&mut self, octets_max: u64) {
+        self.octets_max = usize::try_from(octets_max).unwrap_or(usize::MAX).max(self.octets_max);
     }
 
     /// The octet before the next, or so many more before that one.
     pub(crate) fn back(&self, distance: u32) -> Result<u8, Missing> {
+        let at = self.place(distance)?;
+        let page = self.pages.get(at / PAGE_OCTETS).ok_or(Missing::Gone)?;
+        page.get(at % PAGE_OCTETS).copied().ok_or(Missing::Gone)
+    }
+
+    fn place(&self, distance: u32) -> Result<usize, Missing> {
         let distance = distance as usize;
         if distance as u64 >= self.total {
             return Err(Missing::Never);
@@ -64,14 +75,56 @@ impl Window {
         if distance >= kept {
             return Err(Missing::Gone);
         }
-        let page = self.pages.get(at / PAGE_OCTETS).ok_or(Missing::Gone)?;
-        page.get(at % PAGE_OCTETS).copied().ok_or(Missing::Gone)
+        Ok(at)
     }
 
-    pub(crate) fn put(&mut self, octet: u8) {
+    /// Puts so many octets that were put before, the first of them at such a distance, and adds them to `out`.
+    pub(crate) fn repeat(&mut self, distance: u32, octets: usize, out: &mut Vec<u8>) -> Result<(), Missing> {
+        let (mut left, mut back) = (octets, distance);
+        while left > 0 {
+            let piece = self.repeat_piece(back, left, out)?;
+            left -= piece;
+            // What repeats itself lies farther back too, once it is there; so short rows are not copied one by one.
+            if piece.is_multiple_of(distance as usize + 1) && back as usize + piece < PAGE_OCTETS {
+                back += piece as u32;
+            }
+        }
+        Ok(())
+    }
+
+    /// As many at once as lie in a row and do not overlap; at least one.
+    fn repeat_piece(
+        &mut self,
+        distance: u32,
+        octets_max: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, Missing> {
+        self.make_room();
+        let from = self.place(distance)?;
+        let (from_page, from) = (from / PAGE_OCTETS, from % PAGE_OCTETS);
+        let (to_page, to) = (self.at / PAGE_OCTETS, self.at % PAGE_OCTETS);
+        let octets = octets_max.min(distance as usize + 1).min(PAGE_OCTETS - from.max(to));
+        let source = self.pages.get(from_page).and_then(|page| page.get(from..from + octets));
+        let begin = out.len();
+        out.extend_from_slice(source.ok_or(Missing::Gone)?);
+        let place = self.pages.get_mut(to_page).and_then(|page| page.get_mut(to..to + octets));
+        if let (Some(place), Some(source)) = (place, out.get(begin..)) {
+            place.copy_from_slice(source);
+        }
+        self.at += octets;
+        self.total += octets as u64;
+        Ok(octets)
+    }
+
+    /// Sees to it that the next octet has a place, if any has.
+    fn make_room(&mut self) {
         if self.at == self.pages.len() * PAGE_OCTETS && !self.add_page() {
             self.at = 0;
         }
+    }
+
+    pub(crate) fn put(&mut self, octet: u8) {
+        self.make_room();
         let place =
             self.pages.get_mut(self.at / PAGE_OCTETS).and_then(|page| page.get_mut(self.at % PAGE_OCTETS));
         if let Some(place) = place {
@@ -124,6 +177,37 @@ mod tests {
         assert_eq!(window.back(0), Err(Missing::Never));
         window.put(9);
         assert_eq!((window.back(0), window.back(1)), (Ok(9), Err(Missing::Never)));
+    }
+
+    #[test]
+    fn what_is_repeated_is_what_lies_back() {
+        let pages = 2 * PAGE_OCTETS;
+        let (mut one, mut other) = (window(pages as u64, pages), window(pages as u64, pages));
+        let mut state = 1_u32;
+        for round in 0..4_000 {
+            state = state.wrapping_mul(0x9e37_79b1).wrapping_add(12_345);
+            let distance =
+                [0, 1, 7, state % 300, state % pages as u32, pages as u32 - 1, pages as u32][round % 7];
+            let octets = (state >> 20) as usize % 300;
+            let mut out = Vec::new();
+            let repeated = one.repeat(distance, octets, &mut out);
+            let mut expected = Vec::new();
+            let missing = (0..octets).find_map(|_| {
+                let octet = other.back(distance).map(|octet| {
+                    other.put(octet);
+                    expected.push(octet);
+                });
+                octet.err()
+            });
+            assert_eq!((repeated.err(), &out), (missing, &expected), "{round} {distance}");
+            for number in 0..(state >> 24) {
+                one.put(number as u8);
+                other.put(number as u8);
+            }
+            assert_eq!((one.total(), one.at), (other.total(), other.at));
+        }
+        assert_eq!(one.pages, other.pages);
+        assert!(one.total() > 10 * pages as u64);
     }
 
     #[test]

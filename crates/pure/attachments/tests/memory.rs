@@ -11,6 +11,11 @@ use attachments::{Inspector, Rules};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+#[path = "stories/made_cab.rs"]
+mod made_cab;
+#[path = "stories/made_rar.rs"]
+mod made_rar;
+
 struct Counting;
 
 thread_local! {
@@ -182,6 +187,30 @@ fn windows_are_counted_and_what_is_around_them_is_bounded() {
     }
     let bzip2 = include_bytes!("files/a.tar.bz2").repeat(1_000);
     check_with_windows("bzip2", windows, &[header("a.bz2"), bzip2].concat());
+    let literals = |content: &[u8]| made_rar::Coded::default().codes().literals(content).finish();
+    let rar = |packed: Vec<u8>, octets: usize| {
+        // A window of 64 MiB.
+        made_rar::rar5(&[made_rar::Entry::new("a.rar", made_rar::PACKED | 9 << 10, octets, packed)])
+    };
+    let long = rar(literals(&noise[..3 << 20]), 3 << 20);
+    check_with_windows("rar", windows, &[header("a.rar"), long.clone()].concat());
+    check_with_windows("rar twice", windows, &[header("a.rar"), rar(literals(&long), long.len())].concat());
+    // Filters that wait, deep inside.
+    let mut nested = vec![7; 100_000];
+    for _ in 0..6 {
+        let coded = (0..1_000).fold(made_rar::Coded::default().codes(), |coded, number| {
+            coded.filter(1_000_000 + number * 10, 10, 3)
+        });
+        nested = rar(coded.literals(&nested).finish(), nested.len());
+    }
+    check_with_windows("filters", windows, &[header("a.rar"), nested].concat());
+    let cab =
+        |octets: &[u8]| made_cab::Cab::default().mszip(octets).file("a.cab", 0, 0, octets.len()).finish();
+    let nested = (0..8).fold(noise[..300_000].to_vec(), |inner, _| cab(&inner));
+    check_with_windows("cab in cab", windows, &[header("a.cab"), nested].concat());
+    let name = "n".repeat(4_000);
+    let files = (0..2_500).fold(made_cab::Cab::default().stored(b"x"), |cab, _| cab.file(&name, 0, 0, 1));
+    check_with_windows("files of a cab", windows, &[header("a.cab"), files.finish()].concat());
     // What is short needs little, whatever it could.
     let short = 64 * 1024;
     check_with_windows(
@@ -189,6 +218,12 @@ fn windows_are_counted_and_what_is_around_them_is_bounded() {
         short,
         &[header("a.xz"), include_bytes!("files/a.tar.xz").to_vec()].concat(),
     );
+    for archive in [include_bytes!("files/solid4.rar").as_slice(), include_bytes!("files/solid5.rar")] {
+        check_with_windows("short rar", short, &[header("a.rar"), archive.to_vec()].concat());
+    }
+    for archive in [include_bytes!("files/mszip.cab").as_slice(), include_bytes!("files/lzx.cab")] {
+        check_with_windows("short cab", 6 * short, &[header("a.cab"), archive.to_vec()].concat());
+    }
     check_with_windows(
         "short lzip",
         short,

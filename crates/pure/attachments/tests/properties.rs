@@ -69,7 +69,7 @@ proptest! {
 }
 
 /// What programs have packed.
-const FILES: [&[u8]; 11] = [
+const FILES: [&[u8]; 18] = [
     include_bytes!("files/a.arj"),
     include_bytes!("files/a.cab"),
     include_bytes!("files/a.tar.bz2"),
@@ -78,9 +78,16 @@ const FILES: [&[u8]; 11] = [
     include_bytes!("files/a.tar.xz"),
     include_bytes!("files/a.tar.zst"),
     include_bytes!("files/encrypted.7z"),
+    include_bytes!("files/filters4.rar"),
+    include_bytes!("files/filters5.rar"),
     include_bytes!("files/hidden.7z"),
+    include_bytes!("files/lzx.cab"),
+    include_bytes!("files/mszip.cab"),
     include_bytes!("files/packed.7z"),
     include_bytes!("files/plain.7z"),
+    include_bytes!("files/ppmd4.rar"),
+    include_bytes!("files/solid4.rar"),
+    include_bytes!("files/solid5.rar"),
 ];
 
 proptest! {

@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use attachments::{Inspector, Rules};
+use attachments::{Class, HashList, HashListBuilder, Inspector, Rules};
 
 /// Makes a message that holds the file made of `run.js` in many ways.
 const SCRIPT: &str = r#"
@@ -105,7 +105,10 @@ zstd -q -3 --no-progress -c < folder.com/run.js > run.js.zst
 lzip -k a.tar
 for way in -mx=1 -mx=9 -mhc=off -m0=copy -m0=bzip2 -ms=off; do 7z a -bd -bso0 -y "a$way.7z" folder.com "$way"; done
 for way in lzma:eos=on lzma bzip2 xz; do 7z a -tzip -bd -bso0 -y "z.$way.zip" folder.com "-mm=$way"; done
-gcab -cz a.cab folder.com/run.js folder.com/photo.jpg
+seq 40000 > folder.com/numbers.txt
+gcab -cz a.cab folder.com/run.js folder.com/photo.jpg folder.com/numbers.txt
+gcab -c stored.cab folder.com/run.js folder.com/photo.jpg folder.com/numbers.txt
+sha256sum folder.com/* > known.sums
 arj a -y a.arj folder.com/run.js folder.com/photo.jpg > arj.log
 genisoimage -quiet -o iso.iso folder.com
 genisoimage -quiet -J -R -o joliet.iso folder.com
@@ -113,23 +116,37 @@ genisoimage -quiet -udf -o udf.iso folder.com
 rm -r folder.com a.tar arj.log
 "#;
 
+/// A list of the digests that sha256sum has printed.
+fn knowing(sums: &[u8]) -> HashList {
+    let mut builder = HashListBuilder::new();
+    sums.split_inclusive(|octet| *octet == b'\n').for_each(|line| builder.take_line(line).unwrap());
+    HashList::open(builder.build()).unwrap()
+}
+
 #[test]
 fn archives_of_others_show_what_is_in_them() {
     let folder = std::env::temp_dir().join(format!("attachments-real-tools-{}", std::process::id()));
     std::fs::create_dir(&folder).unwrap();
     let output = Command::new("bash").args(["-c", PACK, "pack"]).arg(&folder).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let sums = std::fs::read(folder.join("known.sums")).unwrap();
+    std::fs::remove_file(folder.join("known.sums")).unwrap();
     let mut archives: Vec<_> =
         std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     archives.sort();
-    assert_eq!(archives.len(), 21);
+    assert_eq!(archives.len(), 22);
     for archive in archives {
         let name = archive.file_name().unwrap().to_string_lossy().into_owned();
         let header = format!("Content-Type: a/b; name={name}\r\nContent-Transfer-Encoding: binary\r\n\r\n");
-        let mut inspector = Inspector::new(Arc::new(Rules::default()));
+        // What is in cabinets comes out octet for octet.
+        let is_cabinet = name.ends_with(".cab");
+        let lists = if is_cabinet { vec![knowing(&sums)] } else { Vec::new() };
+        let mut inspector = Inspector::new(Arc::new(Rules { lists, ..Rules::default() }));
         inspector.feed(header.as_bytes());
         inspector.feed(&std::fs::read(&archive).unwrap());
         let report = inspector.finish();
+        let listed = report.findings.iter().filter(|finding| finding.class == Class::Listed).count();
+        assert_eq!(listed, if is_cabinet { 3 } else { 0 }, "{name}: {:#?}", report.findings);
         let told: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
         let is_told = told.iter().any(|told| {
             told.to_lowercase().contains("run.js") && told.ends_with("like a script for Windows")

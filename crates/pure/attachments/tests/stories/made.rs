@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use attachments::{Inspector, Report, Rules};
+use attachments::{Class, HashList, HashListBuilder, Inspector, Report, Rules};
+use aws_lc_rs::digest::{SHA256, digest};
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
 
@@ -40,6 +41,23 @@ pub(crate) fn told(report: &Report) -> Vec<String> {
 /// What is found in a file that is attached.
 pub(crate) fn told_of(name: &str, content: &[u8]) -> Vec<String> {
     told(&inspect(&attached(name, content)))
+}
+
+/// Rules to which contents are known.
+pub(crate) fn knowing(contents: &[&[u8]]) -> Rules {
+    let mut builder = HashListBuilder::new();
+    for content in contents {
+        let hex: String =
+            digest(&SHA256, content).as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
+        builder.take_line(hex.as_bytes()).unwrap();
+    }
+    Rules { lists: vec![HashList::open(builder.build()).unwrap()], ..Rules::default() }
+}
+
+/// How many contents come out as they were.
+pub(crate) fn known(contents: &[&[u8]], archive: &[u8]) -> usize {
+    let report = inspect_with(knowing(contents), &attached("a.bin", archive));
+    report.findings.iter().filter(|finding| finding.class == Class::Listed).count()
 }
 
 /// A message with one attachment.

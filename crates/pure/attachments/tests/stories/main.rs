@@ -3,8 +3,12 @@
 
 mod archives;
 mod bounds;
+mod cab;
 mod documents;
 mod made;
+mod made_cab;
+mod made_rar;
 mod messages;
 mod packed;
+mod rar;
 mod rare;
