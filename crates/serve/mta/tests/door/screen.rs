@@ -476,6 +476,34 @@ async fn name_unknown(house: &House, client: &str, count: usize) -> bool {
 }
 
 #[tokio::test]
+async fn whoever_is_banned_does_not_go_on_where_he_is_connected_already() {
+    let house = House::screening(judging(|_| {}), world());
+    house.guard.reconfigure(platform::guard::GuardSettings {
+        // Ten unknown people.
+        points_before_ban: 20,
+        ban_first: Duration::from_secs(3_600),
+        ban_longest: Duration::from_secs(3_600),
+        ..crate::foundation::guard_settings()
+    });
+    let mut idle = greeted(&house, "11.5.1.1:4712", "mx.elsewhere.example").await;
+    let mut guesser = greeted(&house, "11.5.1.1:4711", "mx.elsewhere.example").await;
+    let mut other = greeted(&house, "11.5.2.1:4711", "mx.elsewhere.example").await;
+    guesser.say(&format!("MAIL FROM:<{EVE}>")).await;
+    for number in 0..10 {
+        let reply = guesser.say(&format!("RCPT TO:<gone{number}@example.org>")).await;
+        assert!(reply.starts_with("550 5.1.1"), "{number}: {reply}");
+    }
+    assert!(guesser.reply().await.starts_with("421 4.7.0 Too much came"));
+    guesser.expect_end().await;
+    // So does his other connection end, and nobody else's.
+    assert!(idle.say("NOOP").await.starts_with("250"));
+    assert!(idle.reply().await.starts_with("421 4.7.0"));
+    idle.expect_end().await;
+    assert!(other.say("NOOP").await.starts_with("250"));
+    assert!(other.say("NOOP").await.starts_with("250"));
+}
+
+#[tokio::test]
 async fn whoever_brings_wanted_mail_may_have_old_addresses() {
     let (list, spammer) = (GOOD, "11.5.1.1:4711");
     let mut records = world();
