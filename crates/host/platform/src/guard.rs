@@ -287,6 +287,13 @@ impl Guard {
         Ok(Visit { post: Arc::clone(&self.0), counted, _open: counts.connections.hold() })
     }
 
+    /// Whether a peer has been banned since it was admitted.
+    #[must_use]
+    pub fn is_banned(&self, peer: Option<IpAddr>) -> bool {
+        let now = self.0.clock.now();
+        self.0.state.lock().is_banned(peer, now)
+    }
+
     /// Connections that are open from an address, or from the block that it is counted in; `None` for those that are not counted.
     #[must_use]
     pub fn connections_of(&self, peer: IpAddr) -> Option<usize> {

@@ -33,7 +33,7 @@ pub use listing::{Filter, LISTED_MAX, Listed, Page, QueueStats, Shown, ShownReci
 pub use message::{
     BodyNeeds, DIAGNOSTIC_OCTETS_MAX, DeliverBy, DeliverByMode, Diagnostic, ENVELOPE_ID_OCTETS_MAX,
     MessageKind, NewMessage, Notify, ORIGINAL_RECIPIENT_OCTETS_MAX, Priority, RECIPIENTS_MAX, Recipient,
-    RecipientNumber, ReturnContent,
+    RecipientNumber, ReturnContent, UNTIL_RELEASED,
 };
 #[doc(hidden)]
 pub use note::fuzz as fuzz_note;

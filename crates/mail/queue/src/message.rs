@@ -46,13 +46,17 @@ pub struct NewMessage {
     pub return_content: Option<ReturnContent>,
     /// The sender's name for the transaction (RFC 3461 §4.4), decoded; at most [`ENVELOPE_ID_OCTETS_MAX`].
     pub envelope_id: Option<Box<str>>,
-    /// Not to be sent before this moment (RFC 4865, or time to change one's mind).
+    /// Not to be sent before this moment (RFC 4865, or time to change one's mind); [`UNTIL_RELEASED`] is held as if the operator
+    /// had said so.
     pub hold_until: Option<Timestamp>,
     /// To be delivered by a moment, or else (RFC 2852).
     pub deliver_by: Option<DeliverBy>,
     /// Whom it goes to: 1 to [`RECIPIENTS_MAX`].
     pub recipients: Vec<Recipient>,
 }
+
+/// The moment that never comes, for what is held until the operator releases it: the year 9000.
+pub const UNTIL_RELEASED: Timestamp = Timestamp::from_unix_seconds(221_845_392_000);
 
 /// Whose words a message carries: reports live shorter, and are never reported on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,11 +5,13 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use mail_types::{AccountId, QueueId};
+use platform::clock::Timestamp;
 
 use crate::destination::Destination;
 use crate::error::QueueError;
 use crate::index::{Index, MessageRow, waiting};
 use crate::listing::{Filter, LISTED_MAX, Page, QueueStats, Shown};
+use crate::message::UNTIL_RELEASED;
 use crate::note::Record;
 use crate::queue::{Queue, not_worked};
 use crate::shared::{IfFailed, Shared};
@@ -46,6 +48,7 @@ impl Queue {
     /// # Errors
     /// What the disk says.
     pub async fn retry(&self, filter: Filter) -> Result<u64, QueueError> {
+        let filter = Filter { state: Some(MessageState::Waiting), ..filter };
         // What was tried is written down first, or it would be written over this.
         self.look().await?;
         let (mut count, mut after) = (0, None);
@@ -110,7 +113,8 @@ impl Queue {
         let filter = Filter { submitter: Some(submitter), state, ..Filter::default() };
         let now = self.inner.shared.clock.now();
         self.change(filter, |row, sequence| {
-            let later = row.message.hold_until.filter(|until| *until > now);
+            let is_wish = |until: &Timestamp| *until > now && *until < UNTIL_RELEASED;
+            let later = row.message.hold_until.filter(is_wish);
             let hold = later.map_or(Hold::None, Hold::Until);
             (row.hold == Hold::Submitter).then_some(Record::Changed { id: row.id, sequence, hold })
         })

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use platform::clock::Timestamp;
 
-use crate::message::{DeliverByMode, MessageKind, NewMessage};
+use crate::message::{DeliverByMode, MessageKind, NewMessage, UNTIL_RELEASED};
 use crate::settings::Settings;
 
 /// The longest wait after a destination wanted less mail.
@@ -27,7 +27,8 @@ pub(crate) struct Deadlines {
 
 impl Deadlines {
     pub(crate) fn of(message: &NewMessage, settings: &Settings) -> Self {
-        let from = message.hold_until.map_or(message.arrived, |until| until.max(message.arrived));
+        let wish = message.hold_until.filter(|until| *until < UNTIL_RELEASED);
+        let from = wish.map_or(message.arrived, |until| until.max(message.arrived));
         let (lifetime, warn_after) = match message.kind {
             MessageKind::Mail => (settings.lifetime, Some(settings.warn_after)),
             // Who would be told about a report?

@@ -2,6 +2,8 @@
 
 use platform::clock::Timestamp;
 
+use crate::message::UNTIL_RELEASED;
+
 /// A recipient's state. All but `Waiting` are final.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum RecipientState {
@@ -116,6 +118,7 @@ impl Hold {
     pub(crate) fn state(self) -> MessageState {
         match self {
             Self::Operator | Self::Submitter => MessageState::Held,
+            Self::Until(until) if until >= UNTIL_RELEASED => MessageState::Held,
             Self::None | Self::Until(_) => MessageState::Waiting,
         }
     }

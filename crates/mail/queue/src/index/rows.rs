@@ -15,7 +15,7 @@ use crate::message::{NewMessage, RecipientNumber};
 use crate::note::{self, Queued};
 use crate::schedule::Deadlines;
 use crate::settings::Settings;
-use crate::state::{Hold, RecipientState};
+use crate::state::{Hold, MessageState, RecipientState};
 
 /// Writes a message that the index does not have yet.
 pub(super) fn insert(
@@ -71,8 +71,8 @@ pub(super) fn insert(
 pub(super) fn due_at(from: Timestamp, hold: Hold) -> i64 {
     match hold {
         Hold::None => from.unix_millis(),
-        Hold::Operator | Hold::Submitter => NEVER,
-        Hold::Until(until) => from.max(until).unix_millis(),
+        Hold::Until(until) if hold.state() != MessageState::Held => from.max(until).unix_millis(),
+        Hold::Operator | Hold::Submitter | Hold::Until(_) => NEVER,
     }
 }
 

@@ -107,6 +107,33 @@ async fn all_of_an_account_is_held_and_what_waits_by_wish_waits_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_held_is_listed_so_and_lives_as_long_as_others_once_it_is_released() {
+    let house = House::new();
+    let ann = mail_types::AccountId(1);
+    let hold_until = Some(queue::UNTIL_RELEASED);
+    let to = |to: &str| queue::NewMessage { submitter: Some(ann), ..new_message(&house.clock, &[to]) };
+    let id = house.accept(queue::NewMessage { hold_until, ..to("ben@example.net") }).await;
+    let house = house.crashed();
+    let held = Filter { state: Some(MessageState::Held), ..Filter::default() };
+    let listed = house.queue.list(held.clone(), None, 10).await.unwrap().messages;
+    assert_eq!(listed.iter().map(|listed| (listed.id, listed.next_try)).collect::<Vec<_>>(), [(id, None)]);
+    // It is not the account's, and stays as it is when that may send again.
+    assert_eq!(house.queue.hold_all_of(ann).await.unwrap(), 0);
+    assert_eq!(house.queue.release_held_of(ann).await.unwrap(), 0);
+    assert_eq!(house.queue.retry(Filter::default()).await.unwrap(), 0);
+    assert!(house.lease().await.is_none());
+    assert_eq!(house.queue.release(held).await.unwrap(), 1);
+    // Once released it is held by whom else there is, and no more for ever.
+    assert_eq!(house.queue.hold_all_of(ann).await.unwrap(), 1);
+    assert_eq!(house.queue.release_held_of(ann).await.unwrap(), 1);
+    let shown = house.queue.show(id).await.unwrap();
+    assert_eq!(shown.listed.state, MessageState::Waiting);
+    assert!(shown.expires < house.clock.now().saturating_add(Duration::from_secs(30 * 24 * 3_600)));
+    assert_eq!(house.send(&relayed).await.len(), 1);
+    house.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_operator_holds_stays_held_when_its_account_may_send_again() {
     let house = House::new();
     let ann = mail_types::AccountId(1);

@@ -57,7 +57,9 @@ pub(super) async fn change(house: &House, which: &Which, change: QueueChange) ->
         };
     }
     if count == 0 && !which.ids.is_empty() {
-        bail!("none of these is in the queue; `mailstead queue list` shows what is");
+        bail!(
+            "nothing is to be changed of these; `mailstead queue list` shows what is in the queue, and what is held"
+        );
     }
     let is_partial = which.destination.is_some() || which.recipient.is_some();
     let what = match change {

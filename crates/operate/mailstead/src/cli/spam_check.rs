@@ -167,12 +167,7 @@ pub(super) fn explain(asked: &Explain, config: &Path, json: bool) -> anyhow::Res
     }
     for step in &told {
         println!("{} from {}", text(&step["time"]), shown(&sender(step)));
-        for line in step["content"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .chain(step["filter"].as_array().into_iter().flatten())
-        {
+        for line in ["checks", "content", "filter"].iter().flat_map(|part| step[part].as_array()).flatten() {
             println!("  {}", shown(&text(line)));
         }
     }
@@ -212,12 +207,14 @@ fn in_words_then(told: &SpamTold) -> String {
 /// What the record of a message says of its content, and of where it went.
 fn of_step(step: &serde_json::Value) -> serde_json::Value {
     let lines = step["checks"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
-    let content: Vec<_> = lines.filter(|line| line.starts_with("content")).collect();
+    let (content, checks): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with("content"));
     let recipients = step["recipients"].as_array().into_iter().flatten();
     let filter: Vec<_> = recipients
         .flat_map(|recipient| {
-            let lines = recipient["filter"].as_array().into_iter().flatten();
-            lines.map(|line| format!("{}: {}", text(&recipient["to"]), text(line)))
+            let lines = recipient["filter"].as_array().into_iter().flatten().map(text);
+            let refusal = (recipient["outcome"] == "refused")
+                .then(|| format!("refused, {}", text(&recipient["detail"])));
+            lines.chain(refusal).map(|line| format!("{}: {line}", text(&recipient["to"])))
         })
         .collect();
     json!({
@@ -225,6 +222,7 @@ fn of_step(step: &serde_json::Value) -> serde_json::Value {
         "time": step["time"],
         "sender": step["from"],
         "message_id": step["message_id"],
+        "checks": checks,
         "content": if content.is_empty() { vec!["content: not judged"] } else { content },
         "filter": filter,
     })
@@ -317,12 +315,17 @@ mod tests {
     fn a_step_of_the_record_names_who_sent_it_and_whom_it_went_to() {
         let step = json!({
             "transaction": "1a", "time": "now", "from": "ann@example.com", "checks": ["spf: pass", "content: score 7"],
-            "recipients": [{ "to": "bob@example.org", "filter": ["fileinto Junk (junk, line 6)"] }],
+            "recipients": [
+                { "to": "bob@example.org", "outcome": "filed", "filter": ["fileinto Junk (junk, line 6)"] },
+                { "to": "eve@example.org", "outcome": "refused", "detail": "550 No", "filter": [] },
+            ],
         });
         let told = of_step(&step);
         assert_eq!((text(&told["id"]), sender(&told)), ("1a".to_owned(), "ann@example.com".to_owned()));
         assert_eq!(told["content"], json!(["content: score 7"]));
-        assert_eq!(told["filter"], json!(["bob@example.org: fileinto Junk (junk, line 6)"]));
+        assert_eq!(told["checks"], json!(["spf: pass"]));
+        let places = ["bob@example.org: fileinto Junk (junk, line 6)", "eve@example.org: refused, 550 No"];
+        assert_eq!(told["filter"], json!(places));
         assert_eq!(sender(&json!({ "sender": "" })), "<>");
     }
 

@@ -58,15 +58,32 @@ impl Purpose {
     /// What a peer is told for whom there is no place (RFC 5321 §3.8, RFC 5530); nothing where TLS comes first.
     fn refusal(self) -> fn(Refusal) -> &'static [u8] {
         match self {
-            Self::Smtp | Self::Submission | Self::Lmtp => {
-                |_| b"421 4.7.0 Too many connections; come back later\r\n"
+            Self::Smtp => mta::Listener::Relay.refusal(),
+            Self::Submission => mta::Listener::Submission.refusal(),
+            Self::Submissions => mta::Listener::ImplicitSubmission.refusal(),
+            Self::Lmtp => mta::Listener::Lmtp.refusal(),
+            Self::ManageSieve => |refusal| match refusal {
+                Refusal::Banned => {
+                    b"BYE (TRYLATER) \"Too much came from your address that should not; come back later\"\r\n"
+                }
+                Refusal::ServerFull | Refusal::AddressFull => {
+                    b"BYE (TRYLATER) \"Too many connections; come back later\"\r\n"
+                }
+            },
+            Self::Imap => |refusal| {
+                match refusal {
+                Refusal::Banned => {
+                    b"* BYE [UNAVAILABLE] Too much came from your address that should not; come back later\r\n"
+                }
+                Refusal::ServerFull | Refusal::AddressFull => {
+                    b"* BYE [UNAVAILABLE] Too many connections; come back later\r\n"
+                }
             }
-            Self::ManageSieve => |_| b"BYE (TRYLATER) \"Too many connections; come back later\"\r\n",
-            Self::Imap => |_| b"* BYE [UNAVAILABLE] Too many connections; come back later\r\n",
+            },
             Self::Metrics => {
                 |_| b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             }
-            Self::Submissions | Self::Imaps | Self::Https => |_| b"",
+            Self::Imaps | Self::Https => |_| b"",
         }
     }
 
@@ -151,4 +168,21 @@ pub(super) fn bind(settings: &Settings) -> anyhow::Result<Bound> {
     missed.retain(|missed: &MissedListener| !listens(&missed.listener));
     missed.dedup_by(|one, other| one.listener == other.listener);
     Ok(Bound { listeners, missed })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_banned_is_told_another_reason_than_who_finds_no_place() {
+        for purpose in Purpose::ALL {
+            let told = |refusal| String::from_utf8_lossy(purpose.refusal()(refusal)).into_owned();
+            let is_without_words = told(Refusal::Banned).is_empty() || purpose == Purpose::Metrics;
+            assert_eq!(told(Refusal::Banned).contains("Too much came"), !is_without_words, "{purpose:?}");
+            for full in [Refusal::ServerFull, Refusal::AddressFull] {
+                assert_eq!(told(full).contains("Too many connections"), !is_without_words, "{purpose:?}");
+            }
+        }
+    }
 }

@@ -329,9 +329,11 @@ impl Opinion {
         self.wishes.get(&account).map_or(Place::Inbox, |wish| wish.place)
     }
 
-    /// How far it is on the way to spam for an account.
+    /// How far it is on the way to spam for an account. What goes to junk for what is attached to it is spam to scripts, too,
+    /// whatever its score: they file it.
     pub(crate) fn part_for(&self, account: AccountId) -> Option<f64> {
-        self.wishes.get(&account).and_then(|wish| wish.part)
+        let wish = self.wishes.get(&account)?;
+        if wish.place == Place::Inbox { wish.part } else { Some(1.0) }
     }
 
     /// What becomes of it for those elsewhere.

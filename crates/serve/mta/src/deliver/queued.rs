@@ -155,13 +155,11 @@ fn needs(envelope: &Envelope<Route>, recipients: &[Recipient], traits: Traits) -
     }
 }
 
-/// How long a message waits that is kept apart: until somebody releases or drops it (`mailstead queue`).
-const HELD: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
-
-/// HOLDFOR and HOLDUNTIL (RFC 4865) are the sender's own wish; else what is submitted waits as the operator says.
+/// What is kept apart waits until somebody releases or drops it (`mailstead queue`). HOLDFOR and HOLDUNTIL (RFC 4865) are the
+/// sender's own wish; else what is submitted waits as the operator says.
 fn hold_until(asked: &MailParameters, brought: Brought) -> Option<Timestamp> {
     if brought.is_held {
-        return Some(brought.now.saturating_add(HELD));
+        return Some(queue::UNTIL_RELEASED);
     }
     if let Some(hold) = asked.hold {
         return Some(Timestamp::from_unix_seconds(hold.release(brought.now.unix_seconds())));

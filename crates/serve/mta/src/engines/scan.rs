@@ -47,6 +47,8 @@ pub(crate) struct Scanned {
     pub(crate) edits: Edits,
     /// For the record.
     pub(crate) lines: Vec<String>,
+    /// Why it is not taken, where one of them does not want it.
+    pub(crate) refusal: Option<Reply>,
 }
 
 /// What a scanner wants otherwise in a message's header.
@@ -87,8 +89,8 @@ impl Engines {
         [clamd, spamd, rspamd].into_iter().flatten().any(|scanner| scanner.listeners.covers(listener))
     }
 
-    /// Asks all scanners that want to see the message, one beside the other; a reply where it is not taken.
-    pub(crate) async fn scan(&self, subject: &Subject<'_>) -> Result<Scanned, Reply> {
+    /// Asks all scanners that want to see the message, one beside the other.
+    pub(crate) async fn scan(&self, subject: &Subject<'_>) -> Scanned {
         let wants = |scanner: &ScannerSettings| scanner.listeners.covers(subject.listener);
         let clamd = async {
             match self.clamd.as_ref().filter(|clamd| wants(&clamd.settings.scanner)) {
@@ -110,16 +112,10 @@ impl Engines {
         };
         let (clamd, spamd, rspamd) = tokio::join!(clamd, spamd, rspamd);
         let mut scanned = Scanned::default();
-        // A refusal goes before a wish to try again.
-        let mut later = None;
         for found in [clamd, spamd, rspamd].into_iter().flatten() {
-            match found {
-                Ok(found) => scanned.add(found),
-                Err(reply) if reply.code.value() < 500 => later = Some(reply),
-                Err(reply) => return Err(reply),
-            }
+            scanned.add(found);
         }
-        later.map_or(Ok(scanned), Err)
+        scanned
     }
 }
 
@@ -132,6 +128,10 @@ impl Scanned {
         self.edits.removals.extend(other.edits.removals);
         self.edits.subject = self.edits.subject.take().or(other.edits.subject);
         self.lines.extend(other.lines);
+        // A refusal goes before a wish to try again.
+        if self.refusal.as_ref().is_none_or(|reply| reply.code.value() < 500) {
+            self.refusal = other.refusal.or(self.refusal.take());
+        }
     }
 
     fn note(line: String) -> Self {
@@ -139,28 +139,28 @@ impl Scanned {
     }
 
     /// What is found has this consequence.
-    fn with(mut self, consequence: AtFinding, reply: Reply) -> Result<Self, Reply> {
+    fn with(mut self, consequence: AtFinding, reply: Reply) -> Self {
         match consequence {
-            AtFinding::Reject => return Err(reply),
+            AtFinding::Reject => self.refusal = Some(reply),
             AtFinding::Quarantine => self.place = Place::Quarantine,
             AtFinding::Junk => self.place = Place::Junk,
             AtFinding::Points => {}
         }
-        Ok(self)
+        self
     }
 }
 
-async fn ask_clamd(clamd: &Clamd, subject: &Subject<'_>) -> Result<Scanned, Reply> {
+async fn ask_clamd(clamd: &Clamd, subject: &Subject<'_>) -> Scanned {
     let scanner = &clamd.settings.scanner;
     if subject.reader.octets() > scanner.octets_max {
-        return Ok(Scanned::note("clamd: not asked, the message is too large".into()));
+        return Scanned::note("clamd: not asked, the message is too large".into());
     }
     match clamd.scan(subject.reader).await {
         Ok(Finding::Clean) => {
             clamd.engine.counts.said(Verdict::Passed);
-            Ok(Scanned::note("clamd: clean".into()))
+            Scanned::note("clamd: clean".into())
         }
-        Ok(Finding::TooLarge) => Ok(Scanned::note("clamd: the message is too large for it".into())),
+        Ok(Finding::TooLarge) => Scanned::note("clamd: the message is too large for it".into()),
         Ok(Finding::Virus(name)) => {
             clamd.engine.counts.said(Verdict::Virus);
             tracing::info!(virus = name, transaction = subject.transaction, "clamd finds a virus");
@@ -179,11 +179,7 @@ async fn ask_clamd(clamd: &Clamd, subject: &Subject<'_>) -> Result<Scanned, Repl
 /// Points of a virus, for those who add up.
 const VIRUS_POINTS: f32 = 100.0;
 
-async fn ask_spamd(
-    engine: &Engine,
-    settings: &SpamdSettings,
-    subject: &Subject<'_>,
-) -> Result<Scanned, Reply> {
+async fn ask_spamd(engine: &Engine, settings: &SpamdSettings, subject: &Subject<'_>) -> Scanned {
     let mut head = Vec::new();
     spamd::write_request(subject.octets(), settings.user.as_deref(), &mut head);
     let read = |octets: &[u8], is_all: bool| match is_all {
@@ -209,11 +205,7 @@ async fn ask_spamd(
     found.with(consequence, replies::REFUSED_AS_SPAM)
 }
 
-async fn ask_rspamd(
-    engine: &Engine,
-    settings: &RspamdSettings,
-    subject: &Subject<'_>,
-) -> Result<Scanned, Reply> {
+async fn ask_rspamd(engine: &Engine, settings: &RspamdSettings, subject: &Subject<'_>) -> Scanned {
     let address = subject.address.map(|address| address.to_string());
     let mut told = vec![("From", subject.sender), ("Helo", subject.hello), ("Queue-Id", subject.transaction)];
     told.extend(subject.recipients.iter().map(|recipient| ("Rcpt", recipient.as_str())));
@@ -245,11 +237,7 @@ const fn verdict_of(action: rspamd::Action) -> Verdict {
     }
 }
 
-fn follow_rspamd(
-    settings: &RspamdSettings,
-    answer: rspamd::Answer,
-    us: &DomainName,
-) -> Result<Scanned, Reply> {
+fn follow_rspamd(settings: &RspamdSettings, answer: rspamd::Answer, us: &DomainName) -> Scanned {
     let symbols: Vec<String> =
         answer.symbols.iter().take(RULES_SHOWN).map(|(name, points)| format!("{name}={points:.1}")).collect();
     let symbols = symbols.join(", ");
@@ -262,7 +250,7 @@ fn follow_rspamd(
         ..Scanned::note(format!("rspamd: {:.1} of {:.1}: {symbols}", answer.score, answer.required))
     };
     if !settings.follows_actions {
-        return Ok(found);
+        return found;
     }
     let said = |reply: Reply| match &answer.message {
         Some(text) => reply.with_text(text.clone()),
@@ -277,9 +265,9 @@ fn follow_rspamd(
     match answer.action {
         rspamd::Action::None => {}
         rspamd::Action::Greylist | rspamd::Action::SoftReject => {
-            return Err(said(replies::ENGINE_SAYS_LATER));
+            found.refusal = Some(said(replies::ENGINE_SAYS_LATER));
         }
-        rspamd::Action::Reject => return Err(said(replies::REFUSED_AS_SPAM)),
+        rspamd::Action::Reject => found.refusal = Some(said(replies::REFUSED_AS_SPAM)),
         rspamd::Action::AddHeader => found.place = Place::Junk,
         rspamd::Action::RewriteSubject => {
             found.place = Place::Junk;
@@ -288,7 +276,7 @@ fn follow_rspamd(
         rspamd::Action::Quarantine => found.place = Place::Quarantine,
         rspamd::Action::Discard => found.is_discarded = true,
     }
-    Ok(found)
+    found
 }
 
 fn is_trace(name: &str) -> bool {
@@ -308,10 +296,10 @@ async fn ask<T>(
     head: Vec<u8>,
     subject: &Subject<'_>,
     read: impl Fn(&[u8], bool) -> Result<Option<T>, Nonsense>,
-) -> Result<T, Result<Scanned, Reply>> {
+) -> Result<T, Scanned> {
     if subject.octets() > scanner.octets_max {
         let line = format!("{}: not asked, the message is too large", engine.health.name());
-        return Err(Ok(Scanned::note(line)));
+        return Err(Scanned::note(line));
     }
     let deadline = Instant::now() + scanner.timeout;
     let answer = engine.ask(deadline, exchange(engine, deadline, head, subject, read)).await;
@@ -364,11 +352,12 @@ async fn write(link: &mut Link, head: &[u8], subject: &Subject<'_>) -> Result<()
 }
 
 /// What becomes of mail that an engine has no answer to.
-fn unanswered(engine: &Engine, failure: &Failure) -> Result<Scanned, Reply> {
-    match engine.on_failure {
-        OnEngineFailure::Pass => Ok(Scanned::note(format!("{}: no answer, {failure}", engine.health.name()))),
-        OnEngineFailure::Defer => Err(replies::ENGINE_AWAY),
-    }
+fn unanswered(engine: &Engine, failure: &Failure) -> Scanned {
+    let refusal = match engine.on_failure {
+        OnEngineFailure::Pass => None,
+        OnEngineFailure::Defer => Some(replies::ENGINE_AWAY),
+    };
+    Scanned { refusal, ..Scanned::note(format!("{}: no answer, {failure}", engine.health.name())) }
 }
 
 #[cfg(test)]
@@ -422,22 +411,26 @@ mod tests {
         answer.remove_fields = ["Received", "return-path", "X-Mark"]
             .map(|name| rspamd::Removal { name: name.to_owned(), which: 0 })
             .to_vec();
-        let found = follow_rspamd(&settings(true), answer.clone(), &us()).unwrap();
+        let found = follow_rspamd(&settings(true), answer.clone(), &us());
         let front = String::from_utf8(found.front).unwrap();
         assert_eq!(front, "X-Spam: Yes\r\nAuthentication-Results: rspamd.example; dmarc=none\r\n");
         let names: Vec<_> = found.edits.removals.iter().map(|removal| removal.name.as_str()).collect();
         assert_eq!(names, ["X-Mark"]);
         assert_eq!(found.edits.subject.as_deref(), Some("[spam] hello"));
-        let alone = follow_rspamd(&settings(false), answer, &us()).unwrap();
+        let alone = follow_rspamd(&settings(false), answer, &us());
         assert_eq!(alone.edits, Edits::default());
     }
 
     #[test]
     fn actions_of_rspamd_are_followed_where_it_is_wanted() {
         use rspamd::Action;
-        let follow = |action, follows| match follow_rspamd(&settings(follows), answer(action), &us()) {
-            Ok(found) => format!("{:?} {} {}", found.place, found.is_discarded, found.evidence[0].points),
-            Err(reply) => format!("{} {}", reply.code, reply.text),
+        let follow = |action, follows| {
+            let found = follow_rspamd(&settings(follows), answer(action), &us());
+            assert_eq!(found.lines, ["rspamd: 8.0 of 15.0: A=8.0"]);
+            match found.refusal {
+                None => format!("{:?} {} {}", found.place, found.is_discarded, found.evidence[0].points),
+                Some(reply) => format!("{} {}", reply.code, reply.text),
+            }
         };
         for (action, expected) in [
             (Action::None, "Inbox false 4"),

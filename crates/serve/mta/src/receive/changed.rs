@@ -238,7 +238,7 @@ impl Conversation {
         let is_discarded = self.milters.as_ref().is_some_and(|milters| milters.discards);
         let mut scanned = Scanned::default();
         if !is_discarded && engines.scans(self.client.listener) {
-            scanned = Box::pin(self.scan(&engines, holding, host)).await?;
+            scanned = Box::pin(self.scan(&engines, holding, host)).await;
         }
         if let Some(reason) = &quarantine {
             scanned.lines.push(format!("milter: to be kept apart: {reason}"));
@@ -253,6 +253,9 @@ impl Conversation {
         if let Some(transaction) = &mut self.transaction {
             transaction.checks.append(&mut scanned.lines);
             transaction.by_engines = scanned.evidence;
+        }
+        if let Some(reply) = scanned.refusal {
+            return Err(reply);
         }
         let by_milters = if quarantine.is_some() { Place::Quarantine } else { Place::Inbox };
         let place = scanned.place.max(by_milters);
@@ -300,7 +303,7 @@ impl Conversation {
         engines: &crate::engines::Engines,
         holding: &Holding,
         host: Option<&str>,
-    ) -> Result<Scanned, Reply> {
+    ) -> Scanned {
         let trace = self.trace_fields(host).unwrap_or_default();
         let transaction =
             self.transaction.as_ref().map(|transaction| transaction.id.to_text()).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use directory::Directory;
 use mail_types::DomainName;
-use message::{Collected, Field, HeaderCollector, fields};
+use message::{Collected, Field, HeaderCollector, fields, message_ids};
 use platform::clock::Timestamp;
 use sender_auth::dkim::KeyFor;
 use sender_auth::dmarc::AuthorDomains;
@@ -106,6 +106,13 @@ impl HeaderInWaiting {
         };
         Ok((header, watch))
     }
+}
+
+/// What stands behind Message-ID, for the record.
+pub(crate) fn message_id(header: &[u8]) -> Option<String> {
+    let field = fields(header).find(|field| field.is_named("Message-ID"))?;
+    let id = message_ids(field.value).next()?;
+    Some(format!("<{}>", String::from_utf8_lossy(&id)))
 }
 
 fn count_hops(header: &[u8], received_max: u32) -> Result<(), Reply> {

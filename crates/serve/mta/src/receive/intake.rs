@@ -17,7 +17,7 @@ use smtp::framing::{ChunkDestiny, ChunkReader, DataReader, Piece};
 use smtp::server::Step;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::header::{HeaderInWaiting, Origin, Stranger};
+use super::header::{self, HeaderInWaiting, Origin, Stranger};
 use super::judgement::Judged;
 use super::replies;
 use super::session::{Conversation, Stop};
@@ -42,6 +42,8 @@ pub(crate) struct Receiving {
     /// Where the octets go; when it fails the rest is read and thrown away.
     holding: Result<Holding, Reply>,
     header: Header,
+    /// Its Message-ID field, known when the header has come.
+    message_id: Option<String>,
     watch: Watch,
     /// The places of large headers, and this one's.
     places: Arc<Semaphore>,
@@ -165,7 +167,8 @@ impl Conversation {
         let header = Header::Gather(Box::new(HeaderInWaiting::new(self.origin())));
         // On the heap: the conversation's own future stays small while nothing comes in.
         let places = Arc::clone(&self.door.large_headers);
-        Box::new(Receiving { holding, header, watch: Watch::default(), places, place: None })
+        let watch = Watch::default();
+        Box::new(Receiving { holding, header, message_id: None, watch, places, place: None })
     }
 
     fn origin(&self) -> Origin {
@@ -244,8 +247,13 @@ impl Conversation {
     }
 
     /// The message has come whole: what we have to say of it goes in front, if it is taken at all.
-    async fn finish_message(&mut self, receiving: Receiving) -> Result<(), Reply> {
-        let (holding, mut watched) = receiving.end().await?;
+    async fn finish_message(&mut self, mut receiving: Receiving) -> Result<(), Reply> {
+        // A message without a blank line is all header.
+        receiving.pass_header().await;
+        if let Some(transaction) = &mut self.transaction {
+            transaction.message_id = receiving.message_id.take();
+        }
+        let (holding, mut watched) = receiving.end()?;
         let judged = match &watched.claims {
             Some(claims) => self.judge_message(claims).await?,
             None => None,
@@ -334,6 +342,7 @@ impl Receiving {
         match finished {
             Ok((header, watch)) => {
                 self.watch = watch;
+                self.message_id = header::message_id(&header);
                 self.write(&header).await;
             }
             Err(reply) => self.holding = Err(reply),
@@ -367,9 +376,7 @@ impl Receiving {
     }
 
     /// All octets have come.
-    async fn end(mut self) -> Result<(Holding, Watched), Reply> {
-        // A message without a blank line is all header.
-        self.pass_header().await;
+    fn end(self) -> Result<(Holding, Watched), Reply> {
         Ok((self.holding?, self.watch.finish()))
     }
 }

@@ -13,6 +13,8 @@ use crate::deliver::limits::Exceeded;
 use crate::deliver::route::Discarded;
 
 pub(crate) const SHUTTING_DOWN: Reply = Reply::fixed(421, (4, 3, 2), "Shutting down; come again in a moment");
+pub(crate) const BANNED: Reply =
+    Reply::fixed(421, (4, 7, 0), "Too much came from your address that should not; come again later");
 pub(crate) const TOO_SLOW: Reply = Reply::fixed(421, (4, 4, 2), "Silent too long");
 pub(crate) const SESSION_TOO_LONG: Reply = Reply::fixed(421, (4, 4, 2), "Connected too long; come again");
 

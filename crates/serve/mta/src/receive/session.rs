@@ -329,7 +329,19 @@ impl Conversation {
         }
         let done = self.carry_out(step, wire).await;
         self.tidy();
-        if self.is_hung_up_on() { done.and(Err(Stop::Closed)) } else { done }
+        match done {
+            Ok(()) if self.is_hung_up_on() => Err(Stop::Closed),
+            Ok(()) if self.is_banned() => Err(Stop::Farewell(replies::BANNED)),
+            done => done,
+        }
+    }
+
+    /// Whether the client has been banned meanwhile: what is open would else go on, by as many connections as it has. Who has
+    /// logged in stays.
+    fn is_banned(&self) -> bool {
+        self.client.who.is_none()
+            && self.client.listener != Listener::Lmtp
+            && self.door.rooms.guard.is_banned(self.client.peer.address())
     }
 
     async fn carry_out(&mut self, mut step: Step<Route>, wire: &mut Wire) -> Result<(), Stop> {

@@ -34,6 +34,8 @@ pub(crate) struct Transaction {
     pub(crate) new_recipients: u32,
     /// What stands for them, where somebody of ours writes; bounded as they are.
     pub(crate) written_to: Vec<RecipientKey>,
+    /// The Message-ID of its message, from when that has come whole.
+    pub(crate) message_id: Option<String>,
     /// What was found about its sender.
     pub(crate) checks: Vec<String>,
     /// What was found before its content came.
@@ -42,13 +44,6 @@ pub(crate) struct Transaction {
     pub(crate) by_engines: Vec<EngineHit>,
     /// Bounded by `Settings::refused_recipients_max`, after which the session ends.
     refused: Vec<RecipientWay>,
-}
-
-/// What is known of a message when its transaction ends.
-#[derive(Default)]
-struct Learned {
-    octets: Option<u64>,
-    message_id: Option<String>,
 }
 
 impl Transaction {
@@ -68,6 +63,7 @@ impl Conversation {
             remote_targets: 0,
             new_recipients: 0,
             written_to: Vec::new(),
+            message_id: None,
             checks: Vec::new(),
             screened: Screened::default(),
             by_engines: Vec::new(),
@@ -101,7 +97,7 @@ impl Conversation {
             text = %reply.text,
             "message refused"
         );
-        self.record(transaction, Learned::default(), ways);
+        self.record(transaction, None, ways);
     }
 
     /// Steps 7 to 10 of a message's way.
@@ -166,7 +162,8 @@ impl Conversation {
             ..way_of(recipient, delivery.outcome)
         });
         let ways = ways.collect();
-        self.record(transaction, Learned { octets: Some(octets), message_id }, ways);
+        transaction.message_id = message_id;
+        self.record(transaction, Some(octets), ways);
         self.session.on_delivered(&replies, &mut self.out)
     }
 
@@ -222,7 +219,7 @@ impl Conversation {
         self.door.counts.messages_refused.increment();
         let ways =
             envelope.recipients.iter().map(|recipient| way_of(recipient, Outcome::Refused(reply.clone())));
-        self.record(transaction, Learned::default(), ways.collect());
+        self.record(transaction, None, ways.collect());
     }
 
     /// The transaction is over without a message, if it was open.
@@ -231,7 +228,7 @@ impl Conversation {
         let recipients = self.session.envelope().map_or(&[][..], |envelope| &envelope.recipients);
         let ways: Vec<_> = recipients.iter().map(|recipient| way_of(recipient, Outcome::Abandoned)).collect();
         if !ways.is_empty() || !transaction.refused.is_empty() {
-            self.record(transaction, Learned::default(), ways);
+            self.record(transaction, None, ways);
         }
     }
 
@@ -288,7 +285,7 @@ impl Conversation {
         );
     }
 
-    fn record(&self, transaction: Transaction, known: Learned, mut recipients: Vec<RecipientWay>) {
+    fn record(&self, transaction: Transaction, octets: Option<u64>, mut recipients: Vec<RecipientWay>) {
         recipients.extend(transaction.refused);
         (self.door.rooms.ways)(MessageWay {
             transaction: transaction.id,
@@ -300,8 +297,8 @@ impl Conversation {
             tls: self.client.tls,
             user: self.client.who.as_ref().map(|who| who.address().clone()),
             reverse_path: transaction.reverse_path,
-            octets: known.octets,
-            message_id: known.message_id,
+            octets,
+            message_id: transaction.message_id,
             is_strangers: self.is_checked_stranger(),
             checks: transaction.checks,
             recipients,

@@ -1,8 +1,10 @@
 //! What mail says decides where it goes: one answer for all by SMTP, one for each by LMTP; and a filter that cannot say anything
 //! loses nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use attachments::{Class, Rules};
 use mail_types::{AnnotationName, DomainName, Uid};
 use mta::{
     APART, ContentSettings, Listener, OnBusy, Order, Quarantine, QuarantineLimits, SETTINGS_ANNOTATION,
@@ -100,6 +102,20 @@ async fn what_an_account_has_written_wrongly_counts_for_nothing() {
     wants(&house, "ann@example.org", "tag2=never").await;
     brings(&house, Listener::Relay, &["ann"], "S: 250 *\n").await;
     assert_eq!(mailboxes(&house).await, [(house.account("ann@example.org").0, "Junk".to_owned())]);
+}
+
+#[tokio::test]
+async fn an_attachment_that_is_junk_is_filed_there_whatever_the_score() {
+    let mut rules = Rules::default();
+    rules.policy.set(Class::ShellScript, attachments::Action::Junk);
+    let house = House::new();
+    let attachments = Some(Arc::new(rules));
+    house.content.reconfigure(ContentSettings { attachments, ..settings(SpamAction::Junk) });
+    wants(&house, "bob@example.org", "check=off").await;
+    let script = "C: Content-Type: application/x-sh; name=a.sh\nC:\nC: #!/bin/sh";
+    brings_text(&house, Listener::Relay, &["ann", "bob"], script, "S: 250 *\n").await;
+    let found: Vec<String> = mailboxes(&house).await.into_iter().map(|(_, name)| name).collect();
+    assert_eq!(found, ["Junk", "Junk"], "{:?}", house.ways()[0].checks);
 }
 
 /// Russian, as nobody could mistake it.

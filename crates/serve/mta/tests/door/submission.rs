@@ -236,12 +236,20 @@ async fn an_address_that_failed_too_often_has_to_wait() {
         ban_longest: Duration::from_secs(3_600),
         ..guard_settings()
     });
-    let mut peer = house.connect_tls(Listener::ImplicitSubmission).await;
-    peer.reply().await;
-    peer.say("EHLO laptop.home.example").await;
-    peer.say(&format!("AUTH PLAIN {}", plain("ann@example.org", "wrong"))).await;
-    let reply = peer.say(&format!("AUTH PLAIN {}", plain("ann@example.org", "secret"))).await;
-    assert_eq!(reply, "454 4.7.0 Too many failed log-ins; try again later");
+    let mut peers = Vec::new();
+    for _ in 0..2 {
+        let mut peer = house.connect_tls(Listener::ImplicitSubmission).await;
+        peer.reply().await;
+        peer.say("EHLO laptop.home.example").await;
+        peers.push(peer);
+    }
+    // Neither the right password nor another connection that was there before helps.
+    for (mut peer, password) in peers.into_iter().zip(["wrong", "secret"]) {
+        let reply = peer.say(&format!("AUTH PLAIN {}", plain("ann@example.org", password))).await;
+        assert_eq!(reply, "454 4.7.0 Too many failed log-ins; try again later", "{password}");
+        assert!(peer.reply().await.starts_with("421 4.7.0 Too much came"));
+        peer.expect_end().await;
+    }
 }
 
 #[tokio::test]

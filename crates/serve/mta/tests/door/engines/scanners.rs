@@ -67,10 +67,12 @@ async fn a_virus_is_refused_or_filed_as_junk() {
         let (place, _) = scanner(&folder, is_asked_of_clamd, clamd_saying(b"stream: Eicar FOUND\0"));
         let house = house(clamd(place, OnEngineFailure::Defer, at_virus));
         let mut peer = greeted(&house).await;
-        assert_eq!(bring(&mut peer, MESSAGE).await, expected);
-        if at_virus != AtFinding::Reject {
-            assert!(house.ways()[0].checks.iter().any(|line| line == "clamd: Eicar"));
-        }
+        let message = format!("Message-ID: <1@example.com>\r\n{MESSAGE}");
+        assert_eq!(bring(&mut peer, &message).await, expected);
+        // Whoever is asked why it was refused finds it.
+        let way = &house.ways()[0];
+        assert!(way.checks.iter().any(|line| line == "clamd: Eicar"), "{way:?}");
+        assert_eq!(way.message_id.as_deref(), Some("<1@example.com>"));
     }
 }
 
@@ -119,9 +121,13 @@ async fn a_scanner_that_fails() {
             let defers = house(clamd(place.clone(), OnEngineFailure::Defer, AtFinding::Reject));
             let said = bring(&mut greeted(&defers).await, MESSAGE).await;
             assert_eq!(said, "451 4.3.0 A filter does not answer; try again later");
+            let no_answer = |house: &House| {
+                house.ways()[0].checks.iter().any(|line| line.starts_with("clamd: no answer"))
+            };
+            assert!(no_answer(&defers));
             let passes = house(clamd(place, OnEngineFailure::Pass, AtFinding::Reject));
             assert!(bring(&mut greeted(&passes).await, MESSAGE).await.starts_with("250"));
-            assert!(passes.ways()[0].checks.iter().any(|line| line.starts_with("clamd: no answer")));
+            assert!(no_answer(&passes));
         }
     }
     // One that listens and says nothing at all.

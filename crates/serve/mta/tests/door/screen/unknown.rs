@@ -90,3 +90,25 @@ async fn names_are_counted_of_strangers_who_are_not_screened() {
     assert!(name_unknown(&house, GOOD, 9).await);
     assert!(!name_unknown(&house, GOOD, 1).await, "what is known of senders is not asked");
 }
+
+#[tokio::test]
+async fn whoever_is_banned_does_not_go_on_where_he_is_connected_already() {
+    let house = House::screening(judging(|_| {}), world());
+    house.guard.reconfigure(ten_names());
+    let mut idle = greeted(&house, "11.5.1.1:4712", "mx.elsewhere.example").await;
+    let mut guesser = greeted(&house, "11.5.1.1:4711", "mx.elsewhere.example").await;
+    let mut other = greeted(&house, "11.5.2.1:4711", "mx.elsewhere.example").await;
+    guesser.say(&format!("MAIL FROM:<{EVE}>")).await;
+    for number in 0..10 {
+        let reply = guesser.say(&format!("RCPT TO:<gone{number}@example.org>")).await;
+        assert!(reply.starts_with("550 5.1.1"), "{number}: {reply}");
+    }
+    assert!(guesser.reply().await.starts_with("421 4.7.0 Too much came"));
+    guesser.expect_end().await;
+    // So does his other connection end, and nobody else's.
+    assert!(idle.say("NOOP").await.starts_with("250"));
+    assert!(idle.reply().await.starts_with("421 4.7.0"));
+    idle.expect_end().await;
+    assert!(other.say("NOOP").await.starts_with("250"));
+    assert!(other.say("NOOP").await.starts_with("250"));
+}
