@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use platform::guard::{Ban, SetBy};
 use platform::network::Network;
 
@@ -21,6 +21,7 @@ pub(super) async fn add(
     reason: &str,
 ) -> anyhow::Result<Answer> {
     let network = network(text)?;
+    ensure!(for_seconds != Some(0), "a ban for no time bans nobody; `mailstead ban remove {text}` lifts one");
     let until = for_seconds.map(|seconds| house.clock.now().saturating_add(Duration::from_secs(seconds)));
     house.guard.ban(network, until, reason)?;
     house.bans.keep().await.context("the ban is in force, but not kept over a restart")?;
