@@ -95,6 +95,25 @@ fn the_header_tells_an_only_recipient_what_holds_for_them() -> Result<()> {
 }
 
 #[test]
+fn whom_one_reader_denies_is_not_theirs_because_everybody_welcomes_them() -> Result<()> {
+    let house = House::new("allow = [\"known.example\"]")?;
+    house.world.names.add("known.example", &testkit::Record::Text("v=spf1 ip4:127.0.0.1 -all".to_owned()));
+    house.server.command(&["spam", "settings", BOB, "deny=known.example"])?;
+    let friend = "friend@known.example";
+    house.take(friend, &[ANN, BOB], &letter(friend, ANN, "offer", "Shall we meet at noon?"))?;
+    let record = house.record(friend)?;
+    ensure!(
+        house.subjects(ANN, "INBOX")? == ["offer"] && record.contains("-100.00 WELCOME_LIST"),
+        "{record}"
+    );
+    ensure!(
+        house.subjects(BOB, "Junk")? == ["offer"] && house.subjects(BOB, "INBOX")?.is_empty(),
+        "{record}"
+    );
+    Ok(())
+}
+
+#[test]
 fn who_wants_junk_read_finds_it_so() -> Result<()> {
     let house = House::new("mark_as_read = true\ndomains = [\"example.test mark_as_read=off\"]")?;
     house.server.command(&["spam", "settings", BOB, "mark_as_read=on"])?;
