@@ -322,15 +322,21 @@ fn where_links_lead_is_asked_of_lists_of_domains() -> Result<()> {
             internet.names.add(&format!("{name}.{zone}"), &Record::Address([127, 0, 1, 2].into()));
         }
     }
+    // What it thinks less of.
+    for name in ["elsewhere.example", "garden.example"] {
+        internet.names.add(&format!("{name}.dbl.example"), &Record::Address([127, 0, 1, 3].into()));
+    }
     let mut options = options(&internet, "lists = []\ngreylist = \"off\"");
-    let list = "domain_lists = [\"dbl.example*5 refuse\", \"dwl.example*-9\"]";
+    let list = "domain_lists = [\"dbl.example=127.0.1.3*1\", \"dbl.example=127.0.1.2*5 refuse\", \"dwl.example*-9\"]";
     options.settings = options.settings.replace("domain_lists = []", list);
     let server = Server::start(options)?;
     ensure!(state(&server, "dbl.example")?.0 == "healthy" && state(&server, "dwl.example")?.0 == "healthy");
     let parties = (EVE, Server::ANN);
     // What a list says of a link is one reason among others, whatever it does to senders.
-    let said = bring_text(&server, GOOD, parties, "See http://www.shop.example/gnomes today.")?;
+    let text = "See http://garden.example/ or http://www.shop.example/gnomes today.";
+    let said = bring_text(&server, GOOD, parties, text)?;
     ensure!(said.starts_with("250 "), "{said}");
+    // It counts once, as heavily as it can.
     let told = traced(&server, EVE, "a link leads to shop.example, which is listed by dbl.example")?;
     ensure!(told.contains("+5.00 LIST_DBL_EXAMPLE"), "{told}");
     // Anybody can link to a good friend.

@@ -95,6 +95,57 @@ fn the_header_tells_an_only_recipient_what_holds_for_them() -> Result<()> {
 }
 
 #[test]
+fn who_asks_for_reports_does_not_learn_what_is_thought_of_them() -> Result<()> {
+    let mut house = House::new("tag = \"-1000\"")?;
+    let far = house.world.domain("far.example")?;
+    let home = house.world.domain("curious.example")?;
+    house.world.names.add("curious.example", &testkit::Record::Text("v=spf1 ip4:127.0.0.1 -all".to_owned()));
+    far.refuse("gone@far.example", "550 5.1.1 Nobody of that name");
+    house.server.command(&["alias", "add", "old@example.test", "gone@far.example"])?;
+    house.server.command(&["spam", "settings", ANN, "deny=curious.example"])?;
+    let from = "eve@curious.example";
+    let bring = |subject: &str, recipient: &str| -> Result<()> {
+        let mut smtp = house.server.smtp()?;
+        smtp.command(&format!("MAIL FROM:<{from}> RET=FULL"), "250")?;
+        smtp.command(&format!("RCPT TO:{recipient}"), "250")?;
+        smtp.command("DATA", "354")?;
+        let message = letter(from, ANN, subject, "Shall we meet at noon?");
+        smtp.dialogue.send_octets(format!("{message}.\r\n").as_bytes())?;
+        ensure!(smtp.reply()?.0 == "250", "{}", house.server.log());
+        Ok(())
+    };
+    bring("here", &format!("<{ANN}> NOTIFY=SUCCESS"))?;
+    let report = home.wait_for(1)?.swap_remove(0).text();
+    ensure!(house.lying(ANN, "Junk")?[0].1.contains("BLOCK_LIST=100.0"), "{}", house.record(from)?);
+    ensure!(report.contains("Action: delivered") && report.contains("Subject: here"), "{report}");
+    ensure!(!report.contains("X-Spam") && !report.contains("X-Mailstead"), "{report}");
+    bring("elsewhere", "<old@example.test>")?;
+    let report = home.wait_for(2)?.swap_remove(1).text();
+    ensure!(report.contains("Action: failed") && report.contains("Shall we meet at noon?"), "{report}");
+    ensure!(!report.contains("X-Spam") && !report.contains("X-Mailstead"), "{report}");
+    Ok(())
+}
+
+#[test]
+fn whom_one_reader_denies_is_not_theirs_because_everybody_welcomes_them() -> Result<()> {
+    let house = House::new("allow = [\"known.example\"]")?;
+    house.world.names.add("known.example", &testkit::Record::Text("v=spf1 ip4:127.0.0.1 -all".to_owned()));
+    house.server.command(&["spam", "settings", BOB, "deny=known.example"])?;
+    let friend = "friend@known.example";
+    house.take(friend, &[ANN, BOB], &letter(friend, ANN, "offer", "Shall we meet at noon?"))?;
+    let record = house.record(friend)?;
+    ensure!(
+        house.subjects(ANN, "INBOX")? == ["offer"] && record.contains("-100.00 WELCOME_LIST"),
+        "{record}"
+    );
+    ensure!(
+        house.subjects(BOB, "Junk")? == ["offer"] && house.subjects(BOB, "INBOX")?.is_empty(),
+        "{record}"
+    );
+    Ok(())
+}
+
+#[test]
 fn who_wants_junk_read_finds_it_so() -> Result<()> {
     let house = House::new("mark_as_read = true\ndomains = [\"example.test mark_as_read=off\"]")?;
     house.server.command(&["spam", "settings", BOB, "mark_as_read=on"])?;

@@ -196,6 +196,42 @@ fn what_a_command_has_told_as_learned_survives_the_process() -> Result<()> {
     house.server.kill()?;
     house.server.up()?;
     ensure!((score(&house)? - learned).abs() < 0.01, "{learned} became {}", score(&house)?);
+    // What cannot be written is not told as learned.
+    let model = house.server.data().join("spam/shared.model");
+    std::fs::remove_file(&model)?;
+    std::fs::create_dir(&model)?;
+    std::fs::write(&file, offer(2))?;
+    let told = house.server.try_command(&["spam", "learn", "--spam", &path])?;
+    let said = String::from_utf8_lossy(&told.stderr).into_owned();
+    ensure!(!told.status.success() && said.contains("not on disk"), "{said}");
+    std::fs::remove_dir(&model)?;
+    house.server.command(&["spam", "learn", "--spam", &path])?;
+    let learned = score(&house)?;
+    house.server.kill()?;
+    house.server.up()?;
+    ensure!((score(&house)? - learned).abs() < 0.01, "{learned} became {}", score(&house)?);
+    Ok(())
+}
+
+#[test]
+fn a_wanted_authors_name_helps_nobody_who_only_writes_it() -> Result<()> {
+    let house = House::new("tag2 = 1000\nkill = 2000\ntag = \"-1000\"")?;
+    let (friend, stranger) = ("friend@known.example", "stranger@other.example");
+    for domain in ["known.example", "other.example"] {
+        house.world.names.add(domain, &testkit::Record::Text("v=spf1 ip4:127.0.0.1 -all".to_owned()));
+    }
+    house.take(friend, &[ANN], &letter(friend, ANN, "first", "Garden gnomes are the finest."))?;
+    house.move_all(ANN, "INBOX", "Junk")?;
+    house.wait_for("a move into junk is heard", || Ok(house.lessons() == 1))?;
+    house.move_all(ANN, "Junk", "INBOX")?;
+    house.wait_for("a move out of junk is heard", || Ok(house.lessons() == 2))?;
+    house.take(friend, &[ANN], &letter(friend, ANN, "second", "More gnomes."))?;
+    let wanted = house.record(friend)?;
+    ensure!(wanted.contains("-5.00 AUTHOR_TAUGHT its recipient has taken its author's mail out"), "{wanted}");
+    // Proven is who has sent it, which anybody can be, and not who says to have written it.
+    house.take(stranger, &[ANN], &letter(friend, ANN, "forged", "More gnomes."))?;
+    let forged = house.record(stranger)?;
+    ensure!(forged.contains("SPF_PASS") && !forged.contains("AUTHOR_TAUGHT"), "{forged}");
     Ok(())
 }
 

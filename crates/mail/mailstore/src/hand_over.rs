@@ -33,9 +33,9 @@ impl Store {
         let engine = &core.engine;
         let prepared = [self.prepare(&filing).await];
         let Arriving { blob, digest, .. } = message;
-        let room = engine.room_for(digest.octets()).await?;
-        // Last, since nobody who has one waits for anything of the above.
+        // In this order, as whoever changes scripts does: who waits for a turn keeps no room from whoever has it.
         let turn = core.turn().await?;
+        let room = engine.room_for(digest.octets()).await?;
         from.open_mailbox(mailbox).await?.find(uid).ok_or(StoreError::NoSuchMessage)?;
         let (sender, receiver) = oneshot::channel();
         let filed = {

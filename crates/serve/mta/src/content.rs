@@ -40,6 +40,7 @@ use lessons::Lessons;
 use models::Models;
 use orders::Orders;
 
+use crate::deliver::local::describe;
 use crate::filter::Junk;
 use crate::screen::Senders;
 
@@ -230,12 +231,19 @@ impl Content {
 
     /// Writes what was learned to disk.
     pub async fn close(&self, now: Timestamp) {
-        let this = self.clone();
-        match self.0.teacher.run(move || this.0.models.keep(day_of(now))).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "what the content filter learned is not on disk"),
-            Err(error) => tracing::error!(%error, "what the content filter learned is not on disk"),
+        if let Err(error) = self.write(now).await {
+            tracing::error!(error = describe(&error), "what the content filter learned is not on disk");
         }
+    }
+
+    /// Writes what was learned to disk; it is there when this returns.
+    ///
+    /// # Errors
+    /// What the disk says, or that nobody has time: it stays in memory, and is written within a minute of when it can be.
+    pub async fn write(&self, now: Timestamp) -> Result<(), LessonError> {
+        let this = self.clone();
+        self.0.teacher.run(move || this.0.models.keep(day_of(now))).await??;
+        Ok(())
     }
 
     /// Judges nothing any more: what still comes passes as if the filter had failed.

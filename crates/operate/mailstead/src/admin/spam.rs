@@ -234,13 +234,13 @@ async fn learn(
             Learned::Before => {}
         }
     }
-    keep(house).await;
+    keep(house).await?;
     Ok(Answer::SpamLearned { learned })
 }
 
 /// What is told as learned stays so: who taught it again after a crash would not be heard, for it is remembered as taught.
-async fn keep(house: &House) {
-    house.content.close(house.clock.now()).await;
+async fn keep(house: &House) -> anyhow::Result<()> {
+    house.content.write(house.clock.now()).await.context("it is learned, but not on disk")
 }
 
 async fn learn_mailbox(house: &House, address: &str, mailbox: &str, class: Class) -> anyhow::Result<Answer> {
@@ -249,7 +249,7 @@ async fn learn_mailbox(house: &House, address: &str, mailbox: &str, class: Class
     let list = opened.mailboxes().await?;
     let found = list.by_name(&name).with_context(|| format!("{address} has no mailbox {mailbox}"))?;
     let (new, seen) = house.content.learn_mailbox(&opened, found.id, class, house.clock.now()).await?;
-    keep(house).await;
+    keep(house).await?;
     Ok(Answer::SpamLearned { learned: SpamLearned { given: seen, new, own_alone: 0 } })
 }
 

@@ -195,12 +195,11 @@ impl Asked<'_> {
 
     /// What an account has said of the author's earlier mail.
     fn by_author(&self, account: AccountId, author: &MessageKey) -> Option<Hit> {
-        let sender = &self.about.sender;
         let leaning = self.inner.lessons.leaning(account, author).unwrap_or_else(|error| {
             tracing::error!(%error, "what an account thinks of an author is not known");
             0
         });
-        let points = points_of(leaning, sender.is_author_proven || sender.is_path_proven);
+        let points = points_of(leaning, self.about.sender.is_author_proven);
         let words = match leaning > 0 {
             true => "its recipient has put its author's mail into junk",
             false => "its recipient has taken its author's mail out of junk",
@@ -210,7 +209,7 @@ impl Asked<'_> {
 }
 
 /// What it weighs for an account what it has said of an author's earlier mail: so much that the next one lies where the last
-/// was moved. Anybody can write a wanted author's name: it counts where it is proven.
+/// was moved. Anybody can write a wanted author's name, and send as somebody else who is proven: it counts where the author is.
 fn points_of(leaning: i32, is_proven: bool) -> f32 {
     const FIRST: f32 = 2.5;
     const EACH: f32 = 2.5;

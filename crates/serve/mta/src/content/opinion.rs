@@ -16,8 +16,8 @@ use crate::filter::Answers;
 
 /// Accounts that want something else which are told in a message's record.
 const OTHERS_TOLD_MAX: usize = 20;
-/// Hits that count for one account alone: one of each kind.
-const OWN_TOLD_MAX: usize = 5;
+/// Hits that count for one account alone: one of each kind, and what takes everybody's away.
+const OWN_TOLD_MAX: usize = 6;
 
 /// A message whose content nobody wants (RFC 3463 §3.8).
 pub(crate) const UNWANTED: Reply = Reply::fixed(
@@ -92,16 +92,17 @@ pub(super) struct Own<'a> {
 }
 
 impl Own<'_> {
-    /// What its own lists of senders raise.
-    pub(super) fn by_lists(&self, sender: &Sender, author: Option<&Address>) -> Option<Hit> {
+    /// What its own lists of senders raise, or take away: whom it denies is not welcome to it, whatever others think.
+    pub(super) fn by_lists(&self, sender: &Sender, author: Option<&Address>) -> Vec<Hit> {
+        const WELCOME: &str = "WELCOME_LIST";
         let (taste, everybody) = (self.taste, self.everybody);
-        let is_denied = sender.is_denied(&taste.deny, author) && !sender.is_denied(&everybody.deny, author);
-        if is_denied {
-            return Some(self.catalogue.raise("BLOCK_LIST", ""));
+        let is_welcome = sender.is_allowed(&everybody.allow, author);
+        if sender.is_denied(&taste.deny, author) && !sender.is_denied(&everybody.deny, author) {
+            let denied = self.catalogue.raise("BLOCK_LIST", "");
+            return [denied].into_iter().chain(is_welcome.then(|| Hit::new(WELCOME, 0.0, ""))).collect();
         }
-        let is_allowed =
-            sender.is_allowed(&taste.allow, author) && !sender.is_allowed(&everybody.allow, author);
-        is_allowed.then(|| self.catalogue.raise("WELCOME_LIST", ""))
+        let is_allowed = sender.is_allowed(&taste.allow, author) && !is_welcome;
+        is_allowed.then(|| self.catalogue.raise(WELCOME, "")).into_iter().collect()
     }
 
     /// What the languages that it reads raise, or take away.

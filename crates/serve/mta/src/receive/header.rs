@@ -142,7 +142,8 @@ fn without_forgeries(header: Vec<u8>, us: &DomainName) -> Vec<u8> {
     })
 }
 
-fn without(header: Vec<u8>, is_forged: impl Fn(&Field<'_>) -> bool) -> Vec<u8> {
+/// A header, or a message's beginning, without some of its fields.
+pub(crate) fn without(header: Vec<u8>, is_forged: impl Fn(&Field<'_>) -> bool) -> Vec<u8> {
     if !fields(&header).any(|field| is_forged(&field)) {
         return header;
     }

@@ -104,8 +104,8 @@ impl Conversation {
         };
         let is_foreign = |domain: &&DomainName| !rooms.directory.is_local_domain(domain);
         let domains: Vec<DomainName> = thought.verdict.links().iter().filter(is_foreign).cloned().collect();
-        let hits = screen.lists().ask_domains(&domains).await;
-        let against: Vec<Evidence> = hits
+        let hits = screen.lists().ask_links(&domains).await;
+        let mut against: Vec<Evidence> = hits
             .iter()
             .filter(|hit| hit.points > 0.0)
             .map(|hit| {
@@ -113,10 +113,11 @@ impl Conversation {
                 Evidence::new(format!("LIST_{}", hit.list), hit.points, words)
             })
             .collect();
-        let known = |hit: &Hit| thought.verdict.hits().iter().any(|other| other.name() == hit.name());
+        // A list counts once, for the worst that it says of links and of the sender.
+        against.sort_by(|one, other| other.points.total_cmp(&one.points));
+        let is_known = |hit: &Hit, other: &Hit| other.name() == hit.name() && other.points() >= hit.points();
         let mut hits = screened(&against, &settings.catalogue);
-        // What is known of its sender, too, counts once.
-        hits.retain(|hit| !known(hit));
+        hits.retain(|hit| !thought.verdict.hits().iter().any(|other| is_known(hit, other)));
         Thought { verdict: thought.verdict.with(&hits), ..thought }
     }
 

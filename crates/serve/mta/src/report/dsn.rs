@@ -18,12 +18,14 @@ use platform::clock::{Clock, Timestamp};
 use queue::{
     BodyNeeds, Diagnostic, MessageKind, NewMessage, NewReport, Notify, Recipient, ReportTo, ReturnContent,
 };
+use spam::is_verdict_field;
 
 use super::advice::{self, Words};
 use super::author::{ReportAuthor, postmaster_who_signs};
 use crate::deliver::local::describe;
 use crate::deliver::routing::Routing;
 use crate::inspect::watch::{Watch, keys_for, signed};
+use crate::receive::header::without;
 use crate::remote::transact::Body;
 
 /// People who get a report where the sender's address is a list of ours.
@@ -125,13 +127,20 @@ impl Reporter<'_> {
         if told.is_empty() || about.kind != MessageKind::Mail {
             return Ok(Vec::new());
         }
-        let (header, original) = match source {
+        let (beginning, original) = match source {
             Source::Whole(original) => (read_header(original).await, Some(original)),
             Source::Header(header) => (header.to_vec(), None),
         };
+        let beginning_octets = beginning.len() as u64;
+        let header = match about.submitter {
+            Some(_) => beginning,
+            // Whoever receives it has lists and lessons that are nobody else's; what the filter thinks is not a stranger's to know.
+            None => without(beginning, |field| is_verdict_field(field.name)),
+        };
         let mut reports = Vec::new();
         for reader in self.readers(about.submitter, sender) {
-            let copy = Copy { reporter: self, about, sender, original, header: &header, told };
+            let header = &header;
+            let copy = Copy { reporter: self, about, sender, original, header, beginning_octets, told };
             reports.push(copy.write(reader).await?);
         }
         Ok(reports)
@@ -164,7 +173,9 @@ struct Copy<'a> {
     about: About<'a>,
     sender: &'a Address,
     original: Option<&'a Body>,
+    /// What is told of its beginning, and of how many octets that is.
     header: &'a [u8],
+    beginning_octets: u64,
     told: &'a [Told<'a>],
 }
 
@@ -241,7 +252,9 @@ impl Copy<'_> {
         watch.body(beginning);
         holding.write(&text).await?;
         if let (Returned::Whole(_), Some(original)) = (returned, self.original) {
-            let mut at = original.begin;
+            watch.body(self.header);
+            holding.write(self.header).await?;
+            let mut at = original.begin + self.beginning_octets;
             while at < original.reader.octets() {
                 let piece = original.reader.read(at..at + READ_OCTETS_MAX as u64).await?;
                 if piece.is_empty() {

@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use platform::clock::{Clock, Timestamp};
 use platform::metrics::{Counter, Gauge, Metrics};
 use platform::tasks::Shutdown;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use ask::{Said, entry_of, say};
@@ -34,6 +34,9 @@ pub const DOMAINS_MAX: usize = 20;
 pub const ENTRIES_MAX: usize = 50;
 /// Questions that are open at a time.
 const OPEN_MAX: usize = 16;
+/// Questions about links that are open at a time, of all messages: half of what the resolver has open (`dns::Bounds`), so that
+/// mail full of names that nobody has asked for yet leaves room for who waits for SPF.
+const LINKS_OPEN_MAX: usize = 64;
 /// Clients or messages, one after the other, about whom a list has answered nothing, after which it is not asked until it has
 /// been tested.
 const FAILURES_MAX: u32 = 5;
@@ -127,6 +130,17 @@ struct Inner {
     known: Mutex<BTreeMap<(ListKind, Name), Known>>,
     /// Other lists have been named.
     changed: Notify,
+    /// Places for questions about links.
+    link_places: Semaphore,
+}
+
+/// What is asked of whom.
+struct Asking<'a> {
+    kind: ListKind,
+    entries: &'a [ListEntry],
+    time_max: Duration,
+    /// Where each question waits for its turn, if it has to.
+    places: Option<&'a Semaphore>,
 }
 
 /// What came of one question.
@@ -165,6 +179,7 @@ impl Lists {
             settings: ArcSwap::from_pointee(ListSettings::default()),
             known: Mutex::default(),
             changed: Notify::new(),
+            link_places: Semaphore::new(LINKS_OPEN_MAX),
         }))
     }
 
@@ -198,12 +213,23 @@ impl Lists {
         let asked = [address.to_canonical()];
         let entry = |zone: &Name, address: &IpAddr| entry_of(*address, zone);
         let is_for = |known: &Known, address: &IpAddr| address.is_ipv4() || known.has_ipv6;
-        self.ask(ListKind::Addresses, &settings.addresses, &settings, &asked, entry, is_for).await
+        let (kind, time_max) = (ListKind::Addresses, settings.time_max);
+        let asking = Asking { kind, entries: &settings.addresses, time_max, places: None };
+        self.ask(asking, &asked, entry, is_for).await
     }
 
-    /// Which lists these domains stand on: those of HELO and of the sender, and those of links in a message. Lists want the
-    /// domain that somebody has registered for links. Takes `time_max` at most.
+    /// Which lists these domains stand on, those of HELO and of the sender. Takes `time_max` at most.
     pub async fn ask_domains(&self, domains: &[DomainName]) -> Vec<ListHit> {
+        self.ask_about(domains, None).await
+    }
+
+    /// The same of domains of links in a message, as somebody has registered them. What finds no place within `time_max` is
+    /// not asked.
+    pub async fn ask_links(&self, domains: &[DomainName]) -> Vec<ListHit> {
+        self.ask_about(domains, Some(&self.0.link_places)).await
+    }
+
+    async fn ask_about(&self, domains: &[DomainName], places: Option<&Semaphore>) -> Vec<ListHit> {
         let settings = self.0.settings.load_full();
         let mut asked: Vec<&DomainName> = Vec::new();
         for domain in domains {
@@ -217,21 +243,22 @@ impl Lists {
             }
         }
         let entry = |zone: &Name, domain: &&DomainName| Name::parse(&format!("{domain}.{zone}")).ok();
-        self.ask(ListKind::Domains, &settings.domains, &settings, &asked, entry, |_, _| true).await
+        let (kind, time_max) = (ListKind::Domains, settings.time_max);
+        let asking = Asking { kind, entries: &settings.domains, time_max, places };
+        self.ask(asking, &asked, entry, |_, _| true).await
     }
 
     /// Asks all healthy lists of a kind about all these, at the same time.
     async fn ask<T: ToString>(
         &self,
-        kind: ListKind,
-        entries: &[ListEntry],
-        settings: &ListSettings,
+        asking: Asking<'_>,
         asked: &[T],
         entry: impl Fn(&Name, &T) -> Option<Name>,
         is_for: impl Fn(&Known, &T) -> bool,
     ) -> Vec<ListHit> {
         let Some(resolver) = self.0.resolver.load_full() else { return Vec::new() };
-        let deadline = Instant::now() + settings.time_max;
+        let Asking { kind, entries, time_max, places } = asking;
+        let deadline = Instant::now() + time_max;
         let questions: Vec<_> = {
             let known = self.0.known.lock();
             let healthy =
@@ -246,7 +273,8 @@ impl Lists {
         let resolver = &*resolver;
         let answers: Vec<(Name, String, Answer)> = stream::iter(questions)
             .map(|(name, zone, one)| async move {
-                let answer = self.answer(resolver, (kind, &zone), &name, deadline, settings.time_max).await;
+                let Some(_place) = place(places, deadline).await else { return (zone, one, Answer::Unasked) };
+                let answer = self.answer(resolver, (kind, &zone), &name, deadline, time_max).await;
                 (zone, one, answer)
             })
             .buffer_unordered(OPEN_MAX)
@@ -457,6 +485,12 @@ impl Lists {
         });
         status.collect()
     }
+}
+
+/// A place for a question, where it needs one; nothing where none is free by the deadline.
+async fn place(places: Option<&Semaphore>, deadline: Instant) -> Option<Option<SemaphorePermit<'_>>> {
+    let Some(places) = places else { return Some(None) };
+    Some(Some(tokio::time::timeout_at(deadline, places.acquire()).await.ok()?.ok()?))
 }
 
 impl Known {

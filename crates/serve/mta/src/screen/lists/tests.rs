@@ -216,6 +216,24 @@ async fn domains_are_asked_once_each_and_only_so_many() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn mail_full_of_links_leaves_room_for_others() {
+    let world = World::new(&[], &["dbl.example*2"]);
+    world.lists.test_all().await;
+    let spam = [domain("spam.example")];
+    for (open, hits) in [(LINKS_OPEN_MAX - 1, 1), (LINKS_OPEN_MAX, 0)] {
+        let _open = world.lists.0.link_places.acquire_many(open as u32).await.unwrap();
+        let begun = Instant::now();
+        assert_eq!(world.lists.ask_links(&spam).await.len(), hits, "{open}");
+        let waited = if hits == 0 { Duration::from_secs(5) } else { Duration::ZERO };
+        assert_eq!(begun.elapsed().as_secs(), waited.as_secs(), "{open}");
+        // Who has sent it is known all the same, and the list is not to blame.
+        assert_eq!(world.lists.ask_domains(&spam).await.len(), 1, "{open}");
+    }
+    assert_eq!(world.lists.status()[0].state, ListState::Healthy);
+    assert_eq!(world.lists.ask_links(&spam).await.len(), 1, "when others have gone");
+}
+
 #[tokio::test]
 async fn what_is_known_of_lists_that_stay_is_kept() {
     let world = World::new(&["bl.example"], &["dbl.example"]);
