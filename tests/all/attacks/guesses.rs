@@ -114,6 +114,9 @@ fn an_operator_bans_beside_a_running_server_and_without_one() -> Result<()> {
     for wrong in ["0.0.0.0/0", "127.9.9.9/24", "somewhere"] {
         ensure!(!server.try_command(&["ban", "add", wrong])?.status.success(), "{wrong}");
     }
-    ensure!(!server.try_command(&["ban", "add", "127.9.11.9", "--for", "0s"])?.status.success(), "for no time");
+    ensure!(
+        !server.try_command(&["ban", "add", "127.9.11.9", "--for", "0s"])?.status.success(),
+        "for no time"
+    );
     Ok(())
 }
