@@ -344,7 +344,16 @@ fn where_links_lead_is_asked_of_lists_of_domains() -> Result<()> {
     bring_text(&server, GOOD, (other, Server::ANN), "See http://www.friend.example/garden today.")?;
     let told = traced(&server, other, "content: score")?;
     ensure!(!told.contains("LIST_DWL"), "{told}");
-    Ok(())
+    // Of more than are asked a few are drawn by lot: harmless ones in front do not hide the last one for long.
+    let many: String = (0..25).map(|number| format!("http://decoy{number}.example/ ")).collect();
+    for number in 0..10 {
+        let another = format!("zoe{number}@garden.example");
+        bring_text(&server, GOOD, (&another, Server::ANN), &format!("{many} http://shop.example/"))?;
+        if traced(&server, &another, "content: score")?.contains("a link leads to shop.example") {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("of 26 domains the last one was never among the 20 that are asked");
 }
 
 #[test]
