@@ -32,10 +32,14 @@ pub(crate) struct SpamKept {
 /// All messages of a Message-ID, wherever they lie.
 pub(super) async fn kept(house: &House, message_id: &str) -> anyhow::Result<Answer> {
     let mut kept = Vec::new();
-    let needle = fold(message_id.trim());
+    // All of it: a part of one would find others' mail.
+    let needle = fold(&format!("<{}>", message_id.trim().trim_matches(['<', '>'])));
     let whose =
         house.directory.accounts().into_iter().map(|known| (known.id, Some(known.address.to_string())));
     for (id, address) in whose.chain([(APART, None)]) {
+        if kept.len() >= KEPT_MAX {
+            break;
+        }
         let account = house.store.account(id).await?;
         for mailbox in &account.mailboxes().await?.mailboxes {
             let uids = UidSet::from_ranges([(1, u32::MAX)]);
