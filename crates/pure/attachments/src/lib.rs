@@ -62,6 +62,7 @@ mod tar;
 mod text;
 mod tnef;
 mod udf;
+mod varint;
 mod vba;
 mod walk;
 mod window;

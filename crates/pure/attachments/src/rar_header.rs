@@ -2,6 +2,7 @@
 
 use crate::name;
 use crate::rar_unpack::{Generation, Packing};
+use crate::varint::number;
 
 /// The version in which entries of RAR 4 have been packed since 2.9, and the next, which is none for files.
 const PACKED_SINCE_29: std::ops::RangeInclusive<u8> = 29..=36;
@@ -264,18 +265,6 @@ fn has_record(extra: &[u8], wanted: u64) -> bool {
         rest = next;
     }
     false
-}
-
-/// A number in groups of seven bits, the lowest first.
-fn number(octets: &[u8]) -> Option<(u64, &[u8])> {
-    let mut value = 0_u64;
-    for (index, octet) in octets.iter().take(9).enumerate() {
-        value |= u64::from(octet & 0x7f) << (7 * index);
-        if octet & 0x80 == 0 {
-            return Some((value, octets.get(index + 1..)?));
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use crate::allowance::Lease;
 use crate::lzma::{Decoded, Lzma, START_OCTETS};
 use crate::packed::{STEP_OCTETS, Step};
+use crate::varint::number;
 use crate::window::Window;
 
 const MAGIC: &[u8; 6] = b"\xfd7zXZ\0";
@@ -304,16 +305,4 @@ fn dictionary_octets(octet: u8) -> Option<u64> {
         40 => Some(u64::from(u32::MAX)),
         _ => None,
     }
-}
-
-/// A number in groups of seven bits, the lowest first (§1.2).
-fn number(octets: &[u8]) -> Option<(u64, &[u8])> {
-    let mut value = 0_u64;
-    for (index, octet) in octets.iter().take(9).enumerate() {
-        value |= u64::from(octet & 0x7f) << (7 * index);
-        if octet & 0x80 == 0 {
-            return Some((value, octets.get(index + 1..)?));
-        }
-    }
-    None
 }

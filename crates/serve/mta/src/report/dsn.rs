@@ -9,7 +9,9 @@ use mail_types::{
     AccountId, Address, DomainName, EnhancedCode, EnvelopeId, ForwardPath, MailboxName, OriginalRecipient,
     ReversePath, Situation, TransactionId,
 };
-use mailstore::{Arriving, Filing, FilingTarget, FlagNames, QuotaLimit, READ_OCTETS_MAX, Store, StoreError};
+use mailstore::{
+    Arriving, Filing, FilingTarget, FlagNames, Holding, QuotaLimit, READ_OCTETS_MAX, Store, StoreError,
+};
 use message::{
     Action, Collected, Date, DeliveryReport, HeaderCollector, ORIGINAL_HEADER_OCTETS_MAX, Original,
     OriginalOctets, RecipientReport, RemoteWords, ReportForm, Returned, new_message_id, write_return_path,
@@ -252,18 +254,7 @@ impl Copy<'_> {
         watch.body(beginning);
         holding.write(&text).await?;
         if let (Returned::Whole(_), Some(original)) = (returned, self.original) {
-            watch.body(self.header);
-            holding.write(self.header).await?;
-            let mut at = original.begin + self.beginning_octets;
-            while at < original.reader.octets() {
-                let piece = original.reader.read(at..at + READ_OCTETS_MAX as u64).await?;
-                if piece.is_empty() {
-                    break;
-                }
-                at += piece.len() as u64;
-                watch.body(&piece);
-                holding.write(&piece).await?;
-            }
+            self.write_original(original, &mut holding, &mut watch).await?;
         }
         text.clear();
         report.write_end(&mut text);
@@ -277,6 +268,28 @@ impl Copy<'_> {
         let needs = report.needs();
         let needs = BodyNeeds { eight_bit: needs.eight_bit, binary: false, international: needs.smtputf8 };
         Ok((holding.finish(front).await?, needs))
+    }
+
+    /// All of the message, its header as it is told.
+    async fn write_original(
+        self,
+        original: &Body,
+        holding: &mut Holding,
+        watch: &mut Watch,
+    ) -> Result<(), ReportError> {
+        watch.body(self.header);
+        holding.write(self.header).await?;
+        let mut at = original.begin + self.beginning_octets;
+        while at < original.reader.octets() {
+            let piece = original.reader.read(at..at + READ_OCTETS_MAX as u64).await?;
+            if piece.is_empty() {
+                break;
+            }
+            at += piece.len() as u64;
+            watch.body(&piece);
+            holding.write(&piece).await?;
+        }
+        Ok(())
     }
 
     /// Whom a report comes from. A stranger gets it from the domain that he wrote to, where the usual author's cannot be
